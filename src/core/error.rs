@@ -1,0 +1,123 @@
+//! The one registry of protocol refusals.
+//!
+//! | Column | Meaning |
+//! |---|---|
+//! | code | what the client reads in `error` |
+//! | status | the HTTP status of a direct (not redirected) answer |
+//! | redirect | whether it may travel in the query of a verified `redirect_uri` |
+//! | sentence | the public `error_description` unless a check says something more useful |
+//!
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, OpenID Connect Core 1.0 §3.1.2.6.
+//!
+//! Out of scope: headers (`http`), pages (`pages`).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+/// A refusal: a code of the registry, a public sentence, and a detail for the log line and the event only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthError {
+    pub code: Code,
+    /// For the client. Only %x20-21 / %x23-5B / %x5D-7E (RFC 6749 §5.2); never tells unknown from wrong from expired.
+    pub description: Cow<'static, str>,
+    /// For the operator. Never holds a secret.
+    pub detail: Cow<'static, str>,
+}
+
+macro_rules! registry {
+    ($($variant:ident $function:ident $text:literal $status:literal $redirect:literal $sentence:literal;)*) => {
+        /// The error codes that Chancery sends.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($variant),* }
+
+        impl Code {
+            /// Every code, for tables and documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The value of `error`.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),* } }
+
+            /// HTTP status of a direct answer.
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status),* } }
+
+            /// Whether it may be sent to a verified `redirect_uri`.
+            pub const fn may_redirect(self) -> bool { match self { $(Self::$variant => $redirect),* } }
+
+            /// The sentence used when a check has none of its own.
+            pub const fn sentence(self) -> &'static str { match self { $(Self::$variant => $sentence),* } }
+        }
+
+        impl OAuthError {
+            $(
+                #[doc = concat!("`", $text, "` with its standard sentence; `detail` stays private.")]
+                pub fn $function(detail: impl Into<Cow<'static, str>>) -> Self { Self::new(Code::$variant, detail) }
+            )*
+        }
+    };
+}
+
+registry! {
+    InvalidRequest invalid_request "invalid_request" 400 true "The request is missing a parameter, repeats one, or is malformed.";
+    InvalidClient invalid_client "invalid_client" 401 false "Client authentication failed.";
+    InvalidGrant invalid_grant "invalid_grant" 400 false "The code or refresh token is invalid, expired, used, or was issued to another client.";
+    UnauthorizedClient unauthorized_client "unauthorized_client" 400 true "The client is not registered for this grant or response type.";
+    UnsupportedGrantType unsupported_grant_type "unsupported_grant_type" 400 false "This grant_type is not supported.";
+    UnsupportedResponseType unsupported_response_type "unsupported_response_type" 400 true "This response_type is not supported; use response_type=code.";
+    UnsupportedTokenType unsupported_token_type "unsupported_token_type" 400 false "This token type cannot be revoked.";
+    InvalidScope invalid_scope "invalid_scope" 400 true "The scope is malformed, unknown, or more than was granted.";
+    InvalidToken invalid_token "invalid_token" 401 false "The access token is invalid, expired or revoked.";
+    InsufficientScope insufficient_scope "insufficient_scope" 403 false "The access token lacks the scope that this needs.";
+    AccessDenied access_denied "access_denied" 403 true "The request was denied.";
+    LoginRequired login_required "login_required" 400 true "Nobody is signed in.";
+    ConsentRequired consent_required "consent_required" 400 true "The person has not consented yet.";
+    InteractionRequired interaction_required "interaction_required" 400 true "The person has to do something first.";
+    AccountSelectionRequired account_selection_required "account_selection_required" 400 true "The person has to choose an account.";
+    RequestNotSupported request_not_supported "request_not_supported" 400 true "The request parameter is not supported.";
+    RequestUriNotSupported request_uri_not_supported "request_uri_not_supported" 400 true "The request_uri parameter is not supported.";
+    RegistrationNotSupported registration_not_supported "registration_not_supported" 400 true "The registration parameter is not supported.";
+    InvalidRedirectUri invalid_redirect_uri "invalid_redirect_uri" 400 false "A redirect_uri is not acceptable.";
+    InvalidClientMetadata invalid_client_metadata "invalid_client_metadata" 400 false "The client metadata is not acceptable.";
+    ServerError server_error "server_error" 500 true "Something went wrong on our side; it has been logged.";
+    TemporarilyUnavailable temporarily_unavailable "temporarily_unavailable" 503 true "The server cannot record anything right now; try again shortly.";
+    SlowDown slow_down "slow_down" 429 false "Too many requests; wait before trying again.";
+    NotFound not_found "not_found" 404 false "There is nothing here.";
+    MethodNotAllowed method_not_allowed "method_not_allowed" 405 false "This method is not allowed here.";
+    PayloadTooLarge payload_too_large "payload_too_large" 413 false "The request body is too large.";
+    UnsupportedMediaType unsupported_media_type "unsupported_media_type" 415 false "The Content-Type is not supported here.";
+    Conflict conflict "conflict" 409 false "Somebody changed this at the same time, or it exists already.";
+}
+
+impl OAuthError {
+    /// A refusal with the standard sentence of its code.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, description: Cow::Borrowed(code.sentence()), detail: detail.into() }
+    }
+
+    /// Replaces the public sentence; characters outside RFC 6749 §5.2 become `?`, so that no input can break a header.
+    #[must_use]
+    pub fn saying(mut self, sentence: impl Into<String>) -> Self {
+        let sentence: String = sentence.into();
+        self.description =
+            Cow::Owned(sentence.chars().map(|c| if matches!(c, ' '..='!' | '#'..='[' | ']'..='~') { c } else { '?' }).collect());
+        self
+    }
+
+    /// The value of `error`.
+    pub const fn code(&self) -> &'static str {
+        self.code.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc6749_5_2_descriptions_hold_only_allowed_characters() {
+        for code in Code::ALL {
+            let same = OAuthError::new(*code, "").saying(code.sentence());
+            assert_eq!(same.description, code.sentence(), "{}", code.as_str());
+        }
+        assert_eq!(OAuthError::invalid_request("").saying("a\"b\\c\nd\u{e9}").description, "a?b?c?d?");
+    }
+}

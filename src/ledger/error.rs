@@ -1,0 +1,50 @@
+//! Why an append or a read did not happen.
+
+/// The fate of an append. Only `Unknown` leaves it open whether the events are in the log.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else wrote first: load again, decide again.
+    #[error("stream {stream} has another version than the decision read")]
+    VersionConflict { stream: String },
+    #[error("the {kind} is already taken")]
+    ClaimTaken { kind: &'static str },
+    #[error("event {kind} is larger than the limit of a leaf")]
+    TooLarge { kind: &'static str },
+    /// The queue is full: answer 503 with Retry-After.
+    #[error("too many appends are waiting")]
+    Busy,
+    /// The log cannot be written; nothing of this write is in it.
+    #[error("the log cannot be written: {0}")]
+    Unavailable(String),
+    /// The deadline passed before the outcome could be learnt.
+    #[error("it is not known whether the write was committed: {0}")]
+    Unknown(String),
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("the log cannot be read: {0}")]
+    Unavailable(String),
+    /// A gap, a reorder or a broken hash: a loud stop, never a skip.
+    #[error("the log is damaged at position {position}: {what}")]
+    Damaged { position: u64, what: String },
+}
+
+/// Why the ledger refuses to open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("another process has {0} open")]
+    Locked(String),
+    #[error("the log is damaged at position {position}: {what}")]
+    Damaged { position: u64, what: String },
+    #[error("the database's schema is level {found}; this program knows level {known}: use a newer program")]
+    TooNew { found: u32, known: u32 },
+    #[error("the database's schema is level {found}, level {known} is needed: run `chancery migrate` with the owner's URL")]
+    NeedsMigration { found: u32, known: u32 },
+    #[error(
+        "the role that serves can UPDATE or DELETE events; run `chancery migrate` with the owner's URL and serve with the role it names"
+    )]
+    RoleTooStrong,
+}
