@@ -9,13 +9,16 @@ import os
 import secrets
 import sys
 import urllib.parse
+import warnings
 
 import requests
+
+warnings.showwarning = lambda *_: None  # Authlib announces that its `jose` will move to a package of its own
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.jose import JsonWebKey, jwt
-from authlib.oidc.core import CodeIDToken
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oidc.core import CodeIDToken
 
 ISSUER = os.environ["ISSUER"]
 ORIGIN = os.environ["ORIGIN"]

@@ -14,19 +14,6 @@ import { freePort } from './harness/port.mjs';
 import { Server } from './harness/server.mjs';
 
 const checks = new Checks('express_openid_connect');
-const browser = await Browser.start();
-for (const backend of backends()) {
-  let server;
-  await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend }));
-  });
-  if (!server) continue;
-  await checks.group(`${backend} sign-in`, (check) => signIn(check, server), server.explain());
-  await checks.group(`${backend} implicit default`, (check) => implicitDefault(check, server), server.explain());
-  await server.dispose();
-}
-await browser.dispose();
-checks.end();
 
 /// An application of its own port: `/profile` demands a person and shows what the library knows.
 async function startApplication(server, settings = {}) {
@@ -159,3 +146,17 @@ async function refusedRequest(url) {
   const field = (name) => page.match(new RegExp(`name="${name}"[^>]*value="([^"]*)"`))?.[1];
   return { error: field('error') ?? page.match(/\bunsupported_response_type\b/)?.[0], description: field('error_description') ?? page };
 }
+
+const browser = await Browser.start();
+for (const backend of backends()) {
+  let server;
+  await checks.group(`${backend} start`, async (check) => {
+    server = await check('the server starts on empty data', () => Server.start({ backend }));
+  });
+  if (!server) continue;
+  await checks.group(`${backend} sign-in`, (check) => signIn(check, server), server.explain());
+  await checks.group(`${backend} implicit default`, (check) => implicitDefault(check, server), server.explain());
+  await server.dispose();
+}
+await browser.dispose();
+checks.end();

@@ -15,26 +15,6 @@ const SCOPE = 'openid profile email';
 const INSECURE = { execute: [oidc.allowInsecureRequests] }; // plain http on the loopback
 
 const checks = new Checks('openid_client');
-const browser = await Browser.start();
-for (const backend of backends()) {
-  let server;
-  await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend }));
-    checks.note(`${server.binary}: ready after ${server.startMs} ms`);
-  });
-  if (!server) continue;
-  const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
-  for (const alg of ['RS256', 'ES256']) await group(`code flow ${alg}`, (check) => codeFlow(check, server, alg));
-  await group('refusals', (check) => refusals(check, server));
-  await group('client credentials', (check) => clientCredentials(check, server));
-  await group('private_key_jwt', (check) => privateKeyJwt(check, server));
-  await group('public client', (check) => publicClient(check, server));
-  await group('logout', (check) => logout(check, server));
-  await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
-  await server.dispose();
-}
-await browser.dispose();
-checks.end();
 
 /// Registers with openid-client's own dynamic registration.
 function register(server, metadata, auth) {
@@ -312,3 +292,24 @@ async function logout(check, server) {
     await visitor.close();
   }
 }
+
+const browser = await Browser.start();
+for (const backend of backends()) {
+  let server;
+  await checks.group(`${backend} start`, async (check) => {
+    server = await check('the server starts on empty data', () => Server.start({ backend }));
+    checks.note(`${server.binary}: ready after ${server.startMs} ms`);
+  });
+  if (!server) continue;
+  const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
+  for (const alg of ['RS256', 'ES256']) await group(`code flow ${alg}`, (check) => codeFlow(check, server, alg));
+  await group('refusals', (check) => refusals(check, server));
+  await group('client credentials', (check) => clientCredentials(check, server));
+  await group('private_key_jwt', (check) => privateKeyJwt(check, server));
+  await group('public client', (check) => publicClient(check, server));
+  await group('logout', (check) => logout(check, server));
+  await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
+  await server.dispose();
+}
+await browser.dispose();
+checks.end();

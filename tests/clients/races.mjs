@@ -16,16 +16,6 @@ const ROUNDS = Number(process.env.RACE_ROUNDS ?? 10);
 const REDIRECT_URI = 'http://127.0.0.1:9/callback'; // never called: the agent stops before it
 
 const checks = new Checks('races');
-for (const backend of backends()) {
-  let server;
-  await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend }));
-  });
-  if (!server) continue;
-  await checks.group(backend, (check) => race(check, server), server.explain());
-  await server.dispose();
-}
-checks.end();
 
 async function race(check, server) {
   const agent = new Agent();
@@ -99,3 +89,14 @@ async function assertDead(client, tokens) {
   assert.equal(await client.isActive(tokens.refresh_token), false, 'the refresh token is active');
   assert.equal((await client.refresh(tokens.refresh_token)).status, 400, 'the refresh token refreshes');
 }
+
+for (const backend of backends()) {
+  let server;
+  await checks.group(`${backend} start`, async (check) => {
+    server = await check('the server starts on empty data', () => Server.start({ backend }));
+  });
+  if (!server) continue;
+  await checks.group(backend, (check) => race(check, server), server.explain());
+  await server.dispose();
+}
+checks.end();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The commands of the tutorial, as operators type them, with curl: discovery, register alice, register demo-app.
 # ORIGIN says where the server is (default http://localhost:3000); on empty data, since alice can register only once.
+# Needs jq.
 set -u
 origin=${ORIGIN:-http://localhost:3000}
 backend=${BACKEND:-server}
@@ -19,7 +20,7 @@ holds() {
     if jq -e "$2" "$body" >/dev/null 2>&1; then ok "$1"; else not_ok "$1" "$2 is not true of $(head -c 800 "$body")"; fi
 }
 ok() { passed=$((passed + 1)); echo "ok - tutorial [$backend] $1"; }
-not_ok() { failed=$((failed + 1)); echo "not ok - tutorial [$backend] $1"; echo "# $2"; }
+not_ok() { failed=$((failed + 1)); echo "not ok - tutorial [$backend] $1"; echo "# ${2//$'\n'/ }"; }
 
 expect 'discovery answers' 200 "$origin/oidc/.well-known/openid-configuration"
 holds 'the issuer is ORIGIN/oidc' ".issuer == \"$origin/oidc\""

@@ -4,6 +4,7 @@
 // |---|---|
 // | one line per check, `ok - ...` or `not ok - ...`, the cause below it in `# ` lines | `tests/run` adds them up, people read them |
 // | a failed check ends its group, other groups go on | what follows a failed step fails for no reason of its own |
+// | `check.also` fails alone | for checks that nothing builds on |
 // | exit 1 if one check failed or none ran | a program that checked nothing looks like a green one |
 //
 //   const checks = new Checks('openid_client');
@@ -27,7 +28,7 @@ export class Checks {
 
   /// Runs `body` with a `check(sentence, action)` that gives the action's result. `onFailure` may give text that explains.
   async group(title, body, onFailure) {
-    const check = async (sentence, action) => {
+    const run = (mayGoOn) => async (sentence, action) => {
       const begun = Date.now();
       try {
         const result = await action();
@@ -35,10 +36,12 @@ export class Checks {
         console.log(`ok - ${this.program} [${title}] ${sentence} (${Date.now() - begun} ms)`);
         return result;
       } catch (error) {
-        await this.#fail(`[${title}] ${sentence}`, error, onFailure);
-        throw new GroupEnded();
+        await this.#fail(`[${title}] ${sentence}`, error, mayGoOn ? undefined : onFailure);
+        if (!mayGoOn) throw new GroupEnded();
+        return undefined;
       }
     };
+    const check = Object.assign(run(false), { also: run(true) });
     try {
       await body(check);
     } catch (error) {

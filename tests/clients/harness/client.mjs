@@ -1,7 +1,7 @@
 // A client by hand, for programs that need to see or race single requests; what client libraries do is checked with them.
 import { createHash, randomBytes } from 'node:crypto';
 
-const random = () => randomBytes(24).toString('base64url');
+const random = () => randomBytes(32).toString('base64url');
 
 /// A new account's data; unlike any other's.
 export function newAccount() {
