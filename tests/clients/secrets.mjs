@@ -41,18 +41,22 @@ async function liveThrough(server) {
   const keepTokens = (name, tokens) => {
     for (const kind of ['access_token', 'refresh_token', 'id_token']) if (tokens[kind]) secrets[`${name}: ${kind}`] = tokens[kind];
   };
+  const keepCookies = (name) => {
+    for (const [cookie, value] of agent.cookies) secrets[`${name}: cookie ${cookie}`] = value;
+  };
   const tokens = await json(await client.redeem(first), 200);
   keepTokens('first flow', tokens);
   await json(await client.userinfo(tokens.access_token), 200);
   await client.isActive(tokens.access_token);
   const fresh = await json(await client.refresh(tokens.refresh_token), 200);
   keepTokens('refreshed', fresh);
-  for (const [name, value] of agent.cookies) secrets[`cookie ${name}`] = value;
+  keepCookies('first flow');
 
   // What goes wrong is written down with more zeal than what goes right.
   await client.refresh(tokens.refresh_token); // reuse
   const second = await client.code(agent, account);
   keep('second flow', second);
+  keepCookies('second flow');
   keepTokens('second flow', await json(await client.redeem(second), 200));
   await client.redeem(second); // replay
   await client.post('introspection_endpoint', { token: fresh.refresh_token });
