@@ -12,12 +12,16 @@ mod cache;
 pub mod check;
 pub mod error;
 pub mod leaf;
+mod ledger;
 pub mod merkle;
 mod options;
 pub mod plan;
 pub mod recorded;
 mod shared;
+mod sqlite;
 pub mod write;
+mod writer;
 
 pub use backend::Fold;
+pub use ledger::Ledger;
 pub use options::{Clock, Options};

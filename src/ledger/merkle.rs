@@ -159,7 +159,8 @@ mod tests {
             let (frontier, _) = tree(&leaves);
             let mut theirs = MemoryBackedTree::<Sha256, Vec<u8>>::new();
             leaves.iter().for_each(|l| theirs.push(l.clone()));
-            prop_assert_eq!(&frontier.root()[..], &theirs.root().as_bytes()[..]);
+            let root = theirs.root();
+            prop_assert_eq!(&frontier.root()[..], &root.as_bytes()[..]);
             prop_assert_eq!(frontier.root(), naive(&leaves));
             let read = Frontier::decode(frontier.size(), &frontier.encode());
             prop_assert_eq!(read.as_ref(), Some(&frontier));
