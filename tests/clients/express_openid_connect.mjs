@@ -79,11 +79,11 @@ async function signIn(check, server) {
       assert.equal(userinfo.email, account.email);
       assert.equal(userinfo.name, account.name);
     });
-    await check('the access token refreshes', async () => {
+    await check.also('the access token refreshes', async () => {
       await visitor.go(`${application.baseURL}/refresh`);
       assert.deepEqual(await shown(visitor), { changed: true });
     });
-    await check('no complaint of the browser', () => assert.deepEqual(visitor.takeComplaints(), []));
+    await check.also('no complaint of the browser', () => assert.deepEqual(visitor.takeComplaints(), []));
     await check('/logout asks at the server, then comes home', async () => {
       await visitor.go(`${application.baseURL}/logout`);
       assert.ok(visitor.page.url().startsWith(server.origin), await visitor.describe());
@@ -115,7 +115,7 @@ async function implicitDefault(check, server) {
       assert.equal(url.searchParams.get('response_type'), 'id_token');
       return url;
     });
-    await check('the answer is unsupported_response_type with a sentence that names the setting', async () => {
+    await check.also('the answer is unsupported_response_type with a sentence that names the setting', async () => {
       const error = await refusedRequest(request);
       assert.equal(error.error, 'unsupported_response_type', JSON.stringify(error));
       assert.match(error.description, /response_type/, 'names the setting');

@@ -35,6 +35,13 @@ function redeem(config, answer, { url: _, ...expected }) {
   return oidc.authorizationCodeGrant(config, answer, { ...expected, idTokenExpected: true });
 }
 
+/// Visits a request that needs no page; gives the answer that reaches the client.
+async function direct(visitor, callback, attempt) {
+  await visitor.go(attempt.url);
+  if (!visitor.page.url().startsWith(callback.url)) throw new Error(`the browser was not sent back but is at ${await visitor.describe()}`);
+  return callback.next();
+}
+
 /// The OAuth error code with which `promise` fails.
 async function refusal(promise) {
   const result = await promise.catch((error) => error);
@@ -59,38 +66,37 @@ async function codeFlow(check, server, alg) {
       assert.ok(seen.includes('register') && seen.includes('consent'), `pages on the way: ${seen.join(', ')}`);
     });
     const answer = await callback.next();
-    await check('the answer names the issuer (RFC 9207)', () => assert.equal(answer.searchParams.get('iss'), server.issuer));
+    await check.also('the answer names the issuer (RFC 9207)', () => assert.equal(answer.searchParams.get('iss'), server.issuer));
     await check('the server restarts between consent and code', () => server.restart());
     const tokens = await check('the code is redeemed, id_token and nonce are valid', () => redeem(config, answer, first));
     const claims = tokens.claims();
-    await check(`the id_token is signed with ${alg} by a key of the JWKS`, async () => {
+    await check.also(`the id_token is signed with ${alg} by a key of the JWKS`, async () => {
       const header = JSON.parse(Buffer.from(tokens.id_token.split('.')[0], 'base64url'));
       assert.equal(header.alg, alg);
       const { keys } = await (await fetch(config.serverMetadata().jwks_uri)).json();
       assert.ok(keys.some((key) => key.kid === header.kid), `kid ${header.kid} is not among ${keys.map((key) => key.kid)}`);
       assert.ok(keys.every((key) => !('d' in key || 'p' in key)), 'a private key in the JWKS');
     });
-    await check('the response is complete', () => {
+    await check.also('the response is complete', () => {
       assert.equal(tokens.token_type.toLowerCase(), 'bearer');
       assert.ok(tokens.expires_in > 0 && tokens.refresh_token, 'expires_in and refresh_token');
       assert.deepEqual(tokens.scope.split(' ').sort(), SCOPE.split(' ').sort());
     });
-    await check('userinfo gives the person', async () => {
+    await check.also('userinfo gives the person', async () => {
       const person = await oidc.fetchUserInfo(config, tokens.access_token, claims.sub);
       assert.equal(person.email, account.email);
       assert.equal(person.name, account.name);
     });
-    await check('introspection: active, with subject and client', async () => {
+    await check.also('introspection: active, with subject and client', async () => {
       const token = await oidc.tokenIntrospection(config, tokens.access_token);
       assert.equal(token.active, true);
       assert.equal(token.sub, claims.sub);
       assert.equal(token.client_id, config.clientMetadata().client_id);
     });
 
-    await check('the session outlives the restart: prompt=none answers with a code', async () => {
+    await check.also('the session outlives the restart: prompt=none answers with a code', async () => {
       const silent = await request(config, callback.url, { prompt: 'none' });
-      await visitor.go(silent.url);
-      const again = await redeem(config, await callback.next(), silent);
+      const again = await redeem(config, await direct(visitor, callback, silent), silent);
       assert.equal(again.claims().sub, claims.sub);
     });
 
@@ -112,20 +118,19 @@ async function codeFlow(check, server, alg) {
     });
 
     const fourth = await check('with the session at hand no page is shown', async () => {
-      const direct = await request(config, callback.url);
-      await visitor.go(direct.url);
-      return redeem(config, await callback.next(), direct);
+      const again = await request(config, callback.url);
+      return redeem(config, await direct(visitor, callback, again), again);
     });
-    await check('revoking the access token ends it, and only it', async () => {
+    await check.also('revoking the access token ends it, and only it', async () => {
       await oidc.tokenRevocation(config, fourth.access_token);
       assert.equal((await oidc.tokenIntrospection(config, fourth.access_token)).active, false);
       assert.equal((await oidc.tokenIntrospection(config, fourth.refresh_token)).active, true);
     });
-    await check('revoking the refresh token ends the grant', async () => {
+    await check.also('revoking the refresh token ends the grant', async () => {
       await oidc.tokenRevocation(config, fourth.refresh_token);
       assert.equal(await refusal(oidc.refreshTokenGrant(config, fourth.refresh_token)), 'invalid_grant');
     });
-    await check('prompt=login asks for the password again', async () => {
+    await check.also('prompt=login asks for the password again', async () => {
       const strict = await request(config, callback.url, { prompt: 'login' });
       await visitor.go(strict.url);
       const seen = await visitor.until(callback.url, { account });
@@ -133,7 +138,7 @@ async function codeFlow(check, server, alg) {
       const later = await redeem(config, await callback.next(), strict);
       assert.equal(later.claims().sub, claims.sub);
     });
-    await check('a page violates no content security policy', () => assert.deepEqual(visitor.takeComplaints(), []));
+    await check.also('a page violates no content security policy', () => assert.deepEqual(visitor.takeComplaints(), []));
   } finally {
     callback.dispose();
     await visitor.close();
@@ -146,10 +151,9 @@ async function refusals(check, server) {
   const account = newAccount();
   try {
     const config = await register(server, { redirect_uris: [callback.url], grant_types: ['authorization_code'] });
-    await check('prompt=none without a session: login_required', async () => {
+    await check.also('prompt=none without a session: login_required', async () => {
       const silent = await request(config, callback.url, { prompt: 'none' });
-      await visitor.go(silent.url);
-      assert.equal(await refusal(redeem(config, await callback.next(), silent)), 'login_required');
+      assert.equal(await refusal(redeem(config, await direct(visitor, callback, silent), silent)), 'login_required');
     });
     await check('a denied consent: access_denied', async () => {
       const asked = await request(config, callback.url);
@@ -166,16 +170,16 @@ async function refusals(check, server) {
       assert.equal(await refusal(redeem(config, answer, wrong)), 'invalid_grant');
       await redeem(config, answer, asked);
     });
-    await check('a foreign redirect_uri is not followed', async () => {
+    await check.also('a foreign redirect_uri is not followed', async () => {
       const asked = await request(config, 'http://127.0.0.1:1/elsewhere');
       const answer = await visitor.go(asked.url);
       assert.equal(answer.status(), 400);
       assert.ok(visitor.page.url().startsWith(server.issuer), `the browser went to ${visitor.page.url()}`);
     });
-    await check('a client without the grant: unauthorized_client', async () => {
+    await check.also('a client without the grant: unauthorized_client', async () => {
       assert.equal(await refusal(oidc.clientCredentialsGrant(config)), 'unauthorized_client');
     });
-    await check('a wrong secret: invalid_client', async () => {
+    await check.also('a wrong secret: invalid_client', async () => {
       const { client_id: id } = config.clientMetadata();
       const thief = await oidc.discovery(new URL(server.issuer), id, undefined, oidc.ClientSecretBasic('wrong-secret'), INSECURE);
       assert.equal(await refusal(oidc.refreshTokenGrant(thief, 'x')), 'invalid_client');
@@ -240,14 +244,13 @@ async function publicClient(check, server) {
     await visitor.go(asked.url);
     await visitor.until(callback.url, { account: newAccount(), register: true });
     const tokens = await check('code flow with PKCE alone', async () => redeem(registered, await callback.next(), asked));
-    await check('refresh rotates', async () => {
+    await check.also('refresh rotates', async () => {
       const fresh = await oidc.refreshTokenGrant(registered, tokens.refresh_token);
       assert.notEqual(fresh.refresh_token, tokens.refresh_token);
     });
-    await check('without PKCE the request is refused', async () => {
+    await check.also('without PKCE the request is refused', async () => {
       const url = oidc.buildAuthorizationUrl(registered, { redirect_uri: callback.url, scope: SCOPE, state: 'without-pkce' });
-      await visitor.go(url);
-      assert.equal((await callback.next()).searchParams.get('error'), 'invalid_request');
+      assert.equal((await direct(visitor, callback, { url })).searchParams.get('error'), 'invalid_request');
     });
   } finally {
     callback.dispose();
@@ -274,19 +277,18 @@ async function logout(check, server) {
       await visitor.press('form[method=post] :is(button[value=allow], button[name=logout], button:not([type=button]))');
       assert.equal(visitor.page.url(), `${callback.origin}/?state=good-bye`);
     });
-    await check('the session is gone: prompt=none says login_required', async () => {
+    await check.also('the session is gone: prompt=none says login_required', async () => {
       const silent = await request(config, callback.url, { prompt: 'none' });
-      await visitor.go(silent.url);
-      assert.equal((await callback.next()).searchParams.get('error'), 'login_required');
+      assert.equal((await direct(visitor, callback, silent)).searchParams.get('error'), 'login_required');
     });
-    await check('a refresh token without offline_access ended with it', async () => {
+    await check.also('a refresh token without offline_access ended with it', async () => {
       assert.equal(await refusal(oidc.refreshTokenGrant(config, tokens.refresh_token)), 'invalid_grant');
     });
-    await check('an unregistered post_logout_redirect_uri is not followed', async () => {
+    await check.also('an unregistered post_logout_redirect_uri is not followed', async () => {
       await visitor.go(oidc.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: 'http://127.0.0.1:1/' }));
       assert.ok(visitor.page.url().startsWith(server.origin), visitor.page.url());
     });
-    await check('no complaint of the browser', () => assert.deepEqual(visitor.takeComplaints(), []));
+    await check.also('no complaint of the browser', () => assert.deepEqual(visitor.takeComplaints(), []));
   } finally {
     callback.dispose();
     await visitor.close();

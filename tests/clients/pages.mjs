@@ -111,7 +111,7 @@ async function inspect(check, browser, server, { name, go, status, kind }) {
       const scroll = await visitor.page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(scroll <= NARROW.width, `the page is ${scroll} px wide: ${wide.slice(0, 5).join('; ')}`);
     });
-    await check.also('language, title, one h1, a label for every field, no style or script in the markup that a policy must allow', async () => {
+    await check.also('language, title, one h1, viewport, labels, autocomplete of passwords, no handler in the markup, no script from elsewhere', async () => {
       assert.deepEqual(await visitor.page.evaluate(flaws), []);
     });
     await check.also('axe finds nothing', async () => {
@@ -175,7 +175,7 @@ async function headers(check, server, client) {
       const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
       if (location) answer = await fetch(new URL(location, address), { redirect: 'manual', headers: { accept: 'text/html', cookie } });
       const policy = answer.headers.get('content-security-policy') ?? '';
-      for (const part of ["default-src 'none'", "frame-ancestors 'none'", 'form-action', "base-uri 'none'"]) assert.ok(policy.includes(part), `${part} is not in "${policy}"`);
+      for (const part of [/default-src '(none|self)'(;|$)/, /frame-ancestors 'none'/, /form-action /, /base-uri '(none|self)'/]) assert.match(policy, part);
       assert.ok(!/unsafe-inline|unsafe-eval/.test(policy), policy);
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
       assert.equal(answer.headers.get('referrer-policy'), 'no-referrer');
