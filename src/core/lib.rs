@@ -16,6 +16,7 @@
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
+//! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]
@@ -32,6 +33,7 @@ pub mod decision;
 pub mod digest;
 pub mod discovery;
 pub mod error;
+pub mod event;
 pub mod evidence;
 pub mod grant;
 pub mod id;
@@ -42,5 +44,7 @@ pub mod scope;
 pub mod server;
 pub mod session;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod token;

@@ -35,6 +35,11 @@ impl Scope {
         if text.len() > MAX_BYTES {
             return Err(OAuthError::invalid_scope("scope is too long").saying("The scope is longer than 2048 bytes."));
         }
+        Self::read(text)
+    }
+
+    /// Without the bound of the parameter: what one person allowed over the years can be longer.
+    fn read(text: &str) -> Result<Self, OAuthError> {
         let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         let mut tokens = BTreeSet::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
@@ -104,7 +109,7 @@ impl Serialize for Scope {
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(from)?).map_err(|e| serde::de::Error::custom(e.detail))
+        Self::read(&String::deserialize(from)?).map_err(|e| serde::de::Error::custom(e.detail))
     }
 }
 

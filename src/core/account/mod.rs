@@ -151,8 +151,19 @@ impl Stream for Account {
                 email_index: fact.sealed(&stream, "email_index"),
             });
         };
+        // An erasure is final, and a destroyed key without an order is a loss, never an erasure.
+        let possible = match (account.standing, fact.event) {
+            (_, AccountEvent::AccountRegistered(_)) => false,
+            (Standing::Active | Standing::Disabled, AccountEvent::DataKeyDestroyed(_)) => false,
+            (Standing::Active | Standing::Disabled, _) => true,
+            (Standing::BeingErased, event) => matches!(event, AccountEvent::DataKeyDestroyed(_)),
+            (Standing::Erased, _) => false,
+        };
+        if !possible {
+            return Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+        }
         match fact.event {
-            AccountEvent::AccountRegistered(_) => return Err(FoldError::OutOfOrder { name: "AccountRegistered" }),
+            AccountEvent::AccountRegistered(_) => {}
             AccountEvent::PasswordChanged(_) => account.password_hash = fact.sealed(&account.id.stream(), "password_hash"),
             AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
             AccountEvent::AccountEnabled(_) => account.standing = Standing::Active,

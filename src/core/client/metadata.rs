@@ -97,7 +97,7 @@ pub struct Metadata {
     pub id_token_claims: IdTokenClaims,
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<alloc::collections::BTreeMap<String, String>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub jwks: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<Seconds>,

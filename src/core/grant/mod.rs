@@ -103,6 +103,12 @@ pub struct Refresh {
     pub predecessor: Option<Predecessor>,
 }
 
+impl Refresh {
+    fn next_generation(&self) -> u32 {
+        self.generation.saturating_add(1)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Predecessor {
     pub digest: Digest,
@@ -163,12 +169,16 @@ impl Stream for Grant {
         let Some(mut grant) = state else {
             return begin(fact).ok_or_else(out_of_order);
         };
+        // An ended grant stays ended: after that only misuse by others is recorded.
+        if grant.ended.is_some() && !matches!(fact.event, GrantEvent::MisuseRefused(_)) {
+            return Err(out_of_order());
+        }
         match fact.event {
             GrantEvent::CodeIssued(_) | GrantEvent::ClientCredentialsGranted(_) | GrantEvent::OperatorTokenMinted(_) => {
                 return Err(out_of_order());
             }
             GrantEvent::CodeRedeemed(event) => {
-                let code = grant.code.as_mut().ok_or_else(out_of_order)?;
+                let code = grant.code.as_mut().filter(|code| !code.redeemed).ok_or_else(out_of_order)?;
                 code.redeemed = true;
                 grant.refresh = event.refresh.as_ref().map(|refresh| Refresh {
                     digest: refresh.digest,
@@ -184,7 +194,8 @@ impl Stream for Grant {
                 code.wrong_verifiers = code.wrong_verifiers.saturating_add(1);
             }
             GrantEvent::RefreshTokenRotated(event) => {
-                let refresh = grant.refresh.as_mut().ok_or_else(out_of_order)?;
+                let refresh =
+                    grant.refresh.as_mut().filter(|refresh| refresh.next_generation() == event.generation).ok_or_else(out_of_order)?;
                 refresh.predecessor = Some(Predecessor { digest: refresh.digest, replaced_at: event.at });
                 refresh.digest = event.refresh;
                 refresh.generation = event.generation;
@@ -194,9 +205,14 @@ impl Stream for Grant {
             GrantEvent::RefreshTokenUsed(event) => {
                 let refresh = grant.refresh.as_mut().ok_or_else(out_of_order)?;
                 refresh.expires_at = event.refresh_expires_at;
+                // It was used: whoever holds its predecessor is late, whatever the grace window says.
+                refresh.predecessor = None;
                 grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
             }
-            GrantEvent::RefreshTokenRepeated(event) => grant.add_access(event.access.clone().into_access(event.at, event.scope.clone())),
+            GrantEvent::RefreshTokenRepeated(event) => {
+                grant.refresh.as_ref().ok_or_else(out_of_order)?;
+                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+            }
             GrantEvent::MisuseRefused(_) => {}
             GrantEvent::AccessTokenRevoked(event) => grant.access.retain(|own| own.digest != event.access),
             GrantEvent::GrantEnded(event) => {

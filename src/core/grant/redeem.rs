@@ -4,6 +4,7 @@
 //! |---|---|
 //! | only by the client it was issued to | RFC 6749 §4.1.3 |
 //! | with the `redirect_uri` that was really used | RFC 6749 §4.1.3 |
+//! | the client is registered for the grant | RFC 6749 §5.2 |
 //! | a challenge once sent makes the verifier mandatory; a verifier without a challenge is refused | RFC 9700 §2.1.1, §4.8.2 |
 //! | a second redemption ends the grant with all its tokens, also after expiry | RFC 6749 §4.1.2, RFC 9700 §2.1.1 |
 //! | five wrong verifiers burn the code | our own |
@@ -59,6 +60,9 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         let event = MisuseRefused { misuse: Misuse::CodeByOtherClient, by: client.id.clone(), at: cmd.at };
         return refuse("issued to another client").recording(event);
     }
+    if !client.metadata.grant_types.contains(&GrantType::AuthorizationCode) {
+        return Decision::refuse(OAuthError::unauthorized_client("authorization_code is not registered"));
+    }
     if grant.ended.is_some() {
         return refuse("the grant has ended");
     }
@@ -74,7 +78,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     }
     if let Err(why) = check_verifier(code, cmd.code_verifier.as_deref()) {
         let refusal = refuse(why).recording(CodeVerifierRefused { at: cmd.at });
-        if code.wrong_verifiers + 1 >= MOST_WRONG_VERIFIERS {
+        if code.wrong_verifiers.saturating_add(1) >= MOST_WRONG_VERIFIERS {
             return refusal.recording(GrantEnded { reason: EndReason::CodeVerifierGuessed, at: cmd.at });
         }
         return refusal;

@@ -88,7 +88,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         (RefreshTokenRepeated { access, scope: narrowed, id_token_kid, at }.into(), family.expires_at)
     } else if rotates {
         let event = RefreshTokenRotated {
-            generation: family.generation.saturating_add(1),
+            generation: family.next_generation(),
             refresh: cmd.successor,
             refresh_expires_at: moved,
             access,

@@ -36,7 +36,7 @@ pub struct SessionStarted {
     pub ends_at: Timestamp,
 }
 
-/// The session was used on another day: its idle time starts again. At most one a day.
+/// The session was used again: its idle time starts anew. At most one a day, or two in a shorter idle time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionExtended {
@@ -142,13 +142,15 @@ pub fn start(cmd: &Start) -> Decision<SessionEvent, ()> {
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 
-/// Marks the session as used; an event at most once a day, so that a busy browser does not fill the log.
+/// Marks the session as used; an event at most once a day, so that a busy browser does not fill the log. When the idle time is
+/// short the half of it counts instead, else a session in use would run out before its first extension.
 pub fn use_now(session: &Session, at: Timestamp) -> Decision<SessionEvent, ()> {
     const DAY: Seconds = Seconds(24 * 60 * 60);
     if !session.is_alive(at) {
         return Decision::refuse(OAuthError::login_required("session is over"));
     }
-    let events = if at >= session.seen_at.plus(DAY) { alloc::vec![SessionExtended { at }.into()] } else { Vec::new() };
+    let step = DAY.min(Seconds(session.idle.0 / 2));
+    let events = if at >= session.seen_at.plus(step) { alloc::vec![SessionExtended { at }.into()] } else { Vec::new() };
     Decision::accept(events, ())
 }
 
