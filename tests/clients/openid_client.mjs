@@ -46,6 +46,8 @@ async function direct(visitor, callback, attempt) {
 async function refusal(promise) {
   const result = await promise.catch((error) => error);
   assert.ok(result instanceof Error, 'it was not refused');
+  // For a 401 with a challenge the library leaves the body to us.
+  if (result.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE') return (await result.response.json()).error;
   return result.error ?? result.cause?.error ?? result.message;
 }
 

@@ -8,6 +8,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import puppeteer from 'puppeteer-core';
 
 const MAX_PAGES = 12;
@@ -76,6 +77,13 @@ export class Visitor {
   }
 
   go(url) { return this.page.goto(String(url), { waitUntil: 'load' }); }
+
+  /// Whether the browser gets to `target` by itself in time. Asked from here: a script that waits in the page would need `unsafe-eval`.
+  async arrives(target, seconds = 3) {
+    const deadline = Date.now() + seconds * 1000;
+    while (!this.page.url().startsWith(target) && Date.now() < deadline) await pause(20);
+    return this.page.url().startsWith(target);
+  }
 
   async has(selector) { return (await this.page.$(selector)) !== null; }
 
