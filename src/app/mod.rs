@@ -1,1 +1,118 @@
-//! app
+//! The shell around the rules: load, fold, decide, append, and only then answer.
+//!
+//! | Room | What |
+//! |---|---|
+//! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
+//! | [`accounts`], [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`] | one use case each |
+//! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
+//! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
+//! | [`vault`] | data keys and personal data |
+//! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
+//! | [`clock`], [`random`] | the only readers of time and entropy |
+//!
+//! Everything fallible stands before the append; after the commit there is only the reply.
+
+pub mod accounts;
+pub mod audit;
+pub mod authorize;
+pub mod client_auth;
+pub mod clients;
+pub mod clock;
+pub mod context;
+pub mod housekeeping;
+pub mod introspect;
+pub mod logout;
+pub mod mint;
+pub mod operator;
+pub mod password;
+pub mod random;
+pub mod revoke;
+pub mod seed;
+pub mod sessions;
+pub mod signing;
+pub mod start;
+pub mod token;
+pub mod userinfo;
+pub mod vault;
+pub mod work;
+
+use std::sync::Arc;
+
+use chancery_core::discovery::Endpoints;
+use chancery_core::grant::Lifetimes;
+use chancery_core::request::Policy;
+use chancery_core::time::{Seconds, Timestamp};
+use chancery_ledger::Ledger;
+
+use crate::config::{Config, Mode, PkceRequired};
+use clock::Clock;
+use mint::Mint;
+use password::Passwords;
+use signing::SigningKeys;
+use vault::Vault;
+
+/// Everything that a use case needs. Clones are handles on the same server.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub config: Config,
+    pub endpoints: Endpoints,
+    pub ledger: Ledger,
+    pub vault: Vault,
+    pub clock: Clock,
+    pub log_id: String,
+    pub mint: Mint,
+    pub keys: SigningKeys,
+    pub passwords: Passwords,
+    pub names: Names,
+}
+
+/// Server keys for names: blind indexes and session ids.
+pub struct Names {
+    pub blind_index: Arc<vault::NamedKey>,
+    pub sid: Arc<vault::NamedKey>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Now, as a value for commands.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
+    }
+
+    pub fn is_production(&self) -> bool {
+        self.config.mode == Mode::Production
+    }
+
+    pub fn policy(&self) -> Policy {
+        Policy { pkce_for_all: self.config.pkce == PkceRequired::All }
+    }
+
+    pub fn lifetimes(&self) -> Lifetimes {
+        let own = &self.config.lifetimes;
+        Lifetimes {
+            code: seconds(own.code),
+            access_token: seconds(own.access_token),
+            client_credentials: seconds(own.client_credentials),
+            refresh_idle: seconds(own.refresh_idle),
+            refresh_absolute: seconds(own.refresh_absolute),
+        }
+    }
+}
+
+/// A configured span as the rules count.
+pub fn seconds(span: std::time::Duration) -> Seconds {
+    Seconds(u32::try_from(span.as_secs()).unwrap_or(u32::MAX))
+}

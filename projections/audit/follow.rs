@@ -1,0 +1,69 @@
+//! Keeping the audit index up with the log.
+
+use std::time::Duration;
+
+use chancery_ledger::error::{ReadError, SetError};
+use chancery_ledger::Ledger;
+
+use super::{SET, rows};
+
+const PAGE: u32 = 500;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why the index stands still. It is tried again; readiness tells.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error("{0}")]
+    Fold(String),
+}
+
+/// Follows the log until the task is dropped. What goes wrong is told and tried again, from the checkpoint.
+pub async fn run(ledger: Ledger) {
+    loop {
+        match step(&ledger).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let at = ledger.checkpoint(SET).await.ok().flatten().unwrap_or(0);
+                ledger.wait(at).await;
+            }
+            // Another node wrote the same rows first: go on from its checkpoint.
+            Err(FollowError::Set(SetError::CheckpointMoved { .. })) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the audit index stands still");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One page; `false` when there is nothing new.
+///
+/// # Errors
+/// A database that does not answer, or an event that cannot be read.
+pub async fn step(ledger: &Ledger) -> Result<bool, FollowError> {
+    let from = ledger.checkpoint(SET).await?.unwrap_or(0);
+    let events = ledger.read_all(from, PAGE).await?;
+    if events.is_empty() {
+        return Ok(false);
+    }
+    let next = from + events.len() as u64;
+    let mut writes = Vec::with_capacity(events.len() * 2);
+    for event in &events {
+        writes.extend(rows(event).map_err(|e| FollowError::Fold(e.to_string()))?);
+    }
+    ledger.project(SET, from, next, writes).await?;
+    Ok(true)
+}
+
+/// How many events the index is behind.
+///
+/// # Errors
+/// A database that does not answer.
+pub async fn lag(ledger: &Ledger) -> Result<u64, ReadError> {
+    let at = ledger.checkpoint(SET).await?.unwrap_or(0);
+    Ok(ledger.head().await?.size.saturating_sub(at))
+}

@@ -1,0 +1,164 @@
+//! The inline read model: one row per stream, changed in the transaction of the append.
+//!
+//! | Table | Key | Look-up 0 | Look-up 1 |
+//! |---|---|---|---|
+//! | account | stream | - | - |
+//! | client | stream | origin | - |
+//! | session | stream | account | - |
+//! | consent | stream | account | client |
+//! | interaction | stream | - | - |
+//! | grant | stream | account | client |
+//! | key | stream | phase | - |
+//! | evidence | stream | - | - |
+//! | log | stream | - | - |
+//!
+//! A row is the state of its stream and nothing else, so that the rebuild uses the same function.
+
+pub mod rebuild;
+
+use chancery_core::account::Account;
+use chancery_core::client::Client;
+use chancery_core::consent::Consent;
+use chancery_core::evidence::{self, Attempts};
+use chancery_core::grant::Grant;
+use chancery_core::interaction::Interaction;
+use chancery_core::key::Key;
+use chancery_core::server::Log;
+use chancery_core::session::Session;
+use chancery_core::stream::Stream;
+use chancery_ledger::recorded::Recorded;
+use chancery_ledger::write::{Row, RowWrite};
+use serde_json::Value;
+
+use crate::envelope::Unreadable;
+use crate::fold::{self, Versioned};
+
+/// Name of the row set of this program. A change of any row's form is a new name and a rebuild beside the old one.
+pub const SET: &str = "inline.v1";
+
+/// Days that a row stays after everything in it is over; then the log alone knows it.
+const KEEP_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A state that has a row.
+pub trait Inline: Stream {
+    /// The two look-up columns.
+    fn index(&self) -> [Option<String>; 2] {
+        [None, None]
+    }
+
+    /// Milliseconds since the epoch after which the row may go.
+    fn expires_at(&self) -> Option<i64> {
+        None
+    }
+}
+
+/// A plain name of a unit variant, as its serialised text.
+fn name(value: &impl serde::Serialize) -> Option<String> {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+impl Inline for Account {}
+
+impl Inline for Client {
+    fn index(&self) -> [Option<String>; 2] {
+        [name(&self.origin), None]
+    }
+}
+
+impl Inline for Session {
+    fn index(&self) -> [Option<String>; 2] {
+        [Some(self.account.to_string()), None]
+    }
+
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.ends_at.0 + KEEP_MS)
+    }
+}
+
+impl Inline for Consent {
+    fn index(&self) -> [Option<String>; 2] {
+        [Some(self.account.to_string()), Some(self.client.to_string())]
+    }
+}
+
+impl Inline for Interaction {
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
+impl Inline for Grant {
+    fn index(&self) -> [Option<String>; 2] {
+        [self.account().map(|account| account.to_string()), Some(self.client.to_string())]
+    }
+
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.over_at().0 + KEEP_MS)
+    }
+}
+
+impl Inline for Key {
+    fn index(&self) -> [Option<String>; 2] {
+        [name(&self.phase), None]
+    }
+}
+
+impl Inline for Attempts {}
+
+impl Inline for Log {}
+
+/// The row of a state.
+///
+/// # Errors
+/// A state that JSON cannot hold; none of ours.
+pub fn row<S: Inline>(stream: &str, versioned: &Versioned<S>) -> Result<Row, serde_json::Error> {
+    Ok(Row {
+        table: S::KIND,
+        key: stream.to_owned(),
+        version: versioned.version,
+        body: serde_json::to_vec(&versioned.state)?.into(),
+        index: versioned.state.index(),
+        expires_at: versioned.state.expires_at(),
+    })
+}
+
+/// The state in a row.
+///
+/// # Errors
+/// A row of another form: the set needs a rebuild.
+pub fn state<S: Inline>(row: &Row) -> Result<Versioned<S>, serde_json::Error> {
+    Ok(Versioned { state: serde_json::from_slice(&row.body)?, version: row.version })
+}
+
+/// The rows of a whole stream: what the rebuild calls, and what reading a missing row falls back to.
+///
+/// # Errors
+/// The position of the event that stops the fold.
+pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
+    match stream.split_once('-').map_or(stream, |(kind, _)| kind) {
+        Account::KIND => one::<Account>(stream, events),
+        Client::KIND => one::<Client>(stream, events),
+        Session::KIND => one::<Session>(stream, events),
+        Consent::KIND => one::<Consent>(stream, events),
+        Interaction::KIND => one::<Interaction>(stream, events),
+        Grant::KIND => one::<Grant>(stream, events),
+        Key::KIND => one::<Key>(stream, events),
+        Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
+        Attempts::KIND => one::<Attempts>(stream, events),
+        Log::KIND => one::<Log>(stream, events),
+        other => {
+            let position = events.first().map_or(0, |event| event.position);
+            Err(Unreadable { position, why: format!("unknown kind of stream {other}: this program is older than the log") })
+        }
+    }
+}
+
+fn one<S: Inline>(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
+    let Some(versioned) = fold::stream::<S>(None, events)? else { return Ok(Vec::new()) };
+    let position = events.last().map_or(0, |event| event.position);
+    let row = row(stream, &versioned).map_err(|e| Unreadable { position, why: e.to_string() })?;
+    Ok(vec![RowWrite::Upsert(row)])
+}

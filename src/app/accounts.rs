@@ -1,0 +1,306 @@
+//! Accounts: registering, and proving a password.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | one account per e-mail address, decided by a claim on its blind index | DESIGN: §5 |
+//! | unknown, wrong and disabled look the same and cost the same | OWASP user enumeration |
+//! | a failed login is an event, known account or not | DESIGN: events |
+
+use std::collections::BTreeSet;
+
+use chancery_core::account::register::{self, Register};
+use chancery_core::account::{Account, AccountDisabled, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, PasswordChanged, Role, Standing};
+use chancery_core::decision::{Draft, Personal};
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::evidence::{self, Attempts};
+use chancery_core::id::AccountId;
+
+use super::App;
+use super::context::Context;
+use super::vault::email::{blind_index, normalised};
+use super::vault::{DataKey, KeyKind};
+use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
+use super::{random, work};
+
+/// Kind of the claim on an e-mail address.
+const EMAIL: &str = "email";
+
+/// A registration form.
+pub struct Form<'a> {
+    pub email: &'a str,
+    pub password: &'a str,
+    pub name: Option<&'a str>,
+    pub roles: BTreeSet<Role>,
+    pub declared: bool,
+}
+
+/// Why there is no account.
+#[derive(Debug)]
+pub enum NotRegistered {
+    /// The form has problems: all of them.
+    Problems(Vec<FieldError>),
+    Refused(OAuthError),
+}
+
+impl From<OAuthError> for NotRegistered {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A person whose password was right.
+pub struct Proven {
+    pub account: AccountId,
+    /// The attempts to clear in the append that uses the login.
+    pub(super) attempts: Option<evidence::Attempt>,
+}
+
+impl App {
+    /// Registers an account.
+    ///
+    /// # Errors
+    /// Every problem of the form, a taken address among them; or the log cannot be written.
+    pub async fn register_account(&self, context: &Context, form: &Form<'_>) -> Result<AccountId, NotRegistered> {
+        let problems = register::problems(form.email, form.password, form.name);
+        if !problems.is_empty() {
+            return Err(NotRegistered::Problems(problems));
+        }
+        let index = blind_index(&self.names.blind_index, form.email);
+        if self.ledger.claim_owner(EMAIL, &index).await.map_err(unreadable)?.is_some() {
+            return Err(taken());
+        }
+        // Everything slow and fallible stands before the append.
+        let password_hash = self.passwords.hash(form.password).await?;
+        let account = AccountId(random::uuid_v7(self.clock.now_ms()));
+        let key = self.vault.create(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
+        let context = if context.actor.kind == "anonymous" { context.as_account(account) } else { context.clone() };
+        let command = Register {
+            account,
+            email: form.email.to_owned(),
+            name: form.name.map(str::to_owned),
+            password_hash,
+            email_index: chancery_core::base64url::encode(&index),
+            key_commitment: Digest(key.commitment()),
+            roles: form.roles.clone(),
+            declared: form.declared,
+            context: context.personal(),
+            at: self.now(),
+        };
+        let seal = account_seal(account, key);
+        match decide!(self, &context, |work| register_once(work, &command, &index, &seal)) {
+            Ok(()) => Ok(account),
+            Err(Stop::Taken(EMAIL)) => {
+                // The loser of the race leaves no key behind.
+                self.vault.destroy(KeyKind::Account, &[account.to_string()]).await.map_err(vault_trouble)?;
+                Err(taken())
+            }
+            Err(stop) => Err(NotRegistered::Refused(stop.into())),
+        }
+    }
+
+    /// Checks a password, with the back-off of the account. The failure is recorded here, the success by who uses it.
+    ///
+    /// # Errors
+    /// `access_denied` for unknown, wrong and disabled; `slow_down` while blocked.
+    pub async fn prove_password(&self, context: &Context, email: &str, password: &str) -> Result<Proven, OAuthError> {
+        let account = self.account_of(email).await?;
+        let hash = match account.as_ref().and_then(|account| account.password_hash.as_ref()) {
+            Some(sealed) => Some(self.unseal(sealed).await?),
+            None => None,
+        };
+        let checked = self.passwords.check(password, hash.as_deref()).await?;
+        let active = account.as_ref().is_some_and(Account::is_active);
+        let attempt = evidence::Attempt {
+            account: account.as_ref().map(|account| account.id),
+            correct: checked.correct && active,
+            identifier: normalised(email),
+            context: context.personal(),
+            at: self.now(),
+        };
+        let context = account.as_ref().map_or_else(|| context.clone(), |account| context.as_account(account.id));
+        let seal = match &account {
+            Some(account) if account.standing == Standing::Active || account.standing == Standing::Disabled => {
+                account_seal(account.id, self.data_key(KeyKind::Account, &account.id.to_string()).await?)
+            }
+            _ => Seal { key: Some(self.epoch_key().await?), subject: None },
+        };
+        decide!(self, &context, |work| attempt_once(work, &attempt, &seal))?;
+        let Some(account) = account.filter(|_| attempt.correct) else { return Err(OAuthError::access_denied("wrong credentials")) };
+        if checked.outdated {
+            self.rehash(&context, &account, password, &seal).await?;
+        }
+        Ok(Proven { account: account.id, attempts: Some(attempt) })
+    }
+
+    /// The account of an e-mail address.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn account_of(&self, email: &str) -> Result<Option<Account>, OAuthError> {
+        let index = blind_index(&self.names.blind_index, email);
+        let Some(owner) = self.ledger.claim_owner(EMAIL, &index).await.map_err(unreadable)? else { return Ok(None) };
+        let Some(account) = AccountId::parse(&owner) else { return Err(OAuthError::server_error("a claim without account")) };
+        self.read(&account.stream()).await
+    }
+
+    /// A stronger hash of the password that was just right.
+    async fn rehash(&self, context: &Context, account: &Account, password: &str, seal: &Seal) -> Result<(), OAuthError> {
+        let hash = self.passwords.hash(password).await?;
+        decide!(self, context, |work| change_password_once(work, account.id, &hash, PasswordChange::StrongerParameters, self, seal))?;
+        Ok(())
+    }
+
+    /// The password that the configuration file declares, if it is another one.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn declare_password(&self, context: &Context, account: &Account, password: &str) -> Result<bool, OAuthError> {
+        let hash = self.unseal_optional(account.password_hash.as_ref()).await?;
+        if self.passwords.check(password, hash.as_deref()).await?.correct {
+            return Ok(false);
+        }
+        let hash = self.passwords.hash(password).await?;
+        let seal = account_seal(account.id, self.data_key(KeyKind::Account, &account.id.to_string()).await?);
+        decide!(self, context, |work| change_password_once(work, account.id, &hash, PasswordChange::Declared, self, &seal))?;
+        Ok(true)
+    }
+
+    /// Disables an account: nothing of it can sign in or use a token any more.
+    ///
+    /// # Errors
+    /// `not_found`, `temporarily_unavailable`.
+    pub async fn disable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
+        let event = AccountDisabled { at: self.now() };
+        decide!(self, context, |work| mark_once(work, account, event.clone().into(), |state| state.is_active()))?;
+        Ok(())
+    }
+
+    /// Erases a person: the order, then the key, then the proof. An interruption is finished at the next start.
+    ///
+    /// # Errors
+    /// `not_found`, `temporarily_unavailable`.
+    pub async fn erase_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
+        let state = self.read::<Account>(&account.stream()).await?.ok_or_else(|| OAuthError::not_found("no such account"))?;
+        if state.standing == Standing::Erased {
+            return Ok(());
+        }
+        let index = match &state.email_index {
+            Some(sealed) if state.standing != Standing::BeingErased => chancery_core::base64url::decode(&self.unseal(sealed).await?),
+            _ => None,
+        };
+        let ordered = ErasureOrdered { at: self.now() };
+        decide!(self, context, |work| order_erasure_once(work, account, ordered.clone(), index.clone()))?;
+        self.vault.destroy(KeyKind::Account, &[account.to_string()]).await.map_err(vault_trouble)?;
+        let destroyed = DataKeyDestroyed { at: self.now() };
+        decide!(self, context, |work| mark_once(work, account, destroyed.clone().into(), |state| state.standing == Standing::BeingErased))?;
+        Ok(())
+    }
+
+    /// Finishes erasures that a crash interrupted, and refuses to serve when a key is gone that nobody ordered to go.
+    ///
+    /// # Errors
+    /// `server_error` naming the account whose key is missing.
+    pub async fn check_erasures(&self, context: &Context) -> Result<(), OAuthError> {
+        let mut after: Option<String> = None;
+        loop {
+            let rows = self.ledger.rows_all("account", after.as_deref(), 500).await.map_err(unreadable)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            for row in &rows {
+                let account = chancery_projections::inline::state::<Account>(row).map_err(|e| OAuthError::server_error(e.to_string()))?.state;
+                match account.standing {
+                    Standing::BeingErased => self.erase_account(context, account.id).await?,
+                    Standing::Erased => {}
+                    // One look per account would make the start as slow as the log is long; the vault is asked when a key is used.
+                    Standing::Active | Standing::Disabled => {}
+                }
+            }
+        }
+    }
+
+    /// Clears the count of wrong passwords in the append that uses a right one.
+    ///
+    /// # Errors
+    /// `slow_down` when somebody guessed meanwhile.
+    pub(super) async fn clear_attempts(&self, work: &mut Work<'_>, proven: &Proven, seal: &Seal) -> Result<(), Stop> {
+        let Some(attempt) = &proven.attempts else { return Ok(()) };
+        let mut attempts = work.load::<Attempts>(&evidence::attempts_stream(proven.account)).await?;
+        let state = attempts.state.clone().unwrap_or_default();
+        let decision = evidence::attempt(&state, attempt);
+        decision.outcome?;
+        Ok(work.record(&mut attempts, decision.events, seal)?)
+    }
+}
+
+/// The data key of an account, and its name as subject.
+pub fn account_seal(account: AccountId, key: std::sync::Arc<DataKey>) -> Seal {
+    Seal { key: Some(key), subject: Some(account.to_string()) }
+}
+
+fn taken() -> NotRegistered {
+    NotRegistered::Problems(vec![FieldError { field: "email", problem: "There is an account with this address already; sign in instead.".into() }])
+}
+
+async fn register_once(mut work: Work<'_>, command: &Register, index: &[u8], seal: &Seal) -> Result<(), Stop> {
+    let mut account: Loaded<Account> = work.fresh(command.account.stream());
+    work.record(&mut account, register::decide(command).events, seal)?;
+    work.take(EMAIL, index.to_vec(), command.account.to_string());
+    work.commit().await.map(drop)
+}
+
+/// Decides an attempt and appends what it leaves behind. A success leaves nothing here: the login clears the count.
+async fn attempt_once(mut work: Work<'_>, attempt: &evidence::Attempt, seal: &Seal) -> Result<(), Stop> {
+    let Some(account) = attempt.account else {
+        let decision = evidence::attempt(&Attempts::default(), attempt);
+        work.record_evidence(evidence::ANONYMOUS, decision.events, seal)?;
+        work.commit().await?;
+        return Ok(decision.outcome?);
+    };
+    let mut attempts = work.load::<Attempts>(&evidence::attempts_stream(account)).await?;
+    let decision = evidence::attempt(&attempts.state.clone().unwrap_or_default(), attempt);
+    if decision.outcome.is_err() {
+        work.record(&mut attempts, decision.events, seal)?;
+        work.commit().await?;
+    }
+    Ok(decision.outcome?)
+}
+
+async fn change_password_once(mut work: Work<'_>, account: AccountId, hash: &str, reason: PasswordChange, app: &App, seal: &Seal) -> Result<(), Stop> {
+    let mut loaded = work.load::<Account>(&account.stream()).await?;
+    let event = AccountEvent::from(PasswordChanged { at: app.now(), reason });
+    work.record(&mut loaded, vec![Draft::new(event, Personal::default().with("password_hash", Some(hash)))], seal)?;
+    work.commit().await.map(drop)
+}
+
+/// One event without personal data, if it still says something.
+async fn mark_once(mut work: Work<'_>, account: AccountId, event: AccountEvent, applies: fn(&Account) -> bool) -> Result<(), Stop> {
+    let mut loaded = work.load::<Account>(&account.stream()).await?;
+    let state = loaded.or(|| OAuthError::not_found("no such account"))?;
+    if !applies(state) {
+        return Ok(());
+    }
+    let seal = Seal { key: None, subject: Some(account.to_string()) };
+    work.record(&mut loaded, vec![event.into()], &seal)?;
+    work.commit().await.map(drop)
+}
+
+async fn order_erasure_once(mut work: Work<'_>, account: AccountId, event: ErasureOrdered, index: Option<Vec<u8>>) -> Result<(), Stop> {
+    let mut loaded = work.load::<Account>(&account.stream()).await?;
+    let state = loaded.or(|| OAuthError::not_found("no such account"))?;
+    if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
+        return Ok(());
+    }
+    let seal = Seal { key: None, subject: Some(account.to_string()) };
+    work.record(&mut loaded, vec![event.into()], &seal)?;
+    if let Some(index) = index {
+        work.release(EMAIL, index);
+    }
+    work.commit().await.map(drop)
+}
+
+impl From<work::Stop> for NotRegistered {
+    fn from(stop: work::Stop) -> Self {
+        Self::Refused(stop.into())
+    }
+}

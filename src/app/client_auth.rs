@@ -1,0 +1,188 @@
+//! Who is calling? Looks at secrets and assertions once, for every endpoint that clients authenticate at.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | one mechanism per request; a body `client_id` equal to the authenticated one is not a second mechanism | RFC 6749 §2.3 |
+//! | an assertion names the client as iss and sub, this server as aud, and expires soon | RFC 7523 §3, OpenID Connect Core 1.0 §9 |
+//! | its `jti` counts once, and only after the signature | RFC 7523 §3 |
+//! | secrets are compared in constant time, through digests | our own |
+//!
+//! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
+
+use chancery_core::client::authenticate::{self, Proof};
+use chancery_core::client::{Client, Secret};
+use chancery_core::digest::Digest;
+use chancery_core::discovery::ASSERTION_ALGS;
+use chancery_core::error::OAuthError;
+use chancery_core::evidence::{self, ClientAuthenticationFailed};
+use chancery_core::id::ClientId;
+use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
+
+use super::App;
+use super::context::Context;
+use super::work::{Loaded, Seal, Stop, Work, decide};
+
+/// What a request brought, as it stood there.
+#[derive(Clone, Default)]
+pub struct Presented {
+    pub basic: Option<(String, String)>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<String>,
+    pub client_assertion: Option<String>,
+    pub client_assertion_type: Option<String>,
+}
+
+/// RFC 7523 §2.2.
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A client that proved who it is, with what its assertion still has to claim.
+pub struct Authenticated {
+    pub client: Loaded<Client>,
+    /// `jti` to take together with the state change: (key, not needed after).
+    pub assertion: Option<Vec<u8>>,
+}
+
+impl Authenticated {
+    /// Asserts the client's version in a unit of work and takes the assertion's `jti`.
+    ///
+    /// # Errors
+    /// `invalid_client` when the client has changed and does not authenticate any more.
+    pub async fn assert(&self, work: &mut Work<'_>) -> Result<Client, OAuthError> {
+        let client = work.load::<Client>(&self.client.stream).await?;
+        let client = client.state.ok_or_else(|| OAuthError::invalid_client("the client is gone"))?;
+        if !client.is_active() {
+            return Err(OAuthError::invalid_client("the client is disabled"));
+        }
+        if let Some(jti) = &self.assertion {
+            work.take("assertion_jti", jti.clone(), client.id.to_string());
+        }
+        Ok(client)
+    }
+}
+
+impl App {
+    /// Authenticates the caller. A failure of a client that exists is an event.
+    ///
+    /// # Errors
+    /// `invalid_client`, `invalid_request` for two mechanisms.
+    pub async fn authenticate_client(&self, context: &Context, presented: &Presented) -> Result<Authenticated, OAuthError> {
+        let id = named_client(presented)?;
+        let stream = id.stream();
+        let loaded = self.load_client(&stream).await?;
+        let Some(client) = loaded.state.as_ref() else {
+            // The work of a comparison, so that unknown and wrong take the same time.
+            let _ = Digest::of(b"nobody").matches(&Digest::of(stream.as_bytes()));
+            return Err(OAuthError::invalid_client("unknown client"));
+        };
+        let (proof, assertion) = self.proof(client, presented).await?;
+        if let Err(error) = authenticate::decide(client, proof, self.now()) {
+            self.record_failure(context, client, &error).await?;
+            return Err(error);
+        }
+        Ok(Authenticated { client: loaded, assertion })
+    }
+
+    /// The client of a name, from the newest state.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn load_client(&self, stream: &str) -> Result<Loaded<Client>, OAuthError> {
+        // Cached state may authenticate: every grant asserts the version that it saw.
+        self.load(stream, chancery_ledger::recorded::Freshness::Cached).await
+    }
+
+    async fn proof(&self, client: &Client, presented: &Presented) -> Result<(Proof, Option<Vec<u8>>), OAuthError> {
+        if let Some(assertion) = &presented.client_assertion {
+            return Ok(match self.check_assertion(client, assertion) {
+                Ok(jti) => (Proof::Assertion { holds: true }, Some(jti)),
+                Err(why) => {
+                    tracing::debug!(client = %client.id, why, "client assertion refused");
+                    (Proof::Assertion { holds: false }, None)
+                }
+            });
+        }
+        let secret = presented.basic.as_ref().map(|(_, secret)| secret).or(presented.client_secret.as_ref());
+        let Some(secret) = secret else { return Ok((Proof::Nothing, None)) };
+        let sent = Digest::of(secret.as_bytes());
+        let mut matches = None;
+        for (index, (own, _)) in client.secrets.iter().enumerate() {
+            let own = match own {
+                Secret::Digest(digest) => *digest,
+                Secret::Sealed(sealed) => Digest::of(self.unseal(sealed).await?.as_bytes()),
+            };
+            if own.matches(&sent) {
+                matches = Some(index);
+            }
+        }
+        Ok((Proof::Secret { matches }, None))
+    }
+
+    /// RFC 7523 §3; returns the key under which the `jti` is taken.
+    fn check_assertion(&self, client: &Client, assertion: &str) -> Result<Vec<u8>, &'static str> {
+        let jwks = client.metadata.jwks.as_ref().ok_or("the client has no keys")?;
+        let jwks = Jwks::from_value(jwks).map_err(|_| "the client's keys cannot be read")?;
+        let allowed: Vec<_> = ASSERTION_ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
+        let verified = jws::parse(assertion).map_err(|_| "malformed")?.verify(&jwks, &allowed).map_err(|_| "wrong signature or key")?;
+        let claims = RegisteredClaims::parse(&verified.payload).map_err(|_| "malformed claims")?;
+        let own = client.id.as_str();
+        if claims.iss.as_deref() != Some(own) || claims.sub.as_deref() != Some(own) {
+            return Err("iss and sub are not the client");
+        }
+        let audiences = [&self.endpoints.issuer, &self.endpoints.token, &self.endpoints.introspection, &self.endpoints.revocation];
+        if !audiences.iter().any(|audience| claims.is_for(audience)) {
+            return Err("aud is not this server");
+        }
+        let now = self.now().numeric_date();
+        let tolerance = super::seconds(self.config.lifetimes.clock_tolerance).0;
+        claims.validate_times(now, tolerance).map_err(|_| "expired or not yet valid")?;
+        let longest = i64::from(super::seconds(self.config.lifetimes.assertion).0) + i64::from(tolerance);
+        if claims.exp.is_none_or(|exp| exp.0 > now.saturating_add(longest)) {
+            return Err("exp is too far ahead");
+        }
+        let jti = claims.jti.as_deref().filter(|jti| !jti.is_empty()).ok_or("jti is missing")?;
+        Ok(Digest::of(format!("{own} {jti}").as_bytes()).0.to_vec())
+    }
+
+    async fn record_failure(&self, context: &Context, client: &Client, error: &OAuthError) -> Result<(), OAuthError> {
+        let context = context.as_client(&client.id);
+        let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
+        decide!(self, &context, |work| self.record_failure_once(work, client, error, &context, &seal))?;
+        Ok(())
+    }
+
+    async fn record_failure_once(&self, mut work: Work<'_>, client: &Client, error: &OAuthError, context: &Context, seal: &Seal) -> Result<(), Stop> {
+        let event = ClientAuthenticationFailed { client: client.id.clone(), reason: error.detail.to_string(), at: self.now() };
+        let personal = chancery_core::decision::Personal::default().with("context", context.personal());
+        let draft = chancery_core::decision::Draft::new(evidence::EvidenceEvent::from(event), personal);
+        work.record_evidence(evidence::ANONYMOUS, vec![draft], seal)?;
+        work.commit().await.map(drop)
+    }
+}
+
+/// The one client that the request names, by exactly one mechanism.
+fn named_client(presented: &Presented) -> Result<ClientId, OAuthError> {
+    let mechanisms = [presented.basic.is_some(), presented.client_secret.is_some(), presented.client_assertion.is_some()];
+    if mechanisms.iter().filter(|one| **one).count() > 1 {
+        return Err(OAuthError::invalid_request("two mechanisms").saying("Use one client authentication method per request."));
+    }
+    if presented.client_assertion.is_some() != presented.client_assertion_type.is_some()
+        || presented.client_assertion_type.as_deref().is_some_and(|kind| kind != ASSERTION_TYPE)
+    {
+        return Err(OAuthError::invalid_request("client_assertion_type")
+            .saying("client_assertion needs client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer."));
+    }
+    let from_assertion = || {
+        let assertion = presented.client_assertion.as_deref()?;
+        let parsed = jws::parse(assertion).ok()?;
+        RegisteredClaims::parse(parsed.unverified_payload()).ok()?.sub
+    };
+    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(from_assertion);
+    // RFC 6749 §2.3.1 in spirit: two different names are no name.
+    if let (Some(named), Some(body)) = (&named, &presented.client_id)
+        && named != body
+    {
+        return Err(OAuthError::invalid_client("client_id differs from the credentials"));
+    }
+    let named = named.or_else(|| presented.client_id.clone()).ok_or_else(|| OAuthError::invalid_client("no client was named"))?;
+    ClientId::parse(&named).ok_or_else(|| OAuthError::invalid_client("not a client_id"))
+}

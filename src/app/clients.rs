@@ -1,0 +1,192 @@
+//! Registering clients: dynamically, by an operator, or by the configuration file.
+
+use chancery_core::account::FieldError;
+use chancery_core::client::metadata::{self, Asked, AuthMethod, Metadata, Terms};
+use chancery_core::client::{self, Client, Declare, Origin, Register, Secret};
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::id::ClientId;
+use chancery_jose::Jwks;
+
+use super::App;
+use super::context::Context;
+use super::mint::{self, Minted};
+use super::vault::{KeyKind, VaultError};
+use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
+
+/// Kind of the claim on a `client_id`.
+const CLIENT_ID: &str = "client_id";
+
+/// Why there is no client.
+#[derive(Debug)]
+pub enum NotRegistered {
+    Problems(Vec<FieldError>),
+    Refused(OAuthError),
+}
+
+impl From<OAuthError> for NotRegistered {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A client that was just registered. The secret is shown once.
+pub struct Registered {
+    pub id: ClientId,
+    pub metadata: Metadata,
+    pub secret: Option<String>,
+    pub issued_at: i64,
+}
+
+/// What the configuration file declares.
+pub struct Declared {
+    pub client_id: String,
+    pub secret: Option<String>,
+    pub asked: Asked,
+}
+
+/// Validates metadata, its keys included.
+pub fn validate(asked: &Asked, by_operator: bool) -> Result<Metadata, Vec<FieldError>> {
+    let jwks_usable = asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty()));
+    metadata::validate(asked, Terms { by_operator, jwks_usable })
+}
+
+/// Does the client authenticate with a secret?
+fn needs_secret(metadata: &Metadata) -> bool {
+    matches!(metadata.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post)
+}
+
+impl App {
+    /// Registers a client with a generated id and, where it authenticates with one, a generated secret.
+    ///
+    /// # Errors
+    /// Every bad field; or the log cannot be written.
+    pub async fn register_client(&self, context: &Context, asked: &Asked, origin: Origin) -> Result<Registered, NotRegistered> {
+        let by_operator = matches!(origin, Origin::Operator | Origin::Declared);
+        let metadata = validate(asked, by_operator).map_err(NotRegistered::Problems)?;
+        let id = super::random::uuid_v7(self.clock.now_ms()).to_string();
+        let id = ClientId::parse(&id).ok_or_else(|| OAuthError::server_error("a UUID is a client_id"))?;
+        let secret = needs_secret(&metadata).then(mint::client_secret);
+        let at = self.install_client(context, &id, metadata.clone(), origin, asked, secret.as_ref(), None).await?;
+        Ok(Registered { id, metadata, secret: secret.map(|secret| secret.text), issued_at: at })
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of one event
+    async fn install_client(
+        &self,
+        context: &Context,
+        id: &ClientId,
+        metadata: Metadata,
+        origin: Origin,
+        asked: &Asked,
+        generated: Option<&Minted>,
+        chosen: Option<&str>,
+    ) -> Result<i64, NotRegistered> {
+        let key = match self.vault.create(KeyKind::Client, id.as_str()).await {
+            Ok(key) => key,
+            // A registration that broke off between vault and log left it there.
+            Err(VaultError::AlreadyExists { .. }) => self.data_key(KeyKind::Client, id.as_str()).await?,
+            Err(error) => return Err(vault_trouble(error).into()),
+        };
+        let at = self.now();
+        let command = Register {
+            client: id.clone(),
+            metadata,
+            origin,
+            generated_secret: generated.map(|secret| secret.digest),
+            chosen_secret: chosen.map(str::to_owned),
+            contacts: asked.contacts.as_ref().filter(|contacts| !contacts.is_empty()).map(|contacts| contacts.join(", ")),
+            context: context.personal(),
+            at,
+        };
+        let seal = Seal { key: Some(key), subject: None };
+        decide!(self, context, |work| register_once(work, &command, &seal)).map_err(OAuthError::from)?;
+        Ok(at.numeric_date())
+    }
+
+    /// Seeds a client of the configuration file: an event only when the file says something new.
+    ///
+    /// # Errors
+    /// Every bad field; `conflict` when the `client_id` belongs to a client that was registered otherwise.
+    pub async fn declare_client(&self, context: &Context, declared: &Declared) -> Result<(), NotRegistered> {
+        let metadata = validate(&declared.asked, true).map_err(NotRegistered::Problems)?;
+        let wrong = |field, problem: &str| NotRegistered::Problems(vec![FieldError { field, problem: problem.to_owned() }]);
+        let id = ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
+        if needs_secret(&metadata) != declared.secret.is_some() {
+            return Err(wrong("client_secret", "A client with client_secret_basic or client_secret_post needs a client_secret; others have none."));
+        }
+        let Some(client) = self.load_client(&id.stream()).await?.state else {
+            let secret = declared.secret.as_deref();
+            return self.install_client(context, &id, metadata, Origin::Declared, &declared.asked, None, secret).await.map(drop);
+        };
+        let same_secret = self.has_secret(&client, declared.secret.as_deref()).await?;
+        let command = Declare { metadata, chosen_secret: declared.secret.clone(), same_secret, at: self.now() };
+        let seal = Seal { key: Some(self.data_key(KeyKind::Client, id.as_str()).await?), subject: None };
+        decide!(self, context, |work| declare_once(work, &client.id, &command, &seal)).map_err(OAuthError::from)?;
+        Ok(())
+    }
+
+    async fn has_secret(&self, client: &Client, declared: Option<&str>) -> Result<bool, OAuthError> {
+        match (client.secrets.first(), declared) {
+            (None, None) => Ok(true),
+            (Some((Secret::Sealed(sealed), _)), Some(declared)) => {
+                Ok(Digest::of(self.unseal(sealed).await?.as_bytes()).matches(&Digest::of(declared.as_bytes())))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Disables declared clients that the file no longer names.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn disable_undeclared(&self, context: &Context, named: &[String]) -> Result<u32, OAuthError> {
+        let rows = self.ledger.rows_by("client", 0, "declared", None, 10_000).await.map_err(unreadable)?;
+        let mut disabled = 0;
+        for row in rows {
+            let client = chancery_projections::inline::state::<Client>(&row).map_err(|e| OAuthError::server_error(e.to_string()))?.state;
+            if client.is_active() && !named.iter().any(|own| own == client.id.as_str()) {
+                decide!(self, context, |work| disable_once(work, &client.id, self.now()))?;
+                disabled += 1;
+            }
+        }
+        Ok(disabled)
+    }
+
+    /// A client, for operators.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn client(&self, id: &str) -> Result<Client, OAuthError> {
+        let unknown = || OAuthError::not_found("no such client").saying("There is no client with this client_id.");
+        let id = ClientId::parse(id).ok_or_else(unknown)?;
+        self.read::<Client>(&id.stream()).await?.ok_or_else(unknown)
+    }
+}
+
+async fn register_once(mut work: Work<'_>, command: &Register, seal: &Seal) -> Result<(), Stop> {
+    let mut loaded: Loaded<Client> = work.load(&command.client.stream()).await?;
+    if loaded.state.is_some() {
+        return Err(Stop::Taken(CLIENT_ID));
+    }
+    work.record(&mut loaded, client::register(command).events, seal)?;
+    work.take(CLIENT_ID, command.client.as_str().as_bytes().to_vec(), command.client.to_string());
+    work.commit().await.map(drop)
+}
+
+async fn declare_once(mut work: Work<'_>, id: &ClientId, command: &Declare, seal: &Seal) -> Result<(), Stop> {
+    let mut loaded = work.load::<Client>(&id.stream()).await?;
+    let state = loaded.or(|| OAuthError::not_found("the client is gone"))?.clone();
+    let decision = client::declare(&state, command);
+    decision.outcome?;
+    work.record(&mut loaded, decision.events, seal)?;
+    work.commit().await.map(drop)
+}
+
+async fn disable_once(mut work: Work<'_>, id: &ClientId, at: chancery_core::time::Timestamp) -> Result<(), Stop> {
+    let mut loaded = work.load::<Client>(&id.stream()).await?;
+    let Some(state) = loaded.state.clone() else { return Ok(()) };
+    let decision = client::disable(&state, at);
+    work.record(&mut loaded, decision.events, &Seal::default())?;
+    work.commit().await.map(drop)
+}

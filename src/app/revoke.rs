@@ -1,0 +1,39 @@
+//! Revocation (RFC 7009): a client gives a token back.
+
+use chancery_core::error::OAuthError;
+use chancery_core::grant::Grant;
+use chancery_core::grant::revoke::{self, Returned, Revoke};
+use chancery_core::id::GrantId;
+use chancery_core::token::opaque::{Kind, Opaque, digest};
+
+use super::App;
+use super::client_auth::Authenticated;
+use super::context::Context;
+use super::work::{Seal, Stop, Work, decide};
+
+impl App {
+    /// Revokes a token of the calling client. Unknown and dead tokens are answered like revoked ones (RFC 7009 §2.2).
+    ///
+    /// # Errors
+    /// `invalid_grant` for another client's token; `temporarily_unavailable`.
+    pub async fn revoke(&self, context: &Context, caller: &Authenticated, token: &str) -> Result<(), OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let Some(grant) = self.grant_of(token) else { return Ok(()) };
+        let context = context.as_client(&client.id);
+        let is_access = Opaque::parse(Kind::AccessToken, token).is_some();
+        decide!(self, &context, |work| self.revoke_once(work, caller, grant, token, is_access))?;
+        Ok(())
+    }
+
+    async fn revoke_once(&self, mut work: Work<'_>, caller: &Authenticated, grant: GrantId, token: &str, is_access: bool) -> Result<(), Stop> {
+        let client = caller.assert(&mut work).await?;
+        let mut loaded = work.load::<Grant>(&grant.stream()).await?;
+        let Some(state) = loaded.state.clone() else { return Ok(()) };
+        let token = if is_access { Returned::Access(digest(token)) } else { Returned::Refresh };
+        let decision = revoke::decide(&state, &Revoke { token, client: client.id, at: self.now() });
+        decision.outcome?;
+        let seal = Seal { key: None, subject: state.account().map(|account| account.to_string()) };
+        work.record(&mut loaded, decision.events, &seal)?;
+        work.commit().await.map(drop)
+    }
+}

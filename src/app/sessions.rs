@@ -1,0 +1,137 @@
+//! Sessions of browsers: starting, finding by cookie, ending.
+
+use chancery_core::account::Account;
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::id::{AccountId, ClientId, SessionId};
+use chancery_core::session::{self, Session, SessionEnd};
+use chancery_core::token::opaque::{Kind, Opaque, digest};
+
+use super::accounts::{Proven, account_seal};
+use super::context::Context;
+use super::mint::Minted;
+use super::vault::{KeyKind, mac};
+use super::work::{Loaded, Seal, Stop, Work, decide};
+use super::{App, random, seconds};
+
+/// A session that was found by its cookie, with its account.
+pub struct Current {
+    pub session: Session,
+    pub account: Account,
+}
+
+impl App {
+    /// The living session that a cookie names; `None` for everything else.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn session_of(&self, cookie: Option<&str>) -> Result<Option<Current>, OAuthError> {
+        let Some((id, sent)) = cookie.and_then(read_cookie) else { return Ok(None) };
+        let Some(session) = self.read::<Session>(&id.stream()).await? else { return Ok(None) };
+        if !session.cookie.matches(&sent) || !session.is_alive(self.now()) {
+            return Ok(None);
+        }
+        let account = self.read::<Account>(&session.account.stream()).await?;
+        Ok(account.filter(Account::is_active).map(|account| Current { session, account }))
+    }
+
+    /// A login outside an authorization request: `POST /auth/login`, the home page.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`, `slow_down`.
+    pub async fn sign_in(&self, context: &Context, proven: &Proven, replaced: Option<&Session>) -> Result<Minted, OAuthError> {
+        let context = context.as_account(proven.account);
+        let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
+        Ok(decide!(self, &context, |work| self.sign_in_once(work, &context, proven, replaced, &seal))?)
+    }
+
+    async fn sign_in_once(&self, mut work: Work<'_>, context: &Context, proven: &Proven, replaced: Option<&Session>, seal: &Seal) -> Result<Minted, Stop> {
+        let (minted, _) = self.start_session(&mut work, context, proven, replaced, seal).await?;
+        work.commit().await?;
+        Ok(minted)
+    }
+
+    /// Records a new session and the end of the one it replaces in this browser; the caller commits.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`, `slow_down`.
+    pub(super) async fn start_session(
+        &self,
+        work: &mut Work<'_>,
+        context: &Context,
+        proven: &Proven,
+        replaced: Option<&Session>,
+        seal: &Seal,
+    ) -> Result<(Minted, SessionId), Stop> {
+        let id = SessionId(random::uuid_v7(self.clock.now_ms()));
+        let cookie = self.mint.opaque(Kind::Session, id.0);
+        let account = work.load::<Account>(&proven.account.stream()).await?;
+        if !account.state.as_ref().is_some_and(Account::is_active) {
+            return Err(OAuthError::access_denied("the account is not active").into());
+        }
+        self.clear_attempts(work, proven, seal).await?;
+        let start = session::Start {
+            session: id,
+            account: proven.account,
+            cookie: cookie.digest,
+            amr: vec!["pwd".into()],
+            idle: seconds(self.config.lifetimes.session_idle),
+            absolute: seconds(self.config.lifetimes.session_absolute),
+            context: context.personal(),
+            at: self.now(),
+        };
+        let mut loaded: Loaded<Session> = work.fresh(id.stream());
+        work.record(&mut loaded, session::start(&start).events, seal)?;
+        if let Some(old) = replaced {
+            self.end_in(work, old.id, SessionEnd::Replaced).await?;
+        }
+        Ok((cookie, id))
+    }
+
+    async fn end_in(&self, work: &mut Work<'_>, id: SessionId, reason: SessionEnd) -> Result<(), Stop> {
+        let mut loaded = work.load::<Session>(&id.stream()).await?;
+        let Some(state) = loaded.state.clone() else { return Ok(()) };
+        let seal = Seal { key: None, subject: Some(state.account.to_string()) };
+        let decision = session::end(&state, reason, self.now());
+        Ok(work.record(&mut loaded, decision.events, &seal)?)
+    }
+
+    /// Ends a session: by logout or by an operator.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn end_session(&self, context: &Context, id: SessionId, reason: SessionEnd) -> Result<(), OAuthError> {
+        decide!(self, context, |work| self.end_once(work, id, reason))?;
+        Ok(())
+    }
+
+    async fn end_once(&self, mut work: Work<'_>, id: SessionId, reason: SessionEnd) -> Result<(), Stop> {
+        self.end_in(&mut work, id, reason).await?;
+        work.commit().await.map(drop)
+    }
+
+    /// `sid` for one client: the same for the same session, and no use to anybody else.
+    pub fn sid(&self, session: SessionId, client: &ClientId) -> String {
+        let whole = mac(&self.names.sid, &[session.0.as_bytes(), client.as_str().as_bytes()]);
+        chancery_core::base64url::encode(&whole[..16])
+    }
+
+    /// The last sessions of an account, newest first: for the person to recognise.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, OAuthError> {
+        let rows = self.ledger.rows_by("session", 0, &account.to_string(), None, 100).await.map_err(super::work::unreadable)?;
+        let mut sessions = rows
+            .iter()
+            .map(|row| chancery_projections::inline::state::<Session>(row).map(|own| own.state).map_err(|e| OAuthError::server_error(e.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.auth_time));
+        Ok(sessions)
+    }
+}
+
+fn read_cookie(text: &str) -> Option<(SessionId, Digest)> {
+    let token = Opaque::parse(Kind::Session, text)?;
+    Some((SessionId(token.stream), digest(text)))
+}

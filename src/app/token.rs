@@ -1,0 +1,347 @@
+//! The token endpoint: a grant becomes tokens.
+//!
+//! | Grant | What is appended |
+//! |---|---|
+//! | authorization_code | `CodeRedeemed`, or the misuse |
+//! | refresh_token | `RefreshTokenRotated` (`Used`, `Repeated`), or the misuse |
+//! | client_credentials | `ClientCredentialsGranted` |
+//!
+//! Tokens are minted and id_tokens signed before the append; after it there is only the reply.
+//!
+//! Out of scope: the rules (`chancery_core::grant`), parsing (`http`), who is calling (`client_auth`).
+
+use chancery_core::account::Account;
+use chancery_core::client::Client;
+use chancery_core::client::metadata::IdTokenClaims;
+use chancery_core::consent::Consent;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::issue::{self, IssueToClient};
+use chancery_core::grant::redeem::{self, Redeem};
+use chancery_core::grant::refresh::{self, Refresh};
+use chancery_core::grant::standing::{self, Parents};
+use chancery_core::grant::{Grant, GrantKind, Person};
+use chancery_core::id::{GrantId, consent_stream};
+use chancery_core::scope::Scope;
+use chancery_core::session::Session;
+use chancery_core::time::Timestamp;
+use chancery_core::token::opaque::{Kind, Opaque, digest};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::client_auth::Authenticated;
+use super::context::Context;
+use super::mint::Minted;
+use super::signing::KeySet;
+use super::vault::KeyKind;
+use super::work::{Loaded, Seal, Stop, Work, decide};
+use super::{App, random, seconds};
+
+/// A token response (RFC 6749 §5.1, OpenID Connect Core 1.0 §3.1.3.3).
+#[derive(Serialize)]
+pub struct Tokens {
+    pub access_token: String,
+    pub token_type: &'static str,
+    /// Seconds.
+    pub expires_in: u32,
+    pub scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// Seconds until the refresh token ends when it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expires_in: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+}
+
+/// A code as it came in.
+pub struct CodeRequest<'a> {
+    pub code: &'a str,
+    pub redirect_uri: Option<&'a str>,
+    pub code_verifier: Option<&'a str>,
+}
+
+/// Everything that a person's tokens rest on, loaded and asserted together.
+struct Standing {
+    client: Client,
+    account: Option<Account>,
+    session: Option<Session>,
+    consent: Option<Consent>,
+}
+
+impl Standing {
+    fn parents(&self) -> Parents<'_> {
+        Parents { client: Some(&self.client), account: self.account.as_ref(), session: self.session.as_ref(), consent: self.consent.as_ref() }
+    }
+}
+
+impl App {
+    /// RFC 6749 §4.4.
+    ///
+    /// # Errors
+    /// `unauthorized_client`, `invalid_scope`, `invalid_client`, `temporarily_unavailable`.
+    pub async fn client_credentials(&self, context: &Context, caller: &Authenticated, scope: Option<&str>) -> Result<Tokens, OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let context = context.as_client(&client.id);
+        let scope = scope.map(Scope::parse).transpose()?;
+        let seal = Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None };
+        Ok(decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), &seal))?)
+    }
+
+    async fn client_credentials_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, scope: Option<Scope>, seal: &Seal) -> Result<Tokens, Stop> {
+        let client = caller.assert(&mut work).await?;
+        let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
+        let access = self.mint.opaque(Kind::AccessToken, grant.0);
+        let at = self.now();
+        let command = IssueToClient { grant, scope, access: access.digest, context: context.personal(), at };
+        let decision = issue::to_client(&client, &command, &self.lifetimes());
+        let issued = decision.outcome?;
+        let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
+        work.record(&mut loaded, decision.events, seal)?;
+        work.commit().await?;
+        Ok(Tokens {
+            access_token: access.text,
+            token_type: "Bearer",
+            expires_in: at.seconds_until(issued.expires_at),
+            scope: issued.scope.to_string(),
+            refresh_token: None,
+            refresh_token_expires_in: None,
+            id_token: None,
+        })
+    }
+
+    /// RFC 6749 §4.1.3.
+    ///
+    /// # Errors
+    /// `invalid_grant` and those of the client.
+    pub async fn redeem_code(&self, context: &Context, caller: &Authenticated, asked: &CodeRequest<'_>) -> Result<Tokens, OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let context = context.as_client(&client.id);
+        let code = Opaque::parse(Kind::AuthorizationCode, asked.code).ok_or_else(|| OAuthError::invalid_grant("not a code of this server"))?;
+        let keys = self.keys.current().await?;
+        Ok(decide!(self, &context, |work| self.redeem_once(work, &context, caller, asked, GrantId(code.stream), &keys))?)
+    }
+
+    async fn redeem_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, asked: &CodeRequest<'_>, id: GrantId, keys: &KeySet) -> Result<Tokens, Stop> {
+        let client = caller.assert(&mut work).await?;
+        let mut loaded = work.load::<Grant>(&id.stream()).await?;
+        let grant = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
+        let standing = self.standing(&mut work, client, &grant).await?;
+        let at = self.now();
+        let access = self.mint.opaque(Kind::AccessToken, id.0);
+        let refresh = self.mint.refresh(id.0);
+        let command = Redeem {
+            code: digest(asked.code),
+            redirect_uri: asked.redirect_uri.map(str::to_owned),
+            code_verifier: asked.code_verifier.map(str::to_owned),
+            access: access.digest,
+            refresh: refresh.digest,
+            id_token_kid: self.id_token_kid(&grant.scope, &standing.client, keys)?,
+            context: context.personal(),
+            at,
+        };
+        let decision = redeem::decide(&grant, &standing.client, &command, &self.lifetimes());
+        let seal = self.grant_seal(&grant).await?;
+        let redeemed = match decision.outcome {
+            Ok(redeemed) => redeemed,
+            // The refusal and the fact: a replay ends the grant *and* is refused.
+            Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
+        };
+        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let nonce = self.nonce(&grant).await?;
+        let id_token = self.id_token(&grant, &redeemed.scope, &standing, keys, &access, nonce, at).await?;
+        work.record(&mut loaded, decision.events, &seal)?;
+        work.commit().await?;
+        Ok(Tokens {
+            access_token: access.text,
+            token_type: "Bearer",
+            expires_in: at.seconds_until(redeemed.access_expires_at),
+            scope: redeemed.scope.to_string(),
+            refresh_token: redeemed.refresh_expires_at.map(|_| refresh.text),
+            refresh_token_expires_in: redeemed.refresh_expires_at.map(|expires| at.seconds_until(expires)),
+            id_token,
+        })
+    }
+
+    /// RFC 6749 §6.
+    ///
+    /// # Errors
+    /// `invalid_grant`, `invalid_scope` and those of the client.
+    pub async fn refresh_token(&self, context: &Context, caller: &Authenticated, token: &str, scope: Option<&str>) -> Result<Tokens, OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let context = context.as_client(&client.id);
+        let scope = scope.map(Scope::parse).transpose()?;
+        // Checksum and MAC first: nobody who only knows a grant's id can end it.
+        let (presented, rotation) = self.mint.read_refresh(token).ok_or_else(|| OAuthError::invalid_grant("not a refresh token of this server"))?;
+        let successor = self.mint.successor(&presented, rotation.generation);
+        let keys = self.keys.current().await?;
+        let asked = RefreshRequest { text: token, id: GrantId(presented.stream), generation: rotation.generation, successor, scope };
+        Ok(decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys))?)
+    }
+
+    async fn refresh_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, asked: &RefreshRequest<'_>, keys: &KeySet) -> Result<Tokens, Stop> {
+        let client = caller.assert(&mut work).await?;
+        let mut loaded = work.load::<Grant>(&asked.id.stream()).await?;
+        let grant = loaded.or(|| OAuthError::invalid_grant("unknown refresh token"))?.clone();
+        let standing = self.standing(&mut work, client, &grant).await?;
+        let at = self.now();
+        let access = self.mint.opaque(Kind::AccessToken, asked.id.0);
+        let narrowed = asked.scope.as_ref().unwrap_or(&grant.scope);
+        let command = Refresh {
+            presented: digest(asked.text),
+            generation: asked.generation,
+            successor: asked.successor.digest,
+            scope: asked.scope.clone(),
+            access: access.digest,
+            id_token_kid: self.id_token_kid(narrowed, &standing.client, keys)?,
+            context: context.personal(),
+            at,
+        };
+        let decision = refresh::decide(&grant, &standing.client, &command, &self.lifetimes());
+        let seal = self.grant_seal(&grant).await?;
+        let refreshed = match decision.outcome {
+            Ok(refreshed) => refreshed,
+            Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
+        };
+        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        // OpenID Connect Core 1.0 §12.2: no nonce in a refreshed id_token.
+        let id_token = self.id_token(&grant, &refreshed.scope, &standing, keys, &access, None, at).await?;
+        work.record(&mut loaded, decision.events, &seal)?;
+        work.commit().await?;
+        let refresh_token = if refreshed.rotated { asked.successor.text.clone() } else { asked.text.to_owned() };
+        Ok(Tokens {
+            access_token: access.text,
+            token_type: "Bearer",
+            expires_in: at.seconds_until(refreshed.access_expires_at),
+            scope: refreshed.scope.to_string(),
+            refresh_token: Some(refresh_token),
+            refresh_token_expires_in: Some(at.seconds_until(refreshed.refresh_expires_at)),
+            id_token,
+        })
+    }
+
+    /// Appends what a refusal leaves behind, then refuses.
+    async fn refuse_recording<T>(
+        &self,
+        mut work: Work<'_>,
+        mut loaded: Loaded<Grant>,
+        events: Vec<chancery_core::decision::Draft<chancery_core::grant::GrantEvent>>,
+        seal: &Seal,
+        error: OAuthError,
+    ) -> Result<T, Stop> {
+        work.record(&mut loaded, events, seal)?;
+        work.commit().await?;
+        Err(error.into())
+    }
+
+    /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
+    async fn standing(&self, work: &mut Work<'_>, client: Client, grant: &Grant) -> Result<Standing, OAuthError> {
+        let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None }) };
+        let session = match grant.bound_session() {
+            Some(session) => work.load::<Session>(&session.stream()).await?.state,
+            None => None,
+        };
+        let consent = work.load::<Consent>(&consent_stream(account, &grant.client)).await?.state;
+        let account = work.load::<Account>(&account.stream()).await?.state;
+        Ok(Standing { client, account, session, consent })
+    }
+
+    /// The key that seals a grant's personal data; none once the person is erased.
+    async fn grant_seal(&self, grant: &Grant) -> Result<Seal, OAuthError> {
+        match grant.account() {
+            Some(account) => {
+                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(super::work::vault_trouble)?;
+                Ok(Seal { key, subject: Some(account.to_string()) })
+            }
+            None => Ok(Seal { key: Some(self.data_key(KeyKind::Client, grant.client.as_str()).await?), subject: None }),
+        }
+    }
+
+    async fn nonce(&self, grant: &Grant) -> Result<Option<String>, OAuthError> {
+        match &grant.kind {
+            GrantKind::Person(person) => self.unseal_optional(person.nonce.as_ref()).await,
+            GrantKind::Client | GrantKind::Operator => Ok(None),
+        }
+    }
+
+    fn id_token_kid(&self, scope: &Scope, client: &Client, keys: &KeySet) -> Result<Option<String>, OAuthError> {
+        if !scope.has("openid") {
+            return Ok(None);
+        }
+        Ok(Some(keys.active(client.metadata.id_token_signed_response_alg)?.kid().to_owned()))
+    }
+
+    /// OpenID Connect Core 1.0 §2 and §12.2.
+    #[allow(clippy::too_many_arguments)] // each is one member of the claims
+    async fn id_token(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        standing: &Standing,
+        keys: &KeySet,
+        access: &Minted,
+        nonce: Option<String>,
+        at: Timestamp,
+    ) -> Result<Option<String>, OAuthError> {
+        let (GrantKind::Person(person), Some(account)) = (&grant.kind, &standing.account) else { return Ok(None) };
+        if !scope.has("openid") {
+            return Ok(None);
+        }
+        let mut claims = self.id_token_claims(grant, person, access, nonce, at);
+        if standing.client.metadata.id_token_claims == IdTokenClaims::All {
+            claims.append(&mut self.scope_claims(account, scope).await?);
+        }
+        keys.sign(standing.client.metadata.id_token_signed_response_alg, &Value::Object(claims)).map(Some)
+    }
+
+    fn id_token_claims(&self, grant: &Grant, person: &Person, access: &Minted, nonce: Option<String>, at: Timestamp) -> Map<String, Value> {
+        let expires = at.plus(seconds(self.config.lifetimes.id_token));
+        let mut claims = Map::new();
+        let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
+        set("iss", json!(self.endpoints.issuer));
+        set("sub", json!(person.account));
+        set("aud", json!(grant.client));
+        set("exp", json!(expires.numeric_date()));
+        set("iat", json!(at.numeric_date()));
+        if person.wants_auth_time {
+            set("auth_time", json!(person.auth_time.numeric_date()));
+        }
+        if let Some(nonce) = nonce {
+            set("nonce", json!(nonce));
+        }
+        set("amr", json!(person.amr));
+        set("sid", json!(self.sid(person.session, &grant.client)));
+        // §3.1.3.6: the left half of the hash of the access token; both algorithms hash with SHA-256.
+        set("at_hash", json!(chancery_core::base64url::encode(&access.digest.0[..16])));
+        claims
+    }
+
+    /// The claims that scopes ask for (OpenID Connect Core 1.0 §5.4), as far as the account has them.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn scope_claims(&self, account: &Account, scope: &Scope) -> Result<Map<String, Value>, OAuthError> {
+        let mut claims = Map::new();
+        if scope.has("profile")
+            && let Some(name) = self.unseal_optional(account.name.as_ref()).await?
+        {
+            claims.insert("name".to_owned(), json!(name));
+        }
+        if scope.has("email")
+            && let Some(email) = self.unseal_optional(account.email.as_ref()).await?
+        {
+            claims.insert("email".to_owned(), json!(email));
+            // Nobody proved that the address can be read: no mail is sent yet.
+            claims.insert("email_verified".to_owned(), json!(false));
+        }
+        Ok(claims)
+    }
+}
+
+/// A refresh token whose MAC was checked.
+struct RefreshRequest<'a> {
+    text: &'a str,
+    id: GrantId,
+    generation: u32,
+    successor: Minted,
+    scope: Option<Scope>,
+}

@@ -1,0 +1,366 @@
+//! One unit of work: load states with their versions, record events, append once.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | every stream that the decision read is asserted, those without events too | DESIGN: rule 4 |
+//! | a lost race is decided again on fresh state, never inserted again | DESIGN: rule 4 |
+//! | personal data is sealed before it reaches the ledger | DESIGN: rule 7 |
+//! | rows are computed by the same fold as the rebuild | DESIGN: rule 2 |
+//! | a log that cannot be written is 503, never a token | DESIGN: rule 1 |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chancery_core::decision::Draft;
+use chancery_core::error::OAuthError;
+use chancery_core::stream::{Event, Fact, KEY_FIELD, Sealed};
+use chancery_core::{canonical, stream};
+use chancery_ledger::error::{AppendError, ReadError};
+use chancery_ledger::recorded::{Committed, Freshness};
+use chancery_ledger::write::{ClaimWrite, Expected, NewEvent, RowWrite, StreamWrite, Write};
+use chancery_projections::fold::{self, Versioned};
+use chancery_projections::inline::{self, Inline};
+
+use super::App;
+use super::context::Context;
+use super::random;
+use super::vault::{Aad, DataKey, KeyKind, VaultError};
+
+/// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
+const MOST_ROUNDS: u32 = 64;
+
+/// Why a unit of work ended.
+#[derive(Debug)]
+pub enum Stop {
+    /// The rules said no, or the log cannot be reached.
+    Refused(OAuthError),
+    /// Somebody else wrote first: load and decide again.
+    Conflict,
+    /// A unique value is taken.
+    Taken(&'static str),
+}
+
+impl From<OAuthError> for Stop {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Stop> for OAuthError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(error) => error,
+            Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
+            Stop::Conflict => Self::temporarily_unavailable("the race did not end"),
+        }
+    }
+}
+
+/// How often a unit of work was tried.
+#[derive(Default)]
+pub struct Rounds(u32);
+
+impl Rounds {
+    /// The first round may decide from cached state; a lost race shows that the cache was behind.
+    pub fn freshness(&self) -> Freshness {
+        if self.0 == 0 { Freshness::Cached } else { Freshness::Fresh }
+    }
+
+    /// Counts a lost race; `false` when it was the last.
+    pub fn again(&mut self) -> bool {
+        self.0 += 1;
+        self.0 < MOST_ROUNDS
+    }
+}
+
+/// Runs a unit of work until it is committed or refused: `decide!(app, context, |work| one_round(work))`, where a round loads,
+/// decides, records and commits. Gives `Result<_, Stop>`.
+macro_rules! decide {
+    ($app:expr, $context:expr, |$work:ident| $round:expr) => {{
+        let mut rounds = $crate::app::work::Rounds::default();
+        loop {
+            let $work = $app.work($context, rounds.freshness());
+            match $round.await {
+                Err($crate::app::work::Stop::Conflict) if rounds.again() => {}
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub(crate) use decide;
+
+/// A loaded stream: its state, if it has one, and the version that the decision saw.
+#[derive(Clone, Debug)]
+pub struct Loaded<S> {
+    pub stream: String,
+    pub version: u64,
+    pub state: Option<S>,
+}
+
+impl<S> Loaded<S> {
+    /// The state, or a refusal.
+    pub fn or(&self, refusal: impl FnOnce() -> OAuthError) -> Result<&S, OAuthError> {
+        self.state.as_ref().ok_or_else(refusal)
+    }
+}
+
+/// Which data key seals the personal data of an event, and whose they are.
+#[derive(Clone, Default)]
+pub struct Seal {
+    pub key: Option<Arc<DataKey>>,
+    /// `subject` of the envelope.
+    pub subject: Option<String>,
+}
+
+/// The unit of work.
+pub struct Work<'a> {
+    app: &'a App,
+    context: &'a Context,
+    freshness: Freshness,
+    write: Write,
+}
+
+impl App {
+    /// Begins a unit of work; [`decide!`] does.
+    pub fn work<'a>(&'a self, context: &'a Context, freshness: Freshness) -> Work<'a> {
+        Work { app: self, context, freshness, write: Write::default() }
+    }
+
+    /// Reads a state for an answer that appends nothing.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when the log cannot be read.
+    pub async fn read<S: Inline>(&self, stream: &str) -> Result<Option<S>, OAuthError> {
+        Ok(self.load::<S>(stream, Freshness::Fresh).await?.state)
+    }
+
+    pub(super) async fn load<S: Inline>(&self, stream: &str, freshness: Freshness) -> Result<Loaded<S>, OAuthError> {
+        let row = self.ledger.row(S::KIND, stream, freshness).await.map_err(unreadable)?;
+        let versioned = match row {
+            Some(row) => Some(inline::state::<S>(&row).map_err(|e| OAuthError::server_error(format!("row {stream}: {e}")))?),
+            None => {
+                // A row that housekeeping dropped is folded from the log: a missing row decides nothing.
+                let events = self.ledger.read_stream(stream, 1).await.map_err(unreadable)?;
+                fold::stream::<S>(None, &events).map_err(|e| OAuthError::server_error(e.to_string()))?
+            }
+        };
+        let (state, version) = versioned.map_or((None, 0), |own| (Some(own.state), own.version));
+        Ok(Loaded { stream: stream.to_owned(), version, state })
+    }
+
+    /// The data key of a name, which must exist.
+    ///
+    /// # Errors
+    /// `server_error` when it is gone, `temporarily_unavailable` when the vault does not answer.
+    pub async fn data_key(&self, kind: KeyKind, id: &str) -> Result<Arc<DataKey>, OAuthError> {
+        let key = self.vault.open(kind, id).await.map_err(vault_trouble)?;
+        key.ok_or_else(|| OAuthError::server_error(format!("the data key of {} {id} is gone", kind.as_str())))
+    }
+
+    /// The data key of this month, for what has no subject.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when the vault does not answer.
+    pub async fn epoch_key(&self) -> Result<Arc<DataKey>, OAuthError> {
+        let month = month(self.clock.now_ms());
+        Ok(self.vault.epoch(&month).await.map_err(vault_trouble)?.0)
+    }
+
+    /// Opens a ciphertext of a state.
+    ///
+    /// # Errors
+    /// `server_error` when the key is gone or the text was changed.
+    pub async fn unseal(&self, sealed: &Sealed) -> Result<String, OAuthError> {
+        let (kind, id) = sealed.key.split_once('/').ok_or_else(|| OAuthError::server_error("a sealed value without key"))?;
+        let kind = KeyKind::ALL.into_iter().find(|own| own.as_str() == kind).ok_or_else(|| OAuthError::server_error("an unknown kind of key"))?;
+        let key = self.data_key(kind, id).await?;
+        let event_id = sealed.event.to_string();
+        let aad = Aad { log_id: &self.log_id, stream: &sealed.stream, event_id: &event_id, field: &sealed.field };
+        let plain = self.vault.unseal(&key, &aad, &sealed.text).map_err(|e| OAuthError::server_error(format!("{}: {e}", sealed.stream)))?;
+        String::from_utf8(plain.to_vec()).map_err(|_| OAuthError::server_error("a sealed value is no text"))
+    }
+
+    /// The same for a value that may be absent.
+    ///
+    /// # Errors
+    /// As for [`Self::unseal`].
+    pub async fn unseal_optional(&self, sealed: Option<&Sealed>) -> Result<Option<String>, OAuthError> {
+        match sealed {
+            Some(sealed) => self.unseal(sealed).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Loads a stream and asserts its version.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when the log cannot be read.
+    pub async fn load<S: Inline>(&mut self, stream: &str) -> Result<Loaded<S>, OAuthError> {
+        let loaded = self.app.load::<S>(stream, self.freshness).await?;
+        self.entry(&loaded.stream, loaded.version);
+        Ok(loaded)
+    }
+
+    /// A stream that begins here: its id was drawn a moment ago.
+    pub fn fresh<S>(&mut self, stream: String) -> Loaded<S> {
+        self.entry(&stream, 0);
+        Loaded { stream, version: 0, state: None }
+    }
+
+    fn entry(&mut self, stream: &str, version: u64) -> &mut StreamWrite {
+        let at = match self.write.streams.iter().position(|own| own.stream == stream) {
+            Some(at) => at,
+            None => {
+                self.write.streams.push(StreamWrite { stream: stream.to_owned(), expected: Expected::Version(version), events: Vec::new() });
+                self.write.streams.len() - 1
+            }
+        };
+        &mut self.write.streams[at]
+    }
+
+    /// Records the events of a decision and moves the state on.
+    ///
+    /// # Errors
+    /// `server_error` when an event cannot follow the state: a decider and its fold disagree.
+    pub fn record<S: Inline>(&mut self, loaded: &mut Loaded<S>, drafts: Vec<Draft<S::Event>>, seal: &Seal) -> Result<(), OAuthError> {
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let began_at = loaded.version;
+        for draft in drafts {
+            let (event, personal) = self.event(&loaded.stream, &draft, seal)?;
+            loaded.version += 1;
+            let fact = Fact { id: event.id, version: loaded.version, event: &draft.event, personal: &personal };
+            let state = S::evolve(loaded.state.take(), &fact).map_err(|e| OAuthError::server_error(e.to_string()))?;
+            loaded.state = Some(state);
+            self.entry(&loaded.stream, began_at).events.push(event);
+        }
+        let Some(state) = loaded.state.clone() else { return Ok(()) };
+        let row = inline::row(&loaded.stream, &Versioned { state, version: loaded.version }).map_err(|e| OAuthError::server_error(e.to_string()))?;
+        self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
+        self.write.rows.push(RowWrite::Upsert(row));
+        Ok(())
+    }
+
+    /// Records events on a stream that nobody folds: evidence.
+    ///
+    /// # Errors
+    /// `server_error` when an event has no canonical form.
+    pub fn record_evidence<E: Event>(&mut self, stream: &str, drafts: Vec<Draft<E>>, seal: &Seal) -> Result<(), OAuthError> {
+        let events = drafts.iter().map(|draft| Ok(self.event(stream, draft, seal)?.0)).collect::<Result<Vec<_>, OAuthError>>()?;
+        if !events.is_empty() {
+            self.write.streams.push(StreamWrite { stream: stream.to_owned(), expected: Expected::Any, events });
+        }
+        Ok(())
+    }
+
+    fn event<E: Event>(&self, stream: &str, draft: &Draft<E>, seal: &Seal) -> Result<(NewEvent, BTreeMap<String, String>), OAuthError> {
+        let broken = |why: &dyn std::fmt::Debug| OAuthError::server_error(format!("event on {stream}: {why:?}"));
+        let id = random::uuid_v7(self.app.clock.now_ms());
+        let event_type = draft.event.event_type();
+        let data = canonical::to_vec(&draft.event).map_err(|e| broken(&e))?;
+        let mut personal = BTreeMap::new();
+        if let Some(key) = seal.key.as_ref().filter(|_| !draft.personal.is_empty()) {
+            let event_id = id.to_string();
+            for (field, value) in draft.personal.iter() {
+                let aad = Aad { log_id: &self.app.log_id, stream, event_id: &event_id, field };
+                personal.insert(field.to_owned(), self.app.vault.seal(key, &aad, stream::bounded(value).as_bytes()));
+            }
+            personal.insert(KEY_FIELD.to_owned(), format!("{}/{}", key.id().kind.as_str(), key.id().id));
+        } else if !draft.personal.is_empty() {
+            // Losing what an auditor may need is no choice, and writing it in clear is none either.
+            return Err(OAuthError::server_error(format!("{} carries personal data and has no data key", event_type.name)));
+        }
+        let sealed = if personal.is_empty() { None } else { Some(canonical::to_vec(&personal).map_err(|e| broken(&e))?) };
+        let event = NewEvent {
+            id,
+            kind: event_type.name,
+            schema: event_type.schema,
+            actor: self.context.actor.clone(),
+            correlation: self.context.correlation.clone(),
+            causation: None,
+            subject: seal.subject.clone(),
+            data: data.into(),
+            personal: sealed.map(Into::into),
+        };
+        Ok((event, personal))
+    }
+
+    /// Takes a unique value.
+    pub fn take(&mut self, kind: &'static str, key: Vec<u8>, owner: String) {
+        self.write.claims.push(ClaimWrite::Take { kind, key, owner });
+    }
+
+    /// Gives a unique value back.
+    pub fn release(&mut self, kind: &'static str, key: Vec<u8>) {
+        self.write.claims.push(ClaimWrite::Release { kind, key });
+    }
+
+    /// Drops rows whose streams are over; an event must say so.
+    pub fn drop_row(&mut self, table: &'static str, key: String) {
+        self.write.rows.push(RowWrite::Delete { table, key });
+    }
+
+    /// Appends everything, or nothing. With no events there is nothing to arbitrate and nothing is sent.
+    ///
+    /// # Errors
+    /// `Conflict`, `Taken`, or `Refused(temporarily_unavailable)`: fail closed.
+    pub async fn commit(self) -> Result<Option<Committed>, Stop> {
+        if self.write.streams.iter().all(|own| own.events.is_empty()) {
+            return Ok(None);
+        }
+        match self.app.ledger.append(self.write).await {
+            Ok(committed) => Ok(Some(committed)),
+            Err(AppendError::VersionConflict { .. }) => Err(Stop::Conflict),
+            Err(AppendError::ClaimTaken { kind }) => Err(Stop::Taken(kind)),
+            Err(error @ AppendError::TooLarge { .. }) => {
+                Err(OAuthError::invalid_request(error.to_string()).saying("The request holds more than an event can keep.").into())
+            }
+            Err(error) => Err(OAuthError::temporarily_unavailable(error.to_string()).into()),
+        }
+    }
+}
+
+/// A log that cannot be read answers 503; a damaged one is a fault that somebody must see.
+pub fn unreadable(error: ReadError) -> OAuthError {
+    match error {
+        ReadError::Unavailable(_) => OAuthError::temporarily_unavailable(error.to_string()),
+        ReadError::Damaged { .. } => OAuthError::server_error(error.to_string()),
+    }
+}
+
+/// What the vault's troubles mean for a request.
+pub fn vault_trouble(error: VaultError) -> OAuthError {
+    match error {
+        VaultError::Unavailable(_) => OAuthError::temporarily_unavailable(error.to_string()),
+        other => OAuthError::server_error(other.to_string()),
+    }
+}
+
+/// `2026-11` of a moment: the name of its epoch key.
+fn month(now_ms: i64) -> String {
+    // Days to civil date after Howard Hinnant's algorithm: exact for every day since the epoch.
+    let days = now_ms.div_euclid(86_400_000) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::month;
+
+    #[test]
+    fn months() {
+        for (ms, name) in [(0, "1970-01"), (951_782_399_999, "2000-02"), (951_868_800_000, "2000-03"), (1_795_219_200_000, "2026-11"), (1_798_761_600_000, "2027-01")] {
+            assert_eq!(month(ms), name);
+        }
+    }
+}
