@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn schemes_that_run_content_are_no_links() {
-        for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "blob:https://a/b", "java\tscript:alert(1)", "file:///etc", ""] {
+        for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "blob:https://a/b", "java\tscript:alert(1)", "file:///etc", ""]
+        {
             assert_eq!(Link::web(bad), None, "{bad}");
             assert_eq!(Link::redirect(bad), None, "{bad}");
         }

@@ -37,7 +37,12 @@ impl Register {
                 autofocus: problems.is_empty(),
                 ..Field::new("name", text.name_label, problems, text)
             },
-            Field { kind: "email", autocomplete: "email", value: self.email.clone(), ..Field::new("email", text.email_label, problems, text) },
+            Field {
+                kind: "email",
+                autocomplete: "email",
+                value: self.email.clone(),
+                ..Field::new("email", text.email_label, problems, text)
+            },
             Field {
                 kind: "password",
                 autocomplete: "new-password",

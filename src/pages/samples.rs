@@ -48,7 +48,7 @@ impl Samples<'_> {
     }
 
     fn forms(&self) -> Vec<Rendered> {
-        let all_wrong = vec![Problem::NameMissing, Problem::EmailInvalid, Problem::PasswordTooShort { min: 12 }];
+        let all_wrong = vec![Problem::NameTooLong { max: 100 }, Problem::EmailInvalid, Problem::PasswordTooShort { min: 12 }];
         let plain_consent = Consent { logo: None, policy_uri: None, tos_uri: None, ..self.consent() };
         let mut pages = vec![
             ("login", self.login(Vec::new()).render()),
@@ -186,7 +186,8 @@ impl Samples<'_> {
             at: "2026-03-14T09:26:53.123Z".to_owned(),
             kind: self.say(kind),
             stream: self.say("interaction-019a7c1e4d0b7c9e8f2a5b6c7d8e9f00"),
-            data: self.say("{\n  \"client_id\": \"demo\",\n  \"scope\": \"openid profile email\",\n  \"consent_text\": \"sha256:5b0c7e\"\n}"),
+            data: self
+                .say("{\n  \"client_id\": \"demo\",\n  \"scope\": \"openid profile email\",\n  \"consent_text\": \"sha256:5b0c7e\"\n}"),
         };
         let claim = |(name, value): (&str, &str)| Claim { name: self.say(name), value: self.say(value), source: "id_token".to_owned() };
         let token =

@@ -252,7 +252,8 @@ fn write_samples() {
     for file in asset::all() {
         std::fs::write(folder.join(file.path.trim_start_matches('/')), file.body).unwrap();
     }
-    let long = |text: &str| format!("{text} \u{5e9}\u{5dc}\u{5d5}\u{5dd} of the Worshipful-Company-of-Extraordinarily-Long-Names-and-Sons <b>&");
+    let long =
+        |text: &str| format!("{text} \u{5e9}\u{5dc}\u{5d5}\u{5dd} of the Worshipful-Company-of-Extraordinarily-Long-Names-and-Sons <b>&");
     for (suffix, pages) in [("", samples::plain("en")), (".de", samples::plain("de")), (".long", samples::all("en", &long))] {
         for (name, html) in pages {
             let html = html.replace("src=\"/assets/seal.svg\"", &format!("src=\"{}\"", asset::seal_path()));

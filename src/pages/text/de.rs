@@ -97,7 +97,9 @@ fn scope(scope: &str) -> Option<&'static str> {
 
 fn problem(problem: &Problem) -> String {
     match problem {
-        Problem::WrongCredentials => "E-Mail-Adresse und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es erneut.".to_owned(),
+        Problem::WrongCredentials => {
+            "E-Mail-Adresse und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es erneut.".to_owned()
+        }
         Problem::TooManyAttempts { wait_seconds } => {
             format!("Es gab zu viele Versuche. Versuchen Sie es in {} erneut.", wait(*wait_seconds))
         }
@@ -106,7 +108,9 @@ fn problem(problem: &Problem) -> String {
         Problem::PasswordMissing => "Geben Sie ein Passwort ein.".to_owned(),
         Problem::EmailInvalid => "Geben Sie eine E-Mail-Adresse wie name@example.org ein.".to_owned(),
         Problem::EmailTooLong { max } => format!("Die E-Mail-Adresse darf höchstens {max} Zeichen haben."),
-        Problem::EmailTaken => "Für diese E-Mail-Adresse gibt es schon ein Konto. Melden Sie sich an oder nehmen Sie eine andere.".to_owned(),
+        Problem::EmailTaken => {
+            "Für diese E-Mail-Adresse gibt es schon ein Konto. Melden Sie sich an oder nehmen Sie eine andere.".to_owned()
+        }
         Problem::PasswordTooShort { min } => format!("Das Passwort braucht mindestens {min} Zeichen."),
         Problem::PasswordTooLong { max } => format!("Das Passwort darf höchstens {max} Zeichen haben."),
         Problem::PasswordGuessable => "Dieses Passwort ist leicht zu erraten. Wählen Sie ein anderes.".to_owned(),

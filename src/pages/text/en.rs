@@ -135,11 +135,9 @@ fn trouble(trouble: Trouble) -> Advice {
             "An app sent you here with a request that is incomplete or not allowed.",
             "Go back to the app and try again. If it happens again, tell the people who run it and quote the reference below.",
         ),
-        Trouble::Expired => (
-            "This sign-in has expired",
-            "It was started too long ago, or it was finished already.",
-            "Go back to the app and start again.",
-        ),
+        Trouble::Expired => {
+            ("This sign-in has expired", "It was started too long ago, or it was finished already.", "Go back to the app and start again.")
+        }
         Trouble::OtherBrowser => (
             "This sign-in belongs to another browser",
             "A sign-in can only be finished in the browser where it was started, and this browser does not have its cookie.",
