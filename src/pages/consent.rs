@@ -1,0 +1,100 @@
+//! Consent: what a client asks for, in plain words, and the person's answer.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | client, what it asks and where the answer goes are shown | OpenID Connect Core 1.0 §3.1.2.4, RFC 9700 §4.11 |
+//! | offline access is explained | OpenID Connect Core 1.0 §11 |
+//! | policy, terms and logo of the client are shown | OpenID Connect Registration 1.0 §2 |
+//!
+//! Out of scope: what needs consent and what was given before (`core`).
+
+use super::link::Link;
+use super::{Page, Template};
+
+/// Posts `csrf` and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct Consent {
+    pub page: Page,
+    pub action: String,
+    pub switch_action: String,
+    pub csrf: String,
+    pub client: String,
+    /// Where the answer goes: its host is shown.
+    pub redirect_uri: Link,
+    /// The client's logo as we serve it: a path on our origin.
+    pub logo: Option<String>,
+    pub policy_uri: Option<Link>,
+    pub tos_uri: Option<Link>,
+    /// The scopes asked for, in the order they are shown.
+    pub scopes: Vec<String>,
+    /// E-mail of the account that is signed in.
+    pub account: String,
+}
+
+impl Consent {
+    /// What the person read, as plain text, one statement per line: recorded by its hash, and rebuilt from the log by an auditor.
+    ///
+    /// The account is left out on purpose: the hash stays in the log for ever, and with the rest of the text known it would
+    /// confirm a guessed e-mail address even after an erasure.
+    pub fn consent_text(&self) -> String {
+        let text = self.page.text;
+        let client = one_line(&self.client);
+        let mut lines = vec![
+            format!("{}{client}{}", text.consent_title.0, text.consent_title.1),
+            format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
+        ];
+        lines.extend(self.scopes.iter().map(|scope| match text.scope(scope) {
+            Some(words) => format!("- {words}"),
+            None => format!("- {}{}{}", text.other_scope.0, one_line(scope), text.other_scope.1),
+        }));
+        lines.push(format!("{}{}{}", text.consent_return.0, self.redirect_uri.host(), text.consent_return.1));
+        let documents = [(text.policy_link, &self.policy_uri), (text.tos_link, &self.tos_uri)];
+        lines.extend(documents.iter().filter_map(|(label, link)| link.as_ref().map(|link| format!("{label}: {}", link.href()))));
+        lines.push(format!("[{}] [{}]", text.allow_button, text.deny_button));
+        lines.join("\n")
+    }
+}
+
+/// A browser shows any run of white space as one space; a line end in a name must not start a statement of its own.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pages::samples;
+
+    #[test]
+    fn the_text_is_what_was_shown() {
+        let text = samples::consent().consent_text();
+        assert_eq!(
+            text,
+            "Meadow Calendar asks for access\n\
+             If you allow it, Meadow Calendar may:\n\
+             - Know who you are, by a stable number\n\
+             - See your name and profile\n\
+             - See your e-mail address\n\
+             - Keep access while you are away\n\
+             - Use the permission \u{201c}calendar:write\u{201d}\n\
+             You will be sent back to calendar.meadow.example.\n\
+             Privacy policy: https://meadow.example/privacy\n\
+             Terms of service: https://meadow.example/terms\n\
+             [Allow] [Deny]"
+        );
+    }
+
+    #[test]
+    fn the_text_does_not_name_the_account() {
+        let consent = samples::consent();
+        assert!(!consent.consent_text().contains(&consent.account));
+    }
+
+    #[test]
+    fn a_name_cannot_add_a_statement() {
+        let mut consent = samples::consent();
+        let lines = consent.consent_text().lines().count();
+        consent.client = "Meadow\n- Nothing at all\r\n\u{2028}[Allow]".to_owned();
+        assert_eq!(consent.consent_text().lines().count(), lines);
+    }
+}

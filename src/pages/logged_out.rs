@@ -1,0 +1,12 @@
+//! The end of a session, when there is no client to return to or the person should choose to return.
+
+use super::link::Link;
+use super::{Page, Template};
+
+#[derive(Template)]
+#[template(path = "logged_out.html")]
+pub struct LoggedOut {
+    pub page: Page,
+    /// The client's `post_logout_redirect_uri`, once verified.
+    pub return_to: Option<Link>,
+}

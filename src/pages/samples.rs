@@ -1,0 +1,205 @@
+//! One example of each page, and more where a page has several faces. Every text that others supply goes through `dress`,
+//! so that a test can put anything into all of them at once.
+
+use super::demo::{Claim, DemoResult, DemoStart, RollEvent, Token};
+use super::home::{Person, SignIn};
+use super::{Consent, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble};
+
+/// Name and HTML of every sample.
+pub fn all(locales: &str, dress: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
+    let samples = Samples { page: page(locales), dress };
+    let mut pages = samples.forms();
+    pages.extend(samples.readings());
+    pages.into_iter().map(|(name, html)| (name.to_owned(), html.unwrap())).chain(samples.troubles()).collect()
+}
+
+pub fn plain(locales: &str) -> Vec<(String, String)> {
+    all(locales, &str::to_owned)
+}
+
+pub fn page(locales: &str) -> Page {
+    Page { text: Text::for_locales(locales), host: "localhost:3000".to_owned(), development: true }
+}
+
+pub fn consent() -> Consent {
+    Samples { page: page("en"), dress: &str::to_owned }.consent()
+}
+
+pub fn form_post() -> FormPost {
+    Samples { page: page("en"), dress: &str::to_owned }.form_post()
+}
+
+type Rendered = (&'static str, askama::Result<String>);
+
+struct Samples<'a> {
+    page: Page,
+    dress: &'a dyn Fn(&str) -> String,
+}
+
+impl Samples<'_> {
+    fn say(&self, text: &str) -> String {
+        (self.dress)(text)
+    }
+
+    // White space and control characters are no part of an address; `Link` refuses them.
+    fn link(&self, address: &str) -> Link {
+        let dressed: String = self.say(address).chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        Link::web(&dressed).unwrap()
+    }
+
+    fn forms(&self) -> Vec<Rendered> {
+        let all_wrong = vec![Problem::NameTooLong { max: 100 }, Problem::EmailInvalid, Problem::PasswordTooShort { min: 12 }];
+        let plain_consent = Consent { logo: None, policy_uri: None, tos_uri: None, ..self.consent() };
+        let mut pages = vec![
+            ("login", self.login(Vec::new()).render()),
+            ("login-bare", Login { client: None, login: String::new(), register_url: None, ..self.login(Vec::new()) }.render()),
+            ("login-wrong", self.login(vec![Problem::WrongCredentials]).render()),
+            ("login-wait", self.login(vec![Problem::TooManyAttempts { wait_seconds: 95 }]).render()),
+            ("login-fields", self.login(vec![Problem::LoginMissing, Problem::PasswordMissing]).render()),
+            ("register", self.register(Vec::new()).render()),
+            ("register-wrong", self.register(all_wrong).render()),
+            ("consent", self.consent().render()),
+            ("consent-plain", plain_consent.render()),
+            ("form-post", self.form_post().render()),
+        ];
+        let logout = Logout {
+            page: self.page.clone(),
+            action: "/oidc/session/end".to_owned(),
+            csrf: self.say("csrf-1"),
+            client: Some(self.say("Meadow Calendar")),
+            account: Some(self.say("alice@example.org")),
+            hidden: vec![("state".to_owned(), self.say("xyz"))],
+        };
+        pages.push(("logout", logout.render()));
+        pages
+    }
+
+    fn readings(&self) -> Vec<Rendered> {
+        let return_to = Some(self.link("https://calendar.meadow.example/bye?state=1"));
+        let nobody = Home { person: None, ..self.home() };
+        vec![
+            ("logged-out", LoggedOut { page: self.page.clone(), return_to }.render()),
+            ("home", nobody.render()),
+            ("home-signed-in", self.home().render()),
+            ("demo-start", self.demo_start(None).render()),
+            ("demo-start-denied", self.demo_start(Some((self.say("access_denied"), self.say("The request was denied.")))).render()),
+            ("demo-result", self.demo_result().render()),
+        ]
+    }
+
+    fn troubles(&self) -> Vec<(String, String)> {
+        let pages = Trouble::ALL.map(|trouble| {
+            let error = ErrorPage {
+                page: self.page.clone(),
+                trouble,
+                code: self.say("invalid_request"),
+                description: Some(self.say("redirect_uri is not registered for this client.")),
+                reference: self.say("019a7c1e-4d0b-7c9e-8f2a-5b6c7d8e9f00"),
+                client: Some(self.say("Meadow Calendar")),
+                return_to: Some(self.link("https://calendar.meadow.example/cb?error=access_denied")),
+                developer_detail: Some(self.say("sent: http://localhost:8080/callbak\nregistered: http://localhost:8080/callback")),
+            };
+            (format!("error-{trouble:?}").to_lowercase(), error.render().unwrap())
+        });
+        pages.into()
+    }
+
+    fn login(&self, problems: Vec<Problem>) -> Login {
+        Login {
+            page: self.page.clone(),
+            action: self.say("/auth/interaction/abc"),
+            csrf: self.say("csrf-1"),
+            client: Some(self.say("Meadow Calendar")),
+            login: self.say("alice@example.org"),
+            problems,
+            register_url: Some(self.say("/auth/register?uid=abc")),
+        }
+    }
+
+    fn register(&self, problems: Vec<Problem>) -> Register {
+        Register {
+            page: self.page.clone(),
+            action: self.say("/auth/register"),
+            csrf: self.say("csrf-1"),
+            client: Some(self.say("Meadow Calendar")),
+            email: self.say("alice@example"),
+            name: self.say("Alice"),
+            password_min: 12,
+            problems,
+            login_url: Some(self.say("/auth/interaction/abc")),
+        }
+    }
+
+    fn consent(&self) -> Consent {
+        let standard = ["openid", "profile", "email", "offline_access"].map(str::to_owned);
+        Consent {
+            page: self.page.clone(),
+            action: self.say("/auth/interaction/abc"),
+            switch_action: self.say("/auth/interaction/abc/switch"),
+            csrf: self.say("csrf-1"),
+            client: self.say("Meadow Calendar"),
+            redirect_uri: self.link("https://calendar.meadow.example/cb"),
+            logo: Some(self.say("/assets/seal.svg")),
+            policy_uri: Some(self.link("https://meadow.example/privacy")),
+            tos_uri: Some(self.link("https://meadow.example/terms")),
+            scopes: standard.into_iter().chain([self.say("calendar:write")]).collect(),
+            account: self.say("alice@example.org"),
+        }
+    }
+
+    fn form_post(&self) -> FormPost {
+        let parameters = [("code", "cha_ac_1"), ("state", "xyz"), ("iss", "http://localhost:3000/oidc"), ("submit", "1")];
+        FormPost {
+            page: self.page.clone(),
+            redirect_uri: self.link("https://calendar.meadow.example/cb"),
+            client: Some(self.say("Meadow Calendar")),
+            parameters: parameters.map(|(name, value)| (name.to_owned(), self.say(value))).into(),
+        }
+    }
+
+    fn home(&self) -> Home {
+        let sign_ins = [("2026-03-14T09:26:53Z", "Firefox on Linux"), ("2026-03-12T17:02:10Z", "Safari on iPhone")];
+        let person = Person {
+            name: Some(self.say("Alice Liddell")),
+            account: self.say("alice@example.org"),
+            sign_ins: sign_ins.map(|(at, from)| SignIn { at: at.to_owned(), from: Some(self.say(from)) }).into(),
+            logout_url: "/oidc/session/end".to_owned(),
+        };
+        Home {
+            page: self.page.clone(),
+            person: Some(person),
+            discovery_url: "/oidc/.well-known/openid-configuration".to_owned(),
+            docs_url: "/docs".to_owned(),
+        }
+    }
+
+    fn demo_start(&self, problem: Option<(String, String)>) -> DemoStart {
+        DemoStart { page: self.page.clone(), login_url: "/login".to_owned(), problem }
+    }
+
+    fn demo_result(&self) -> DemoResult {
+        let claims = [("sub", "7Qm2vX9dLr4k"), ("name", "Alice Liddell"), ("email", "alice@example.org"), ("email_verified", "false")];
+        let tokens = [("access_token", "opaque, 15 minutes"), ("refresh_token", "30 days"), ("id_token", "ES256")];
+        let kinds = ["AuthorizationRequested", "PasswordVerified", "ConsentGiven", "CodeIssued", "TokensIssued"];
+        let event = |(position, kind): (u64, &str)| RollEvent {
+            position: 41 + position,
+            at: "2026-03-14T09:26:53.123Z".to_owned(),
+            kind: self.say(kind),
+            stream: self.say("interaction-019a7c1e4d0b7c9e8f2a5b6c7d8e9f00"),
+            data: self
+                .say("{\n  \"client_id\": \"demo\",\n  \"scope\": \"openid profile email\",\n  \"consent_text\": \"sha256:5b0c7e\"\n}"),
+        };
+        let claim = |(name, value): (&str, &str)| Claim { name: self.say(name), value: self.say(value), source: "id_token".to_owned() };
+        let token =
+            |(name, note): (&str, &str)| Token::new(name, "cha_at_4f9aQ2bC7dE1fG5hJ8kL0mN3pR6sT9vW2xY5z0123456789abcdefgh", self.say(note));
+        DemoResult {
+            page: self.page.clone(),
+            greeting: self.say("Alice Liddell"),
+            claims: claims.map(claim).into(),
+            tokens: tokens.map(token).into(),
+            events: (0..).zip(kinds).map(event).collect(),
+            logout_url: "/logout".to_owned(),
+            events_url: Some("/events.json".to_owned()),
+        }
+    }
+}
