@@ -1,1 +1,4 @@
 //! app
+pub mod clock;
+pub mod random;
+pub mod vault;
