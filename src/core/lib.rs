@@ -1,7 +1,50 @@
 //! The rules of Chancery: pure deciders over folded events. No clock, disk, network, SQL or HTTP.
+//!
+//! A rule is `decide(&State, &Command) -> Decision { events, outcome }`; a state is the fold of its stream's events.
+//!
+//! | Specification | Room |
+//! |---|---|
+//! | RFC 6749 §4.1 code, §4.4 client credentials, §6 refresh | [`grant`] |
+//! | RFC 6749 §2.3, OpenID Connect Core 1.0 §9 client authentication | [`client::authenticate`] |
+//! | RFC 6749 §3.1, OpenID Connect Core 1.0 §3.1.2 authorization request | [`request`] |
+//! | RFC 6749 §3.3, OpenID Connect Core 1.0 §5.4 scope | [`scope`] |
+//! | RFC 6749 §5.2 and every other error code | [`error`] |
+//! | RFC 7009 revocation | [`grant::revoke`] |
+//! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
+//! | RFC 7636 PKCE | [`request`], [`grant::redeem`] |
+//! | RFC 7662 introspection: is a token alive | [`grant::standing`] |
+//! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
+//! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
+//! | RFC 8785 canonical JSON | [`canonical`] |
+//! | every event type of every stream, with its JSON Schema | [`event`] |
+//! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
+//! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod account;
+pub mod base64url;
+pub mod canonical;
+pub mod client;
+pub mod consent;
+pub mod decision;
+pub mod digest;
+pub mod discovery;
 pub mod error;
+pub mod event;
+pub mod evidence;
+pub mod grant;
+pub mod id;
+pub mod interaction;
+pub mod key;
+pub mod request;
+pub mod scope;
+pub mod server;
+pub mod session;
+pub mod stream;
+#[cfg(test)]
+mod testing;
+pub mod time;
+pub mod token;

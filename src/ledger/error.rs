@@ -48,3 +48,19 @@ pub enum OpenError {
     )]
     RoleTooStrong,
 }
+
+/// Why a row set was not changed. Nothing of the call is stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SetError {
+    #[error("the row set cannot be written: {0}")]
+    Unavailable(String),
+    /// Somebody else moved the set's checkpoint, or it never was where the caller thinks.
+    #[error("the checkpoint of the row set is {found}")]
+    CheckpointMoved { found: u64 },
+    /// The call makes no sense for this set, such as dropping the inline one.
+    #[error("{0}")]
+    Rejected(String),
+    /// The fold refused an event.
+    #[error("the events cannot be folded: {0}")]
+    Fold(String),
+}

@@ -1,4 +1,27 @@
 //! The event log: append, read, follow, Merkle tree. Bytes; knows no OAuth.
+//!
+//! | Module | What |
+//! |---|---|
+//! | `write`, `recorded`, `error` | what goes in, what comes back, what can go wrong |
+//! | `leaf`, `merkle`, `plan`, `check` | pure: the bytes of an event, the tree, the group commit, the start-up check |
+//! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
+//! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
+
+mod backend;
+mod cache;
+pub mod check;
 pub mod error;
+pub mod leaf;
+mod ledger;
+pub mod merkle;
+mod options;
+pub mod plan;
 pub mod recorded;
+mod shared;
+mod sqlite;
 pub mod write;
+mod writer;
+
+pub use backend::Fold;
+pub use ledger::Ledger;
+pub use options::{Clock, Options};

@@ -1,0 +1,185 @@
+//! Accounts: people who can sign in.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | an e-mail address belongs to one account (a claim decides races) | our own |
+//! | a disabled account signs in nowhere and keeps no live token | RFC 6749 §10.3 in spirit |
+//! | the password hash, the address and the name are ciphertext in the log | DESIGN: rule 7 |
+//!
+//! Out of scope: hashing (`app::password`), failed attempts (`evidence`).
+
+pub mod register;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::events;
+use crate::id::AccountId;
+use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
+use crate::time::Timestamp;
+
+/// What an account may do on Chancery's own management interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Admin,
+    Auditor,
+}
+
+/// `personal`: `email`, `name`, `password_hash`, `email_index`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountRegistered {
+    pub account: AccountId,
+    pub at: Timestamp,
+    /// Commitment to the account's data key, so that an erasure can be told from a loss.
+    pub key_commitment: Digest,
+    pub roles: BTreeSet<Role>,
+    /// Owned by the configuration file: removing it there disables the account.
+    pub declared: bool,
+}
+
+/// The password was replaced, or hashed again with stronger parameters. `personal`: `password_hash`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordChanged {
+    pub at: Timestamp,
+    pub reason: PasswordChange,
+}
+
+/// Why a password hash is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordChange {
+    Declared,
+    StrongerParameters,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountDisabled {
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountEnabled {
+    pub at: Timestamp,
+}
+
+/// The owner of the account or the operator ordered its erasure; the data key is destroyed after this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasureOrdered {
+    pub at: Timestamp,
+}
+
+/// The account's data key is gone: its personal data can be read by nobody any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DataKeyDestroyed {
+    pub at: Timestamp,
+}
+
+events! {
+    /// The history of an account.
+    AccountEvent {
+        AccountRegistered = 1,
+        PasswordChanged = 1,
+        AccountDisabled = 1,
+        AccountEnabled = 1,
+        ErasureOrdered = 1,
+        DataKeyDestroyed = 1,
+    }
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Active,
+    Disabled,
+    /// Ordered, key not yet destroyed: start-up finishes it.
+    BeingErased,
+    Erased,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    pub standing: Standing,
+    pub roles: BTreeSet<Role>,
+    pub declared: bool,
+    pub registered_at: Timestamp,
+    pub email: Option<Sealed>,
+    pub name: Option<Sealed>,
+    pub password_hash: Option<Sealed>,
+    pub email_index: Option<Sealed>,
+}
+
+impl Account {
+    /// May it sign in, and do its tokens live?
+    pub fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+}
+
+impl Stream for Account {
+    const KIND: &'static str = "account";
+    type Event = AccountEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, AccountEvent>) -> Result<Self, FoldError> {
+        let Some(mut account) = state else {
+            let AccountEvent::AccountRegistered(event) = fact.event else {
+                return Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+            };
+            let stream = event.account.stream();
+            return Ok(Self {
+                id: event.account,
+                standing: Standing::Active,
+                roles: event.roles.clone(),
+                declared: event.declared,
+                registered_at: event.at,
+                email: fact.sealed(&stream, "email"),
+                name: fact.sealed(&stream, "name"),
+                password_hash: fact.sealed(&stream, "password_hash"),
+                email_index: fact.sealed(&stream, "email_index"),
+            });
+        };
+        // An erasure is final, and a destroyed key without an order is a loss, never an erasure.
+        let possible = match (account.standing, fact.event) {
+            (_, AccountEvent::AccountRegistered(_)) => false,
+            (Standing::Active | Standing::Disabled, AccountEvent::DataKeyDestroyed(_)) => false,
+            (Standing::Active | Standing::Disabled, _) => true,
+            (Standing::BeingErased, event) => matches!(event, AccountEvent::DataKeyDestroyed(_)),
+            (Standing::Erased, _) => false,
+        };
+        if !possible {
+            return Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+        }
+        match fact.event {
+            AccountEvent::AccountRegistered(_) => {}
+            AccountEvent::PasswordChanged(_) => account.password_hash = fact.sealed(&account.id.stream(), "password_hash"),
+            AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
+            AccountEvent::AccountEnabled(_) => account.standing = Standing::Active,
+            AccountEvent::ErasureOrdered(_) => account.standing = Standing::BeingErased,
+            AccountEvent::DataKeyDestroyed(_) => {
+                account.standing = Standing::Erased;
+                (account.email, account.name, account.password_hash, account.email_index) = (None, None, None, None);
+            }
+        }
+        Ok(account)
+    }
+}
+
+/// A problem with one field of a form or a JSON body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    pub field: &'static str,
+    pub problem: String,
+}

@@ -1,0 +1,52 @@
+//! Client authentication: is this caller the client that it names?
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | one mechanism per request | RFC 6749 §2.3 |
+//! | basic and post are interchangeable on the wire | RFC 6749 §2.3.1 |
+//! | a client with `private_key_jwt` proves its key and nothing less | OpenID Connect Core 1.0 §9 |
+//! | a public client names itself and authenticates by nothing | RFC 6749 §3.2.1 |
+//! | unknown client and wrong secret are the same answer | RFC 6749 §5.2 |
+//!
+//! Out of scope: reading headers (`http`), verifying signatures and comparing secrets (the shell hands in the result).
+
+use super::Client;
+use super::metadata::AuthMethod;
+use crate::error::OAuthError;
+use crate::time::Timestamp;
+
+/// What the caller showed, after the shell looked at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A `client_id` and nothing else.
+    Nothing,
+    /// A secret; which of the client's secrets it equals (compared in constant time), if any.
+    Secret { matches: Option<usize> },
+    /// A client assertion; whether its signature, audience, times and `jti` hold.
+    Assertion { holds: bool },
+}
+
+/// Accepts or refuses; the detail says why, the client learns only `invalid_client`.
+///
+/// # Errors
+/// `invalid_client`.
+pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthError> {
+    let refuse = |why: &'static str| Err(OAuthError::invalid_client(why));
+    if !client.is_active() {
+        return refuse("the client is disabled");
+    }
+    match (client.metadata.token_endpoint_auth_method, proof) {
+        (AuthMethod::None, Proof::Nothing) => Ok(()),
+        (AuthMethod::None, _) => refuse("a public client sent credentials"),
+        (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: Some(index) }) => match client.secrets.get(index) {
+            Some((_, Some(expires_at))) if at >= *expires_at => refuse("the secret has expired"),
+            Some(_) => Ok(()),
+            None => refuse("no such secret"),
+        },
+        (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: None }) => refuse("wrong secret"),
+        (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: true }) => Ok(()),
+        (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: false }) => refuse("the assertion does not hold"),
+        (_, Proof::Nothing) => refuse("no credentials were sent"),
+        _ => refuse("another authentication method is registered"),
+    }
+}

@@ -1,0 +1,347 @@
+//! Goldens: `schema/events/<stream>/<Event>.v<n>.example.json`, and with the feature `schema` the JSON Schema beside it.
+//!
+//! `UPDATE_GOLDEN=1` writes them; an ordinary run compares.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::{format, vec};
+use core::fmt::Debug;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::*;
+use crate::account::*;
+use crate::client::metadata::SigningAlg;
+use crate::client::*;
+use crate::consent::*;
+use crate::evidence::*;
+use crate::grant::GrantEvent;
+use crate::grant::event::*;
+use crate::interaction::*;
+use crate::key::*;
+use crate::request::Prompt;
+use crate::server::*;
+use crate::session::*;
+use crate::stream::Event;
+use crate::testing::*;
+use crate::time::Seconds;
+
+fn golden(kind: &str, event: EventType, ending: &str) -> PathBuf {
+    let file = format!("{}.v{}.{ending}", event.name, event.schema);
+    [env!("CARGO_MANIFEST_DIR"), "..", "..", "schema", "events", kind, file.as_str()].iter().collect()
+}
+
+/// Members sorted on every level, so that the text does not depend on how maps are built.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let ordered: BTreeMap<_, _> = members.iter().map(|(name, member)| (name.clone(), sorted(member))).collect();
+            Value::Object(ordered.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+fn updating() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+fn assert_golden(path: &PathBuf, value: &Value) {
+    let text = serde_json::to_string_pretty(&sorted(value)).unwrap() + "\n";
+    if updating() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(text, golden, "{}: run with UPDATE_GOLDEN=1 and read the difference", path.display());
+}
+
+/// Folds each history, and writes or compares the first event of each type as its example.
+fn check<S: Stream + Debug + PartialEq>(histories: Vec<Vec<S::Event>>)
+where
+    S::Event: Clone + Debug + PartialEq,
+{
+    let mut seen = BTreeSet::new();
+    for history in histories {
+        assert_survives_the_row(&fold::<S>(history.clone()));
+        for event in history {
+            assert_survives_the_log(&event);
+            let kind = event.event_type();
+            if seen.insert(kind) {
+                let path = golden(S::KIND, kind, "example.json");
+                assert_golden(&path, &event.data().unwrap());
+                let example = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+                assert_eq!(S::Event::read(kind.name, kind.schema, example).unwrap(), event);
+            }
+        }
+    }
+    assert_eq!(seen, S::Event::TYPES.iter().copied().collect(), "every type of {} has an example that folds", S::KIND);
+}
+
+#[test]
+fn account() {
+    let (account, key_commitment) = (alice(), digest("data key"));
+    check::<Account>(vec![vec![
+        AccountRegistered { account, at: t(0), key_commitment, roles: [Role::Admin].into(), declared: false }.into(),
+        PasswordChanged { at: t(1), reason: PasswordChange::StrongerParameters }.into(),
+        AccountDisabled { at: t(2) }.into(),
+        AccountEnabled { at: t(3) }.into(),
+        ErasureOrdered { at: t(4) }.into(),
+        DataKeyDestroyed { at: t(5) }.into(),
+    ]]);
+}
+
+#[test]
+fn client() {
+    let mut after = metadata();
+    after.jwks = Some(serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}));
+    after.client_name = Some("Example".into());
+    after.default_max_age = Some(Seconds(3600));
+    check::<Client>(vec![vec![
+        registered("app", metadata()),
+        ClientRedeclared { before: metadata(), metadata: after, at: t(1) }.into(),
+        ClientDisabled { at: t(2) }.into(),
+        ClientEnabled { at: t(3) }.into(),
+    ]]);
+}
+
+#[test]
+fn consent() {
+    let (account, client, text) = (alice(), client_id("app"), digest("text shown"));
+    check::<Consent>(vec![vec![
+        ConsentDenied { account, client: client.clone(), scope: scope("openid email phone"), text, at: t(0) }.into(),
+        ConsentGiven { account, client, scope: scope("openid email"), text, at: t(1) }.into(),
+        ConsentWithdrawn { at: t(2) }.into(),
+    ]]);
+}
+
+#[test]
+fn evidence() {
+    check::<Attempts>(vec![vec![
+        LoginFailed { account: Some(alice()), at: t(0) }.into(),
+        LoginFailed { account: None, at: t(0) }.into(),
+        LoginFailuresCleared { at: t(1) }.into(),
+        ClientAuthenticationFailed { client: client_id("app"), reason: "wrong secret".into(), at: t(2) }.into(),
+        AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
+        AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),
+    ]]);
+}
+
+#[test]
+fn grant() {
+    let (grant, client, id_token_kid) = (grant_id(), client_id("app"), Some("2027-01".to_string()));
+    let access = |name: &str, at: i64| IssuedAccess { digest: digest(name), expires_at: t(at + 600) };
+    let issued = CodeIssued {
+        grant,
+        client: client.clone(),
+        account: alice(),
+        session: session_id(),
+        interaction: interaction_id(),
+        scope: scope("openid email"),
+        code: digest("code"),
+        code_expires_at: t(60),
+        redirect_uri: "https://app.example.com/cb".into(),
+        code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
+        auth_time: t(-10),
+        amr: vec!["pwd".into()],
+        wants_auth_time: true,
+        at: t(0),
+    };
+    let refresh = Some(IssuedRefresh { digest: digest("rt-0"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) });
+    let rotated = RefreshTokenRotated {
+        generation: 1,
+        refresh: digest("rt-1"),
+        refresh_expires_at: t(14 * DAY),
+        access: access("at-1", 20),
+        scope: Some(scope("email")),
+        id_token_kid: None,
+        at: t(20),
+    };
+    let person: Vec<GrantEvent> = vec![
+        issued.into(),
+        MisuseRefused { misuse: Misuse::CodeByOtherClient, by: client_id("other"), at: t(1) }.into(),
+        CodeVerifierRefused { at: t(2) }.into(),
+        CodeRedeemed { access: access("at-0", 10), refresh, id_token_kid: id_token_kid.clone(), at: t(10) }.into(),
+        rotated.into(),
+        RefreshTokenRepeated { access: access("at-2", 21), scope: None, id_token_kid: id_token_kid.clone(), at: t(21) }.into(),
+        RefreshTokenUsed { refresh_expires_at: t(14 * DAY), access: access("at-3", 30), scope: None, id_token_kid, at: t(30) }.into(),
+        AccessTokenRevoked { access: digest("at-3"), at: t(40) }.into(),
+        GrantEnded { reason: EndReason::RefreshTokenReused, at: t(50) }.into(),
+    ];
+    let alone = ClientCredentialsGranted { grant, client, scope: scope("api"), access: access("at", 0), at: t(0) };
+    let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
+    check::<Grant>(vec![person, vec![alone.into()], vec![operator.into()]]);
+}
+
+#[test]
+fn interaction() {
+    let (interaction, client, account, session, grant) = (interaction_id(), client_id("app"), alice(), session_id(), grant_id());
+    let mut asked = request("openid email");
+    asked.code_challenge = Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into());
+    asked.prompt = [Prompt::Login, Prompt::Consent].into();
+    (asked.max_age, asked.wants_auth_time, asked.hinted_account) = (Some(Seconds(60)), true, Some(account));
+    let open: InteractionEvent = AuthorizationRequested {
+        interaction,
+        client: client.clone(),
+        request: asked.clone(),
+        browser: digest("cookie"),
+        key_commitment: digest("data key"),
+        expires_at: t(3600),
+        at: t(0),
+    }
+    .into();
+    let at_once = AuthorizationAnsweredAtOnce { interaction, client, request: asked, account, session, grant, at: t(0) };
+    let signed_in = PersonAuthenticated { account, session, at: t(10) };
+    check::<Interaction>(vec![
+        vec![open.clone(), signed_in.into(), AuthorizationGranted { account, grant, at: t(20) }.into()],
+        vec![open, AuthorizationRefused { error: "access_denied".into(), at: t(20) }.into()],
+        vec![at_once.into()],
+    ]);
+}
+
+#[test]
+fn key() {
+    let public_jwk =
+        r#"{"crv":"P-256","kty":"EC","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
+    let planned = SigningKeyPlanned {
+        kid: "2027-01".into(),
+        alg: SigningAlg::Es256,
+        public_jwk: public_jwk.into(),
+        source: KeySource::Generated,
+        at: t(0),
+    };
+    check::<Key>(vec![vec![
+        planned.into(),
+        SigningKeyActivated { at: t(1) }.into(),
+        SigningKeyRetired { at: t(2) }.into(),
+        SigningKeyRemoved { at: t(3) }.into(),
+    ]]);
+}
+
+#[test]
+fn log() {
+    let issuer = |port: u16| format!("http://localhost:{port}/oidc");
+    check::<Log>(vec![vec![
+        LogCreated { log_id: Uuid::from_u128(1), origin: "localhost/chancery".into(), issuer: issuer(3000), at: t(0) }.into(),
+        ServerStarted { version: "0.1.0".into(), config: "00".repeat(32), mode: "development".into(), at: t(1) }.into(),
+        IssuerChanged { before: issuer(3000), issuer: issuer(4000), at: t(2) }.into(),
+        ExpiredSwept { table: "grant".into(), rows: 1000, until: t(-DAY), at: t(3) }.into(),
+    ]]);
+}
+
+#[test]
+fn session() {
+    let (session, account, cookie, idle) = (session_id(), alice(), digest("cookie"), Seconds(14 * DAY as u32));
+    check::<Session>(vec![vec![
+        SessionStarted { session, account, cookie, amr: vec!["pwd".into()], at: t(0), idle, ends_at: t(90 * DAY) }.into(),
+        SessionExtended { at: t(DAY) }.into(),
+        SessionEnded { at: t(2 * DAY), reason: SessionEnd::SignedOut }.into(),
+    ]]);
+}
+
+#[test]
+fn no_name_means_two_things() {
+    let catalogue = event_catalogue();
+    let names: BTreeSet<_> = catalogue.iter().map(|(_, event)| (event.name, event.schema)).collect();
+    assert_eq!(names.len(), catalogue.len());
+    assert!(catalogue.iter().any(|(kind, event)| (*kind, event.name) == ("log", "LogCreated")));
+}
+
+#[test]
+fn a_newer_log_stops_the_fold_by_name() {
+    let unknown = |name: &str, schema| GrantEvent::read(name, schema, serde_json::json!({"at": 0})).unwrap_err().to_string();
+    assert_eq!(unknown("GrantBlessed", 1), "unknown event type GrantBlessed (schema 1): this program is older than the log");
+    assert_eq!(unknown("GrantEnded", 2), "unknown event type GrantEnded (schema 2): this program is older than the log");
+    assert!(unknown("GrantEnded", 1).starts_with("event GrantEnded is malformed: missing field"));
+}
+
+#[cfg(feature = "schema")]
+mod schema {
+    use super::*;
+
+    #[test]
+    fn goldens() {
+        let described: Vec<_> = schemas().iter().map(|one| (one.kind, one.event)).collect();
+        assert_eq!(described, event_catalogue());
+        for one in schemas() {
+            assert_golden(&golden(one.kind, one.event, "json"), one.schema.as_value());
+        }
+    }
+
+    /// Every example has what its schema requires, of the type that it names, and nothing that it does not know.
+    #[test]
+    fn the_examples_fit() {
+        if updating() {
+            return;
+        }
+        for one in schemas() {
+            let example = std::fs::read_to_string(golden(one.kind, one.event, "example.json")).unwrap();
+            let root = one.schema.as_value();
+            fits(&serde_json::from_str(&example).unwrap(), root, root, one.event.name);
+        }
+    }
+
+    #[test]
+    fn nothing_else_lies_in_the_folder() {
+        if updating() {
+            return;
+        }
+        let known: BTreeSet<_> = event_catalogue()
+            .into_iter()
+            .flat_map(|(kind, event)| ["json", "example.json"].map(|ending| golden(kind, event, ending)))
+            .collect();
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "schema", "events"].iter().collect();
+        let streams = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let found: BTreeSet<_> = streams.flat_map(|stream| std::fs::read_dir(stream).unwrap()).map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(found, known);
+    }
+
+    /// The part of JSON Schema that our own schemas use.
+    fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            let target = root.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{place}: {reference} leads nowhere"));
+            return fits(value, target, root, place);
+        }
+        // Which of the choices it is, its own fold has told; that there is one of its type is asked here.
+        for choices in ["anyOf", "oneOf"].iter().filter_map(|name| schema.get(name).and_then(Value::as_array)) {
+            let one_fits = |choice: &Value| match (choice.get("const"), choice.get("$ref")) {
+                (Some(constant), _) => constant == value,
+                (None, Some(_)) => !value.is_null(),
+                (None, None) => value.is_null() || choice.get("type").and_then(Value::as_str) != Some("null"),
+            };
+            let choice = choices.iter().find(|choice| one_fits(choice)).unwrap_or_else(|| panic!("{place}: {value} is no choice"));
+            fits(value, choice, root, place);
+        }
+        let words = |member: &str| -> Vec<String> {
+            let list = schema.get(member).map_or(&[][..], |list| list.as_array().map_or(core::slice::from_ref(list), Vec::as_slice));
+            list.iter().filter_map(Value::as_str).map(ToString::to_string).collect()
+        };
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let allowed = words("type");
+        assert!(allowed.is_empty() || allowed.iter().any(|one| one == kind), "{place}: {kind} is not {allowed:?}");
+        let choices = words("enum");
+        assert!(choices.is_empty() || choices.iter().any(|one| value == one.as_str()), "{place}: {value} is not {choices:?}");
+        if let (Value::Array(items), Some(item)) = (value, schema.get("items")) {
+            items.iter().for_each(|one| fits(one, item, root, place));
+        }
+        if let (Value::Object(members), Some(properties)) = (value, schema.get("properties")) {
+            for required in words("required") {
+                assert!(members.contains_key(&required), "{place}: {required} is missing");
+            }
+            for (name, member) in members {
+                let inner = properties.get(name).unwrap_or_else(|| panic!("{place}: {name} is unknown"));
+                fits(member, inner, root, &format!("{place}.{name}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Evidence: refusals that an auditor wants to read, and the back-off that follows from them.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | failed logins of an account slow the next ones down, never an existing session | NIST SP 800-63B §5.2.2 |
+//! | unknown accounts leave the same number of events as known ones | OWASP user enumeration |
+//! | refusals beyond the rate limit become one event per source and minute | DESIGN: events |
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Decision, Draft, Personal};
+use crate::error::OAuthError;
+use crate::events;
+use crate::id::{AccountId, ClientId};
+use crate::stream::{Fact, FoldError, Stream};
+use crate::time::{Seconds, Timestamp};
+
+/// A password was wrong, or the account is unknown. `personal`: `identifier` (as typed), `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LoginFailed {
+    /// Absent when no such account exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    pub at: Timestamp,
+}
+
+/// A login was right after wrong ones: the count starts again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LoginFailuresCleared {
+    pub at: Timestamp,
+}
+
+/// A client that exists failed to authenticate. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClientAuthenticationFailed {
+    pub client: ClientId,
+    /// Our own words, never the caller's.
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// Refusals beyond the limits, counted. `personal`: `source`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AttemptsRefused {
+    pub kind: String,
+    pub count: u32,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// An auditor asked a question of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditQueried {
+    /// The filters, in our own words.
+    pub question: String,
+    pub at: Timestamp,
+}
+
+events! {
+    /// Refusals that are evidence.
+    EvidenceEvent { LoginFailed = 1, LoginFailuresCleared = 1, ClientAuthenticationFailed = 1, AttemptsRefused = 1, AuditQueried = 1 }
+}
+
+/// The stream with the failed logins of one account.
+pub fn attempts_stream(account: AccountId) -> String {
+    alloc::format!("evidence-{account}")
+}
+
+/// The stream for everything that has no account: nobody folds it, so its version is never asserted.
+pub const ANONYMOUS: &str = "evidence-anonymous";
+
+/// How often the password of one account was wrong in a row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Attempts {
+    pub failures: u32,
+    pub last_at: Option<Timestamp>,
+}
+
+/// Failures that cost nothing yet.
+const FREE: u32 = 5;
+/// The longest wait.
+const LONGEST: Seconds = Seconds(15 * 60);
+
+impl Attempts {
+    /// Until when the next attempt is refused: 1 s after the fifth failure, doubled by each further one, at most 15 minutes.
+    pub fn blocked_until(&self) -> Option<Timestamp> {
+        let last = self.last_at?;
+        let beyond = self.failures.checked_sub(FREE)?;
+        Some(last.plus(Seconds(1_u32.checked_shl(beyond).unwrap_or(u32::MAX).min(LONGEST.0))))
+    }
+}
+
+impl Stream for Attempts {
+    const KIND: &'static str = "evidence";
+    type Event = EvidenceEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, EvidenceEvent>) -> Result<Self, FoldError> {
+        let mut attempts = state.unwrap_or_default();
+        match fact.event {
+            EvidenceEvent::LoginFailed(event) => {
+                attempts.failures = attempts.failures.saturating_add(1);
+                attempts.last_at = Some(event.at);
+            }
+            EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
+            EvidenceEvent::ClientAuthenticationFailed(_) | EvidenceEvent::AttemptsRefused(_) | EvidenceEvent::AuditQueried(_) => {}
+        }
+        Ok(attempts)
+    }
+}
+
+/// A login attempt whose password was checked.
+pub struct Attempt {
+    pub account: Option<AccountId>,
+    /// Password right and account active.
+    pub correct: bool,
+    pub identifier: String,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+/// One sentence for unknown, wrong and disabled.
+pub fn attempt(attempts: &Attempts, cmd: &Attempt) -> Decision<EvidenceEvent, ()> {
+    if attempts.blocked_until().is_some_and(|until| cmd.at < until) {
+        // Refused before the password counts, so that guessing gains nothing; recorded, since it is an attempt.
+        return Decision::refuse(OAuthError::slow_down("too many failed logins")).recording(failed(cmd));
+    }
+    if !cmd.correct {
+        return Decision::refuse(OAuthError::access_denied("wrong credentials").saying("The e-mail address or password is wrong."))
+            .recording(failed(cmd));
+    }
+    let events = if attempts.failures > 0 { alloc::vec![LoginFailuresCleared { at: cmd.at }.into()] } else { Vec::new() };
+    Decision::accept(events, ())
+}
+
+fn failed(cmd: &Attempt) -> Draft<EvidenceEvent> {
+    let personal = Personal::default().with("identifier", Some(cmd.identifier.as_str())).with("context", cmd.context.as_deref());
+    Draft::new(LoginFailed { account: cmd.account, at: cmd.at }.into(), personal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(failures: u32) -> Attempts {
+        Attempts { failures, last_at: Some(Timestamp(0)) }
+    }
+
+    fn at(ms: i64, correct: bool) -> Attempt {
+        Attempt { account: None, correct, identifier: "x".into(), context: None, at: Timestamp(ms) }
+    }
+
+    #[test]
+    fn nist_800_63b_5_2_2_the_wait_doubles_and_is_bounded() {
+        assert_eq!(after(4).blocked_until(), None);
+        assert_eq!(after(5).blocked_until(), Some(Timestamp(1_000)));
+        assert_eq!(after(8).blocked_until(), Some(Timestamp(8_000)));
+        assert_eq!(after(4_000_000_000).blocked_until(), Some(Timestamp(900_000)));
+    }
+
+    #[test]
+    fn a_right_password_during_the_wait_is_refused_and_recorded() {
+        let decision = attempt(&after(5), &at(999, true));
+        assert_eq!(decision.outcome.unwrap_err().code(), "slow_down");
+        assert_eq!(decision.events.len(), 1);
+        assert!(attempt(&after(5), &at(1_000, true)).outcome.is_ok());
+    }
+
+    #[test]
+    fn a_right_password_clears_the_count_once() {
+        assert_eq!(attempt(&after(2), &at(0, true)).events.len(), 1);
+        assert!(attempt(&Attempts::default(), &at(0, true)).events.is_empty());
+    }
+}

@@ -1,0 +1,198 @@
+//! What can happen to a grant.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::Access;
+use crate::digest::Digest;
+use crate::events;
+use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+/// An access token as the log knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IssuedAccess {
+    pub digest: Digest,
+    pub expires_at: Timestamp,
+}
+
+impl IssuedAccess {
+    pub(super) fn into_access(self, issued_at: Timestamp, scope: Option<Scope>) -> Access {
+        Access { digest: self.digest, issued_at, expires_at: self.expires_at, scope }
+    }
+}
+
+/// The first refresh token of a grant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IssuedRefresh {
+    pub digest: Digest,
+    pub expires_at: Timestamp,
+    pub ends_at: Timestamp,
+}
+
+/// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CodeIssued {
+    pub grant: GrantId,
+    pub client: ClientId,
+    pub account: AccountId,
+    pub session: SessionId,
+    pub interaction: InteractionId,
+    pub scope: Scope,
+    pub code: Digest,
+    pub code_expires_at: Timestamp,
+    pub redirect_uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<String>,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub wants_auth_time: bool,
+    pub at: Timestamp,
+}
+
+/// The code became tokens. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CodeRedeemed {
+    pub access: IssuedAccess,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<IssuedRefresh>,
+    /// `kid` of the key that signed the id_token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    pub at: Timestamp,
+}
+
+/// A first use with a wrong `code_verifier`: refused, the code is not spent (five burn it).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CodeVerifierRefused {
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefreshTokenRotated {
+    pub generation: u32,
+    pub refresh: Digest,
+    pub refresh_expires_at: Timestamp,
+    pub access: IssuedAccess,
+    /// When the new access token has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    pub at: Timestamp,
+}
+
+/// A refresh token of a client without rotation was used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefreshTokenUsed {
+    pub refresh_expires_at: Timestamp,
+    pub access: IssuedAccess,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    pub at: Timestamp,
+}
+
+/// The immediate predecessor came again within the grace window and got the same successor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefreshTokenRepeated {
+    pub access: IssuedAccess,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What was tried and refused without ending anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Misuse {
+    CodeByOtherClient,
+    RefreshTokenByOtherClient,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MisuseRefused {
+    pub misuse: Misuse,
+    pub by: ClientId,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccessTokenRevoked {
+    pub access: Digest,
+    pub at: Timestamp,
+}
+
+/// Why a grant ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    CodeReplayed,
+    CodeVerifierGuessed,
+    RefreshTokenReused,
+    Revoked,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GrantEnded {
+    pub reason: EndReason,
+    pub at: Timestamp,
+}
+
+/// A token for the client itself (RFC 6749 §4.4). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClientCredentialsGranted {
+    pub grant: GrantId,
+    pub client: ClientId,
+    pub scope: Scope,
+    pub access: IssuedAccess,
+    pub at: Timestamp,
+}
+
+/// A token for the management interface, minted over the local socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OperatorTokenMinted {
+    pub grant: GrantId,
+    pub client: ClientId,
+    pub scope: Scope,
+    pub access: IssuedAccess,
+    pub at: Timestamp,
+}
+
+events! {
+    /// The history of a grant.
+    GrantEvent {
+        CodeIssued = 1,
+        CodeRedeemed = 1,
+        CodeVerifierRefused = 1,
+        RefreshTokenRotated = 1,
+        RefreshTokenUsed = 1,
+        RefreshTokenRepeated = 1,
+        MisuseRefused = 1,
+        AccessTokenRevoked = 1,
+        GrantEnded = 1,
+        ClientCredentialsGranted = 1,
+        OperatorTokenMinted = 1,
+    }
+}

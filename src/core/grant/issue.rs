@@ -1,0 +1,131 @@
+//! The beginnings of a grant.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | a code lives shortly and is bound to client, redirect_uri and challenge | RFC 6749 §4.1.2, RFC 7636 §4.4 |
+//! | client credentials never bring a refresh token | RFC 6749 §4.4.3 |
+//! | a client gets no more scope than it is registered for | RFC 6749 §3.3 |
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::event::{ClientCredentialsGranted, CodeIssued, IssuedAccess, OperatorTokenMinted};
+use super::{GrantEvent, Lifetimes};
+use crate::client::Client;
+use crate::client::metadata::GrantType;
+use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::scope::{RESERVED, STANDARD, Scope};
+use crate::time::Timestamp;
+
+/// The answer to an authorization request, about to leave as a code.
+pub struct IssueCode {
+    pub grant: GrantId,
+    pub client: ClientId,
+    pub account: AccountId,
+    pub session: SessionId,
+    pub interaction: InteractionId,
+    pub scope: Scope,
+    pub code: Digest,
+    pub redirect_uri: String,
+    pub code_challenge: Option<String>,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub wants_auth_time: bool,
+    pub nonce: Option<String>,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {
+    let event = CodeIssued {
+        grant: cmd.grant,
+        client: cmd.client.clone(),
+        account: cmd.account,
+        session: cmd.session,
+        interaction: cmd.interaction,
+        scope: cmd.scope.clone(),
+        code: cmd.code,
+        code_expires_at: cmd.at.plus(lifetimes.code),
+        redirect_uri: cmd.redirect_uri.clone(),
+        code_challenge: cmd.code_challenge.clone(),
+        auth_time: cmd.auth_time,
+        amr: cmd.amr.clone(),
+        wants_auth_time: cmd.wants_auth_time,
+        at: cmd.at,
+    };
+    let personal = Personal::default().with("nonce", cmd.nonce.as_deref()).with("context", cmd.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// A client's wish for a token of its own.
+pub struct IssueToClient {
+    pub grant: GrantId,
+    pub scope: Option<Scope>,
+    pub access: Digest,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What a client-credentials token carries.
+#[derive(Debug)]
+pub struct IssuedToClient {
+    pub scope: Scope,
+    pub expires_at: Timestamp,
+}
+
+pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) -> Decision<GrantEvent, IssuedToClient> {
+    if !client.metadata.grant_types.contains(&GrantType::ClientCredentials) {
+        return Decision::refuse(OAuthError::unauthorized_client("client_credentials is not registered"));
+    }
+    // The standard scopes speak about a person; there is none here (OpenID Connect Core 1.0 §3.1.2.1).
+    let own = STANDARD.iter().fold(client.metadata.scope.clone(), |scope, person| scope.without(person));
+    let scope = match &cmd.scope {
+        None => own,
+        Some(asked) => {
+            let granted = asked.intersection(&own);
+            if granted.is_empty() && !asked.is_empty() {
+                return Decision::refuse(OAuthError::invalid_scope("nothing of it is registered for client_credentials"));
+            }
+            granted
+        }
+    };
+    let expires_at = cmd.at.plus(lifetimes.client_credentials);
+    let event = ClientCredentialsGranted {
+        grant: cmd.grant,
+        client: client.id.clone(),
+        scope: scope.clone(),
+        access: IssuedAccess { digest: cmd.access, expires_at },
+        at: cmd.at,
+    };
+    let personal = Personal::default().with("context", cmd.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], IssuedToClient { scope, expires_at })
+}
+
+/// An operator's wish for a token of the management interface.
+pub struct MintForOperator {
+    pub grant: GrantId,
+    pub client: ClientId,
+    pub scope: Scope,
+    pub access: Digest,
+    pub expires_at: Timestamp,
+    pub at: Timestamp,
+}
+
+pub fn to_operator(cmd: &MintForOperator) -> Decision<GrantEvent, ()> {
+    if cmd.scope.is_empty() || !cmd.scope.is_within(&Scope::of(RESERVED)) {
+        return Decision::refuse(
+            OAuthError::invalid_scope("not a management scope").saying("Use one or more of admin, audit:read, metrics:read."),
+        );
+    }
+    let event = OperatorTokenMinted {
+        grant: cmd.grant,
+        client: cmd.client.clone(),
+        scope: cmd.scope.clone(),
+        access: IssuedAccess { digest: cmd.access, expires_at: cmd.expires_at },
+        at: cmd.at,
+    };
+    Decision::accept(alloc::vec![event.into()], ())
+}

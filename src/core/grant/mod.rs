@@ -1,0 +1,289 @@
+//! Grants: one authorization, from its code to the end of its last token.
+//!
+//! | Room | What |
+//! |---|---|
+//! | `issue` | a code for a person's answer, a token for a client alone, a token for an operator |
+//! | `redeem` | the code becomes tokens, once |
+//! | `refresh` | a refresh token becomes fresh tokens |
+//! | `revoke` | an access token or everything ends |
+//! | `standing` | is this access token alive? |
+//!
+//! A token is alive when its grant and its session (if bound), consent, account and client are all alive: ending a parent is one
+//! event and never fans out. The state of a grant stays small however often it was refreshed.
+
+pub mod event;
+pub mod issue;
+pub mod redeem;
+pub mod refresh;
+pub mod revoke;
+pub mod standing;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::{AccountId, ClientId, GrantId, SessionId};
+use crate::scope::Scope;
+use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
+use crate::time::{Seconds, Timestamp};
+pub use event::{EndReason, GrantEvent};
+
+/// Live access tokens that one grant keeps; issuing another ends the oldest, so that a grant refreshed in a loop stays small.
+pub const MOST_ACCESS_TOKENS: usize = 16;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub id: GrantId,
+    pub client: ClientId,
+    /// What was granted; an access token may have less.
+    pub scope: Scope,
+    pub granted_at: Timestamp,
+    pub kind: GrantKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refresh>,
+    #[serde(default)]
+    pub access: Vec<Access>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndReason>,
+}
+
+/// For whom the tokens speak.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantKind {
+    Person(Person),
+    /// The client itself (RFC 6749 §4.4).
+    Client,
+    /// An operator of this server, on Chancery's own management interface.
+    Operator,
+}
+
+/// A person's part of a grant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    pub account: AccountId,
+    pub session: SessionId,
+    /// Survives logout (`offline_access`).
+    pub offline: bool,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Sealed>,
+    /// Whether `auth_time` was asked for (OpenID Connect Core 1.0 §2).
+    pub wants_auth_time: bool,
+}
+
+/// The authorization code of a grant; its digest stays, so that a replay is recognised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Code {
+    pub digest: Digest,
+    pub expires_at: Timestamp,
+    pub redirect_uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
+    pub redeemed: bool,
+    pub wrong_verifiers: u8,
+}
+
+/// The refresh token of a grant: only the newest is known, older ones are told by their generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refresh {
+    pub digest: Digest,
+    pub generation: u32,
+    /// Idle expiry: moves with each use.
+    pub expires_at: Timestamp,
+    /// Absolute expiry of the family.
+    pub ends_at: Timestamp,
+    /// The immediate predecessor, for the grace window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
+}
+
+impl Refresh {
+    fn next_generation(&self) -> u32 {
+        self.generation.saturating_add(1)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Predecessor {
+    pub digest: Digest,
+    pub replaced_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    pub digest: Digest,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// When it has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+}
+
+impl Grant {
+    fn person(&self) -> Option<&Person> {
+        match &self.kind {
+            GrantKind::Person(person) => Some(person),
+            GrantKind::Client | GrantKind::Operator => None,
+        }
+    }
+
+    /// The account that it speaks for.
+    pub fn account(&self) -> Option<AccountId> {
+        self.person().map(|person| person.account)
+    }
+
+    /// The session that it dies with; `None` when it survives logout or has no person.
+    pub fn bound_session(&self) -> Option<SessionId> {
+        self.person().filter(|person| !person.offline).map(|person| person.session)
+    }
+
+    /// The moment after which nothing of it can be used: housekeeping may drop the row then.
+    pub fn over_at(&self) -> Timestamp {
+        let access = self.access.iter().map(|access| access.expires_at).max();
+        let code = self.code.as_ref().map(|code| code.expires_at);
+        let refresh = self.refresh.as_ref().map(|refresh| refresh.expires_at);
+        [access, code, refresh].into_iter().flatten().max().unwrap_or(self.granted_at)
+    }
+
+    fn add_access(&mut self, access: Access) {
+        self.access.retain(|own| own.expires_at > access.issued_at);
+        if self.access.len() >= MOST_ACCESS_TOKENS {
+            self.access.remove(0);
+        }
+        self.access.push(access);
+    }
+}
+
+impl Stream for Grant {
+    const KIND: &'static str = "grant";
+    type Event = GrantEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, GrantEvent>) -> Result<Self, FoldError> {
+        let out_of_order = || FoldError::OutOfOrder { name: fact.event.event_type().name };
+        let Some(mut grant) = state else {
+            return begin(fact).ok_or_else(out_of_order);
+        };
+        // An ended grant stays ended: after that only misuse by others is recorded.
+        if grant.ended.is_some() && !matches!(fact.event, GrantEvent::MisuseRefused(_)) {
+            return Err(out_of_order());
+        }
+        match fact.event {
+            GrantEvent::CodeIssued(_) | GrantEvent::ClientCredentialsGranted(_) | GrantEvent::OperatorTokenMinted(_) => {
+                return Err(out_of_order());
+            }
+            GrantEvent::CodeRedeemed(event) => {
+                let code = grant.code.as_mut().filter(|code| !code.redeemed).ok_or_else(out_of_order)?;
+                code.redeemed = true;
+                grant.refresh = event.refresh.as_ref().map(|refresh| Refresh {
+                    digest: refresh.digest,
+                    generation: 0,
+                    expires_at: refresh.expires_at,
+                    ends_at: refresh.ends_at,
+                    predecessor: None,
+                });
+                grant.add_access(event.access.clone().into_access(event.at, None));
+            }
+            GrantEvent::CodeVerifierRefused(_) => {
+                let code = grant.code.as_mut().ok_or_else(out_of_order)?;
+                code.wrong_verifiers = code.wrong_verifiers.saturating_add(1);
+            }
+            GrantEvent::RefreshTokenRotated(event) => {
+                let refresh =
+                    grant.refresh.as_mut().filter(|refresh| refresh.next_generation() == event.generation).ok_or_else(out_of_order)?;
+                refresh.predecessor = Some(Predecessor { digest: refresh.digest, replaced_at: event.at });
+                refresh.digest = event.refresh;
+                refresh.generation = event.generation;
+                refresh.expires_at = event.refresh_expires_at;
+                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+            }
+            GrantEvent::RefreshTokenUsed(event) => {
+                let refresh = grant.refresh.as_mut().ok_or_else(out_of_order)?;
+                refresh.expires_at = event.refresh_expires_at;
+                // It was used: whoever holds its predecessor is late, whatever the grace window says.
+                refresh.predecessor = None;
+                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+            }
+            GrantEvent::RefreshTokenRepeated(event) => {
+                grant.refresh.as_ref().ok_or_else(out_of_order)?;
+                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+            }
+            GrantEvent::MisuseRefused(_) => {}
+            GrantEvent::AccessTokenRevoked(event) => grant.access.retain(|own| own.digest != event.access),
+            GrantEvent::GrantEnded(event) => {
+                grant.ended = Some(event.reason);
+                grant.access.clear();
+            }
+        }
+        Ok(grant)
+    }
+}
+
+/// The state after a first event; `None` when it cannot be one.
+fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
+    let blank = |id, client: &ClientId, scope: &Scope, granted_at, kind| Grant {
+        id,
+        client: client.clone(),
+        scope: scope.clone(),
+        granted_at,
+        kind,
+        code: None,
+        refresh: None,
+        access: Vec::new(),
+        ended: None,
+    };
+    match fact.event {
+        GrantEvent::CodeIssued(event) => {
+            let person = Person {
+                account: event.account,
+                session: event.session,
+                offline: event.scope.has("offline_access"),
+                auth_time: event.auth_time,
+                amr: event.amr.clone(),
+                nonce: fact.sealed(&event.grant.stream(), "nonce"),
+                wants_auth_time: event.wants_auth_time,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.code = Some(Code {
+                digest: event.code,
+                expires_at: event.code_expires_at,
+                redirect_uri: event.redirect_uri.clone(),
+                challenge: event.code_challenge.clone(),
+                redeemed: false,
+                wrong_verifiers: 0,
+            });
+            Some(grant)
+        }
+        GrantEvent::ClientCredentialsGranted(event) => {
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Client);
+            grant.add_access(event.access.clone().into_access(event.at, None));
+            Some(grant)
+        }
+        GrantEvent::OperatorTokenMinted(event) => {
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Operator);
+            grant.add_access(event.access.clone().into_access(event.at, None));
+            Some(grant)
+        }
+        _ => None,
+    }
+}
+
+/// Lifetimes that the token rules need, resolved by the shell from server, client and resource settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    pub code: Seconds,
+    pub access_token: Seconds,
+    pub client_credentials: Seconds,
+    /// Idle time of a refresh token.
+    pub refresh_idle: Seconds,
+    /// Absolute age of a refresh family.
+    pub refresh_absolute: Seconds,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Redeeming a code: it becomes tokens, once.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | only by the client it was issued to | RFC 6749 §4.1.3 |
+//! | with the `redirect_uri` that was really used | RFC 6749 §4.1.3 |
+//! | the client is registered for the grant | RFC 6749 §5.2 |
+//! | a challenge once sent makes the verifier mandatory; a verifier without a challenge is refused | RFC 9700 §2.1.1, §4.8.2 |
+//! | a second redemption ends the grant with all its tokens, also after expiry | RFC 6749 §4.1.2, RFC 9700 §2.1.1 |
+//! | five wrong verifiers burn the code | our own |
+//! | an expired code that was never redeemed ends nothing | our own |
+//!
+//! Out of scope: client authentication (`client::authenticate`), minting (`app::mint`).
+
+use alloc::string::String;
+
+use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, IssuedAccess, IssuedRefresh, Misuse, MisuseRefused};
+use super::{Code, Grant, GrantEvent, Lifetimes};
+use crate::base64url;
+use crate::client::Client;
+use crate::client::metadata::GrantType;
+use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+/// Wrong verifiers after which a code is dead.
+const MOST_WRONG_VERIFIERS: u8 = 5;
+
+/// A client's wish to trade a code for tokens.
+pub struct Redeem {
+    pub code: Digest,
+    pub redirect_uri: Option<String>,
+    pub code_verifier: Option<String>,
+    pub access: Digest,
+    /// Digest of the refresh token to hand out, should there be one.
+    pub refresh: Digest,
+    pub id_token_kid: Option<String>,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What the client gets.
+#[derive(Debug)]
+pub struct Redeemed {
+    pub scope: Scope,
+    pub access_expires_at: Timestamp,
+    /// Idle expiry of the refresh token, when there is one.
+    pub refresh_expires_at: Option<Timestamp>,
+}
+
+pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetimes) -> Decision<GrantEvent, Redeemed> {
+    let refuse = |why| Decision::refuse(OAuthError::invalid_grant(why));
+    let Some(code) = grant.code.as_ref().filter(|code| code.digest.matches(&cmd.code)) else {
+        return refuse("unknown code");
+    };
+    // First, so that another client can neither learn anything nor end a grant. RFC 6749 §4.1.3.
+    if grant.client != client.id {
+        let event = MisuseRefused { misuse: Misuse::CodeByOtherClient, by: client.id.clone(), at: cmd.at };
+        return refuse("issued to another client").recording(event);
+    }
+    if !client.metadata.grant_types.contains(&GrantType::AuthorizationCode) {
+        return Decision::refuse(OAuthError::unauthorized_client("authorization_code is not registered"));
+    }
+    if grant.ended.is_some() {
+        return refuse("the grant has ended");
+    }
+    // We cannot tell thief from owner, so both lose. RFC 6749 §4.1.2, RFC 9700 §2.1.1.
+    if code.redeemed {
+        return refuse("code replayed").recording(GrantEnded { reason: EndReason::CodeReplayed, at: cmd.at });
+    }
+    if cmd.at >= code.expires_at {
+        return refuse("expired");
+    }
+    if let Err(wrong) = check_redirect_uri(code, cmd.redirect_uri.as_deref()) {
+        return Decision::refuse(wrong);
+    }
+    if let Err(why) = check_verifier(code, cmd.code_verifier.as_deref()) {
+        let refusal = refuse(why).recording(CodeVerifierRefused { at: cmd.at });
+        if code.wrong_verifiers.saturating_add(1) >= MOST_WRONG_VERIFIERS {
+            return refusal.recording(GrantEnded { reason: EndReason::CodeVerifierGuessed, at: cmd.at });
+        }
+        return refusal;
+    }
+    let access = IssuedAccess { digest: cmd.access, expires_at: cmd.at.plus(lifetimes.access_token) };
+    let ends_at = cmd.at.plus(lifetimes.refresh_absolute);
+    let refresh = client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
+        digest: cmd.refresh,
+        expires_at: cmd.at.plus(lifetimes.refresh_idle).min(ends_at),
+        ends_at,
+    });
+    let outcome = Redeemed {
+        scope: grant.scope.clone(),
+        access_expires_at: access.expires_at,
+        refresh_expires_at: refresh.as_ref().map(|refresh| refresh.expires_at),
+    };
+    let event = CodeRedeemed { access, refresh, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
+    let personal = Personal::default().with("context", cmd.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
+}
+
+/// RFC 6749 §4.1.3: required when the authorization request had it, and ours always has.
+fn check_redirect_uri(code: &Code, sent: Option<&str>) -> Result<(), OAuthError> {
+    match sent {
+        Some(uri) if uri == code.redirect_uri => Ok(()),
+        Some(_) => Err(OAuthError::invalid_grant("another redirect_uri")),
+        None => Err(OAuthError::invalid_request("redirect_uri is missing")
+            .saying("redirect_uri is missing; send the one of the authorization request.")),
+    }
+}
+
+/// RFC 7636 §4.6. The lengths are those of §4.1.
+fn check_verifier(code: &Code, verifier: Option<&str>) -> Result<(), &'static str> {
+    match (code.challenge.as_deref(), verifier) {
+        (None, None) => Ok(()),
+        // RFC 9700 §4.8.2: else an attacker could strip the challenge from the request.
+        (None, Some(_)) => Err("a verifier for a code without challenge"),
+        (Some(_), None) => Err("the verifier is missing"),
+        (Some(challenge), Some(verifier)) => {
+            let computed = base64url::encode(&Digest::of(verifier.as_bytes()).0);
+            let well_formed = (43..=128).contains(&verifier.len());
+            if well_formed && Digest::of(computed.as_bytes()).matches(&Digest::of(challenge.as_bytes())) {
+                Ok(())
+            } else {
+                Err("wrong verifier")
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Refreshing: a client trades a refresh token for fresh tokens.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | only the client it was issued to may use it | RFC 6749 §6 |
+//! | the asked scope may shrink, never grow | RFC 6749 §6 |
+//! | a token is replaced at each use, unless the client is registered otherwise | RFC 9700 §2.2.2 |
+//! | a replaced token that comes back ends the whole grant | RFC 9700 §4.14.2 |
+//! | within the grace window the immediate predecessor gets the same successor, while that is unused | our own; several tabs |
+//!
+//! Out of scope: client authentication (`client::authenticate`), minting (`app::mint`).
+
+use alloc::string::String;
+
+use super::event::{
+    EndReason, GrantEnded, IssuedAccess, Misuse, MisuseRefused, RefreshTokenRepeated, RefreshTokenRotated, RefreshTokenUsed,
+};
+use super::{Grant, GrantEvent, Lifetimes, Refresh as Family};
+use crate::client::Client;
+use crate::client::metadata::{GrantType, Rotation};
+use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+/// A client's wish to use its refresh token. Exists only after MAC and checksum of the token were checked.
+pub struct Refresh {
+    /// The digest of the presented token: never the token itself.
+    pub presented: Digest,
+    pub generation: u32,
+    /// Digest of the token of the next generation.
+    pub successor: Digest,
+    pub scope: Option<Scope>,
+    pub access: Digest,
+    pub id_token_kid: Option<String>,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What the client gets.
+#[derive(Debug)]
+pub struct Refreshed {
+    pub scope: Scope,
+    pub access_expires_at: Timestamp,
+    pub refresh_expires_at: Timestamp,
+    /// Hand out the successor; otherwise the presented token stays.
+    pub rotated: bool,
+}
+
+pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetimes) -> Decision<GrantEvent, Refreshed> {
+    let refuse = |why| Decision::refuse(OAuthError::invalid_grant(why));
+    // First, so that another client can neither learn anything nor end a grant. RFC 6749 §6.
+    if grant.client != client.id {
+        let event = MisuseRefused { misuse: Misuse::RefreshTokenByOtherClient, by: client.id.clone(), at: cmd.at };
+        return refuse("issued to another client").recording(event);
+    }
+    if !client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+        return Decision::refuse(OAuthError::unauthorized_client("refresh_token is not registered"));
+    }
+    if grant.ended.is_some() {
+        return refuse("the grant has ended");
+    }
+    let Some(family) = &grant.refresh else { return refuse("the grant has no refresh token") };
+    let repeated = match family.state_of(cmd, client) {
+        Presented::Current => false,
+        Presented::WithinGrace => true,
+        // We cannot tell thief from owner, so both lose. The refusal *and* the fact are recorded. RFC 9700 §4.14.2.
+        Presented::Spent => return refuse("already used").recording(GrantEnded { reason: EndReason::RefreshTokenReused, at: cmd.at }),
+        Presented::Unknown => return refuse("unknown"),
+    };
+    if cmd.at >= family.expires_at {
+        return refuse("expired");
+    }
+    // RFC 6749 §6: an omitted scope means the one first granted; a narrower one is for this access token only.
+    let scope = match &cmd.scope {
+        None => grant.scope.clone(),
+        Some(asked) if asked.is_within(&grant.scope) => asked.clone(),
+        Some(_) => return Decision::refuse(OAuthError::invalid_scope("more than was granted")),
+    };
+    let narrowed = (scope != grant.scope).then(|| scope.clone());
+    let access = IssuedAccess { digest: cmd.access, expires_at: cmd.at.plus(lifetimes.access_token) };
+    let (access_expires_at, id_token_kid, at) = (access.expires_at, cmd.id_token_kid.clone(), cmd.at);
+    let moved = cmd.at.plus(lifetimes.refresh_idle).min(family.ends_at);
+    let rotates = client.metadata.refresh_token_rotation == Rotation::Always;
+    let (event, refresh_expires_at): (GrantEvent, _) = if repeated {
+        // It extends no expiry: else two tabs could keep a stolen family alive.
+        (RefreshTokenRepeated { access, scope: narrowed, id_token_kid, at }.into(), family.expires_at)
+    } else if rotates {
+        let event = RefreshTokenRotated {
+            generation: family.next_generation(),
+            refresh: cmd.successor,
+            refresh_expires_at: moved,
+            access,
+            scope: narrowed,
+            id_token_kid,
+            at,
+        };
+        (event.into(), moved)
+    } else {
+        (RefreshTokenUsed { refresh_expires_at: moved, access, scope: narrowed, id_token_kid, at }.into(), moved)
+    };
+    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let outcome = Refreshed { scope, access_expires_at, refresh_expires_at, rotated: rotates || repeated };
+    Decision::accept(alloc::vec![Draft::new(event, personal)], outcome)
+}
+
+enum Presented {
+    Current,
+    WithinGrace,
+    Spent,
+    Unknown,
+}
+
+impl Family {
+    fn state_of(&self, cmd: &Refresh, client: &Client) -> Presented {
+        if cmd.generation == self.generation {
+            return if self.digest.matches(&cmd.presented) { Presented::Current } else { Presented::Unknown };
+        }
+        if cmd.generation > self.generation {
+            return Presented::Unknown;
+        }
+        let grace = client.metadata.refresh_grace_seconds;
+        let in_grace = self.predecessor.as_ref().is_some_and(|predecessor| {
+            cmd.generation + 1 == self.generation
+                && predecessor.digest.matches(&cmd.presented)
+                && cmd.at < predecessor.replaced_at.plus(grace)
+        });
+        // The successor is unused as long as it is the newest, which it is here: its own use would have moved the generation on.
+        if in_grace && self.digest.matches(&cmd.successor) { Presented::WithinGrace } else { Presented::Spent }
+    }
+}

@@ -1,0 +1,257 @@
+//! Interactions: one authorization request from its arrival to its answer.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | requested -> authenticated -> answered, and never back | our own |
+//! | bound to the browser that brought it, by the digest of one cookie | RFC 9700 §4.7 |
+//! | what has to happen next | `next` |
+//!
+//! A request that needs nothing from the person is answered at once: one event here, one on the grant.
+
+pub mod next;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::events;
+use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::request::Request;
+use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
+use crate::time::{Seconds, Timestamp};
+
+/// A valid request that waits for its person. `personal`: `state`, `nonce`, `login_hint`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthorizationRequested {
+    pub interaction: InteractionId,
+    pub client: ClientId,
+    pub request: Request,
+    /// Digest of the cookie that every further step must bring.
+    pub browser: Digest,
+    /// Commitment to the interaction's data key.
+    pub key_commitment: Digest,
+    pub expires_at: Timestamp,
+    pub at: Timestamp,
+}
+
+/// A valid request that needed nothing from the person. `personal`: `state`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthorizationAnsweredAtOnce {
+    pub interaction: InteractionId,
+    pub client: ClientId,
+    pub request: Request,
+    pub account: AccountId,
+    pub session: SessionId,
+    pub grant: GrantId,
+    pub at: Timestamp,
+}
+
+/// The person signed in for this request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonAuthenticated {
+    pub account: AccountId,
+    pub session: SessionId,
+    pub at: Timestamp,
+}
+
+/// The answer left for the client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthorizationGranted {
+    pub account: AccountId,
+    pub grant: GrantId,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthorizationRefused {
+    /// A code of the error registry.
+    pub error: String,
+    pub at: Timestamp,
+}
+
+events! {
+    /// The history of an authorization request.
+    InteractionEvent {
+        AuthorizationRequested = 1,
+        AuthorizationAnsweredAtOnce = 1,
+        PersonAuthenticated = 1,
+        AuthorizationGranted = 1,
+        AuthorizationRefused = 1,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interaction {
+    pub id: InteractionId,
+    pub client: ClientId,
+    pub request: Request,
+    pub browser: Option<Digest>,
+    /// Who signed in for this request, in which session.
+    pub authenticated: Option<(AccountId, SessionId)>,
+    pub answered: bool,
+    pub expires_at: Timestamp,
+    pub state: Option<Sealed>,
+    pub nonce: Option<Sealed>,
+    pub login_hint: Option<Sealed>,
+}
+
+impl Stream for Interaction {
+    const KIND: &'static str = "interaction";
+    type Event = InteractionEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, InteractionEvent>) -> Result<Self, FoldError> {
+        let out_of_order = Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+        let Some(mut interaction) = state else {
+            return match fact.event {
+                InteractionEvent::AuthorizationRequested(event) => {
+                    let stream = event.interaction.stream();
+                    Ok(Self {
+                        id: event.interaction,
+                        client: event.client.clone(),
+                        request: event.request.clone(),
+                        browser: Some(event.browser),
+                        authenticated: None,
+                        answered: false,
+                        expires_at: event.expires_at,
+                        state: fact.sealed(&stream, "state"),
+                        nonce: fact.sealed(&stream, "nonce"),
+                        login_hint: fact.sealed(&stream, "login_hint"),
+                    })
+                }
+                InteractionEvent::AuthorizationAnsweredAtOnce(event) => Ok(Self {
+                    id: event.interaction,
+                    client: event.client.clone(),
+                    request: event.request.clone(),
+                    browser: None,
+                    authenticated: Some((event.account, event.session)),
+                    answered: true,
+                    expires_at: event.at,
+                    state: None,
+                    nonce: None,
+                    login_hint: None,
+                }),
+                _ => out_of_order,
+            };
+        };
+        if interaction.answered {
+            return out_of_order;
+        }
+        match fact.event {
+            InteractionEvent::PersonAuthenticated(event) => interaction.authenticated = Some((event.account, event.session)),
+            InteractionEvent::AuthorizationGranted(_) | InteractionEvent::AuthorizationRefused(_) => interaction.answered = true,
+            InteractionEvent::AuthorizationRequested(_) | InteractionEvent::AuthorizationAnsweredAtOnce(_) => return out_of_order,
+        }
+        Ok(interaction)
+    }
+}
+
+/// What travels with a request besides its public parameters: for the vault only.
+#[derive(Clone, Default)]
+pub struct Private {
+    pub state: Option<String>,
+    pub nonce: Option<String>,
+    pub login_hint: Option<String>,
+    pub context: Option<String>,
+}
+
+/// A request that waits for its person.
+pub struct Open {
+    pub interaction: InteractionId,
+    pub client: ClientId,
+    pub request: Request,
+    pub browser: Digest,
+    pub key_commitment: Digest,
+    pub private: Private,
+    pub lifetime: Seconds,
+    pub at: Timestamp,
+}
+
+pub fn open(cmd: &Open) -> Decision<InteractionEvent, ()> {
+    let event = AuthorizationRequested {
+        interaction: cmd.interaction,
+        client: cmd.client.clone(),
+        request: cmd.request.clone(),
+        browser: cmd.browser,
+        key_commitment: cmd.key_commitment,
+        expires_at: cmd.at.plus(cmd.lifetime),
+        at: cmd.at,
+    };
+    let personal = Personal::default()
+        .with("state", cmd.private.state.as_deref())
+        .with("nonce", cmd.private.nonce.as_deref())
+        .with("login_hint", cmd.private.login_hint.as_deref())
+        .with("context", cmd.private.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// A request that is granted without asking anybody.
+pub struct AnswerAtOnce {
+    pub interaction: InteractionId,
+    pub client: ClientId,
+    pub request: Request,
+    pub account: AccountId,
+    pub session: SessionId,
+    pub grant: GrantId,
+    pub private: Private,
+    pub at: Timestamp,
+}
+
+pub fn answer_at_once(cmd: &AnswerAtOnce) -> Decision<InteractionEvent, ()> {
+    let event = AuthorizationAnsweredAtOnce {
+        interaction: cmd.interaction,
+        client: cmd.client.clone(),
+        request: cmd.request.clone(),
+        account: cmd.account,
+        session: cmd.session,
+        grant: cmd.grant,
+        at: cmd.at,
+    };
+    let personal = Personal::default().with("state", cmd.private.state.as_deref()).with("context", cmd.private.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// May a step of this interaction happen now, in this browser?
+///
+/// # Errors
+/// `invalid_request` with one sentence: answered, expired and foreign look the same.
+pub fn check_step(interaction: &Interaction, browser: Option<&Digest>, at: Timestamp) -> Result<(), OAuthError> {
+    let refuse = |why: &'static str| {
+        Err(OAuthError::invalid_request(why)
+            .saying("This sign-in is over or was begun in another browser; go back to the application and start again."))
+    };
+    if !browser.zip(interaction.browser.as_ref()).is_some_and(|(brought, bound)| bound.matches(brought)) {
+        return refuse("another browser");
+    }
+    if interaction.answered {
+        return refuse("answered already");
+    }
+    if at >= interaction.expires_at {
+        return refuse("expired");
+    }
+    Ok(())
+}
+
+/// The person proved who they are.
+pub fn authenticated(account: AccountId, session: SessionId, at: Timestamp) -> Decision<InteractionEvent, ()> {
+    Decision::accept(alloc::vec![PersonAuthenticated { account, session, at }.into()], ())
+}
+
+/// The answer is a code.
+pub fn granted(account: AccountId, grant: GrantId, at: Timestamp) -> Decision<InteractionEvent, ()> {
+    Decision::accept(alloc::vec![AuthorizationGranted { account, grant, at }.into()], ())
+}
+
+/// The answer is an error.
+pub fn refused(error: &OAuthError, at: Timestamp) -> Decision<InteractionEvent, ()> {
+    let events: Vec<Draft<_>> = alloc::vec![AuthorizationRefused { error: error.code().into(), at }.into()];
+    Decision::accept(events, ())
+}

@@ -1,0 +1,159 @@
+//! Signing keys: the whole life of each is events, so that a five-year-old token can still be checked against the history.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | the next key is published before it signs | OpenID Connect Core 1.0 §10.1.1 |
+//! | a retired key stays published while tokens that it signed live | OpenID Connect Core 1.0 §10.1.1 |
+//! | the log holds the public half only | DESIGN: rule 7 |
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::metadata::SigningAlg;
+use crate::decision::Decision;
+use crate::events;
+use crate::stream::{Event, Fact, FoldError, Stream};
+use crate::time::Timestamp;
+
+/// Where the private half came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    Generated,
+    /// From `JWKS_PRIVATE_KEY`.
+    Imported,
+}
+
+/// A key exists and is published. `public_jwk` is the public JWK as canonical JSON text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SigningKeyPlanned {
+    pub kid: String,
+    pub alg: SigningAlg,
+    pub public_jwk: String,
+    pub source: KeySource,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SigningKeyActivated {
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SigningKeyRetired {
+    pub at: Timestamp,
+}
+
+/// No longer published; the private half was destroyed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SigningKeyRemoved {
+    pub at: Timestamp,
+}
+
+events! {
+    /// The history of a signing key.
+    KeyEvent { SigningKeyPlanned = 1, SigningKeyActivated = 1, SigningKeyRetired = 1, SigningKeyRemoved = 1 }
+}
+
+/// planned -> active -> retired -> gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Planned,
+    Active,
+    Retired,
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    pub kid: String,
+    pub alg: SigningAlg,
+    pub public_jwk: String,
+    pub source: KeySource,
+    pub phase: Phase,
+    pub planned_at: Timestamp,
+    pub activated_at: Option<Timestamp>,
+    pub retired_at: Option<Timestamp>,
+}
+
+/// The stream of a key.
+pub fn stream(kid: &str) -> String {
+    alloc::format!("key-{kid}")
+}
+
+impl Key {
+    /// In the JWKS?
+    pub fn is_published(&self) -> bool {
+        self.phase != Phase::Gone
+    }
+}
+
+impl Stream for Key {
+    const KIND: &'static str = "key";
+    type Event = KeyEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, KeyEvent>) -> Result<Self, FoldError> {
+        let name = fact.event.event_type().name;
+        let Some(mut key) = state else {
+            let KeyEvent::SigningKeyPlanned(event) = fact.event else { return Err(FoldError::OutOfOrder { name }) };
+            return Ok(Self {
+                kid: event.kid.clone(),
+                alg: event.alg,
+                public_jwk: event.public_jwk.clone(),
+                source: event.source,
+                phase: Phase::Planned,
+                planned_at: event.at,
+                activated_at: None,
+                retired_at: None,
+            });
+        };
+        match (key.phase, fact.event) {
+            (Phase::Planned, KeyEvent::SigningKeyActivated(event)) => (key.phase, key.activated_at) = (Phase::Active, Some(event.at)),
+            (Phase::Active | Phase::Planned, KeyEvent::SigningKeyRetired(event)) => {
+                (key.phase, key.retired_at) = (Phase::Retired, Some(event.at))
+            }
+            (Phase::Retired, KeyEvent::SigningKeyRemoved(_)) => key.phase = Phase::Gone,
+            _ => return Err(FoldError::OutOfOrder { name }),
+        }
+        Ok(key)
+    }
+}
+
+/// Publishes a new key; it signs at once when there is no other (`activate`).
+pub struct Plan {
+    pub kid: String,
+    pub alg: SigningAlg,
+    pub public_jwk: String,
+    pub source: KeySource,
+    pub activate: bool,
+    pub at: Timestamp,
+}
+
+pub fn plan(cmd: &Plan) -> Decision<KeyEvent, ()> {
+    let planned =
+        SigningKeyPlanned { kid: cmd.kid.clone(), alg: cmd.alg, public_jwk: cmd.public_jwk.clone(), source: cmd.source, at: cmd.at };
+    let mut events = alloc::vec![planned.into()];
+    if cmd.activate {
+        events.push(SigningKeyActivated { at: cmd.at }.into());
+    }
+    Decision::accept(events, ())
+}
+
+/// One step further in its life; a step already taken says nothing.
+pub fn advance(key: &Key, to: Phase, at: Timestamp) -> Decision<KeyEvent, ()> {
+    let events = match (key.phase, to) {
+        (Phase::Planned, Phase::Active) => alloc::vec![SigningKeyActivated { at }.into()],
+        (Phase::Active | Phase::Planned, Phase::Retired) => alloc::vec![SigningKeyRetired { at }.into()],
+        (Phase::Retired, Phase::Gone) => alloc::vec![SigningKeyRemoved { at }.into()],
+        _ => Vec::new(),
+    };
+    Decision::accept(events, ())
+}

@@ -1,0 +1,12 @@
+//! One file per check, named by what it checks.
+
+pub mod bounds;
+pub mod id_token_hint;
+pub mod max_age;
+pub mod pkce;
+pub mod prompt;
+pub mod redirect_uri;
+pub mod request_object;
+pub mod response_mode;
+pub mod response_type;
+pub mod scope;

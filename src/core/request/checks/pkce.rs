@@ -1,0 +1,27 @@
+//! PKCE with S256. RFC 7636 §4.3; who must use it: RFC 9700 §2.1.1.
+
+use alloc::string::ToString;
+
+use crate::error::OAuthError;
+use crate::request::{Asked, Request};
+
+pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
+    let refuse = |sentence: &str| Err(OAuthError::invalid_request("pkce").saying(sentence));
+    let required = asked.client.is_public() || asked.client.metadata.require_pkce || asked.policy.pkce_for_all;
+    match (asked.get("code_challenge"), asked.get("code_challenge_method")) {
+        (None, None) if required => refuse("code_challenge is missing: this client must use PKCE with S256."),
+        (None, None) => Ok(()),
+        (None, Some(_)) => refuse("code_challenge_method came without code_challenge."),
+        // RFC 7636 §4.3: a missing method means plain, which leaks the verifier to whoever sees the request.
+        (Some(_), None | Some("plain")) => refuse("code_challenge_method must be S256."),
+        (Some(challenge), Some("S256")) => {
+            let well_formed = challenge.len() == 43 && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            if !well_formed {
+                return refuse("code_challenge must be the 43 characters of a base64url-encoded SHA-256.");
+            }
+            request.code_challenge = Some(challenge.to_string());
+            Ok(())
+        }
+        (Some(_), Some(_)) => refuse("code_challenge_method must be S256."),
+    }
+}

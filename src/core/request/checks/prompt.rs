@@ -1,0 +1,18 @@
+//! `prompt`: known values, and none only by itself. OpenID Connect Core 1.0 §3.1.2.1.
+
+use crate::error::OAuthError;
+use crate::request::{Asked, Prompt, Request};
+
+pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
+    for word in asked.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
+        let Some((prompt, _)) = Prompt::ALL.iter().find(|(_, text)| *text == word) else {
+            return Err(OAuthError::invalid_request("unknown prompt")
+                .saying("prompt has an unknown value; supported are none, login, consent, select_account."));
+        };
+        request.prompt.insert(*prompt);
+    }
+    if request.prompt.contains(&Prompt::None) && request.prompt.len() > 1 {
+        return Err(OAuthError::invalid_request("none with others").saying("prompt=none excludes every other value."));
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! `scope`: unknown or unregistered tokens are dropped; refused only when the syntax is bad or nothing is left. RFC 6749 §3.3.
+
+use crate::client::metadata::GrantType;
+use crate::error::OAuthError;
+use crate::request::{Asked, Request};
+use crate::scope::Scope;
+
+pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
+    let wanted = Scope::parse(asked.get("scope").unwrap_or_default())?;
+    let mut scope = wanted.intersection(&asked.client.metadata.scope);
+    // OpenID Connect Core 1.0 §11: without refresh tokens there is no access while the person is away.
+    if !asked.client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+        scope = scope.without("offline_access");
+    }
+    if scope.is_empty() {
+        return Err(OAuthError::invalid_scope("nothing is left")
+            .saying("No scope is left: ask for at least one that the client is registered for, such as openid."));
+    }
+    request.scope = scope;
+    Ok(())
+}

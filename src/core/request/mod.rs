@@ -1,0 +1,137 @@
+//! The authorization request: one table of checks.
+//!
+//! A new rule is a new file in `checks` and a new row in [`CHECKS`], never an `if` inside a neighbour. The order is the order of
+//! the rows: nothing is redirected before client and `redirect_uri` are verified (RFC 9700 §4.11).
+
+mod checks;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::client::metadata::ResponseMode;
+use crate::error::OAuthError;
+use crate::id::AccountId;
+use crate::scope::Scope;
+use crate::time::Seconds;
+
+/// Values of `prompt`. OpenID Connect Core 1.0 §3.1.2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    None,
+    Login,
+    Consent,
+    /// Answered with the login page: the person chooses by signing in.
+    SelectAccount,
+}
+
+impl Prompt {
+    pub const ALL: &'static [(Self, &'static str)] =
+        &[(Self::None, "none"), (Self::Login, "login"), (Self::Consent, "consent"), (Self::SelectAccount, "select_account")];
+}
+
+/// A request that passed every check: the part of it that is not personal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Request {
+    pub redirect_uri: String,
+    pub response_mode: ResponseMode,
+    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub prompt: BTreeSet<Prompt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Seconds>,
+    /// `auth_time` belongs into the id_token.
+    pub wants_auth_time: bool,
+    /// The account that a verified `id_token_hint` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hinted_account: Option<AccountId>,
+}
+
+/// Parameters after the strict parse: no name twice, empty ones absent.
+pub type Parameters = BTreeMap<String, String>;
+
+/// What the server is configured to demand.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// PKCE for confidential clients too.
+    pub pkce_for_all: bool,
+}
+
+/// What the checks look at.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub parameters: &'a Parameters,
+    pub client: &'a Client,
+    /// The account in the `id_token_hint`: `Err` when there is a hint that is not ours.
+    pub hint: Result<Option<AccountId>, ()>,
+    pub policy: Policy,
+}
+
+impl Asked<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+}
+
+/// One row of the table.
+pub struct Check {
+    pub name: &'static str,
+    pub source: &'static str,
+    run: fn(&Asked<'_>, &mut Request) -> Result<(), OAuthError>,
+}
+
+/// Every check, in order. `redirect_uri` ran before: its failure is the only one that must not be redirected.
+pub const CHECKS: &[Check] = &[
+    Check { name: "response_mode", source: "OAuth 2.0 Multiple Response Types §2.1", run: checks::response_mode::check },
+    Check { name: "request_object", source: "OpenID Connect Core 1.0 §3.1.2.6, §6", run: checks::request_object::check },
+    Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
+    Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
+    Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
+    Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
+    Check { name: "max_age", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::max_age::check },
+    Check { name: "bounds", source: "our own", run: checks::bounds::check },
+    Check { name: "id_token_hint", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::id_token_hint::check },
+];
+
+/// Why a request was refused, and where the refusal may go.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Client or redirect_uri are not verified: a page for the person, never a redirect.
+    Page(OAuthError),
+    /// To the client, in the mode that it asked for.
+    Redirect { redirect_uri: String, response_mode: ResponseMode, error: OAuthError },
+}
+
+/// Runs the table.
+///
+/// # Errors
+/// The first check that fails.
+pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
+    let redirect_uri = checks::redirect_uri::check(asked).map_err(Refusal::Page)?;
+    let mut request = Request {
+        redirect_uri,
+        response_mode: ResponseMode::Query,
+        scope: Scope::default(),
+        code_challenge: None,
+        prompt: BTreeSet::new(),
+        max_age: None,
+        wants_auth_time: false,
+        hinted_account: None,
+    };
+    for check in CHECKS {
+        if let Err(error) = (check.run)(asked, &mut request) {
+            return Err(Refusal::Redirect { redirect_uri: request.redirect_uri, response_mode: request.response_mode, error });
+        }
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Streams: the events of one thing, folded into its state.
+//!
+//! Each kind of stream has one enum of events and one state. The state is what the inline row holds; it is nothing but the
+//! fold, so that it can be dropped and rebuilt.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::time::Timestamp;
+
+/// A kind of event: its name and schema number, frozen at the first release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventType {
+    pub name: &'static str,
+    pub schema: u16,
+}
+
+/// The events of one kind of stream.
+pub trait Event: Sized + Serialize {
+    /// Every type that this enum writes.
+    const TYPES: &'static [EventType];
+
+    /// Which of them this is.
+    fn event_type(&self) -> EventType;
+
+    /// The event's own members, as they stand in `data`.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold.
+    fn data(&self) -> Result<serde_json::Value, FoldError>;
+
+    /// Reads `data` back, older schemas through their upcasters.
+    ///
+    /// # Errors
+    /// An unknown type or schema, by name: it is never skipped.
+    fn read(name: &str, schema: u16, data: serde_json::Value) -> Result<Self, FoldError>;
+}
+
+/// The state of one stream.
+pub trait Stream: Sized + Clone + Serialize + for<'de> Deserialize<'de> {
+    /// Name of the inline table and prefix of the stream.
+    const KIND: &'static str;
+    type Event: Event;
+
+    /// The state after one more event. Pure and total over every history that the deciders can make.
+    ///
+    /// # Errors
+    /// A history that no decider can have made.
+    fn evolve(state: Option<Self>, fact: &Fact<'_, Self::Event>) -> Result<Self, FoldError>;
+}
+
+/// An event with its place: what a fold may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a, E> {
+    pub id: Uuid,
+    /// Version of the stream after this event; 1 is the first.
+    pub version: u64,
+    pub event: &'a E,
+    /// Ciphertexts by field name, with `key` naming the data key.
+    pub personal: &'a BTreeMap<String, String>,
+}
+
+/// A ciphertext with what is needed to open it: the data key's name and the event whose id is in the additional data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub key: String,
+    pub stream: String,
+    pub event: Uuid,
+    pub field: Cow<'static, str>,
+    pub text: String,
+}
+
+/// Member of `personal` that names the data key of its neighbours.
+pub const KEY_FIELD: &str = "key";
+
+impl<E> Fact<'_, E> {
+    /// The ciphertext of a field, if the event has it.
+    pub fn sealed(&self, stream: &str, field: &'static str) -> Option<Sealed> {
+        let text = self.personal.get(field)?;
+        let key = self.personal.get(KEY_FIELD)?;
+        Some(Sealed { key: key.clone(), stream: stream.to_string(), event: self.id, field: Cow::Borrowed(field), text: text.clone() })
+    }
+}
+
+/// Why a history could not be folded. A loud stop, never a skip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoldError {
+    /// The program does not know this event: it is older than the log.
+    UnknownType { name: String, schema: u16 },
+    /// The event's data has another shape than its schema.
+    Malformed { name: String, why: String },
+    /// The event cannot follow what came before.
+    OutOfOrder { name: &'static str },
+}
+
+impl core::fmt::Display for FoldError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::UnknownType { name, schema } => {
+                write!(f, "unknown event type {name} (schema {schema}): this program is older than the log")
+            }
+            Self::Malformed { name, why } => write!(f, "event {name} is malformed: {why}"),
+            Self::OutOfOrder { name } => write!(f, "event {name} cannot follow what came before it"),
+        }
+    }
+}
+
+impl core::error::Error for FoldError {}
+
+/// Bounded text of others: at most 2 KiB, cut at a character.
+pub fn bounded(text: &str) -> String {
+    const MOST: usize = 2048;
+    match text.char_indices().find(|(at, c)| at + c.len_utf8() > MOST) {
+        Some((at, _)) => text[..at].to_string(),
+        None => text.to_string(),
+    }
+}
+
+/// The moment after which an absent value never lies.
+pub fn later(a: Timestamp, b: Option<Timestamp>) -> Timestamp {
+    b.map_or(a, |b| a.max(b))
+}
+
+/// Declares the events of one kind of stream: the enum, its catalogue and how `data` is read back.
+///
+/// A type whose shape changed lists its older schemas with the pure function that lifts them.
+#[macro_export]
+macro_rules! events {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $schema:literal $(upcast { $($old:literal => $lift:path),* })?),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[serde(untagged)]
+        pub enum $name { $($variant($variant)),* }
+
+        impl $crate::stream::Event for $name {
+            const TYPES: &'static [$crate::stream::EventType] =
+                &[$($crate::stream::EventType { name: stringify!($variant), schema: $schema }),*];
+
+            fn event_type(&self) -> $crate::stream::EventType {
+                match self { $(Self::$variant(_) => $crate::stream::EventType { name: stringify!($variant), schema: $schema }),* }
+            }
+
+            fn data(&self) -> Result<serde_json::Value, $crate::stream::FoldError> {
+                serde_json::to_value(self).map_err(|e| $crate::stream::FoldError::Malformed {
+                    name: self.event_type().name.into(), why: alloc::format!("{e}"),
+                })
+            }
+
+            fn read(name: &str, schema: u16, data: serde_json::Value) -> Result<Self, $crate::stream::FoldError> {
+                let malformed = |why: serde_json::Error| $crate::stream::FoldError::Malformed { name: name.into(), why: alloc::format!("{why}") };
+                match (name, schema) {
+                    $(
+                        (stringify!($variant), $schema) => serde_json::from_value(data).map(Self::$variant).map_err(malformed),
+                        $($((stringify!($variant), $old) => $lift(data).and_then(serde_json::from_value).map(Self::$variant).map_err(malformed),)*)?
+                    )*
+                    _ => Err($crate::stream::FoldError::UnknownType { name: name.into(), schema }),
+                }
+            }
+        }
+
+        $(impl From<$variant> for $name { fn from(event: $variant) -> Self { Self::$variant(event) } })*
+
+        $(impl From<$variant> for $crate::decision::Draft<$name> {
+            fn from(event: $variant) -> Self { $crate::decision::Draft::from($name::$variant(event)) }
+        })*
+
+        #[cfg(feature = "schema")]
+        impl $name {
+            /// JSON Schema of each event's `data`, by type name and schema number.
+            pub fn schemas() -> alloc::vec::Vec<(&'static str, u16, schemars::Schema)> {
+                alloc::vec![$((stringify!($variant), $schema, schemars::schema_for!($variant))),*]
+            }
+        }
+    };
+}

@@ -1,0 +1,120 @@
+//! Signing: bytes, and JWTs in compact form.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | `BASE64URL(header).BASE64URL(claims)` is what is signed | RFC 7515 §5.1 |
+//! | ECDSA signatures are `r` and `s` side by side, not DER | RFC 7518 §3.4 |
+//! | PSS with the hash's length as salt length | RFC 7518 §3.5 |
+//! | `typ` says which kind of token it is, so that one kind cannot pass for another | RFC 8725 §3.11 |
+//!
+//! A header depends on key, algorithm and `typ` only, so the common ones are encoded once, when the key is loaded. A token
+//! then costs three allocations: claims, signature, text.
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::alg::Algorithm;
+use crate::key::{Pair, SigningKey};
+
+/// `typ` values whose headers are ready: ID tokens, access tokens (RFC 9068), logout tokens, introspection (RFC 9701).
+const COMMON: [Option<&str>; 5] = [None, Some("JWT"), Some("at+jwt"), Some("logout+jwt"), Some("token-introspection+jwt")];
+
+/// Why nothing was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    #[error("this key cannot sign with {0}")]
+    Algorithm(Algorithm),
+    #[error("the claims cannot be written as JSON")]
+    Claims,
+    #[error("the cryptographic library failed")]
+    Library,
+}
+
+impl From<Unspecified> for SignError {
+    fn from(_: Unspecified) -> Self {
+        Self::Library
+    }
+}
+
+impl SigningKey {
+    /// The signature of `message`, in the form that JWS wants.
+    pub fn sign(&self, alg: Algorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match (&self.pair, alg) {
+            (Pair::Rsa(pair), Algorithm::RS256) => rsa(pair, &RSA_PKCS1_SHA256, message),
+            (Pair::Rsa(pair), Algorithm::PS256) => rsa(pair, &RSA_PSS_SHA256, message),
+            // `serves` ties ES256 to P-256 and ES384 to P-384.
+            (Pair::Ec(pair), _) if self.serves(alg) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            (Pair::Ed25519(pair), Algorithm::EdDSA) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
+            _ => Err(SignError::Algorithm(alg)),
+        }
+    }
+
+    /// A JWT in compact form with the header `alg`, `kid` and, if given, `typ`.
+    pub fn sign_jwt(&self, alg: Algorithm, typ: Option<&str>, claims: &impl Serialize) -> Result<String, SignError> {
+        // Before the work of writing the claims.
+        if !self.serves(alg) {
+            return Err(SignError::Algorithm(alg));
+        }
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, claims).map_err(|_| SignError::Claims)?;
+        let built;
+        let header = match self.headers.get(alg, typ) {
+            Some(ready) => ready,
+            None => {
+                built = encode_header(alg, self.kid(), typ);
+                built.as_str()
+            }
+        };
+        // base64url makes 4 characters of 3 bytes; a signature is at most as long as an RSA modulus.
+        let mut token = String::with_capacity(header.len() + (json.len() + self.signature_len()) * 4 / 3 + 8);
+        token.push_str(header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
+        let signature = self.sign(alg, token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
+        Ok(token)
+    }
+
+    /// In bytes; for P-256 the room of the larger curve.
+    fn signature_len(&self) -> usize {
+        match &self.pair {
+            Pair::Rsa(pair) => pair.public_modulus_len(),
+            Pair::Ec(_) => 96,
+            Pair::Ed25519(_) => 64,
+        }
+    }
+}
+
+fn rsa(pair: &RsaKeyPair, padding: &'static dyn RsaEncoding, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(padding, &SystemRandom::new(), message, &mut signature)?;
+    Ok(signature)
+}
+
+/// Encoded headers of one key, by algorithm and common `typ`.
+pub(crate) struct Headers(Vec<(Algorithm, Option<&'static str>, String)>);
+
+impl Headers {
+    pub(crate) fn new(algorithms: &[Algorithm], kid: &str) -> Self {
+        let pairs = algorithms.iter().flat_map(|alg| COMMON.map(|typ| (*alg, typ)));
+        Self(pairs.map(|(alg, typ)| (alg, typ, encode_header(alg, kid, typ))).collect())
+    }
+
+    fn get(&self, alg: Algorithm, typ: Option<&str>) -> Option<&str> {
+        self.0.iter().find(|(a, t, _)| *a == alg && *t == typ).map(|(_, _, header)| header.as_str())
+    }
+}
+
+fn encode_header(alg: Algorithm, kid: &str, typ: Option<&str>) -> String {
+    // `Value::from(..)` writes JSON strings with their escapes; alg and kid need none.
+    let json = match typ {
+        Some(typ) => format!(r#"{{"alg":"{alg}","typ":{},"kid":"{kid}"}}"#, serde_json::Value::from(typ)),
+        None => format!(r#"{{"alg":"{alg}","kid":"{kid}"}}"#),
+    };
+    URL_SAFE_NO_PAD.encode(json)
+}

@@ -1,0 +1,335 @@
+//! The handle that everybody holds: append, read, follow.
+//!
+//! | Call | Served by |
+//! |---|---|
+//! | `append`, row sets | the one writer, through a bounded queue |
+//! | `row`, `rows` | the cache; what it lacks, and `Fresh` on a database that other nodes write, in one read |
+//! | everything else | a pool of reading connections |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use crate::backend::{Filter, Fold, Reading, Select, Task};
+use crate::cache::{Epoch, Lookup};
+use crate::error::{AppendError, ReadError, SetError};
+use crate::leaf::MAX_LEAF;
+use crate::recorded::{Committed, Freshness, Head, Recorded};
+use crate::shared::Shared;
+use crate::sqlite;
+use crate::write::{Row, RowWrite, Write};
+use crate::writer::{self, BATCH_BYTES, Job, Ticket, Work};
+
+/// How often a ledger without a writer of its own looks for new events.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The log. Clones are handles on the same log.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub backend: Backend,
+    pub shared: Arc<Shared>,
+    /// `None`: opened to read only.
+    pub queue: Option<mpsc::Sender<Work>>,
+    pub deadline: Duration,
+    pub sole_writer: bool,
+}
+
+pub(crate) enum Backend {
+    Sqlite(sqlite::Reader),
+}
+
+macro_rules! read {
+    ($ledger:expr, $($call:tt)*) => {
+        match &$ledger.inner.backend {
+            Backend::Sqlite(reader) => reader.$($call)*.await,
+        }
+    };
+}
+
+impl Ledger {
+    pub(crate) fn over(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Waits until the write is durable, or says why it is not. Dropping the future does not take a write back that the writer has.
+    pub async fn append(&self, write: Write) -> Result<Committed, AppendError> {
+        check_size(&write)?;
+        let Some(queue) = &self.inner.queue else { return Err(AppendError::Unavailable("the log is open to read only".into())) };
+        let (reply, answer) = oneshot::channel();
+        let ticket = Arc::<Ticket>::default();
+        queue.try_send(Work::Append(Job { write, ticket: ticket.clone(), reply })).map_err(|refused| match refused {
+            TrySendError::Full(_) => AppendError::Busy,
+            TrySendError::Closed(_) => AppendError::Unavailable("the writer has ended".into()),
+        })?;
+        let late = match timeout(self.inner.deadline, answer).await {
+            Ok(Ok(outcome)) => return outcome,
+            Ok(Err(_)) => "the writer has ended",
+            Err(_) => "the deadline has passed",
+        };
+        match ticket.withdraw() {
+            true => Err(AppendError::Unavailable(late.into())),
+            false => Err(AppendError::Unknown(late.into())),
+        }
+    }
+
+    /// The events of a stream from a version on, in order.
+    pub async fn read_stream(&self, stream: &str, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
+        read!(self, read_stream(stream.into(), from_version))
+    }
+
+    /// At most `limit` events from a position on. Fewer only at the end of the log; a gap is `Damaged`.
+    pub async fn read_all(&self, from_position: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
+        let (events, size) = read!(self, read_all(from_position, limit))?;
+        let mut expected = from_position;
+        for event in &events {
+            if event.position != expected {
+                return Err(ReadError::Damaged { position: expected, what: format!("the next event is {}", event.position) });
+            }
+            expected += 1;
+        }
+        if events.len() < limit as usize && expected < size {
+            return Err(ReadError::Damaged { position: expected, what: format!("the event is missing; the log has {size}") });
+        }
+        Ok(events)
+    }
+
+    /// Resolves when the log has more than `size` events, with its head.
+    pub async fn wait(&self, size: u64) -> Head {
+        if self.inner.queue.is_none() {
+            return self.poll(size).await;
+        }
+        let mut heads = self.inner.shared.follow();
+        match heads.wait_for(|head| head.size > size).await {
+            Ok(head) => *head,
+            // The sender lives in `shared`, which this handle holds.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn poll(&self, size: u64) -> Head {
+        loop {
+            if let Ok(head) = self.head().await
+                && head.size > size
+            {
+                return head;
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// The end of the log as the database has it.
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        match self.inner.sole_writer {
+            true => Ok(self.inner.shared.head()),
+            false => read!(self, head()),
+        }
+    }
+
+    /// The highest head that this process has seen. Costs nothing.
+    pub fn known_head(&self) -> Head {
+        self.inner.shared.head()
+    }
+
+    pub async fn row(&self, table: &'static str, key: &str, freshness: Freshness) -> Result<Option<Row>, ReadError> {
+        // The hot path: no vector.
+        if self.may_serve_cached(freshness)
+            && let Lookup::Hit(row) = self.inner.shared.cache.get(table, key)
+        {
+            return Ok(row);
+        }
+        Ok(self.rows(&[(table, key)], freshness).await?.pop().flatten())
+    }
+
+    /// Rows in the order asked, at most one round trip for those that the cache does not have.
+    pub async fn rows(&self, keys: &[(&'static str, &str)], freshness: Freshness) -> Result<Vec<Option<Row>>, ReadError> {
+        let cache = &self.inner.shared.cache;
+        let mut found: Vec<Option<Row>> = Vec::with_capacity(keys.len());
+        let mut missing: Vec<(usize, Epoch)> = Vec::new();
+        for (at, (table, key)) in keys.iter().enumerate() {
+            let lookup = match self.may_serve_cached(freshness) {
+                true => cache.get(table, key),
+                false => Lookup::Miss(cache.epoch(table, key)),
+            };
+            match lookup {
+                Lookup::Hit(row) => found.push(row),
+                Lookup::Miss(began) => {
+                    missing.push((at, began));
+                    found.push(None);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let asked = missing.iter().map(|(at, _)| (keys[*at].0, keys[*at].1.to_owned())).collect();
+        let read = read!(self, rows(None, asked))?;
+        for ((at, began), row) in missing.into_iter().zip(read) {
+            if self.inner.queue.is_some() {
+                cache.fill(keys[at].0, keys[at].1, row.as_ref(), began);
+            }
+            found[at] = row;
+        }
+        Ok(found)
+    }
+
+    /// Without a writer of our own nobody keeps the cache current; with the only writer it is never behind.
+    fn may_serve_cached(&self, freshness: Freshness) -> bool {
+        self.inner.queue.is_some() && (self.inner.sole_writer || freshness == Freshness::Cached)
+    }
+
+    /// Rows whose look-up column (0 or 1) has a value, in the order of their keys.
+    pub async fn rows_by(
+        &self,
+        table: &'static str,
+        column: usize,
+        value: &str,
+        after_key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Row>, ReadError> {
+        self.select(None, table, Filter::Index { column, value: value.into() }, after_key, limit).await
+    }
+
+    /// All rows of a table in the order of their keys.
+    pub async fn rows_all(&self, table: &'static str, after_key: Option<&str>, limit: u32) -> Result<Vec<Row>, ReadError> {
+        self.select(None, table, Filter::All, after_key, limit).await
+    }
+
+    /// Rows that expired before a time, the earliest first.
+    pub async fn rows_expired(&self, table: &'static str, before_ms: i64, limit: u32) -> Result<Vec<Row>, ReadError> {
+        self.select(None, table, Filter::ExpiredBefore(before_ms), None, limit).await
+    }
+
+    async fn select(
+        &self,
+        set: Option<&str>,
+        table: &'static str,
+        filter: Filter,
+        after_key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Row>, ReadError> {
+        let set = set.map(str::to_owned);
+        read!(self, select(Select { set, table, filter, after_key: after_key.map(str::to_owned), limit }))
+    }
+
+    /// Who holds a unique value.
+    pub async fn claim_owner(&self, kind: &str, key: &[u8]) -> Result<Option<String>, ReadError> {
+        read!(self, claim_owner(kind.into(), key.into()))
+    }
+
+    /// Every (type, schema) that an event in the log has.
+    pub async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {
+        read!(self, event_kinds())
+    }
+
+    /// Can the log be written? After a failed commit this tries an empty one.
+    pub async fn is_alive(&self) -> Result<(), String> {
+        if self.inner.queue.as_ref().is_some_and(mpsc::Sender::is_closed) {
+            return Err("the writer has ended".into());
+        }
+        if self.inner.shared.trouble().is_none() {
+            return Ok(());
+        }
+        self.append(Write::default()).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Ends the writer after what it is doing and releases the database. Later appends are `Unavailable`.
+    pub async fn close(&self) {
+        let Some(queue) = &self.inner.queue else { return };
+        let (reply, closed) = oneshot::channel();
+        if queue.send(Work::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+/// Row sets: the inline one, and those that are built or projected beside it.
+impl Ledger {
+    /// Name and checkpoint of the set that `rows` reads.
+    pub async fn inline_set(&self) -> Result<(String, u64), ReadError> {
+        read!(self, inline_set())
+    }
+
+    /// How many events are folded into a set; `None` if there is none of that name.
+    pub async fn checkpoint(&self, set: &str) -> Result<Option<u64>, ReadError> {
+        read!(self, checkpoint(set.into()))
+    }
+
+    /// Makes an empty set beside the inline one. Fill it with `write_rebuilt_rows`, then `finish_rebuild`.
+    pub async fn begin_rebuild(&self, set: &str) -> Result<(), SetError> {
+        self.task(Task::BeginRebuild { set: set.into() }).await.map(drop)
+    }
+
+    /// Rows folded from the events [`expected`, `checkpoint`), with the checkpoint in one transaction.
+    pub async fn write_rebuilt_rows(&self, set: &str, expected: u64, checkpoint: u64, rows: Vec<RowWrite>) -> Result<(), SetError> {
+        self.task(Task::Project { set: set.into(), expected, checkpoint, rows }).await.map(drop)
+    }
+
+    /// Folds what is left under the head lock and makes the set the inline one. Appends wait meanwhile, so come close first.
+    /// The old set stays until `drop_set`. Returns the checkpoint, which is the size of the log.
+    pub async fn finish_rebuild(&self, set: &str, fold: Fold) -> Result<u64, SetError> {
+        self.task(Task::FinishRebuild { set: set.into(), fold }).await
+    }
+
+    /// Deletes a set that is not inline, a thousand rows at a time, so that appends go on.
+    pub async fn drop_set(&self, set: &str) -> Result<(), SetError> {
+        while self.task(Task::DropSet { set: set.into(), limit: 1000 }).await? > 0 {}
+        Ok(())
+    }
+
+    /// For read models that follow: rows of their set and its checkpoint in one transaction, if the checkpoint is still `expected`.
+    /// The set is made when it is first written.
+    pub async fn project(&self, set: &str, expected: u64, checkpoint: u64, rows: Vec<RowWrite>) -> Result<(), SetError> {
+        self.task(Task::Project { set: set.into(), expected, checkpoint, rows }).await.map(drop)
+    }
+
+    /// Rows of a set that is not the inline one.
+    pub async fn projected(&self, set: &str, keys: &[(&'static str, &str)]) -> Result<Vec<Option<Row>>, ReadError> {
+        let keys = keys.iter().map(|(table, key)| (*table, (*key).to_owned())).collect();
+        read!(self, rows(Some(set.into()), keys))
+    }
+
+    /// All rows of a table in a set that is not the inline one, in the order of their keys.
+    pub async fn projected_all(&self, set: &str, table: &'static str, after_key: Option<&str>, limit: u32) -> Result<Vec<Row>, ReadError> {
+        self.select(Some(set), table, Filter::All, after_key, limit).await
+    }
+
+    /// As `rows_by`, in a set that is not the inline one.
+    pub async fn projected_by(
+        &self,
+        set: &str,
+        table: &'static str,
+        (column, value): (usize, &str),
+        after_key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Row>, ReadError> {
+        self.select(Some(set), table, Filter::Index { column, value: value.into() }, after_key, limit).await
+    }
+
+    async fn task(&self, task: Task) -> Result<u64, SetError> {
+        let Some(queue) = &self.inner.queue else { return Err(SetError::Rejected("the log is open to read only".into())) };
+        let (reply, answer) = oneshot::channel();
+        let ended = || SetError::Unavailable("the writer has ended".into());
+        queue.send(Work::Task(task, reply)).await.map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+/// What can never fit is refused before it takes a place in the queue. The plan measures the leaf itself.
+fn check_size(write: &Write) -> Result<(), AppendError> {
+    let mut events = write.streams.iter().flat_map(|s| &s.events);
+    if let Some(large) = events.find(|e| e.data.len() + e.personal.as_ref().map_or(0, |p| p.len()) > MAX_LEAF) {
+        return Err(AppendError::TooLarge { kind: large.kind });
+    }
+    if writer::weight(write) > BATCH_BYTES {
+        let kind = write.streams.iter().flat_map(|s| &s.events).map(|e| e.kind).next();
+        return Err(AppendError::TooLarge { kind: kind.unwrap_or("rows") });
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! A pool of reading connections. SQLite blocks its caller, so every read runs on a thread that may block.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::Semaphore;
+
+use super::READ_ONLY;
+use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
+use crate::backend::{Filter, Reading, Select};
+use crate::error::ReadError;
+use crate::recorded::{Head, Recorded};
+use crate::write::Row;
+
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
+    path: PathBuf,
+    /// As many reads at once as there are connections; others wait without a thread.
+    permits: Semaphore,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    lent: usize,
+}
+
+impl Reader {
+    pub fn new(path: PathBuf, connections: usize) -> Self {
+        let pool = Pool { path, permits: Semaphore::new(connections.max(1)), state: Mutex::default(), returned: Condvar::new() };
+        Self { pool: Arc::new(pool) }
+    }
+
+    /// Closes every connection of the pool, and lets none be opened while `work` runs.
+    pub fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut state = self.pool.lock();
+        while state.lent > 0 {
+            state = self.pool.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.idle.clear();
+        work()
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, ReadError> {
+        let unavailable = |error: &dyn std::fmt::Display| ReadError::Unavailable(error.to_string());
+        let _permit = self.pool.permits.acquire().await.map_err(|error| unavailable(&error))?;
+        let pool = self.pool.clone();
+        let joined = tokio::task::spawn_blocking(move || pool.with(query)).await;
+        joined.map_err(|error| unavailable(&error))?.map_err(|error| unavailable(&error))
+    }
+}
+
+impl Pool {
+    /// Nothing between lock and unlock can leave the state half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<R>) -> rusqlite::Result<R> {
+        let idle = {
+            let mut state = self.lock();
+            state.lent += 1;
+            state.idle.pop()
+        };
+        // Given back on every way out, a panic included: `alone` waits for it.
+        let mut loan = Loan { pool: self, connection: idle };
+        let connection = match loan.connection.take() {
+            Some(connection) => connection,
+            None => open(&self.path)?,
+        };
+        let result = query(loan.connection.insert(connection));
+        if result.is_err() {
+            loan.connection = None;
+        }
+        result
+    }
+}
+
+struct Loan<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.lock();
+        state.lent -= 1;
+        state.idle.extend(self.connection.take());
+        self.pool.returned.notify_all();
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, READ_ONLY)?;
+    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// The set that a query reads: the inline one, or one by name. Part of the statement, so that it belongs to the same snapshot.
+fn set_id(set: &Option<String>) -> &'static str {
+    match set {
+        None => "(SELECT inline_set FROM head WHERE ?1 IS NULL)",
+        Some(_) => "(SELECT id FROM sets WHERE name = ?1)",
+    }
+}
+
+impl Reading for Reader {
+    async fn read_stream(&self, stream: String, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
+        self.read(move |connection| read_stream(connection, &stream, from_version)).await
+    }
+
+    async fn read_all(&self, from: u64, limit: u32) -> Result<(Vec<Recorded>, u64), ReadError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let sql = format!("SELECT {RECORDED} FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2");
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let events = statement.query_map(params![from.cast_signed(), limit], read_recorded)?.collect::<rusqlite::Result<_>>()?;
+            Ok((events, read_head(&snapshot)?.size))
+        })
+        .await
+    }
+
+    async fn rows(&self, set: Option<String>, keys: Vec<(&'static str, String)>) -> Result<Vec<Option<Row>>, ReadError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let sql = format!("SELECT {ROW} FROM rows WHERE set_id = {} AND tbl = ?2 AND key = ?3", set_id(&set));
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let row = |(table, key): &(&'static str, String)| {
+                statement.query_row(params![set, table, key], |row| read_row(table, row)).optional()
+            };
+            keys.iter().map(row).collect()
+        })
+        .await
+    }
+
+    async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
+        self.read(move |connection| {
+            let Select { set, table, filter, after_key, limit } = select;
+            let (condition, order, value) = match filter {
+                Filter::All => ("?5 IS NULL", "key", None),
+                Filter::Index { column: 0, value } => ("i0 = ?5", "key", Some(value)),
+                Filter::Index { value, .. } => ("i1 = ?5", "key", Some(value)),
+                Filter::ExpiredBefore(time) => ("expires_at < CAST(?5 AS INTEGER)", "expires_at, key", Some(time.to_string())),
+            };
+            let sql = format!(
+                "SELECT {ROW} FROM rows WHERE set_id = {} AND tbl = ?2 AND key > ?3 AND {condition} ORDER BY {order} LIMIT ?4",
+                set_id(&set)
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            // Every key is greater than the empty text; the empty text itself is no key.
+            let after = after_key.unwrap_or_default();
+            statement.query_map(params![set, table, after, limit, value], |row| read_row(table, row))?.collect()
+        })
+        .await
+    }
+
+    async fn claim_owner(&self, kind: String, key: Vec<u8>) -> Result<Option<String>, ReadError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT owner FROM claims WHERE kind = ?1 AND key = ?2")?;
+            statement.query_row(params![kind, key], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    async fn head(&self) -> Result<Head, ReadError> {
+        self.read(read_head).await
+    }
+
+    async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT kind, schema FROM event_kinds ORDER BY kind, schema")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+        .await
+    }
+
+    async fn inline_set(&self) -> Result<(String, u64), ReadError> {
+        self.read(|connection| {
+            let sql = "SELECT name, inline_checkpoint FROM head JOIN sets ON sets.id = inline_set";
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))
+        })
+        .await
+    }
+
+    async fn checkpoint(&self, set: String) -> Result<Option<u64>, ReadError> {
+        self.read(move |connection| Ok(find_set(connection, &set)?.map(|(_, checkpoint)| checkpoint))).await
+    }
+}

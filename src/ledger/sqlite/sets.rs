@@ -1,0 +1,97 @@
+//! Row sets: building one beside the inline set, flipping, projecting, dropping.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::store::{find_set, inline_set, put_rows, read_head, read_stream};
+use crate::backend::{Fold, Task};
+use crate::error::SetError;
+use crate::write::RowWrite;
+
+/// Each task is one transaction of the only writer, which is what the head lock means here.
+pub(super) fn run(connection: &mut Connection, task: &Task) -> Result<u64, SetError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let outcome = match task {
+        Task::BeginRebuild { set } => begin(&transaction, set),
+        Task::Project { set, expected, checkpoint, rows } => project(&transaction, set, (*expected, *checkpoint), rows),
+        Task::FinishRebuild { set, fold } => finish(&transaction, set, fold),
+        Task::DropSet { set, limit } => drop_some(&transaction, set, *limit),
+    }?;
+    transaction.commit().map_err(failed)?;
+    Ok(outcome)
+}
+
+fn begin(transaction: &Transaction<'_>, set: &str) -> Result<u64, SetError> {
+    if let Some((id, _)) = not_inline(transaction, set)? {
+        transaction.execute("DELETE FROM rows WHERE set_id = ?1", [id]).map_err(failed)?;
+        transaction.execute("DELETE FROM sets WHERE id = ?1", [id]).map_err(failed)?;
+    }
+    make(transaction, set)?;
+    Ok(0)
+}
+
+fn project(transaction: &Transaction<'_>, set: &str, (expected, checkpoint): (u64, u64), rows: &[RowWrite]) -> Result<u64, SetError> {
+    let (id, found) = match not_inline(transaction, set)? {
+        Some(known) => known,
+        None => (make(transaction, set)?, 0),
+    };
+    if found != expected {
+        return Err(SetError::CheckpointMoved { found });
+    }
+    put_rows(transaction, id, rows).map_err(failed)?;
+    save(transaction, id, checkpoint)?;
+    Ok(checkpoint)
+}
+
+fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold) -> Result<u64, SetError> {
+    let Some((id, checkpoint)) = not_inline(transaction, set)? else {
+        return Err(SetError::Rejected(format!("there is no row set {set} to finish")));
+    };
+    let mut touched = transaction.prepare("SELECT DISTINCT stream FROM events WHERE position >= ?1").map_err(failed)?;
+    let streams: rusqlite::Result<Vec<String>> =
+        touched.query_map([checkpoint.cast_signed()], |row| row.get(0)).and_then(Iterator::collect);
+    for stream in streams.map_err(failed)? {
+        let events = read_stream(transaction, &stream, 0).map_err(failed)?;
+        let rows = fold(&stream, &events).map_err(SetError::Fold)?;
+        put_rows(transaction, id, &rows).map_err(failed)?;
+    }
+    let size = read_head(transaction).map_err(failed)?.size;
+    save(transaction, inline_set(transaction).map_err(failed)?, size)?;
+    save(transaction, id, size)?;
+    let flip = "UPDATE head SET inline_set = ?1, inline_checkpoint = size WHERE one = 1";
+    transaction.execute(flip, [id]).map_err(failed)?;
+    Ok(size)
+}
+
+fn drop_some(transaction: &Transaction<'_>, set: &str, limit: u32) -> Result<u64, SetError> {
+    let Some((id, _)) = not_inline(transaction, set)? else { return Ok(0) };
+    let delete = "DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows WHERE set_id = ?1 LIMIT ?2)";
+    let deleted = transaction.execute(delete, params![id, limit]).map_err(failed)?;
+    if deleted == limit as usize {
+        return Ok(1);
+    }
+    transaction.execute("DELETE FROM sets WHERE id = ?1", [id]).map_err(failed)?;
+    Ok(0)
+}
+
+fn not_inline(transaction: &Transaction<'_>, set: &str) -> Result<Option<(i64, u64)>, SetError> {
+    let found = find_set(transaction, set).map_err(failed)?;
+    let inline = inline_set(transaction).map_err(failed)?;
+    match found {
+        Some((id, _)) if id == inline => Err(SetError::Rejected(format!("{set} is the inline row set"))),
+        other => Ok(other),
+    }
+}
+
+fn make(transaction: &Transaction<'_>, set: &str) -> Result<i64, SetError> {
+    transaction.execute("INSERT INTO sets (name, checkpoint) VALUES (?1, 0)", [set]).map_err(failed)?;
+    Ok(transaction.last_insert_rowid())
+}
+
+fn save(transaction: &Transaction<'_>, id: i64, checkpoint: u64) -> Result<(), SetError> {
+    transaction.execute("UPDATE sets SET checkpoint = ?2 WHERE id = ?1", params![id, checkpoint.cast_signed()]).map_err(failed)?;
+    Ok(())
+}
+
+fn failed(error: rusqlite::Error) -> SetError {
+    SetError::Unavailable(error.to_string())
+}

@@ -1,0 +1,86 @@
+//! SQL that more than one part needs: rows in, rows out, the head.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
+
+use crate::plan::HeadState;
+use crate::recorded::{Head, Recorded};
+use crate::write::{Row, RowWrite};
+
+/// The columns of `read_recorded`, in its order.
+pub(super) const RECORDED: &str = "position, stream, version, kind, recorded_at, leaf";
+
+pub(super) fn read_recorded(row: &SqlRow<'_>) -> rusqlite::Result<Recorded> {
+    Ok(Recorded {
+        position: row.get::<_, i64>(0)?.cast_unsigned(),
+        stream: row.get(1)?,
+        version: row.get::<_, i64>(2)?.cast_unsigned(),
+        kind: row.get(3)?,
+        recorded_at: row.get(4)?,
+        leaf: Bytes::from(row.get::<_, Vec<u8>>(5)?),
+    })
+}
+
+pub(super) fn read_stream(connection: &Connection, stream: &str, from_version: u64) -> rusqlite::Result<Vec<Recorded>> {
+    let sql = format!("SELECT {RECORDED} FROM events WHERE stream = ?1 AND version >= ?2 ORDER BY version");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params![stream, from_version.cast_signed()], read_recorded)?.collect()
+}
+
+pub(super) fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
+    let mut statement = connection.prepare_cached("SELECT size, root, recorded_at FROM head")?;
+    statement.query_row([], |row| Ok(Head { size: row.get::<_, i64>(0)?.cast_unsigned(), root: row.get(1)?, recorded_at: row.get(2)? }))
+}
+
+/// The columns of `read_row`, in its order.
+pub(super) const ROW: &str = "key, version, body, i0, i1, expires_at";
+
+pub(super) fn read_row(table: &'static str, row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        table,
+        key: row.get(0)?,
+        version: row.get::<_, i64>(1)?.cast_unsigned(),
+        body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+        index: [row.get(3)?, row.get(4)?],
+        expires_at: row.get(5)?,
+    })
+}
+
+pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIterator<Item = &'a RowWrite>) -> rusqlite::Result<()> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO rows (set_id, tbl, key, version, body, i0, i1, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (set_id, tbl, key) DO UPDATE
+         SET version = excluded.version, body = excluded.body, i0 = excluded.i0, i1 = excluded.i1, expires_at = excluded.expires_at",
+    )?;
+    let mut delete = connection.prepare_cached("DELETE FROM rows WHERE set_id = ?1 AND tbl = ?2 AND key = ?3")?;
+    for row in rows {
+        match row {
+            RowWrite::Upsert(row) => {
+                let [i0, i1] = &row.index;
+                let version = row.version.cast_signed();
+                upsert.execute(params![set, row.table, row.key, version, &row.body[..], i0, i1, row.expires_at])?
+            }
+            RowWrite::Delete { table, key } => delete.execute(params![set, table, key])?,
+        };
+    }
+    Ok(())
+}
+
+pub(super) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32]) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1 WHERE one = 1")?;
+    statement.execute(params![head.size().cast_signed(), head.frontier.encode(), root, head.recorded_at])?;
+    Ok(())
+}
+
+/// Number of the inline set.
+pub(super) fn inline_set(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT inline_set FROM head")?.query_row([], |row| row.get(0))
+}
+
+/// Number and checkpoint of a set.
+pub(super) fn find_set(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, u64)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, CASE id WHEN inline_set THEN inline_checkpoint ELSE checkpoint END FROM sets, head WHERE name = ?1")?;
+    statement.query_row([name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))).optional()
+}
