@@ -98,6 +98,8 @@ impl Walk<'_> {
                     }
                 }
                 _ if is_section => self.refuse(name, at, format!("is a section; write [{name}] and its keys below.")),
+                // `"a.b" = 1` would be a second way to say a.b, which no check for duplicates would see.
+                _ if name.contains('.') => self.refuse(shown(name), at, "is quoted as one word; write it without the quotes."),
                 _ => self.setting(name, at, value, &mut parsed),
             }
         }
@@ -105,7 +107,7 @@ impl Walk<'_> {
     }
 
     fn setting(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, parsed: &mut Parsed) {
-        let Some(setting) = table::find(key).filter(|_| key.matches('.').count() < 2) else {
+        let Some(setting) = table::find(key) else {
             let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user"]));
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };

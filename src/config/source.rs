@@ -93,8 +93,8 @@ impl Sources {
         });
         let parsed = named.as_ref().map(|(path, origin)| file::read(path, origin, &mut problems)).unwrap_or_default();
         let mut settings = parsed.settings;
-        settings.extend(self.from_environment(&mut problems));
-        settings.extend(self.from_flags(&mut problems));
+        settings.extend(self.environment_settings(&mut problems));
+        settings.extend(self.flag_settings(&mut problems));
         let file = named.map(|(path, _)| path);
         Merged { settings, clients: parsed.clients, users: parsed.users, problems, strangers: self.strangers(), file }
     }
@@ -103,7 +103,7 @@ impl Sources {
         self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    fn from_environment(&self, problems: &mut Vec<Problem>) -> BTreeMap<&'static str, Given> {
+    fn environment_settings(&self, problems: &mut Vec<Problem>) -> BTreeMap<&'static str, Given> {
         let mut found = BTreeMap::new();
         for setting in SETTINGS {
             let name = setting.variable();
@@ -131,7 +131,7 @@ impl Sources {
         found
     }
 
-    fn from_flags(&self, problems: &mut Vec<Problem>) -> BTreeMap<&'static str, Given> {
+    fn flag_settings(&self, problems: &mut Vec<Problem>) -> BTreeMap<&'static str, Given> {
         let flags = &self.flags;
         let mut found = BTreeMap::new();
         // The weakest of the flags first, so that a flag of its own wins.

@@ -169,7 +169,7 @@ async fn of_concurrent_creators_one_wins_and_all_get_the_same_key() {
             // Each is a node of its own, and the vault is new to all of them.
             let vault = unlocked(&memory, &master(1)).await.unwrap();
             let (epoch, made) = vault.epoch("2026-11").await.unwrap();
-            let mac = mac(&*vault.named(Purpose::Sid).await.unwrap(), &[b"x"]);
+            let mac = mac(&vault.named(Purpose::Sid).await.unwrap(), &[b"x"]);
             (epoch.commitment(), made, mac, vault.create(KeyKind::Account, "a").await.is_ok())
         }));
     }
@@ -279,7 +279,7 @@ async fn contents(vault: &Vault) -> Vec<Vec<u8>> {
     all.push(vault.epoch("2026-11").await.unwrap().0.commitment().to_vec());
     all.push(vault.signing_key("kid-1").await.unwrap().unwrap().to_vec());
     for purpose in Purpose::ALL {
-        all.push(mac(&*vault.named(purpose).await.unwrap(), &[b"x"]).to_vec());
+        all.push(mac(&vault.named(purpose).await.unwrap(), &[b"x"]).to_vec());
     }
     all
 }
