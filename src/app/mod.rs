@@ -1,4 +1,1 @@
-//! The shell around the rules: time, entropy, keys.
-pub mod clock;
-pub mod random;
-pub mod vault;
+//! app

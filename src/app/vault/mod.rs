@@ -21,7 +21,7 @@
 
 mod cache;
 mod crypto;
-mod email;
+pub mod email;
 mod error;
 mod key;
 #[cfg(test)]
