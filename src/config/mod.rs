@@ -1,1 +1,351 @@
-//! config
+//! Configuration: raw (typed by the operator) in, validated `Config` out.
+//!
+//! | Step | Where |
+//! |---|---|
+//! | the one table of settings | `table` |
+//! | gather: flag > environment > TOML file > default, each with its origin | `source`, `file` |
+//! | check shapes and bounds | `reader`, `value`, `issuer`, `declared` |
+//! | check what belongs together, decide the mode, refuse what is unsafe in production | `mode`, here |
+//! | secrets that development makes itself | `secret` |
+//! | what `doctor` says about it | `check` |
+//!
+//! All problems are reported at once. Nothing here prints a secret: `Config` has no Debug.
+//!
+//! Out of scope: the meaning of client metadata (`chancery_core`), signing keys (`chancery_jose`).
+
+pub mod check;
+pub mod declared;
+pub mod digest;
+pub mod example;
+pub mod file;
+pub mod issuer;
+pub mod mode;
+pub mod nearest;
+pub mod problem;
+pub mod reader;
+pub mod secret;
+pub mod source;
+pub mod table;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use declared::{DeclaredClient, DeclaredUser};
+pub use issuer::Issuer;
+pub use mode::Mode;
+pub use problem::{Origin, Problem, Problems};
+pub use secret::{CookieSecrets, MasterKey, Secret};
+pub use source::{Flags, Sources};
+pub use value::{Cidr, Rate};
+
+use reader::Reader;
+
+/// Everything the server needs to know, checked.
+#[derive(Clone)]
+pub struct Config {
+    pub mode: Mode,
+    pub issuer: Issuer,
+    pub listen: Vec<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub database: Database,
+    pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<Cidr>,
+    pub registration: Registration,
+    pub cache_mb: u64,
+    pub pkce: PkceRequired,
+    pub lifetimes: Lifetimes,
+    pub scrypt: Scrypt,
+    pub rate_limits: RateLimits,
+    pub log: Log,
+    pub tls: Option<Tls>,
+    pub clients: Vec<DeclaredClient>,
+    pub users: Vec<DeclaredUser>,
+    given: GivenSecrets,
+}
+
+/// Where the log is kept.
+#[derive(Clone)]
+pub enum Database {
+    /// The file inside the data directory.
+    Sqlite(PathBuf),
+    /// The URL, which may hold a password.
+    Postgres(Secret),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    Open,
+    InitialAccessToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PkceRequired {
+    /// For public clients and those that ask for it.
+    Public,
+    All,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    pub code: Duration,
+    pub access_token: Duration,
+    pub client_credentials: Duration,
+    pub id_token: Duration,
+    pub refresh_idle: Duration,
+    pub refresh_absolute: Duration,
+    pub session_idle: Duration,
+    pub session_absolute: Duration,
+    pub interaction: Duration,
+    pub assertion: Duration,
+    pub clock_tolerance: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scrypt {
+    pub ln: u8,
+    pub r: u32,
+    pub p: u32,
+    /// `None`: one for each processor.
+    pub permits: Option<usize>,
+    pub queue: usize,
+}
+
+impl Scrypt {
+    /// OWASP's table of equal strengths, r = 8: N = 2^17 with p = 1, each halving of N paid for in p.
+    pub fn is_strong(&self) -> bool {
+        const ENOUGH: [(u8, u32); 5] = [(17, 1), (16, 2), (15, 3), (14, 5), (13, 10)];
+        self.r >= 8 && ENOUGH.iter().any(|(ln, p)| self.ln >= *ln && self.p >= *p)
+    }
+}
+
+/// `None` = not limited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    pub login_failures_per_account: Option<Rate>,
+    pub login_failures_per_address: Option<Rate>,
+    pub account_registrations_per_address: Option<Rate>,
+    pub client_registrations_per_address: Option<Rate>,
+    pub token_failures_per_client: Option<Rate>,
+    pub token_failures_per_address: Option<Rate>,
+    pub token_requests_per_client: Option<Rate>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub json: bool,
+    /// error, warn, info, debug or trace
+    pub level: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What the operator gave; development fills the gaps.
+#[derive(Clone)]
+struct GivenSecrets {
+    cookie: Option<CookieSecrets>,
+    /// With the file that holds it.
+    master: Option<(MasterKey, Option<PathBuf>)>,
+    jwks_private_key: Option<Secret>,
+}
+
+/// The secrets to run with.
+pub struct Secrets {
+    pub cookie: CookieSecrets,
+    pub master_key: MasterKey,
+    /// PKCS#8 PEM to import.
+    pub jwks_private_key: Option<Secret>,
+    /// For the operator's eyes at start-up.
+    pub warnings: Vec<String>,
+}
+
+/// File names of what development makes in the data directory.
+pub const COOKIE_FILE: &str = "development-cookie-secret";
+pub const MASTER_FILE: &str = "development-master-key";
+
+/// Gathers and checks everything; writes nothing. Errors: every problem found, each with its key and origin.
+pub fn resolve(sources: &Sources) -> Result<Config, Problems> {
+    let merged = sources.merge();
+    let mut reader = Reader::new(merged.settings, merged.problems);
+    let config = read(&mut reader, &merged.clients, &merged.users);
+    if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
+}
+
+fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry]) -> Config {
+    let issuer = issuer(reader);
+    let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
+    let dev = reader.boolean("dev");
+    let registration = reader.choice("registration");
+    let mut config = Config {
+        mode: Mode::Production,
+        issuer: issuer.clone().unwrap_or_else(Issuer::standard),
+        listen: listeners(reader),
+        database: database(reader, &data_dir),
+        data_dir,
+        allowed_origins: reader.list("allowed_origins", value::origin),
+        trusted_proxies: reader.list("trusted_proxies", Cidr::parse),
+        registration: Registration::InitialAccessToken,
+        cache_mb: reader.integer("cache_mb"),
+        pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        lifetimes: lifetimes(reader),
+        scrypt: Scrypt {
+            ln: reader.small("scrypt.ln"),
+            r: reader.small("scrypt.r"),
+            p: reader.small("scrypt.p"),
+            permits: Some(reader.small("scrypt.permits")).filter(|permits| *permits > 0),
+            queue: reader.small("scrypt.queue"),
+        },
+        rate_limits: RateLimits {
+            login_failures_per_account: reader.rate("rate_limits.login_failures_per_account"),
+            login_failures_per_address: reader.rate("rate_limits.login_failures_per_address"),
+            account_registrations_per_address: reader.rate("rate_limits.account_registrations_per_address"),
+            client_registrations_per_address: reader.rate("rate_limits.client_registrations_per_address"),
+            token_failures_per_client: reader.rate("rate_limits.token_failures_per_client"),
+            token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
+            token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
+        },
+        log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },
+        tls: tls(reader),
+        clients: declared::clients(clients, &mut reader.problems),
+        users: declared::users(users, &mut reader.problems),
+        given: given_secrets(reader),
+    };
+    // Without an issuer there is no mode, and the rules of the wrong one would only confuse.
+    let mode = issuer.and_then(|_| mode::decide(&config, dev, reader));
+    config.mode = mode.unwrap_or(Mode::Production);
+    config.registration = match (registration, config.mode) {
+        (Some("open"), _) | (None, Mode::Development) => Registration::Open,
+        _ => Registration::InitialAccessToken,
+    };
+    if mode == Some(Mode::Production) {
+        reader.place(clients, users);
+        mode::production(&config, reader);
+    }
+    config
+}
+
+fn issuer(reader: &mut Reader) -> Option<Issuer> {
+    let typed = reader.text("issuer")?;
+    Issuer::parse(&typed).map_err(|sentence| reader.refuse("issuer", sentence)).ok()
+}
+
+fn listeners(reader: &mut Reader) -> Vec<SocketAddr> {
+    let listen: Vec<SocketAddr> = reader.list("listen", value::listener).into_iter().flatten().collect();
+    if listen.is_empty() {
+        reader.refuse("listen", "is empty; name at least one address such as 127.0.0.1:3000.");
+    }
+    listen
+}
+
+fn database(reader: &mut Reader, data_dir: &Path) -> Database {
+    let Some(found) = reader.secret("database_url") else { return Database::Sqlite(data_dir.join("chancery.db")) };
+    let url = found.secret.expose();
+    // Only the scheme may be named: the rest may hold a password.
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_lowercase()).unwrap_or_default();
+    let sentence = match scheme.as_str() {
+        "postgres" | "postgresql" => {
+            if url.len() > scheme.len() + 3 {
+                return Database::Postgres(found.secret);
+            }
+            "names no host; write postgres://user@host/database."
+        }
+        "kurrentdb" | "esdb" | "kurrent" | "eventstore" => {
+            "KurrentDB is not supported yet; use postgres://, or unset it for embedded SQLite."
+        }
+        "sqlite" => "SQLite needs no URL; unset it, and set data_dir for another place.",
+        "mysql" | "mariadb" => "MySQL is not supported; use postgres://, or unset it for embedded SQLite.",
+        _ => "is not a postgres:// or postgresql:// URL; unset it for embedded SQLite.",
+    };
+    reader.refuse("database_url", sentence);
+    Database::Sqlite(data_dir.join("chancery.db"))
+}
+
+fn lifetimes(reader: &mut Reader) -> Lifetimes {
+    let lifetimes = Lifetimes {
+        code: reader.duration("lifetimes.code"),
+        access_token: reader.duration("lifetimes.access_token"),
+        client_credentials: reader.duration("lifetimes.client_credentials"),
+        id_token: reader.duration("lifetimes.id_token"),
+        refresh_idle: reader.duration("lifetimes.refresh_idle"),
+        refresh_absolute: reader.duration("lifetimes.refresh_absolute"),
+        session_idle: reader.duration("lifetimes.session_idle"),
+        session_absolute: reader.duration("lifetimes.session_absolute"),
+        interaction: reader.duration("lifetimes.interaction"),
+        assertion: reader.duration("lifetimes.assertion"),
+        clock_tolerance: reader.duration("lifetimes.clock_tolerance"),
+    };
+    if lifetimes.refresh_idle > lifetimes.refresh_absolute {
+        reader.refuse("lifetimes.refresh_idle", "is longer than lifetimes.refresh_absolute; shorten it or raise the other.");
+    }
+    if lifetimes.session_idle > lifetimes.session_absolute {
+        reader.refuse("lifetimes.session_idle", "is longer than lifetimes.session_absolute; shorten it or raise the other.");
+    }
+    lifetimes
+}
+
+fn tls(reader: &mut Reader) -> Option<Tls> {
+    match (reader.text("tls.cert"), reader.text("tls.key")) {
+        (Some(cert), Some(key)) => return Some(Tls { cert: cert.into(), key: key.into() }),
+        (Some(_), None) => reader.refuse("tls.cert", "is set without tls.key; set both or neither."),
+        (None, Some(_)) => reader.refuse("tls.key", "is set without tls.cert; set both or neither."),
+        (None, None) => {}
+    }
+    None
+}
+
+fn given_secrets(reader: &mut Reader) -> GivenSecrets {
+    let cookie = reader.parsed("cookie_secret", CookieSecrets::parse).map(|(cookie, _)| cookie);
+    let master = reader.parsed("master_key", MasterKey::parse);
+    let jwks_private_key = reader.parsed("jwks_private_key", secret::pem).map(|(key, _)| key);
+    GivenSecrets { cookie, master, jwks_private_key }
+}
+
+impl Config {
+    /// The secrets to run with. Development makes those that are missing, keeps them in the data directory and says so.
+    ///
+    /// `fill` fills a buffer with entropy. Errors: the data directory cannot be written, or holds a damaged secret.
+    pub fn secrets(&self, fill: fn(&mut [u8])) -> Result<Secrets, Problems> {
+        let mut warnings = Vec::new();
+        let cookie = match &self.given.cookie {
+            Some(given) => given.clone(),
+            None => self.kept("cookie_secret", COOKIE_FILE, fill, CookieSecrets::parse, &mut warnings)?,
+        };
+        let master_key = match &self.given.master {
+            Some((given, _)) => given.clone(),
+            None => self.kept("master_key", MASTER_FILE, fill, MasterKey::parse, &mut warnings)?,
+        };
+        Ok(Secrets { cookie, master_key, jwks_private_key: self.given.jwks_private_key.clone(), warnings })
+    }
+
+    fn kept<T>(
+        &self,
+        key: &'static str,
+        file: &str,
+        fill: fn(&mut [u8]),
+        parse: impl Fn(&str) -> Result<T, String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<T, Problems> {
+        let path = self.data_dir.join(file);
+        let refuse = |sentence: String| Problems(vec![Problem { key: key.to_owned(), origin: Origin::Default, sentence }]);
+        // `resolve` refuses production without them; this holds the line should a caller build on something else.
+        if self.mode == Mode::Production {
+            return Err(refuse("is not set.".to_owned()));
+        }
+        let (secret, is_new) = secret::kept(&self.data_dir, file, fill)
+            .map_err(|error| refuse(format!("cannot be kept in {}: {error}; make the directory writable.", path.display())))?;
+        let variable = table::find(key).map(table::Setting::variable).unwrap_or_default();
+        let verb = if is_new { "was made and is kept" } else { "is the one kept" };
+        warnings.push(format!("{key} {verb} in {} (development only; set {variable} in production)", path.display()));
+        parse(secret.expose()).map_err(|sentence| {
+            refuse(format!("in {} {sentence} Restore the file from a backup; without it the vault stays closed.", path.display()))
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Clients and development users declared in the TOML file: their shape only.
+//!
+//! Whether a redirect URI, grant or algorithm is acceptable is decided by the rules of registration, the same for
+//! everybody who registers.
+
+use std::collections::BTreeSet;
+
+use super::file::Entry;
+use super::problem::Problem;
+use super::reader;
+use super::secret::Secret;
+use super::source::Raw;
+use super::table::{CLIENT, Field, Kind, USER};
+
+/// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
+#[derive(Clone)]
+pub struct DeclaredClient {
+    pub client_id: String,
+    pub client_name: Option<String>,
+    pub client_secret: Option<Secret>,
+    pub redirect_uris: Vec<String>,
+    pub post_logout_redirect_uris: Vec<String>,
+    pub grant_types: Option<Vec<String>>,
+    pub response_types: Option<Vec<String>>,
+    pub token_endpoint_auth_method: Option<String>,
+    pub application_type: Option<String>,
+    pub scope: Option<String>,
+    pub id_token_signed_response_alg: Option<String>,
+    pub id_token_claims: Option<String>,
+    pub subject_type: Option<String>,
+    pub require_pkce: bool,
+    /// Seconds.
+    pub default_max_age: Option<u64>,
+    pub rotation: Option<String>,
+    pub refresh_grace_seconds: u64,
+    /// JSON text of a JWK set.
+    pub jwks: Option<String>,
+    pub jwks_uri: Option<String>,
+    pub allowed_origins: Vec<String>,
+    pub contacts: Vec<String>,
+    pub introspect: bool,
+}
+
+/// A `[[user]]`, for development.
+#[derive(Clone)]
+pub struct DeclaredUser {
+    pub email: String,
+    pub password: Secret,
+    pub name: Option<String>,
+}
+
+/// Reads the fields of one entry.
+struct Fields<'a> {
+    entry: &'a Entry,
+    known: &'static [Field],
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Fields<'_> {
+    fn refuse(&mut self, field: &str, sentence: String) {
+        let origin = self.entry.fields.get(field).map_or(&self.entry.origin, |given| &given.origin).clone();
+        self.problems.push(Problem { key: format!("{}.{field}", self.entry.name), origin, sentence });
+    }
+
+    fn read<T>(&mut self, name: &'static str, check: impl Fn(Kind, &Raw) -> Result<T, String>) -> Option<T> {
+        let field = self.known.iter().find(|field| field.name == name)?;
+        let Some(given) = self.entry.fields.get(name) else {
+            if field.required {
+                self.refuse(name, "is missing; every entry needs one.".to_owned());
+            }
+            return None;
+        };
+        match check(field.kind, &given.raw) {
+            Ok(value) => Some(value),
+            Err(sentence) => {
+                self.refuse(name, sentence);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        self.read(name, reader::text)
+    }
+
+    fn list(&mut self, name: &'static str) -> Option<Vec<String>> {
+        self.read(name, reader::list)
+    }
+
+    fn secret(&mut self, name: &'static str) -> Option<Secret> {
+        let origin = self.entry.origin.clone();
+        self.read(name, |kind, raw| reader::found(kind, raw, &origin)).map(|found| found.secret)
+    }
+}
+
+/// The clients, in the order of the file. A `client_id` that occurs twice is a problem.
+pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredClient> {
+    let mut seen = BTreeSet::new();
+    let mut clients = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: CLIENT, problems };
+        let client = DeclaredClient {
+            client_id: fields.text("client_id").unwrap_or_default(),
+            client_name: fields.text("client_name"),
+            client_secret: fields.secret("client_secret"),
+            redirect_uris: fields.list("redirect_uris").unwrap_or_default(),
+            post_logout_redirect_uris: fields.list("post_logout_redirect_uris").unwrap_or_default(),
+            grant_types: fields.list("grant_types"),
+            response_types: fields.list("response_types"),
+            token_endpoint_auth_method: fields.text("token_endpoint_auth_method"),
+            application_type: fields.text("application_type"),
+            scope: fields.text("scope"),
+            id_token_signed_response_alg: fields.text("id_token_signed_response_alg"),
+            id_token_claims: fields.text("id_token_claims"),
+            subject_type: fields.text("subject_type"),
+            require_pkce: fields.read("require_pkce", reader::boolean).unwrap_or_default(),
+            default_max_age: fields.read("default_max_age", reader::integer),
+            rotation: fields.text("rotation"),
+            refresh_grace_seconds: fields.read("refresh_grace_seconds", reader::integer).unwrap_or_default(),
+            jwks: fields.read("jwks", jwks),
+            jwks_uri: fields.text("jwks_uri"),
+            allowed_origins: fields.list("allowed_origins").unwrap_or_default(),
+            contacts: fields.list("contacts").unwrap_or_default(),
+            introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
+        };
+        if !client.client_id.is_empty() && !seen.insert(client.client_id.clone()) {
+            fields.refuse("client_id", "is declared twice; give each client its own.".to_owned());
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+/// The users, in the order of the file.
+pub fn users(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredUser> {
+    let mut seen = BTreeSet::new();
+    let mut users = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: USER, problems };
+        let user = DeclaredUser {
+            email: fields.text("email").unwrap_or_default(),
+            password: fields.secret("password").unwrap_or_else(|| Secret::new("")),
+            name: fields.text("name"),
+        };
+        if !user.email.is_empty() && !seen.insert(user.email.to_lowercase()) {
+            fields.refuse("email", "is declared twice; give each user their own.".to_owned());
+        }
+        users.push(user);
+    }
+    users
+}
+
+/// JSON text, which may have line ends, of an object with `keys`. RFC 7517 §5.
+fn jwks(_: Kind, raw: &Raw) -> Result<String, String> {
+    let wrong = || "is not the JSON text of a JWK set; write '{\"keys\":[...]}'.".to_owned();
+    let Raw::Text(text) = raw else { return Err(wrong()) };
+    let set: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong())?;
+    if set.get("keys").and_then(serde_json::Value::as_array).is_some() { Ok(text.clone()) } else { Err(wrong()) }
+}

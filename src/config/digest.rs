@@ -1,0 +1,106 @@
+//! The resolved configuration as canonical text without secrets, and its digest for `ServerStarted`.
+//!
+//! An auditor compares digests to see that two starts ran with the same settings. Nothing that could be guessed from the
+//! digest goes in: no secret, no declared user, of the database only its kind.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Config, Database, DeclaredClient, PkceRequired, Rate, Registration};
+
+impl Config {
+    /// One line of text for each setting that is not secret, by key; declared clients as `client.<client_id>.<field>`.
+    pub fn canonical(&self) -> BTreeMap<String, String> {
+        let list = |items: Vec<String>| items.join(",");
+        let rate = |rate: Option<Rate>| rate.map_or("off".to_owned(), |rate| format!("{}/{}s", rate.count, rate.window.as_secs()));
+        let (life, limits) = (&self.lifetimes, &self.rate_limits);
+        let path = |path: Option<&std::path::PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
+        let settings = [
+            ("mode", self.mode.as_str().to_owned()),
+            ("listen", list(self.listen.iter().map(ToString::to_string).collect())),
+            ("data_dir", self.data_dir.display().to_string()),
+            ("database", if matches!(self.database, Database::Sqlite(_)) { "sqlite" } else { "postgres" }.to_owned()),
+            ("issuer", self.issuer.as_str().to_owned()),
+            ("allowed_origins", list(self.allowed_origins.clone())),
+            ("trusted_proxies", list(self.trusted_proxies.iter().map(ToString::to_string).collect())),
+            ("registration", if self.registration == Registration::Open { "open" } else { "initial_access_token" }.to_owned()),
+            ("cache_mb", self.cache_mb.to_string()),
+            ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
+            ("lifetimes.code", life.code.as_secs().to_string()),
+            ("lifetimes.access_token", life.access_token.as_secs().to_string()),
+            ("lifetimes.client_credentials", life.client_credentials.as_secs().to_string()),
+            ("lifetimes.id_token", life.id_token.as_secs().to_string()),
+            ("lifetimes.refresh_idle", life.refresh_idle.as_secs().to_string()),
+            ("lifetimes.refresh_absolute", life.refresh_absolute.as_secs().to_string()),
+            ("lifetimes.session_idle", life.session_idle.as_secs().to_string()),
+            ("lifetimes.session_absolute", life.session_absolute.as_secs().to_string()),
+            ("lifetimes.interaction", life.interaction.as_secs().to_string()),
+            ("lifetimes.assertion", life.assertion.as_secs().to_string()),
+            ("lifetimes.clock_tolerance", life.clock_tolerance.as_secs().to_string()),
+            ("scrypt.ln", self.scrypt.ln.to_string()),
+            ("scrypt.r", self.scrypt.r.to_string()),
+            ("scrypt.p", self.scrypt.p.to_string()),
+            ("scrypt.permits", self.scrypt.permits.unwrap_or(0).to_string()),
+            ("scrypt.queue", self.scrypt.queue.to_string()),
+            ("rate_limits.login_failures_per_account", rate(limits.login_failures_per_account)),
+            ("rate_limits.login_failures_per_address", rate(limits.login_failures_per_address)),
+            ("rate_limits.account_registrations_per_address", rate(limits.account_registrations_per_address)),
+            ("rate_limits.client_registrations_per_address", rate(limits.client_registrations_per_address)),
+            ("rate_limits.token_failures_per_client", rate(limits.token_failures_per_client)),
+            ("rate_limits.token_failures_per_address", rate(limits.token_failures_per_address)),
+            ("rate_limits.token_requests_per_client", rate(limits.token_requests_per_client)),
+            ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
+            ("log.level", self.log.level.to_owned()),
+            ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),
+            ("tls.key", path(self.tls.as_ref().map(|tls| &tls.key))),
+        ];
+        let mut all: BTreeMap<String, String> = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        for client in &self.clients {
+            all.extend(declared(client).map(|(field, value)| (format!("client.{}.{field}", client.client_id), value)));
+        }
+        all
+    }
+
+    /// SHA-256 over `canonical`, each key and value preceded by its length, so that no two configurations read alike.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix(b"chancery config v1\0");
+        for (key, value) in self.canonical() {
+            for part in [key, value] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, String)> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let list = |values: &[String]| values.join("\n");
+    // Absent and empty differ: a client may have no response type at all.
+    let optional = |values: &Option<Vec<String>>| values.as_ref().map_or("default".to_owned(), |values| format!("[{}]", values.join("\n")));
+    [
+        ("client_name", text(&client.client_name)),
+        ("has_secret", client.client_secret.is_some().to_string()),
+        ("redirect_uris", list(&client.redirect_uris)),
+        ("post_logout_redirect_uris", list(&client.post_logout_redirect_uris)),
+        ("grant_types", optional(&client.grant_types)),
+        ("response_types", optional(&client.response_types)),
+        ("token_endpoint_auth_method", text(&client.token_endpoint_auth_method)),
+        ("application_type", text(&client.application_type)),
+        ("scope", text(&client.scope)),
+        ("id_token_signed_response_alg", text(&client.id_token_signed_response_alg)),
+        ("id_token_claims", text(&client.id_token_claims)),
+        ("subject_type", text(&client.subject_type)),
+        ("require_pkce", client.require_pkce.to_string()),
+        ("default_max_age", client.default_max_age.map_or_else(String::new, |seconds| seconds.to_string())),
+        ("rotation", text(&client.rotation)),
+        ("refresh_grace_seconds", client.refresh_grace_seconds.to_string()),
+        ("jwks", text(&client.jwks)),
+        ("jwks_uri", text(&client.jwks_uri)),
+        ("allowed_origins", list(&client.allowed_origins)),
+        ("introspect", client.introspect.to_string()),
+    ]
+    .into_iter()
+}

@@ -1,0 +1,234 @@
+//! The one table of settings: names, shapes, bounds, defaults and what they are for.
+//!
+//! | Column | Meaning |
+//! |---|---|
+//! | key | place in the TOML file; the part before the dot is the section |
+//! | env | environment variable; empty: `CHANCERY_` + the key in capitals, dots as underscores |
+//! | flag | command line flag, if there is one (`--set key=value` sets any other that is not secret) |
+//! | kind | shape and bounds |
+//! | default | TOML literal; empty: no value of its own |
+//! | sample | TOML literal for `config example` where there is no default |
+//!
+//! The reader, the generated example and the documentation all come from here.
+
+/// The shape of a value. Text sources (flags, environment) write a list with commas and a number in digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// Text that is never shown, logged or put on a command line; `file:PATH` reads it from a file.
+    Secret,
+    List,
+    Boolean,
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    /// Seconds as a number, or `90s`, `10m`, `1h`, `14d`. Bounds in seconds.
+    Duration {
+        min: u64,
+        max: u64,
+    },
+    /// `10/15m` (ten in fifteen minutes) or `off`.
+    Rate,
+    Choice(&'static [&'static str]),
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Setting {
+    pub key: &'static str,
+    env: &'static str,
+    pub flag: &'static str,
+    pub kind: Kind,
+    pub default: &'static str,
+    pub sample: &'static str,
+    pub about: &'static str,
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        if self.env.is_empty() { format!("CHANCERY_{}", self.key.replace('.', "_").to_uppercase()) } else { self.env.to_owned() }
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+}
+
+/// The row of a key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const YEAR: u64 = 365 * DAY;
+
+macro_rules! settings {
+    ($($key:literal $env:literal $flag:literal $kind:expr, $default:literal, $sample:literal, $about:literal;)*) => {
+        /// Every setting, in the order of the example.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            key: $key, env: $env, flag: $flag, kind: $kind, default: $default, sample: $sample, about: $about,
+        }),*];
+    };
+}
+
+settings! {
+    "listen" "" "--listen" Kind::List, r#"["127.0.0.1:3000", "[::1]:3000"]"#, "",
+        "Addresses to listen on, IP:PORT; localhost:PORT means both loopbacks.";
+    "data_dir" "" "--data-dir" Kind::Text, r#""./chancery-data""#, "",
+        "Where the embedded database, the vault and the local socket live.";
+    "database_url" "DATABASE_URL" "" Kind::Secret, "", r#""postgres://chancery@db.example/chancery""#,
+        "postgres:// URL. Unset: embedded SQLite in the data directory.";
+    "issuer" "OIDC_ISSUER" "--issuer" Kind::Text, r#""http://localhost:3000""#, "",
+        "Base of the issuer: /oidc is appended unless it ends so. Compared byte for byte. An http loopback address means development.";
+    "dev" "CHANCERY_DEV" "--dev" Kind::Boolean, "false", "",
+        "Stay in development although a listener is not on a loopback address (containers). The issuer must still be http on loopback.";
+    "cookie_secret" "OIDC_COOKIE_SECRET" "" Kind::Secret, "", r#""file:/run/secrets/chancery-cookie""#,
+        "At least 32 characters; two separated by a comma while rotating, the new one first. Development makes its own.";
+    "master_key" "CHANCERY_MASTER_KEY" "" Kind::Secret, "", r#""file:/run/secrets/chancery-master""#,
+        "32 bytes in base64 or hex that wrap every key in the vault. In production from outside the data directory; development makes its own.";
+    "jwks_private_key" "JWKS_PRIVATE_KEY" "" Kind::Secret, "", r#""file:/run/secrets/jwks.pem""#,
+        "PKCS#8 PEM of a signing key to import. Unset: keys are generated and kept in the vault.";
+    "allowed_origins" "ALLOWED_ORIGINS" "" Kind::List, "[]", r#"["https://app.example"]"#,
+        "Origins that browsers may call from, besides those of the clients. Exact, without a path.";
+    "trusted_proxies" "" "" Kind::List, "[]", r#"["10.0.0.0/8"]"#,
+        "Networks whose forwarded headers are believed. From anybody else they are stripped.";
+    "registration" "" "" Kind::Choice(&["open", "initial_access_token"]), "", r#""initial_access_token""#,
+        "Who may register clients. Unset: open in development, with an initial access token in production.";
+    "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "16", "",
+        "Memory for cached state, in MiB.";
+
+    "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
+        "Which clients must use PKCE.";
+
+    "lifetimes.code" "" "" Kind::Duration { min: 1, max: 10 * MINUTE }, r#""60s""#, "",
+        "Authorization code; RFC 6749 recommends ten minutes at most.";
+    "lifetimes.access_token" "" "" Kind::Duration { min: 1, max: DAY }, r#""10m""#, "",
+        "Access token.";
+    "lifetimes.client_credentials" "" "" Kind::Duration { min: 1, max: DAY }, r#""10m""#, "",
+        "Access token of the client credentials grant.";
+    "lifetimes.id_token" "" "" Kind::Duration { min: 1, max: DAY }, r#""1h""#, "",
+        "id_token.";
+    "lifetimes.refresh_idle" "" "" Kind::Duration { min: 1, max: 10 * YEAR }, r#""14d""#, "",
+        "Refresh token that nobody uses.";
+    "lifetimes.refresh_absolute" "" "" Kind::Duration { min: 1, max: 10 * YEAR }, r#""90d""#, "",
+        "Refresh tokens of one grant, however often they rotate.";
+    "lifetimes.session_idle" "" "" Kind::Duration { min: 1, max: 10 * YEAR }, r#""14d""#, "",
+        "Session that nobody uses.";
+    "lifetimes.session_absolute" "" "" Kind::Duration { min: 1, max: 10 * YEAR }, r#""90d""#, "",
+        "Session, however often it is used.";
+    "lifetimes.interaction" "" "" Kind::Duration { min: MINUTE, max: DAY }, r#""1h""#, "",
+        "Time a person has to sign in and consent.";
+    "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: HOUR }, r#""10m""#, "",
+        "How far ahead the exp of a client assertion may lie.";
+    "lifetimes.clock_tolerance" "" "" Kind::Duration { min: 0, max: 5 * MINUTE }, r#""15s""#, "",
+        "How far the clocks of others may be off.";
+
+    "scrypt.ln" "" "" Kind::Integer { min: 1, max: 20 }, "17", "",
+        "Password hashing: binary logarithm of N. 17 with r = 8 takes 128 MiB and about 0.4 s for each login.";
+    "scrypt.r" "" "" Kind::Integer { min: 1, max: 16 }, "8", "",
+        "Password hashing: block size.";
+    "scrypt.p" "" "" Kind::Integer { min: 1, max: 16 }, "1", "",
+        "Password hashing: parallelism.";
+    "scrypt.permits" "" "" Kind::Integer { min: 0, max: 256 }, "0", "",
+        "Hashes computed at the same time, which bounds memory; 0 = one for each processor.";
+    "scrypt.queue" "" "" Kind::Integer { min: 1, max: 10_000 }, "64", "",
+        "Logins that may wait for a permit; beyond, the answer is 503 with Retry-After.";
+
+    "rate_limits.login_failures_per_account" "" "" Kind::Rate, r#""10/15m""#, "",
+        "Failed logins of one account.";
+    "rate_limits.login_failures_per_address" "" "" Kind::Rate, r#""50/15m""#, "",
+        "Failed logins from one address.";
+    "rate_limits.account_registrations_per_address" "" "" Kind::Rate, r#""20/1h""#, "",
+        "New accounts from one address.";
+    "rate_limits.client_registrations_per_address" "" "" Kind::Rate, r#""60/1h""#, "",
+        "New clients from one address.";
+    "rate_limits.token_failures_per_client" "" "" Kind::Rate, r#""60/1m""#, "",
+        "Refused requests at the token endpoint for one client_id.";
+    "rate_limits.token_failures_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
+        "Refused requests at the token endpoint from one address.";
+    "rate_limits.token_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
+        "Successful requests at the token endpoint for one client_id.";
+
+    "log.format" "" "--log-format" Kind::Choice(&["pretty", "json"]), r#""pretty""#, "",
+        "Form of the log lines.";
+    "log.level" "" "--log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "",
+        "Least severe lines to print.";
+
+    "tls.cert" "" "" Kind::Text, "", r#""/etc/chancery/tls.crt""#,
+        "PEM file with the certificate chain. Unset: plain http, for loopback or behind a proxy that ends TLS.";
+    "tls.key" "" "" Kind::Text, "", r#""/etc/chancery/tls.key""#,
+        "PEM file with its private key.";
+}
+
+/// A field of a `[[client]]` or `[[user]]` table. What the values may be is decided by the rules of registration.
+#[derive(Debug)]
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+    pub sample: &'static str,
+    pub about: &'static str,
+}
+
+macro_rules! fields {
+    ($constant:ident, $doc:literal: $($name:literal $kind:expr, $required:literal, $sample:literal, $about:literal;)*) => {
+        #[doc = $doc]
+        pub const $constant: &[Field] = &[$(Field {
+            name: $name, kind: $kind, required: $required, sample: $sample, about: $about,
+        }),*];
+    };
+}
+
+fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID Connect Registration §2 where these have one.":
+    "client_id" Kind::Text, true, r#""demo-app""#, "chosen by you, unique";
+    "client_name" Kind::Text, false, r#""Demo""#, "what people read on the consent page";
+    "client_secret" Kind::Secret, false, r#""file:/run/secrets/demo-app""#, "at least 32 characters in production";
+    "redirect_uris" Kind::List, false, r#"["https://app.example/callback"]"#, "compared exactly";
+    "post_logout_redirect_uris" Kind::List, false, r#"["https://app.example/"]"#, "where to go after logout";
+    "grant_types" Kind::List, false, r#"["authorization_code", "refresh_token"]"#, "default authorization_code";
+    "response_types" Kind::List, false, r#"["code"]"#, "default code";
+    "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";
+    "application_type" Kind::Text, false, r#""web""#, "web or native";
+    "scope" Kind::Text, false, r#""openid profile email""#, "separated by spaces; default all standard scopes";
+    "id_token_signed_response_alg" Kind::Text, false, r#""ES256""#, "default RS256";
+    "id_token_claims" Kind::Text, false, r#""all""#, "conform (default) or all: whether scopes put claims into the id_token";
+    "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
+    "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
+    "default_max_age" Kind::Integer { min: 0, max: 10 * YEAR }, false, "3600", "seconds since the last login";
+    "rotation" Kind::Text, false, r#""always""#, "always (default) or never: whether a refresh replaces the refresh token";
+    "refresh_grace_seconds" Kind::Integer { min: 0, max: 60 }, false, "10", "window for a retried refresh; default 0, at most 60";
+    "jwks" Kind::Text, false, r#"'{"keys":[]}'"#, "public keys as JSON, for private_key_jwt";
+    "jwks_uri" Kind::Text, false, r#""https://app.example/jwks.json""#, "or where to fetch them";
+    "allowed_origins" Kind::List, false, r#"["https://app.example"]"#, "origins of browser code";
+    "contacts" Kind::List, false, r#"["ops@app.example"]"#, "whom to write to";
+    "introspect" Kind::Boolean, false, "false", "may introspect the tokens of others";
+}
+
+fields! { USER, "Fields of `[[user]]`, allowed in development only.":
+    "email" Kind::Text, true, r#""alice@example.com""#, "unique";
+    "password" Kind::Secret, true, r#""correct horse battery staple""#, "";
+    "name" Kind::Text, false, r#""Alice""#, "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn keys_and_variables_are_unique() {
+        let keys: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+        let variables: BTreeSet<_> = SETTINGS.iter().map(Setting::variable).collect();
+        assert_eq!((keys.len(), variables.len()), (SETTINGS.len(), SETTINGS.len()));
+        assert_eq!(find("lifetimes.code").unwrap().variable(), "CHANCERY_LIFETIMES_CODE");
+    }
+
+    #[test]
+    fn secrets_have_no_flag_because_a_command_line_is_public() {
+        assert!(SETTINGS.iter().filter(|setting| setting.is_secret()).all(|setting| setting.flag.is_empty()));
+    }
+}
