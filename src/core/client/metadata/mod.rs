@@ -1,0 +1,159 @@
+//! Client metadata: what a registration may say. RFC 7591 §2, OpenID Connect Registration 1.0 §2.
+//!
+//! | Room | What |
+//! |---|---|
+//! | here | the words and the shape |
+//! | `validate` | defaults, and what agrees with what |
+//! | `uri` | which redirect URIs may be registered, and which requested one equals a registered one |
+
+mod uri;
+mod validate;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scope::Scope;
+use crate::time::Seconds;
+pub use uri::{origin_of, redirect_uri, redirect_uri_matches};
+pub use validate::validate;
+
+/// A closed list of words on the wire.
+trait Words: Copy + Ord + 'static {
+    const WORDS: &'static [Self];
+    fn word(self) -> &'static str;
+}
+
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $name { $(#[serde(rename = $text)] $variant),* }
+
+        impl $name {
+            /// Everything the server supports; discovery is computed from this.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),* } }
+
+            pub fn parse(text: &str) -> Option<Self> { Self::ALL.iter().copied().find(|own| own.as_str() == text) }
+        }
+
+        impl Words for $name {
+            const WORDS: &'static [Self] = Self::ALL;
+            fn word(self) -> &'static str { self.as_str() }
+        }
+    };
+}
+
+wire_enum! {
+    /// Grant types. RFC 7591 §2.
+    GrantType { AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", ClientCredentials = "client_credentials" }
+}
+wire_enum! {
+    /// How a client authenticates at the token endpoint. OpenID Connect Core 1.0 §9.
+    AuthMethod { Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt", None = "none" }
+}
+wire_enum! {
+    /// Response types. Only the code flow: RFC 9700 §2.1.2.
+    ResponseType { Code = "code" }
+}
+wire_enum! {
+    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode.
+    ResponseMode { Query = "query", FormPost = "form_post" }
+}
+wire_enum! {
+    /// id_token signatures.
+    SigningAlg { Rs256 = "RS256", Es256 = "ES256" }
+}
+wire_enum! {
+    /// Application types. OpenID Connect Registration 1.0 §2.
+    ApplicationType { Web = "web", Native = "native" }
+}
+wire_enum! {
+    /// When refresh tokens are replaced. RFC 9700 §2.2.2.
+    Rotation { Always = "always", Never = "never" }
+}
+wire_enum! {
+    /// Which claims an id_token carries: only what the spec puts there, or all of the scopes'.
+    IdTokenClaims { Conform = "conform", All = "all" }
+}
+
+/// Validated metadata, as registered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Metadata {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    pub application_type: ApplicationType,
+    pub redirect_uris: Vec<String>,
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    pub grant_types: BTreeSet<GrantType>,
+    pub response_types: BTreeSet<ResponseType>,
+    pub token_endpoint_auth_method: AuthMethod,
+    pub id_token_signed_response_alg: SigningAlg,
+    pub id_token_claims: IdTokenClaims,
+    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    pub jwks: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<Seconds>,
+    pub require_auth_time: bool,
+    pub require_pkce: bool,
+    pub refresh_token_rotation: Rotation,
+    pub refresh_grace_seconds: Seconds,
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
+    /// May introspect tokens of others. Only an operator grants it.
+    pub introspect: bool,
+}
+
+/// What arrives: every member optional and of its wire type. Unknown members are dropped on the way in.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    pub client_name: Option<String>,
+    pub client_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+    pub application_type: Option<String>,
+    pub redirect_uris: Option<Vec<String>>,
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    pub grant_types: Option<Vec<String>>,
+    pub response_types: Option<Vec<String>>,
+    pub token_endpoint_auth_method: Option<String>,
+    pub id_token_signed_response_alg: Option<String>,
+    pub id_token_claims: Option<String>,
+    pub subject_type: Option<String>,
+    pub scope: Option<String>,
+    pub jwks: Option<serde_json::Value>,
+    pub jwks_uri: Option<String>,
+    pub default_max_age: Option<u32>,
+    pub require_auth_time: Option<bool>,
+    pub require_pkce: Option<bool>,
+    pub refresh_token_rotation: Option<String>,
+    pub refresh_grace_seconds: Option<u32>,
+    pub allowed_origins: Option<Vec<String>>,
+    pub introspect: Option<bool>,
+    pub contacts: Option<Vec<String>>,
+}
+
+/// What the rules need to know besides the metadata itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// An operator asks (admin token, configuration file): may grant what registration cannot.
+    pub by_operator: bool,
+    /// The keys in `jwks` were parsed and hold at least one usable public key.
+    pub jwks_usable: bool,
+}

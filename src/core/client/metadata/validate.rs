@@ -1,0 +1,330 @@
+//! Validating a registration.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | defaults: authorization_code, code, client_secret_basic, RS256, web | OpenID Connect Registration 1.0 §2 |
+//! | grant_types and response_types agree | RFC 7591 §2.1 |
+//! | `private_key_jwt` needs keys | OpenID Connect Registration 1.0 §2 |
+//! | client_credentials only for a client that authenticates | RFC 6749 §4.4 |
+//! | a public client's refresh tokens are rotated | RFC 9700 §2.2.2 |
+//! | management scopes are never registrable | DESIGN: surface |
+//! | unknown members are ignored | RFC 7591 §2 |
+//!
+//! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetched documents (a later issue).
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::uri::{is_odd, origin_of, redirect_uri};
+use super::{ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, Terms, Words};
+use crate::account::FieldError;
+use crate::canonical;
+use crate::scope::{RESERVED, STANDARD, Scope};
+use crate::time::Seconds;
+
+/// Entries in a list.
+const MOST_ENTRIES: usize = 50;
+/// The longest grace window in seconds.
+const LONGEST_GRACE: u32 = 60;
+
+/// Validates what was asked and fills in the defaults.
+///
+/// # Errors
+/// Every bad field with a sentence, all at once.
+pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>> {
+    let mut wrong = Problems::default();
+    let metadata = with_defaults(asked, &mut wrong);
+    check_grants(asked, &metadata, &mut wrong);
+    check_uris(&metadata, &mut wrong);
+    check_keys(asked, &metadata, terms, &mut wrong);
+    check_people(asked, &mut wrong);
+    check_permissions(asked, &metadata, terms, &mut wrong);
+    if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
+}
+
+fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
+    let application_type = wrong.choice("application_type", asked.application_type.as_deref(), ApplicationType::Web);
+    let grant_types = wrong.choices("grant_types", asked.grant_types.as_deref(), GrantType::AuthorizationCode);
+    let mut response_types = wrong.choices("response_types", asked.response_types.as_deref(), ResponseType::Code);
+    if !grant_types.contains(&GrantType::AuthorizationCode) {
+        response_types.clear();
+    }
+    Metadata {
+        client_name: asked.client_name.clone(),
+        client_uri: asked.client_uri.clone(),
+        policy_uri: asked.policy_uri.clone(),
+        tos_uri: asked.tos_uri.clone(),
+        application_type,
+        redirect_uris: asked.redirect_uris.clone().unwrap_or_default(),
+        post_logout_redirect_uris: asked.post_logout_redirect_uris.clone().unwrap_or_default(),
+        grant_types,
+        response_types,
+        token_endpoint_auth_method: wrong.choice(
+            "token_endpoint_auth_method",
+            asked.token_endpoint_auth_method.as_deref(),
+            AuthMethod::Basic,
+        ),
+        id_token_signed_response_alg: wrong.choice(
+            "id_token_signed_response_alg",
+            asked.id_token_signed_response_alg.as_deref(),
+            SigningAlg::Rs256,
+        ),
+        id_token_claims: wrong.choice("id_token_claims", asked.id_token_claims.as_deref(), IdTokenClaims::Conform),
+        scope: scope(asked.scope.as_deref(), wrong),
+        jwks: asked.jwks.clone(),
+        default_max_age: asked.default_max_age.map(Seconds),
+        require_auth_time: asked.require_auth_time.unwrap_or(false),
+        require_pkce: asked.require_pkce.unwrap_or(false),
+        refresh_token_rotation: wrong.choice("refresh_token_rotation", asked.refresh_token_rotation.as_deref(), Rotation::Always),
+        refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
+        allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
+        introspect: asked.introspect.unwrap_or(false),
+    }
+}
+
+fn scope(text: Option<&str>, wrong: &mut Problems) -> Scope {
+    let Some(text) = text else { return Scope::of(STANDARD) };
+    match Scope::parse(text) {
+        Ok(scope) if RESERVED.iter().any(|reserved| scope.has(reserved)) => {
+            wrong.add("scope", "admin, audit:read and metrics:read are reserved for operators.");
+            scope
+        }
+        Ok(scope) => scope,
+        Err(error) => {
+            wrong.add("scope", &error.description);
+            Scope::default()
+        }
+    }
+}
+
+fn check_grants(asked: &Asked, metadata: &Metadata, wrong: &mut Problems) {
+    let uses = |grant| metadata.grant_types.contains(&grant);
+    let is_public = metadata.token_endpoint_auth_method == AuthMethod::None;
+    // RFC 7591 §2.1: without the code grant there is no response type; an explicit one disagrees.
+    if !uses(GrantType::AuthorizationCode) && asked.response_types.as_ref().is_some_and(|types| !types.is_empty()) {
+        wrong.add("response_types", "code needs the grant type authorization_code.");
+    }
+    if uses(GrantType::ClientCredentials) && is_public {
+        wrong.add("grant_types", "client_credentials needs a client that authenticates (RFC 6749 section 4.4).");
+    }
+    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
+        wrong.add("grant_types", "refresh_token comes with authorization_code.");
+    }
+    // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated; binding is not there yet.
+    if metadata.refresh_token_rotation == Rotation::Never && is_public {
+        wrong.add("refresh_token_rotation", "A public client needs rotation.");
+    }
+    if metadata.refresh_grace_seconds.0 > LONGEST_GRACE {
+        wrong.add("refresh_grace_seconds", "At most 60 seconds.");
+    }
+}
+
+fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
+    if metadata.grant_types.contains(&GrantType::AuthorizationCode) && metadata.redirect_uris.is_empty() {
+        wrong.add("redirect_uris", "The authorization_code grant needs at least one redirect URI.");
+    }
+    for (field, uris) in [("redirect_uris", &metadata.redirect_uris), ("post_logout_redirect_uris", &metadata.post_logout_redirect_uris)] {
+        wrong.bounded_list(field, uris);
+        for problem in uris.iter().filter_map(|uri| redirect_uri(uri, metadata.application_type).err()) {
+            wrong.add(field, &problem);
+        }
+    }
+    for (field, uri) in [("client_uri", &metadata.client_uri), ("policy_uri", &metadata.policy_uri), ("tos_uri", &metadata.tos_uri)] {
+        let Some(uri) = uri else { continue };
+        // The pages link to these: a javascript: URL must never get there.
+        if is_odd(uri) || !(uri.starts_with("https://") || uri.starts_with("http://")) {
+            wrong.add(field, "Use an https URL.");
+        }
+    }
+    wrong.bounded_list("allowed_origins", &metadata.allowed_origins);
+    for origin in &metadata.allowed_origins {
+        if origin_of(origin) != Some(origin.as_str()) {
+            wrong.add("allowed_origins", "An origin is a scheme, a host and maybe a port, such as https://app.example.com.");
+        }
+    }
+}
+
+fn check_keys(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
+    if asked.jwks_uri.is_some() {
+        wrong.add("jwks_uri", "This server does not fetch keys; send them by value in jwks.");
+    }
+    let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
+    match &metadata.jwks {
+        Some(_) if !terms.jwks_usable => wrong.add("jwks", "No usable public key was found; send public JWKs only."),
+        None if needs_keys => wrong.add("jwks", "private_key_jwt needs at least one usable public key in jwks."),
+        // It goes into the log as it is, where numbers are whole (RFC 8785).
+        Some(jwks) if canonical::to_vec(jwks).is_err() => wrong.add("jwks", "Numbers in jwks must be whole and below 2^53."),
+        _ => {}
+    }
+}
+
+fn check_people(asked: &Asked, wrong: &mut Problems) {
+    if asked.client_name.as_deref().is_some_and(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control)) {
+        wrong.add("client_name", "Use 1 to 256 bytes without control characters.");
+    }
+    let contacts = asked.contacts.as_deref().unwrap_or_default();
+    wrong.bounded_list("contacts", contacts);
+    if contacts.iter().any(|contact| contact.len() > 256 || contact.chars().any(char::is_control)) {
+        wrong.add("contacts", "Use at most 256 bytes each, without control characters.");
+    }
+}
+
+fn check_permissions(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
+    if asked.subject_type.as_deref().is_some_and(|kind| kind != "public") {
+        wrong.add("subject_type", "Only public is supported.");
+    }
+    if metadata.introspect && !terms.by_operator {
+        wrong.add("introspect", "Only an operator can grant this.");
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<FieldError>);
+
+impl Problems {
+    fn add(&mut self, field: &'static str, problem: &str) {
+        self.0.push(FieldError { field, problem: problem.to_string() });
+    }
+
+    fn bounded_list(&mut self, field: &'static str, list: &[String]) {
+        if list.len() > MOST_ENTRIES {
+            self.add(field, "At most 50 entries.");
+        }
+    }
+
+    fn choice<T: Words>(&mut self, field: &'static str, text: Option<&str>, default: T) -> T {
+        let Some(text) = text else { return default };
+        T::WORDS.iter().copied().find(|own| own.word() == text).unwrap_or_else(|| {
+            let words: Vec<_> = T::WORDS.iter().map(|one| one.word()).collect();
+            self.add(field, &format!("Supported: {}.", words.join(", ")));
+            default
+        })
+    }
+
+    fn choices<T: Words>(&mut self, field: &'static str, texts: Option<&[String]>, default: T) -> BTreeSet<T> {
+        let Some(texts) = texts.filter(|texts| !texts.is_empty()) else { return BTreeSet::from([default]) };
+        texts.iter().map(|text| self.choice(field, Some(text), default)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TERMS: Terms = Terms { by_operator: false, jwks_usable: false };
+    const KEYS: Terms = Terms { by_operator: false, jwks_usable: true };
+
+    fn fields(asked: &Asked, terms: Terms) -> Vec<&'static str> {
+        validate(asked, terms).err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+    }
+
+    fn asked(uris: &[&str]) -> Asked {
+        Asked { redirect_uris: Some(uris.iter().map(ToString::to_string).collect()), ..Asked::default() }
+    }
+
+    /// A good registration with these members besides.
+    fn with(members: serde_json::Value) -> Asked {
+        let mut all = json!({"redirect_uris": ["https://app.example.com/cb"]});
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        serde_json::from_value(all).unwrap()
+    }
+
+    #[test]
+    fn oidc_registration_2_defaults() {
+        let metadata = validate(&asked(&["https://app.example.com/cb"]), TERMS).unwrap();
+        assert_eq!(metadata.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
+        assert_eq!(metadata.token_endpoint_auth_method, AuthMethod::Basic);
+        assert_eq!(metadata.id_token_signed_response_alg, SigningAlg::Rs256);
+        assert!(metadata.scope.has("openid") && metadata.scope.has("offline_access"));
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let bad = Asked {
+            grant_types: Some(["password".to_string()].into()),
+            token_endpoint_auth_method: Some("magic".into()),
+            scope: Some("admin".into()),
+            introspect: Some(true),
+            ..asked(&["http://evil.example/cb", "https://a#b"])
+        };
+        assert_eq!(
+            fields(&bad, TERMS),
+            ["grant_types", "token_endpoint_auth_method", "scope", "redirect_uris", "redirect_uris", "introspect"]
+        );
+    }
+
+    #[test]
+    fn rfc7591_2_unknown_members_are_ignored() {
+        assert_eq!(fields(&with(json!({"software_id": 1, "logo": {"x": []}})), TERMS), [""; 0]);
+    }
+
+    #[test]
+    fn rfc7591_2_1_grant_types_and_response_types_agree() {
+        let machine = with(json!({"redirect_uris": [], "grant_types": ["client_credentials"]}));
+        assert!(validate(&machine, TERMS).unwrap().response_types.is_empty());
+        assert_eq!(fields(&with(json!({"grant_types": ["client_credentials"], "response_types": ["code"]})), TERMS), ["response_types"]);
+        assert_eq!(fields(&with(json!({"grant_types": ["client_credentials", "refresh_token"]})), TERMS), ["grant_types"]);
+        assert_eq!(fields(&with(json!({"redirect_uris": []})), TERMS), ["redirect_uris"]);
+        assert_eq!(fields(&with(json!({"response_types": ["token"]})), TERMS), ["response_types"]);
+    }
+
+    #[test]
+    fn rfc6749_4_4_client_credentials_need_authentication() {
+        let public = json!({"grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none"});
+        assert_eq!(fields(&with(public), TERMS), ["grant_types"]);
+    }
+
+    #[test]
+    fn rfc9700_2_2_2_a_public_client_rotates() {
+        let never = |method| with(json!({"refresh_token_rotation": "never", "token_endpoint_auth_method": method}));
+        assert_eq!(fields(&never("none"), TERMS), ["refresh_token_rotation"]);
+        assert_eq!(fields(&never("client_secret_basic"), TERMS), [""; 0]);
+        assert_eq!(fields(&with(json!({"refresh_grace_seconds": 61})), TERMS), ["refresh_grace_seconds"]);
+    }
+
+    #[test]
+    fn oidc_registration_2_private_key_jwt_needs_usable_keys() {
+        let method = "private_key_jwt";
+        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method})), TERMS), ["jwks"]);
+        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), TERMS), ["jwks"]);
+        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), KEYS), [""; 0]);
+        assert_eq!(fields(&with(json!({"jwks_uri": "https://app.example.com/jwks"})), TERMS), ["jwks_uri"]);
+    }
+
+    #[test]
+    fn keys_that_the_log_cannot_hold_are_refused_and_no_fault_later() {
+        for number in [json!(1.5), json!(1_u64 << 60)] {
+            assert_eq!(fields(&with(json!({"jwks": {"keys": [{"kty": "EC", "x5t": number}]}})), KEYS), ["jwks"]);
+        }
+    }
+
+    #[test]
+    fn only_an_operator_grants_introspection_and_nobody_management_scopes() {
+        let operator = Terms { by_operator: true, ..TERMS };
+        assert_eq!(fields(&with(json!({"introspect": true})), operator), [""; 0]);
+        assert_eq!(fields(&with(json!({"introspect": true})), TERMS), ["introspect"]);
+        for scope in ["admin", "openid audit:read", "metrics:read"] {
+            assert_eq!(fields(&with(json!({"scope": scope})), operator), ["scope"]);
+        }
+    }
+
+    #[test]
+    fn what_others_write_is_bounded() {
+        let long = "a".repeat(2049);
+        assert_eq!(fields(&with(json!({"client_name": "a\nb"})), TERMS), ["client_name"]);
+        assert_eq!(fields(&with(json!({"client_uri": "javascript:alert(1)"})), TERMS), ["client_uri"]);
+        assert_eq!(fields(&with(json!({"tos_uri": format!("https://a.example/{long}")})), TERMS), ["tos_uri"]);
+        assert_eq!(fields(&with(json!({"contacts": [long]})), TERMS), ["contacts"]);
+        for origin in
+            ["https://a.example/", "https://a.example#x", "https://a.example\r\nX: y", "a.example", "*", &format!("https://{long}")]
+        {
+            assert_eq!(fields(&with(json!({"allowed_origins": [origin]})), TERMS), ["allowed_origins"], "{origin}");
+        }
+        let many = |uri: &str| alloc::vec![uri.to_string(); 51];
+        assert_eq!(fields(&with(json!({"redirect_uris": many("https://a.example/cb")})), TERMS), ["redirect_uris"]);
+        assert_eq!(fields(&with(json!({"allowed_origins": many("https://a.example")})), TERMS), ["allowed_origins"]);
+    }
+}
