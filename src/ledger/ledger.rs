@@ -17,6 +17,7 @@ use crate::backend::{Filter, Fold, Reading, Select, Task};
 use crate::cache::{Epoch, Lookup};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
+use crate::postgres;
 use crate::recorded::{Committed, Freshness, Head, Recorded};
 use crate::shared::Shared;
 use crate::sqlite;
@@ -43,12 +44,14 @@ pub(crate) struct Inner {
 
 pub(crate) enum Backend {
     Sqlite(sqlite::Reader),
+    Postgres(postgres::PgReading),
 }
 
 macro_rules! read {
     ($ledger:expr, $($call:tt)*) => {
         match &$ledger.inner.backend {
             Backend::Sqlite(reader) => reader.$($call)*.await,
+            Backend::Postgres(reader) => reader.$($call)*.await,
         }
     };
 }
@@ -106,11 +109,9 @@ impl Ledger {
             return self.poll(size).await;
         }
         let mut heads = self.inner.shared.follow();
-        match heads.wait_for(|head| head.size > size).await {
-            Ok(head) => *head,
-            // The sender lives in `shared`, which this handle holds.
-            Err(_) => std::future::pending().await,
-        }
+        let found = heads.wait_for(|head| head.size > size).await.map(|head| *head);
+        // Never an error: the sender lives in `shared`, which this handle holds.
+        found.unwrap_or_else(|_| self.known_head())
     }
 
     async fn poll(&self, size: u64) -> Head {

@@ -6,6 +6,7 @@
 //! | `leaf`, `merkle`, `plan`, `check` | pure: the bytes of an event, the tree, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
+//! | `vault_store` | wrapped keys, apart from the log |
 
 mod backend;
 mod cache;
@@ -16,9 +17,11 @@ mod ledger;
 pub mod merkle;
 mod options;
 pub mod plan;
+pub mod postgres;
 pub mod recorded;
 mod shared;
 mod sqlite;
+pub mod vault_store;
 pub mod write;
 mod writer;
 

@@ -22,6 +22,8 @@ pub struct Options {
     pub readers: usize,
     /// SQLite: the file may not grow beyond this many pages of 4 KiB. An operator's quota, and how tests make a full disk.
     pub max_pages: Option<u32>,
+    /// PostgreSQL: refuse to serve as a role that could change events.
+    pub strict_role: bool,
 }
 
 impl Options {
@@ -34,6 +36,7 @@ impl Options {
             queue: 4096,
             readers: 8,
             max_pages: None,
+            strict_role: true,
         }
     }
 }

@@ -1,0 +1,129 @@
+//! Learning of other nodes' commits: NOTIFY as a hint, polling as the truth.
+//!
+//! | Rule | Why |
+//! |---|---|
+//! | a foreign commit empties the row cache before it is announced | a cached row, or a cached absence, must not outlive what another node wrote |
+//! | the head is polled each 250 ms whatever was heard | a notification is lost with the connection |
+//! | a new connection counts as a foreign commit | what was missed meanwhile is unknown |
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::connect::{Session, Target};
+use super::memory::{Acknowledged, Memory};
+use super::migrate::said;
+use super::reading::head_of;
+use super::sql::CHANNEL;
+use super::writing::within;
+use crate::merkle::Hash;
+use crate::shared::Shared;
+
+const POLL: Duration = Duration::from_millis(250);
+/// How long this node's own commit may take from the database's answer to its announcement.
+const OWN: Duration = Duration::from_millis(20);
+
+const HEAD: &str = "SELECT head.size, head.root, head.recorded_at, events.leaf_hash FROM chancery.head \
+     LEFT JOIN chancery.events ON events.position = head.size - 1";
+
+/// The listening task; dropping this ends it.
+pub(crate) struct Listener {
+    task: AbortHandle,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(crate) struct Follow {
+    pub target: Target,
+    pub session: Session,
+    pub memory: Memory,
+    pub shared: Arc<Shared>,
+    pub node: String,
+}
+
+impl Listener {
+    pub(crate) fn start(follow: Follow) -> Listener {
+        let task = tokio::spawn(async move {
+            let mut failures = 0u32;
+            loop {
+                let why = follow.listen(&mut failures).await;
+                tracing::debug!(why, "not listening to other nodes");
+                tokio::time::sleep(POLL * 2u32.pow(failures.min(4))).await;
+                failures = failures.saturating_add(1);
+            }
+        });
+        Listener { task: task.abort_handle() }
+    }
+}
+
+impl Follow {
+    /// Ends with the reason when the connection is lost.
+    async fn listen(&self, failures: &mut u32) -> String {
+        let (client, mut connection) = match self.target.connect().await {
+            Ok(connected) => connected,
+            Err(e) => return said(&e),
+        };
+        let (heard, mut news) = mpsc::unbounded_channel();
+        // Ends when `news` or the client is dropped, or the connection is lost.
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notification(note) = message
+                    && heard.send(note.payload().to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        if let Err(e) = client.batch_execute(&format!("{}; LISTEN {CHANNEL}", self.session.sql())).await {
+            return said(&e);
+        }
+        self.shared.cache.clear();
+        *failures = 0;
+        loop {
+            let told = tokio::select! {
+                note = news.recv() => match note {
+                    Some(note) if self.is_own(&note) => continue,
+                    Some(_) => true,
+                    None => return "the connection was lost".to_owned(),
+                },
+                () = tokio::time::sleep(POLL) => false,
+            };
+            while news.try_recv().is_ok() {}
+            if let Err(why) = self.look(&client, told).await {
+                return why;
+            }
+        }
+    }
+
+    fn is_own(&self, note: &str) -> bool {
+        note.split_once(' ').is_some_and(|(node, _)| node == self.node)
+    }
+
+    async fn look(&self, client: &Client, told: bool) -> Result<(), String> {
+        let known = self.memory.acknowledged();
+        let row = within(client.query_one(HEAD, &[])).await?.map_err(|e| said(&e))?;
+        let head = head_of(&row).map_err(|e| said(&e))?;
+        let last_leaf = row.try_get::<_, Option<&[u8]>>(3).map_err(|e| said(&e))?.and_then(|hash| Hash::try_from(hash).ok());
+        self.memory.compare(known, head.size, &head.root).map_err(|e| e.to_string())?;
+        if head.size > self.shared.head().size && !told {
+            // Perhaps our own commit on its way. If another node wrote before it, the writer saw that under the lock.
+            tokio::time::sleep(OWN).await;
+        }
+        if head.size > self.shared.head().size || told {
+            self.shared.cache.clear();
+        }
+        if let Some(last_leaf) = last_leaf {
+            self.memory.acknowledge(Acknowledged { size: head.size, root: head.root, last_leaf });
+        }
+        self.shared.announce(head);
+        Ok(())
+    }
+}

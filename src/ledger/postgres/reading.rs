@@ -1,0 +1,233 @@
+//! The reading half: a pool of connections, each answer one statement and so one snapshot.
+//!
+//! A read that finds its connection closed, as all are after the server was restarted, is run once more on a new one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row as PgRow};
+
+use super::listen::Listener;
+use super::memory::Memory;
+use super::migrate::said;
+use super::writing::within;
+use crate::backend::{Filter, Reading, Select};
+use crate::error::ReadError;
+use crate::merkle::Hash;
+use crate::recorded::{Head, Recorded};
+use crate::write::Row;
+
+const EVENT: &str = "position, stream, version, kind, recorded_at, leaf";
+const ROW: &str = "key, version, body, i0, i1, expires_at";
+
+/// The set that a read means: `$1` is its name, or NULL for the inline one.
+const SET: &str = "(CASE WHEN $1::text IS NULL THEN (SELECT inline_set FROM chancery.head) \
+     ELSE (SELECT id FROM chancery.sets WHERE name = $1::text) END)";
+
+#[derive(Clone)]
+pub(crate) struct PgReading {
+    pool: Pool,
+    memory: Memory,
+    /// Stops when the last handle is gone. `None`: opened to read only.
+    _listener: Option<Arc<Listener>>,
+}
+
+impl PgReading {
+    pub(crate) fn new(pool: Pool, memory: Memory, listener: Option<Listener>) -> PgReading {
+        PgReading { pool, memory, _listener: listener.map(Arc::new) }
+    }
+
+    async fn client(&self) -> Result<Object, ReadError> {
+        self.memory.sound()?;
+        let got = match self.pool.status().available {
+            // Somebody has to try to connect; while it is known to be in vain, nobody does.
+            0 => match self.memory.may_try() {
+                Ok(()) => self.pool.get().await,
+                Err(why) => return Err(ReadError::Unavailable(why)),
+            },
+            _ => self.pool.get().await,
+        };
+        match got {
+            Ok(client) => Ok(client),
+            // The check of a new connection may just have found the damage.
+            Err(e) => {
+                self.memory.sound()?;
+                let (why, busy) = match e {
+                    PoolError::Backend(e) => (said(&e), false),
+                    PoolError::Timeout(TimeoutType::Wait) => ("all reading connections are in use".to_owned(), true),
+                    other => (other.to_string(), false),
+                };
+                if !busy {
+                    self.memory.down(&why);
+                }
+                Err(ReadError::Unavailable(why))
+            }
+        }
+    }
+
+    async fn ask(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, ReadError> {
+        let mut again = true;
+        loop {
+            let client = self.client().await?;
+            let answer = within(async {
+                let statement = client.prepare_cached(sql).await?;
+                client.query(&statement, params).await
+            });
+            match answer.await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(e)) if again && (e.is_closed() || client.is_closed()) => again = false,
+                Ok(Err(e)) => return Err(ReadError::Unavailable(said(&e))),
+                Err(late) => {
+                    // A connection that does not answer must not go back to the pool.
+                    drop(Object::take(client));
+                    return Err(ReadError::Unavailable(late));
+                }
+            }
+        }
+    }
+}
+
+impl Reading for PgReading {
+    async fn read_stream(&self, stream: String, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!("SELECT {EVENT} FROM chancery.events WHERE stream = $1 AND version >= $2 ORDER BY version");
+        let rows = self.ask(&sql, &[&stream, &clamp(from_version)]).await?;
+        rows.iter().map(|row| event(row, 0).map_err(unreadable)).collect()
+    }
+
+    async fn read_all(&self, from: u64, limit: u32) -> Result<(Vec<Recorded>, u64), ReadError> {
+        let sql = format!(
+            "SELECT head.size, page.* FROM chancery.head LEFT JOIN LATERAL \
+             (SELECT {EVENT} FROM chancery.events WHERE position >= $1 ORDER BY position LIMIT $2) AS page ON true ORDER BY page.position"
+        );
+        let rows = self.ask(&sql, &[&clamp(from), &i64::from(limit)]).await?;
+        let mut events = Vec::with_capacity(rows.len());
+        let mut size = 0;
+        for row in &rows {
+            size = row.try_get::<_, i64>(0).map_err(unreadable)?.cast_unsigned();
+            if row.try_get::<_, Option<i64>>(1).map_err(unreadable)?.is_some() {
+                events.push(event(row, 1).map_err(unreadable)?);
+            }
+        }
+        Ok((events, size))
+    }
+
+    async fn rows(&self, set: Option<String>, keys: Vec<(&'static str, String)>) -> Result<Vec<Option<Row>>, ReadError> {
+        let sql = format!(
+            "SELECT asked.n, {ROW} FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (t, k, n) \
+             JOIN chancery.rows ON set_id = {SET} AND tbl = asked.t AND key = asked.k"
+        );
+        let tables: Vec<&str> = keys.iter().map(|(table, _)| *table).collect();
+        let names: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+        let found = self.ask(&sql, &[&set, &tables, &names]).await?;
+        let mut rows = vec![None; keys.len()];
+        for row in &found {
+            let n = row.try_get::<_, i64>(0).map_err(unreadable)?;
+            let at = usize::try_from(n - 1).unwrap_or(usize::MAX);
+            if let (Some(place), Some((table, _))) = (rows.get_mut(at), keys.get(at)) {
+                *place = Some(stored(row, 1, table).map_err(unreadable)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
+        // Each filter is a statement of its own, so that each has a plan with its own index.
+        let (filter, order) = match &select.filter {
+            Filter::All => ("$4::text IS NULL AND $5::bigint IS NULL", "key"),
+            Filter::Index { column: 0, .. } => ("i0 = $4::text AND $5::bigint IS NULL", "key"),
+            Filter::Index { .. } => ("i1 = $4::text AND $5::bigint IS NULL", "key"),
+            Filter::ExpiredBefore(_) => ("$4::text IS NULL AND expires_at < $5::bigint", "expires_at, key"),
+        };
+        let (value, before) = match &select.filter {
+            Filter::All => (None, None),
+            Filter::Index { value, .. } => (Some(value), None),
+            Filter::ExpiredBefore(before) => (None, Some(before)),
+        };
+        let sql = format!(
+            "SELECT {ROW} FROM chancery.rows WHERE set_id = {SET} AND tbl = $2 AND key > $3 AND {filter} ORDER BY {order} LIMIT $6"
+        );
+        // Every key is greater than the empty text; the empty text itself is no key.
+        let after = select.after_key.unwrap_or_default();
+        let found = self.ask(&sql, &[&select.set, &select.table, &after, &value, &before, &i64::from(select.limit)]).await?;
+        found.iter().map(|row| stored(row, 0, select.table).map_err(unreadable)).collect()
+    }
+
+    async fn claim_owner(&self, kind: String, key: Vec<u8>) -> Result<Option<String>, ReadError> {
+        let rows = self.ask("SELECT owner FROM chancery.claims WHERE kind = $1 AND key = $2", &[&kind, &key]).await?;
+        rows.first().map(|row| row.try_get(0).map_err(unreadable)).transpose()
+    }
+
+    async fn head(&self) -> Result<Head, ReadError> {
+        let known = self.memory.acknowledged();
+        let rows = self.ask("SELECT size, root, recorded_at FROM chancery.head", &[]).await?;
+        let head = rows.first().ok_or_else(|| ReadError::Damaged { position: 0, what: "there is no head row".into() })?;
+        let head = head_of(head).map_err(unreadable)?;
+        self.memory.compare(known, head.size, &head.root)?;
+        Ok(head)
+    }
+
+    async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {
+        let rows = self.ask("SELECT kind, schema FROM chancery.event_kinds ORDER BY kind, schema", &[]).await?;
+        let mut kinds = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let schema = u16::try_from(row.try_get::<_, i32>(1).map_err(unreadable)?);
+            let schema = schema.map_err(|_| ReadError::Damaged { position: 0, what: "event_kinds names an impossible schema".into() })?;
+            kinds.push((row.try_get(0).map_err(unreadable)?, schema));
+        }
+        Ok(kinds)
+    }
+
+    async fn inline_set(&self) -> Result<(String, u64), ReadError> {
+        let sql = "SELECT name, inline_checkpoint FROM chancery.head JOIN chancery.sets ON sets.id = head.inline_set";
+        let rows = self.ask(sql, &[]).await?;
+        let row = rows.first().ok_or_else(|| ReadError::Damaged { position: 0, what: "the head names no inline set".into() })?;
+        Ok((row.try_get(0).map_err(unreadable)?, row.try_get::<_, i64>(1).map_err(unreadable)?.cast_unsigned()))
+    }
+
+    async fn checkpoint(&self, set: String) -> Result<Option<u64>, ReadError> {
+        let sql = "SELECT CASE WHEN head.inline_set = sets.id THEN head.inline_checkpoint ELSE sets.checkpoint END \
+             FROM chancery.sets CROSS JOIN chancery.head WHERE sets.name = $1";
+        let rows = self.ask(sql, &[&set]).await?;
+        rows.first().map(|row| row.try_get::<_, i64>(0).map(i64::cast_unsigned).map_err(unreadable)).transpose()
+    }
+}
+
+/// The columns of [`EVENT`] from column `at` on.
+pub(crate) fn event(row: &PgRow, at: usize) -> Result<Recorded, Error> {
+    Ok(Recorded {
+        position: row.try_get::<_, i64>(at)?.cast_unsigned(),
+        stream: row.try_get(at + 1)?,
+        version: row.try_get::<_, i64>(at + 2)?.cast_unsigned(),
+        kind: row.try_get(at + 3)?,
+        recorded_at: row.try_get(at + 4)?,
+        leaf: Bytes::from(row.try_get::<_, Vec<u8>>(at + 5)?),
+    })
+}
+
+fn stored(row: &PgRow, at: usize, table: &'static str) -> Result<Row, Error> {
+    Ok(Row {
+        table,
+        key: row.try_get(at)?,
+        version: row.try_get::<_, i64>(at + 1)?.cast_unsigned(),
+        body: Bytes::from(row.try_get::<_, Vec<u8>>(at + 2)?),
+        index: [row.try_get(at + 3)?, row.try_get(at + 4)?],
+        expires_at: row.try_get(at + 5)?,
+    })
+}
+
+/// `size, root, recorded_at`. A root of another length is all zeros, which no tree has.
+pub(crate) fn head_of(row: &PgRow) -> Result<Head, Error> {
+    let root = Hash::try_from(row.try_get::<_, &[u8]>(1)?).unwrap_or_default();
+    Ok(Head { size: row.try_get::<_, i64>(0)?.cast_unsigned(), root, recorded_at: row.try_get(2)? })
+}
+
+/// Beyond 2^63 there is nothing.
+fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unreadable(e: Error) -> ReadError {
+    ReadError::Unavailable(said(&e))
+}

@@ -1,0 +1,179 @@
+//! Row sets beside the inline one: filled by rebuilds and projections, swapped in, dropped.
+//!
+//! Locks are taken in one order, head before set, so that a swap and a projection cannot wait for each other.
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, Error};
+
+use super::migrate::said;
+use super::reading::event;
+use super::sql::{DELETE_ROWS, LOCK_HEAD, UPSERT_ROWS};
+use super::store::RowColumns;
+use super::writing::{PgWriting, head_state};
+use crate::backend::{Fold, Task};
+use crate::error::SetError;
+use crate::write::RowWrite;
+
+/// Rows written by one statement of a rebuild's last step.
+const CHUNK: usize = 1_000;
+
+pub(super) async fn maintain(writing: &mut PgWriting, task: &Task) -> Result<u64, SetError> {
+    let link = writing.link().await.map_err(SetError::Unavailable)?;
+    let client = &link.client;
+    let done = match task {
+        Task::BeginRebuild { set } => begin(client, set).await,
+        Task::Project { set, expected, checkpoint, rows } => {
+            within_transaction(client, project(client, set, (*expected, *checkpoint), rows)).await
+        }
+        Task::FinishRebuild { set, fold } => within_transaction(client, finish(client, set, fold)).await,
+        Task::DropSet { set, limit } => drop_set(client, set, *limit).await,
+    };
+    // A connection that may be inside a transaction is closed, which ends it.
+    if !matches!(done, Err(SetError::Unavailable(_))) {
+        writing.put_back(link);
+    }
+    done
+}
+
+impl From<Error> for SetError {
+    fn from(e: Error) -> SetError {
+        SetError::Unavailable(said(&e))
+    }
+}
+
+async fn within_transaction(client: &Client, work: impl Future<Output = Result<u64, SetError>>) -> Result<u64, SetError> {
+    client.batch_execute("BEGIN").await?;
+    let done = work.await;
+    let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    client.batch_execute(end).await?;
+    done
+}
+
+/// The id, the checkpoint, and whether it is the inline set. Locks the set's row.
+async fn find(client: &Client, set: &str) -> Result<Option<(i32, u64, bool)>, SetError> {
+    let Some(row) = client.query_opt("SELECT id, checkpoint FROM chancery.sets WHERE name = $1 FOR UPDATE", &[&set]).await? else {
+        return Ok(None);
+    };
+    // After the lock: whoever swaps holds it too.
+    let inline: Option<i32> = client.query_one("SELECT inline_set FROM chancery.head", &[]).await?.try_get(0)?;
+    let id = row.try_get(0)?;
+    Ok(Some((id, row.try_get::<_, i64>(1)?.cast_unsigned(), inline == Some(id))))
+}
+
+async fn make(client: &Client, set: &str) -> Result<i32, SetError> {
+    let row = client
+        .query_opt("INSERT INTO chancery.sets (name, checkpoint) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING RETURNING id", &[&set])
+        .await?;
+    match row {
+        Some(row) => Ok(row.try_get(0)?),
+        None => Err(SetError::Unavailable(format!("another node is making the row set {set}"))),
+    }
+}
+
+fn rejected(set: &str, what: &str) -> SetError {
+    SetError::Rejected(format!("the row set {set} is the inline one and cannot be {what}"))
+}
+
+async fn begin(client: &Client, set: &str) -> Result<u64, SetError> {
+    loop {
+        match find(client, set).await? {
+            Some((_, _, true)) => return Err(rejected(set, "rebuilt in place")),
+            Some(_) => while drop_set(client, set, 10_000).await? > 0 {},
+            None => return make(client, set).await.map(|_| 0),
+        }
+    }
+}
+
+async fn drop_set(client: &Client, set: &str, limit: u32) -> Result<u64, SetError> {
+    let (id, inline) = match find(client, set).await? {
+        None => return Ok(0),
+        Some((id, _, inline)) => (id, inline),
+    };
+    if inline {
+        return Err(rejected(set, "dropped"));
+    }
+    let some = "DELETE FROM chancery.rows WHERE ctid = ANY (ARRAY (SELECT ctid FROM chancery.rows WHERE set_id = $1 LIMIT $2))";
+    client.execute(some, &[&id, &i64::from(limit)]).await?;
+    let left: i64 = client.query_one("SELECT count(*) FROM chancery.rows WHERE set_id = $1", &[&id]).await?.try_get(0)?;
+    if left == 0 {
+        client.execute("DELETE FROM chancery.sets WHERE id = $1", &[&id]).await?;
+    }
+    Ok(left.cast_unsigned())
+}
+
+async fn project(client: &Client, set: &str, (expected, checkpoint): (u64, u64), rows: &[RowWrite]) -> Result<u64, SetError> {
+    let (id, found) = match find(client, set).await? {
+        Some((_, _, true)) => return Err(rejected(set, "projected into")),
+        Some((id, found, false)) => (id, found),
+        None if expected == 0 => (make(client, set).await?, 0),
+        None => (0, 0),
+    };
+    if found != expected {
+        return Err(SetError::CheckpointMoved { found });
+    }
+    write_rows(client, id, rows).await?;
+    client.execute("UPDATE chancery.sets SET checkpoint = $2 WHERE id = $1", &[&id, &checkpoint.cast_signed()]).await?;
+    Ok(checkpoint)
+}
+
+async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError> {
+    let head = client.query_one(LOCK_HEAD, &[]).await?;
+    let (head, old) = head_state(&head).map_err(SetError::Unavailable)?;
+    let (id, checkpoint) = match find(client, set).await? {
+        Some((_, _, true)) => return Err(rejected(set, "made inline")),
+        Some((id, checkpoint, false)) => (id, checkpoint),
+        None => (make(client, set).await?, 0),
+    };
+    let late = client.query("SELECT DISTINCT stream FROM chancery.events WHERE position >= $1", &[&checkpoint.cast_signed()]).await?;
+    let whole = client
+        .prepare("SELECT position, stream, version, kind, recorded_at, leaf FROM chancery.events WHERE stream = $1 ORDER BY version")
+        .await?;
+    let mut rows = Vec::new();
+    for stream in &late {
+        let stream: &str = stream.try_get(0)?;
+        let events = client.query(&whole, &[&stream]).await?;
+        let events = events.iter().map(|row| event(row, 0)).collect::<Result<Vec<_>, Error>>()?;
+        rows.extend(fold(stream, &events).map_err(SetError::Fold)?);
+        if rows.len() >= CHUNK {
+            write_rows(client, id, &rows).await?;
+            rows.clear();
+        }
+    }
+    write_rows(client, id, &rows).await?;
+    let size = head.size().cast_signed();
+    client.execute("UPDATE chancery.sets SET checkpoint = (SELECT inline_checkpoint FROM chancery.head) WHERE id = $1", &[&old]).await?;
+    client.execute("UPDATE chancery.sets SET checkpoint = $2 WHERE id = $1", &[&id, &size]).await?;
+    client.execute("UPDATE chancery.head SET inline_set = $1, inline_checkpoint = $2", &[&id, &size]).await?;
+    Ok(head.size())
+}
+
+async fn write_rows(client: &Client, set: i32, rows: &[RowWrite]) -> Result<(), SetError> {
+    let last = last_of_each(rows);
+    for rows in last.chunks(CHUNK) {
+        let c = RowColumns::of(rows.iter().copied());
+        client.execute(UPSERT_ROWS, &[&set, &c.tables, &c.keys, &c.versions, &c.bodies, &c.i0, &c.i1, &c.expires_at]).await?;
+        client.execute(DELETE_ROWS, &[&set, &c.gone_tables, &c.gone_keys]).await?;
+    }
+    Ok(())
+}
+
+/// One statement cannot write a row twice: of several writes of a row the last one counts.
+fn last_of_each(rows: &[RowWrite]) -> Vec<&RowWrite> {
+    let mut places: HashMap<(&str, &str), usize> = HashMap::with_capacity(rows.len());
+    let mut last = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = match row {
+            RowWrite::Upsert(row) => (row.table, row.key.as_str()),
+            RowWrite::Delete { table, key } => (*table, key.as_str()),
+        };
+        match places.get(&key) {
+            Some(at) => last[*at] = row,
+            None => {
+                places.insert(key, last.len());
+                last.push(row);
+            }
+        }
+    }
+    last
+}

@@ -1,0 +1,90 @@
+//! Several nodes on one database.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::recorded::Freshness;
+
+const TASKS: u64 = 16;
+const ROUNDS: u64 = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_nodes_at_once_exactly_one_wins_each_version() {
+    let url = migrated().await;
+    let nodes = [node(&url).await, node(&url).await];
+    let follower = tokio::spawn(follow(node(&url).await, ROUNDS * 5));
+    let mut tasks = Vec::new();
+    for task in 0..TASKS {
+        let log = nodes[task as usize % 2].clone();
+        tasks.push(tokio::spawn(async move {
+            let (mut won, mut lost) = (0u64, 0u64);
+            for version in 0..ROUNDS {
+                // All tasks of both nodes want the same version of the same stream; four streams.
+                let outcome = log.append(write(&format!("s{}", version % 4), Expected::Version(version / 4))).await;
+                assert!(outcome.is_ok() || is_conflict(&outcome), "{outcome:?}");
+                won += u64::from(outcome.is_ok());
+                lost += u64::from(outcome.is_err());
+                if outcome.is_ok() {
+                    let quiet = format!("own-{task}-{version}");
+                    log.append(write(&quiet, Expected::Version(0))).await.unwrap();
+                }
+                // Nobody runs ahead: the version exists before the next is tried.
+                while log.read_stream(&format!("s{}", version % 4), version / 4 + 1).await.unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            (won, lost)
+        }));
+    }
+    let (mut won, mut lost) = (0, 0);
+    for task in tasks {
+        let (w, l) = task.await.unwrap();
+        won += w;
+        lost += l;
+    }
+    assert_eq!((won, lost), (ROUNDS, ROUNDS * TASKS - ROUNDS));
+    for log in nodes.iter() {
+        log.append(write("end", Expected::Any)).await.unwrap();
+    }
+    let events = whole_log(&nodes[0]).await;
+    assert_eq!(events.len() as u64, ROUNDS * 2 + 2);
+    let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in &events {
+        let version = versions.entry(&event.stream).or_default();
+        *version += 1;
+        assert_eq!(event.version, *version, "{}", event.stream);
+    }
+    follower.abort();
+    node(&url).await;
+    println!("two nodes, {TASKS} writers: {won} won, {lost} lost, {} events, dense", events.len());
+}
+
+/// A reader of a third node that wakes by `wait` never sees a gap.
+async fn follow(log: Ledger, until: u64) {
+    let mut seen = 0;
+    while seen < until {
+        log.wait(seen).await;
+        seen += log.read_all(seen, 100).await.unwrap().len() as u64;
+    }
+}
+
+#[tokio::test]
+async fn an_append_of_another_node_wakes_who_waits_and_empties_the_cache() {
+    let url = migrated().await;
+    let (here, there) = (node(&url).await, node(&url).await);
+    assert_eq!(here.row("t", "s", Freshness::Cached).await.unwrap(), None, "and the absence is remembered");
+    let waiting = tokio::spawn({
+        let here = here.clone();
+        async move { here.wait(0).await }
+    });
+    there.append(write("s", Expected::Version(0))).await.unwrap();
+    assert_eq!(here.row("t", "s", Freshness::Fresh).await.unwrap(), Some(row("s", 1)));
+    let head = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    assert_eq!(head.size, 1);
+    assert_eq!(here.row("t", "s", Freshness::Cached).await.unwrap(), Some(row("s", 1)));
+    // A decision on a stale row loses, then wins on a fresh one.
+    there.append(write("s", Expected::Version(1))).await.unwrap();
+    assert!(is_conflict(&here.append(write("s", Expected::Version(1))).await));
+    here.append(write("s", Expected::Version(2))).await.unwrap();
+}
