@@ -70,3 +70,102 @@ pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
         "ui_locales_supported": ["en", "de"],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::client::metadata::{Asked, Metadata, Terms, validate};
+    use crate::request::{self, Policy};
+    use crate::scope::Scope;
+    use crate::testing::fold;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn endpoints() -> Endpoints {
+        let at = |path: &str| alloc::format!("https://a.example/oidc{path}");
+        Endpoints {
+            issuer: at(""),
+            authorization: at("/auth"),
+            token: at("/token"),
+            userinfo: at("/userinfo"),
+            jwks: at("/jwks"),
+            introspection: at("/introspection"),
+            revocation: at("/revocation"),
+            registration: at("/reg"),
+            end_session: at("/session/end"),
+        }
+    }
+
+    fn words(member: &str) -> Vec<String> {
+        let document = document(&endpoints(), false);
+        document[member].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_string()).collect()
+    }
+
+    fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static str>> {
+        let mut asked = Asked { redirect_uris: Some(vec!["https://app.example.com/cb".into()]), ..Asked::default() };
+        change(&mut asked);
+        validate(&asked, Terms { by_operator: false, jwks_usable: true }).map_err(|wrong| wrong.iter().map(|one| one.field).collect())
+    }
+
+    #[test]
+    fn oidc_discovery_3_the_required_members_are_there() {
+        let document = document(&endpoints(), false);
+        for member in ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"] {
+            assert!(document[member].as_str().unwrap().starts_with("https://a.example/oidc"), "{member}");
+        }
+        assert!(words("id_token_signing_alg_values_supported").contains(&"RS256".to_string()));
+        assert_eq!(words("subject_types_supported"), ["public"]);
+        assert_eq!(words("code_challenge_methods_supported"), ["S256"]);
+    }
+
+    #[test]
+    fn rfc8414_2_a_client_can_register_every_word_that_is_promised() {
+        for method in words("token_endpoint_auth_methods_supported") {
+            let jwks = (method == "private_key_jwt").then(|| json!({"keys": []}));
+            let asked = register(|asked| (asked.token_endpoint_auth_method, asked.jwks) = (Some(method.clone()), jwks));
+            assert_eq!(asked.map(|metadata| metadata.token_endpoint_auth_method.as_str().to_string()), Ok(method));
+        }
+        for alg in words("id_token_signing_alg_values_supported") {
+            assert!(register(|asked| asked.id_token_signed_response_alg = Some(alg)).is_ok());
+        }
+        assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
+        assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
+        let scopes = words("scopes_supported");
+        assert!(scopes.iter().all(|one| register(|_| ()).unwrap().scope.has(one)));
+    }
+
+    #[test]
+    fn rfc8414_2_every_promised_request_passes_and_the_others_do_not() {
+        let metadata = register(|_| ()).unwrap();
+        let client: Client = fold([crate::testing::registered("app", metadata)]);
+        let passes = |name: &str, value: &str| {
+            let plain = [("redirect_uri", "https://app.example.com/cb"), ("response_type", "code"), ("scope", "openid")];
+            let mut parameters: request::Parameters = plain.map(|(name, value)| (name.into(), value.into())).into();
+            parameters.insert(name.into(), value.into());
+            let policy = Policy { pkce_for_all: false };
+            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy }).is_ok()
+        };
+        for (name, member, unknown) in [
+            ("response_mode", "response_modes_supported", "fragment"),
+            ("prompt", "prompt_values_supported", "create"),
+            ("response_type", "response_types_supported", "id_token"),
+        ] {
+            assert!(words(member).iter().all(|word| passes(name, word)), "{member}");
+            assert!(!words(member).contains(&unknown.to_string()) && !passes(name, unknown), "{member}");
+        }
+        assert!(!passes("request", "e30.e30.") && !passes("request_uri", "https://app.example.com/r"));
+    }
+
+    #[test]
+    fn introspection_promises_no_public_client() {
+        assert!(!words("introspection_endpoint_auth_methods_supported").contains(&"none".to_string()));
+        assert!(words("revocation_endpoint_auth_methods_supported").contains(&"none".to_string()));
+    }
+
+    #[test]
+    fn management_scopes_are_not_advertised() {
+        let offered = Scope::parse(&words("scopes_supported").join(" ")).unwrap();
+        assert!(crate::scope::RESERVED.iter().all(|reserved| !offered.has(reserved)));
+    }
+}

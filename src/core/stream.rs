@@ -127,13 +127,15 @@ pub fn later(a: Timestamp, b: Option<Timestamp>) -> Timestamp {
 
 /// Declares the events of one kind of stream: the enum, its catalogue and how `data` is read back.
 ///
-/// A type whose shape changed lists its older schemas with the pure function that lifts them.
+/// A type whose shape changed lists its older schemas, each with the pure function that lifts its data to the newest shape at once:
+/// `Thing = 3 upcast { 1 => lift_1, 2 => lift_2 }`, with `fn lift_1(data: Value) -> serde_json::Result<Value>`.
 #[macro_export]
 macro_rules! events {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $schema:literal $(upcast { $($old:literal => $lift:path),* })?),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "an event is read, folded and dropped: there are never many at a time")]
         pub enum $name { $($variant($variant)),* }
 
         impl $crate::stream::Event for $name {
@@ -176,4 +178,96 @@ macro_rules! events {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use serde_json::{Value, json};
+
+    /// Version 1 had one `name`; version 2 has it in two parts.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    pub struct GuestWelcomed {
+        pub given: String,
+        pub family: String,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    pub struct GuestLeft {
+        pub at: Timestamp,
+    }
+
+    events! {
+        /// A stream whose first event has changed its shape since.
+        GuestEvent { GuestWelcomed = 2 upcast { 1 => lift_guest_welcomed }, GuestLeft = 1 }
+    }
+
+    fn lift_guest_welcomed(mut data: Value) -> serde_json::Result<Value> {
+        let name = data.get_mut("name").map(Value::take).unwrap_or_default();
+        let (given, family) = name
+            .as_str()
+            .and_then(|name| name.split_once(' '))
+            .ok_or_else(|| <serde_json::Error as serde::de::Error>::custom("name has one part"))?;
+        Ok(json!({"given": given, "family": family}))
+    }
+
+    fn ada() -> GuestEvent {
+        GuestWelcomed { given: "Ada".into(), family: "Lovelace".into() }.into()
+    }
+
+    #[test]
+    fn an_older_schema_is_read_through_its_upcaster() {
+        assert_eq!(GuestEvent::read("GuestWelcomed", 1, json!({"name": "Ada Lovelace"})).unwrap(), ada());
+        assert_eq!(GuestEvent::read("GuestWelcomed", 2, json!({"given": "Ada", "family": "Lovelace"})).unwrap(), ada());
+    }
+
+    #[test]
+    fn only_the_newest_schema_is_written() {
+        assert_eq!(ada().event_type(), EventType { name: "GuestWelcomed", schema: 2 });
+        assert_eq!(ada().data().unwrap(), json!({"given": "Ada", "family": "Lovelace"}));
+        assert_eq!(GuestEvent::TYPES.len(), 2);
+        crate::testing::assert_survives_the_log(&ada());
+        crate::testing::assert_survives_the_log(&GuestEvent::from(GuestLeft { at: Timestamp(1) }));
+    }
+
+    #[test]
+    fn an_unknown_type_or_schema_stops_by_name() {
+        for (name, schema) in [("GuestFed", 1), ("GuestWelcomed", 3), ("GuestWelcomed", 0), ("GuestLeft", 2), ("guestleft", 1)] {
+            let error = GuestEvent::read(name, schema, json!({})).unwrap_err();
+            assert_eq!(error, FoldError::UnknownType { name: name.into(), schema });
+            assert!(format!("{error}").contains(name));
+        }
+    }
+
+    #[test]
+    fn malformed_data_stops_by_name_in_every_schema() {
+        for (schema, data) in [(1, json!({"name": "Ada"})), (1, json!([])), (2, json!({"name": "Ada Lovelace"})), (2, json!(null))] {
+            let error = GuestEvent::read("GuestWelcomed", schema, data).unwrap_err();
+            assert!(matches!(error, FoldError::Malformed { name, .. } if name == "GuestWelcomed"));
+        }
+    }
+
+    #[test]
+    fn text_of_others_is_cut_at_a_character() {
+        assert_eq!(bounded("short"), "short");
+        assert_eq!(bounded(&"a".repeat(2048)).len(), 2048);
+        assert_eq!(bounded(&"a".repeat(2049)).len(), 2048);
+        assert_eq!(bounded(&format!("{}\u{20ac}", "a".repeat(2047))).len(), 2047);
+        assert_eq!(bounded(&"\u{20ac}".repeat(1000)).len(), 2046);
+    }
+
+    #[test]
+    fn a_ciphertext_without_its_key_is_none() {
+        let event = ada();
+        let fact = |personal| Fact { id: Uuid::nil(), version: 1, event: &event, personal };
+        let lonely = [("name".to_string(), "AAEC".to_string())].into();
+        assert_eq!(fact(&lonely).sealed("guest-1", "name"), None);
+        let mut whole = lonely.clone();
+        whole.insert(KEY_FIELD.into(), "guest-1".into());
+        assert_eq!(fact(&whole).sealed("guest-1", "name").unwrap().text, "AAEC");
+        assert_eq!(fact(&whole).sealed("guest-1", "other"), None);
+    }
 }

@@ -183,3 +183,87 @@ pub struct FieldError {
     pub field: &'static str,
     pub problem: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use alloc::vec::Vec;
+
+    const FIELDS: &[&str] = &["email", "name", "password_hash", "email_index"];
+
+    fn registered() -> AccountEvent {
+        AccountRegistered { account: alice(), at: t(0), key_commitment: digest("key"), roles: [].into(), declared: false }.into()
+    }
+
+    fn disabled() -> AccountEvent {
+        AccountDisabled { at: t(1) }.into()
+    }
+
+    fn enabled() -> AccountEvent {
+        AccountEnabled { at: t(2) }.into()
+    }
+
+    fn ordered() -> AccountEvent {
+        ErasureOrdered { at: t(3) }.into()
+    }
+
+    fn destroyed() -> AccountEvent {
+        DataKeyDestroyed { at: t(4) }.into()
+    }
+
+    fn account<const N: usize>(rest: [AccountEvent; N]) -> Account {
+        fold_sealed(core::iter::once(registered()).chain(rest), FIELDS)
+    }
+
+    #[test]
+    fn an_account_is_active_until_disabled_and_again_when_enabled() {
+        assert!(account([]).is_active() && !account([disabled()]).is_active() && account([disabled(), enabled()]).is_active());
+    }
+
+    #[test]
+    fn an_erased_account_keeps_no_ciphertext() {
+        let erased = account([ordered(), destroyed()]);
+        assert_eq!((erased.standing, erased.is_active()), (Standing::Erased, false));
+        assert!(erased.email.is_none() && erased.name.is_none() && erased.password_hash.is_none() && erased.email_index.is_none());
+        assert!(account([ordered()]).email.is_some() && !account([ordered()]).is_active());
+    }
+
+    #[test]
+    fn nothing_revives_an_account_whose_erasure_was_ordered() {
+        let changed = PasswordChanged { at: t(5), reason: PasswordChange::StrongerParameters };
+        for given in [account([ordered()]), account([ordered(), destroyed()])] {
+            for late in [registered(), disabled(), enabled(), ordered(), changed.clone().into()] {
+                assert!(matches!(evolve(Some(given.clone()), 9, &late, FIELDS), Err(FoldError::OutOfOrder { .. })), "{late:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_destroyed_key_without_an_order_is_a_loss_and_stops_the_fold() {
+        for given in [account([]), account([disabled()])] {
+            let lost = evolve(Some(given), 9, &destroyed(), &[]).unwrap_err();
+            assert_eq!(lost, FoldError::OutOfOrder { name: "DataKeyDestroyed" });
+        }
+    }
+
+    #[test]
+    fn registration_seals_everything_personal() {
+        let cmd = register::Register {
+            account: alice(),
+            email: " alice@example.com ".into(),
+            name: Some("  ".into()),
+            password_hash: "$scrypt$".into(),
+            email_index: "index".into(),
+            key_commitment: digest("key"),
+            roles: [].into(),
+            declared: false,
+            context: None,
+            at: t(0),
+        };
+        let decision = register::decide(&cmd);
+        assert_eq!(said(&decision), ([registered()].into(), "ok"));
+        let personal: Vec<_> = decision.events[0].personal.iter().collect();
+        assert_eq!(personal, [("email", "alice@example.com"), ("email_index", "index"), ("password_hash", "$scrypt$")]);
+    }
+}

@@ -50,3 +50,58 @@ pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthE
         _ => refuse("another authentication method is registered"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ClientDisabled;
+    use crate::testing::*;
+
+    const NOTHING: Proof = Proof::Nothing;
+    const RIGHT: Proof = Proof::Secret { matches: Some(0) };
+    const WRONG: Proof = Proof::Secret { matches: None };
+    const SECOND: Proof = Proof::Secret { matches: Some(1) };
+    const HOLDS: Proof = Proof::Assertion { holds: true };
+    const BROKEN: Proof = Proof::Assertion { holds: false };
+
+    fn with(method: AuthMethod) -> Client {
+        client_with(|metadata| metadata.token_endpoint_auth_method = method)
+    }
+
+    #[test]
+    fn rfc6749_2_3_the_whole_matrix() {
+        for (method, accepted) in [
+            (AuthMethod::None, &[NOTHING]),
+            (AuthMethod::Basic, &[RIGHT]),
+            (AuthMethod::Post, &[RIGHT]),
+            (AuthMethod::PrivateKeyJwt, &[HOLDS]),
+        ] {
+            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN] {
+                assert_eq!(decide(&with(method), proof, t(0)).is_ok(), accepted.contains(&proof), "{method:?} {proof:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rfc6749_5_2_every_refusal_is_the_same_sentence() {
+        let wrong = decide(&with(AuthMethod::Basic), WRONG, t(0)).unwrap_err();
+        for (method, proof) in [(AuthMethod::Basic, NOTHING), (AuthMethod::None, RIGHT), (AuthMethod::PrivateKeyJwt, RIGHT)] {
+            let other = decide(&with(method), proof, t(0)).unwrap_err();
+            assert_eq!((other.code(), other.description), (wrong.code(), wrong.description.clone()));
+        }
+    }
+
+    #[test]
+    fn rfc7591_3_2_1_an_expired_secret_is_refused() {
+        let mut client = client();
+        client.secrets[0].1 = Some(t(10));
+        assert!(decide(&client, RIGHT, t(9)).is_ok());
+        assert!(decide(&client, RIGHT, t(10)).is_err());
+    }
+
+    #[test]
+    fn a_disabled_client_authenticates_by_nothing() {
+        let client: Client = fold([registered("app", metadata()), ClientDisabled { at: t(1) }.into()]);
+        assert_eq!(decide(&client, RIGHT, t(2)).unwrap_err().code(), "invalid_client");
+    }
+}

@@ -135,3 +135,62 @@ pub fn withdraw(consent: &Consent, at: Timestamp) -> Decision<ConsentEvent, ()> 
     let events = if consent.given_at.is_some() { alloc::vec![ConsentWithdrawn { at }.into()] } else { Vec::new() };
     Decision::accept(events, ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use alloc::string::String;
+    use alloc::vec;
+
+    fn asked(scopes: &str, allow: bool, at: i64) -> (Vec<ConsentEvent>, &'static str) {
+        let (account, client, text) = (alice(), client_id("app"), digest("text"));
+        said(&answer(&Answer { account, client, scope: scope(scopes), text, allow, context: None, at: t(at) }))
+    }
+
+    fn given(scopes: &str, at: i64) -> ConsentEvent {
+        asked(scopes, true, at).0.remove(0)
+    }
+
+    fn withdrawn(at: i64) -> ConsentEvent {
+        ConsentWithdrawn { at: t(at) }.into()
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_4_what_was_allowed_adds_up() {
+        let consent: Consent = fold([given("openid", 1), given("email", 2)]);
+        assert!(consent.covers(&scope("openid email")) && !consent.covers(&scope("openid phone")));
+    }
+
+    #[test]
+    fn rfc6749_4_1_2_1_a_denial_is_evidence_and_access_denied() {
+        let (events, code) = asked("openid", false, 1);
+        assert!(matches!(events.as_slice(), [ConsentEvent::ConsentDenied(event)] if event.text == digest("text")));
+        assert_eq!(code, "access_denied");
+        let denied: Consent = fold(events.clone());
+        assert!(!denied.covers(&scope("openid")) && denied.carries(t(0)));
+        // It takes nothing away that was allowed before.
+        assert!(fold::<Consent>([given("openid", 0)].into_iter().chain(events)).covers(&scope("openid")));
+    }
+
+    #[test]
+    fn gdpr_7_3_withdrawing_kills_older_grants_and_no_newer_ones() {
+        let consent: Consent = fold([given("openid", 1), withdrawn(5), given("openid", 7)]);
+        assert!(consent.covers(&scope("openid")));
+        assert!(!consent.carries(t(4)) && !consent.carries(t(5)) && consent.carries(t(7)));
+        assert!(!fold::<Consent>([given("openid", 1), withdrawn(5)]).covers(&scope("openid")));
+    }
+
+    #[test]
+    fn withdrawing_nothing_says_nothing() {
+        assert_eq!(said(&withdraw(&fold([given("openid", 1)]), t(5))), (vec![withdrawn(5)], "ok"));
+        assert_eq!(said(&withdraw(&fold([given("openid", 1), withdrawn(5)]), t(6))), (vec![], "ok"));
+        assert!(matches!(evolve::<Consent>(None, 1, &withdrawn(1), &[]), Err(FoldError::OutOfOrder { name: "ConsentWithdrawn" })));
+    }
+
+    #[test]
+    fn what_was_allowed_over_the_years_may_be_longer_than_a_scope_parameter() {
+        let long = |letter: &str| (0..200).map(|n| alloc::format!("{letter}{n:08}")).collect::<Vec<String>>().join(" ");
+        assert_survives_the_row(&fold::<Consent>([given(&long("a"), 1), given(&long("b"), 2)]));
+    }
+}

@@ -178,4 +178,28 @@ mod tests {
         assert_eq!(attempt(&after(2), &at(0, true)).events.len(), 1);
         assert!(attempt(&Attempts::default(), &at(0, true)).events.is_empty());
     }
+
+    #[test]
+    fn unknown_wrong_and_blocked_leave_one_event_each() {
+        let alice = Some(crate::testing::alice());
+        for account in [None, alice] {
+            for (given, code) in [(after(0), "access_denied"), (after(5), "slow_down")] {
+                let decision = attempt(&given, &Attempt { account, ..at(500, false) });
+                assert_eq!(crate::testing::said(&decision).1, code);
+                assert!(matches!(&decision.events[0].event, EvidenceEvent::LoginFailed(event) if event.account == account));
+                assert_eq!(decision.events[0].personal.iter().next(), Some(("identifier", "x")));
+            }
+        }
+    }
+
+    #[test]
+    fn failures_in_a_row_count_and_a_success_clears_them() {
+        let failed = |ms| EvidenceEvent::from(LoginFailed { account: None, at: Timestamp(ms) });
+        let six: Attempts = crate::testing::fold((0..6).map(failed));
+        assert_eq!(six, Attempts { failures: 6, last_at: Some(Timestamp(5)) });
+        assert_eq!(six.blocked_until(), Some(Timestamp(2005)));
+        let cleared = LoginFailuresCleared { at: Timestamp(9) }.into();
+        let other = AuditQueried { question: "all".into(), at: Timestamp(9) }.into();
+        assert_eq!(crate::testing::fold::<Attempts>((0..6).map(failed).chain([cleared, other])), Attempts::default());
+    }
 }

@@ -74,3 +74,139 @@ fn consent_is_needed(seen: &Seen<'_>) -> bool {
     let unproven = seen.production && (!seen.request.redirect_uri.starts_with("https:") || origin_of(&seen.request.redirect_uri).is_none());
     seen.request.prompt.contains(&Prompt::Consent) || unproven || !seen.consent.is_some_and(|consent| consent.covers(&seen.request.scope))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::{ConsentGiven, ConsentWithdrawn};
+    use crate::id::{AccountId, SessionId};
+    use crate::session::{SessionEnd, SessionStarted};
+    use crate::testing::*;
+    use crate::time::Seconds;
+
+    /// Alice signed in at 0 and allowed `openid email`; the request comes at 100.
+    struct World {
+        request: Request,
+        authenticated: Option<SessionId>,
+        session: Option<Session>,
+        consent: Option<Consent>,
+        production: bool,
+    }
+
+    fn signed_in(account: AccountId) -> Option<Session> {
+        let (session, cookie, idle) = (session_id(), digest("cookie"), Seconds(DAY as u32));
+        Some(fold([SessionStarted { session, account, cookie, amr: [].into(), at: t(0), idle, ends_at: t(DAY) }.into()]))
+    }
+
+    fn allowed(scopes: &str) -> crate::consent::ConsentEvent {
+        ConsentGiven { account: alice(), client: client_id("app"), scope: scope(scopes), text: digest("text"), at: t(1) }.into()
+    }
+
+    fn world() -> World {
+        let consent = Some(fold([allowed("openid email")]));
+        World { request: request("openid"), authenticated: None, session: signed_in(alice()), consent, production: true }
+    }
+
+    /// The answer, a refusal by its code, after a change to the world and with these prompts.
+    fn next(prompts: &[Prompt], change: impl Fn(&mut World)) -> Result<Next, &'static str> {
+        let mut world = world();
+        world.request.prompt = prompts.iter().copied().collect();
+        change(&mut world);
+        let World { request, authenticated, session, consent, production } = &world;
+        let (session, consent) = (session.as_ref(), consent.as_ref());
+        match decide(&Seen { request, authenticated: *authenticated, session, consent, production: *production, at: t(100) }) {
+            Next::Refuse(error) => Err(error.code()),
+            next => Ok(next),
+        }
+    }
+
+    /// The same with and without `prompt=none`.
+    fn both(change: impl Fn(&mut World)) -> [Result<Next, &'static str>; 2] {
+        [next(&[], &change), next(&[Prompt::None], &change)]
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_3_a_session_and_a_consent_suffice() {
+        assert_eq!(both(|_| ()), [Ok(Next::Grant), Ok(Next::Grant)]);
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_6_login_required_when_nobody_is_signed_in() {
+        assert_eq!(both(|world| world.session = None), [Ok(Next::SignIn), Err("login_required")]);
+        let over = |world: &mut World| world.session.as_mut().unwrap().ended = Some(SessionEnd::SignedOut);
+        assert_eq!(both(over), [Ok(Next::SignIn), Err("login_required")]);
+        assert_eq!(both(|world| world.session.as_mut().unwrap().ends_at = t(100)), [Ok(Next::SignIn), Err("login_required")]);
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_1_prompt_login_and_select_account_ask_once() {
+        for prompt in [Prompt::Login, Prompt::SelectAccount] {
+            assert_eq!(next(&[prompt], |_| ()), Ok(Next::SignIn));
+            assert_eq!(next(&[prompt], |world| world.authenticated = Some(session_id())), Ok(Next::Grant));
+            // A login for this request in a session that is gone since does not count.
+            assert_eq!(next(&[prompt], |world| world.authenticated = Some(SessionId(uuid::Uuid::nil()))), Ok(Next::SignIn));
+        }
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_1_an_older_login_than_max_age_does_not_count() {
+        let max_age = |seconds| move |world: &mut World| world.request.max_age = Some(Seconds(seconds));
+        assert_eq!(both(max_age(101)), [Ok(Next::Grant), Ok(Next::Grant)]);
+        assert_eq!(both(max_age(100)), [Ok(Next::SignIn), Err("login_required")]);
+        assert_eq!(both(max_age(0)), [Ok(Next::SignIn), Err("login_required")]);
+        assert_eq!(both(max_age(u32::MAX)), [Ok(Next::Grant), Ok(Next::Grant)]);
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_1_max_age_0_is_satisfied_once_per_request() {
+        let fresh = |world: &mut World| (world.request.max_age, world.authenticated) = (Some(Seconds(0)), Some(session_id()));
+        assert_eq!(next(&[], fresh), Ok(Next::Grant));
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_1_an_id_token_hint_names_who_has_to_be_there() {
+        assert_eq!(both(|world| world.request.hinted_account = Some(alice())), [Ok(Next::Grant), Ok(Next::Grant)]);
+        assert_eq!(both(|world| world.request.hinted_account = Some(bob())), [Ok(Next::SignIn), Err("login_required")]);
+        // Alice signed in although bob was asked for: an answer, not a loop.
+        let fresh = |world: &mut World| (world.request.hinted_account, world.authenticated) = (Some(bob()), Some(session_id()));
+        assert_eq!(next(&[], fresh), Err("login_required"));
+        // Bob came.
+        let bob_came = |world: &mut World| (world.request.hinted_account, world.session) = (Some(bob()), signed_in(bob()));
+        assert_eq!(next(&[], bob_came), Ok(Next::Grant));
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_4_consent_when_more_is_wanted_than_was_allowed() {
+        let ask = [Ok(Next::AskConsent), Err("consent_required")];
+        assert_eq!(both(|world| world.consent = None), ask);
+        assert_eq!(both(|world| world.request.scope = scope("openid phone")), ask);
+        assert_eq!(both(|world| world.consent = Some(fold([allowed("openid"), ConsentWithdrawn { at: t(2) }.into()]))), ask);
+        assert_eq!(next(&[Prompt::Consent], |_| ()), Ok(Next::AskConsent));
+    }
+
+    #[test]
+    fn oidc_core_11_offline_access_needs_a_consent_that_names_it() {
+        let offline = |world: &mut World| world.request.scope = scope("openid offline_access");
+        assert_eq!(both(offline), [Ok(Next::AskConsent), Err("consent_required")]);
+        let named = |world: &mut World| {
+            offline(world);
+            world.consent = Some(fold([allowed("openid offline_access")]));
+        };
+        assert_eq!(both(named), [Ok(Next::Grant), Ok(Next::Grant)]);
+    }
+
+    #[test]
+    fn rfc8252_8_6_a_uri_that_proves_no_client_asks_each_time_in_production() {
+        for uri in ["com.example.app:/cb", "http://127.0.0.1:5101/cb", "http://localhost:3000/cb"] {
+            let to = |production| move |world: &mut World| (world.request.redirect_uri, world.production) = (uri.into(), production);
+            assert_eq!(both(to(true)), [Ok(Next::AskConsent), Err("consent_required")], "{uri}");
+            assert_eq!(both(to(false)), [Ok(Next::Grant), Ok(Next::Grant)], "{uri}");
+        }
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_3_the_login_comes_before_the_consent() {
+        assert_eq!(next(&[Prompt::Login, Prompt::Consent], |_| ()), Ok(Next::SignIn));
+        assert_eq!(next(&[Prompt::Login, Prompt::Consent], |world| world.authenticated = Some(session_id())), Ok(Next::AskConsent));
+    }
+}

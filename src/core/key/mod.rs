@@ -157,3 +157,72 @@ pub fn advance(key: &Key, to: Phase, at: Timestamp) -> Decision<KeyEvent, ()> {
     };
     Decision::accept(events, ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use alloc::vec;
+
+    fn planned(activate: bool) -> Vec<KeyEvent> {
+        let (kid, alg, public_jwk) = ("k1".into(), SigningAlg::Es256, "{}".into());
+        said(&plan(&Plan { kid, alg, public_jwk, source: KeySource::Generated, activate, at: t(0) })).0
+    }
+
+    fn key(phase: Phase) -> Key {
+        let steps = [Phase::Active, Phase::Retired, Phase::Gone].into_iter().take_while(|step| *step as u8 <= phase as u8);
+        steps.fold(fold(planned(false)), |key, to| {
+            let event = said(&advance(&key, to, t(to as i64))).0.remove(0);
+            evolve(Some(key), 2, &event, &[]).unwrap()
+        })
+    }
+
+    #[test]
+    fn oidc_core_10_1_1_a_key_is_published_before_it_signs_and_after_it_retired() {
+        let seen = [Phase::Planned, Phase::Active, Phase::Retired, Phase::Gone].map(|phase| (key(phase).phase, key(phase).is_published()));
+        assert_eq!(seen, [(Phase::Planned, true), (Phase::Active, true), (Phase::Retired, true), (Phase::Gone, false)]);
+        let gone = key(Phase::Gone);
+        assert_eq!((gone.planned_at, gone.activated_at, gone.retired_at), (t(0), Some(t(1)), Some(t(2))));
+    }
+
+    #[test]
+    fn the_first_key_signs_at_once() {
+        assert_eq!(fold::<Key>(planned(true)).phase, Phase::Active);
+        assert_eq!(fold::<Key>(planned(false)).phase, Phase::Planned);
+    }
+
+    #[test]
+    fn a_key_goes_forward_only_and_a_step_taken_says_nothing() {
+        let steps = |from, to| said(&advance(&key(from), to, t(9))).0.len();
+        for (from, to, events) in [
+            (Phase::Planned, Phase::Planned, 0),
+            (Phase::Planned, Phase::Active, 1),
+            (Phase::Planned, Phase::Retired, 1),
+            (Phase::Planned, Phase::Gone, 0),
+            (Phase::Active, Phase::Active, 0),
+            (Phase::Active, Phase::Retired, 1),
+            (Phase::Active, Phase::Gone, 0),
+            (Phase::Retired, Phase::Active, 0),
+            (Phase::Retired, Phase::Retired, 0),
+            (Phase::Retired, Phase::Gone, 1),
+            (Phase::Gone, Phase::Active, 0),
+            (Phase::Gone, Phase::Gone, 0),
+        ] {
+            assert_eq!(steps(from, to), events, "{from:?} to {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_history_that_no_decider_makes_stops_the_fold() {
+        let late: Vec<KeyEvent> = vec![
+            planned(false).remove(0),
+            SigningKeyActivated { at: t(9) }.into(),
+            SigningKeyRetired { at: t(9) }.into(),
+            SigningKeyRemoved { at: t(9) }.into(),
+        ];
+        for event in &late {
+            assert!(matches!(evolve(Some(key(Phase::Gone)), 5, event, &[]), Err(FoldError::OutOfOrder { .. })));
+        }
+        assert!(late[1..].iter().all(|event| evolve::<Key>(None, 1, event, &[]).is_err()));
+    }
+}

@@ -84,3 +84,29 @@ impl Stream for Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn created() -> ServerEvent {
+        LogCreated { log_id: Uuid::nil(), origin: "a.example/chancery".into(), issuer: "https://a.example/oidc".into(), at: t(0) }.into()
+    }
+
+    #[test]
+    fn a_log_begins_once_and_with_nothing_else() {
+        let swept: ServerEvent = ExpiredSwept { table: "grant".into(), rows: 1, until: t(0), at: t(1) }.into();
+        assert_eq!(evolve::<Log>(None, 1, &swept, &[]), Err(FoldError::OutOfOrder { name: "ExpiredSwept" }));
+        assert_eq!(evolve(Some(fold::<Log>([created()])), 2, &created(), &[]), Err(FoldError::OutOfOrder { name: "LogCreated" }));
+    }
+
+    #[test]
+    fn only_an_ordered_change_moves_the_issuer() {
+        let started = ServerStarted { version: "0.1.0".into(), config: "00".into(), mode: "production".into(), at: t(1) };
+        let before = "https://a.example/oidc";
+        assert_eq!(fold::<Log>([created(), started.into()]).issuer, before);
+        let moved = IssuerChanged { before: before.into(), issuer: "https://b.example/oidc".into(), at: t(2) };
+        assert_eq!(fold::<Log>([created(), moved.into()]).issuer, "https://b.example/oidc");
+    }
+}

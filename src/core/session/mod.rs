@@ -108,6 +108,8 @@ impl Stream for Session {
             });
         };
         match fact.event {
+            // What ended stays ended.
+            event if session.ended.is_some() => return Err(FoldError::OutOfOrder { name: event.event_type().name }),
             SessionEvent::SessionStarted(_) => return Err(FoldError::OutOfOrder { name: "SessionStarted" }),
             SessionEvent::SessionExtended(event) => session.seen_at = event.at,
             SessionEvent::SessionEnded(event) => session.ended = Some(event.reason),
@@ -158,4 +160,83 @@ pub fn use_now(session: &Session, at: Timestamp) -> Decision<SessionEvent, ()> {
 pub fn end(session: &Session, reason: SessionEnd, at: Timestamp) -> Decision<SessionEvent, ()> {
     let events = if session.ended.is_none() { alloc::vec![SessionEnded { at, reason }.into()] } else { Vec::new() };
     Decision::accept(events, ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    const ABSOLUTE: i64 = 90 * DAY;
+
+    fn started(idle: i64) -> SessionEvent {
+        let (session, account, cookie) = (session_id(), alice(), digest("cookie"));
+        let (idle, absolute) = (Seconds(idle as u32), Seconds(ABSOLUTE as u32));
+        said(&start(&Start { session, account, cookie, amr: ["pwd".into()].into(), idle, absolute, context: None, at: t(0) })).0.remove(0)
+    }
+
+    fn extended(at: i64) -> SessionEvent {
+        SessionExtended { at: t(at) }.into()
+    }
+
+    fn ended(at: i64) -> SessionEvent {
+        SessionEnded { at: t(at), reason: SessionEnd::SignedOut }.into()
+    }
+
+    fn session<const N: usize>(rest: [SessionEvent; N]) -> Session {
+        fold(core::iter::once(started(14 * DAY)).chain(rest))
+    }
+
+    #[test]
+    fn a_session_ends_by_idleness() {
+        assert!(session([]).is_alive(t(14 * DAY - 1)) && !session([]).is_alive(t(14 * DAY)));
+        assert!(session([extended(10 * DAY)]).is_alive(t(24 * DAY - 1)) && !session([extended(10 * DAY)]).is_alive(t(24 * DAY)));
+    }
+
+    #[test]
+    fn a_session_ends_at_its_absolute_age_however_busy() {
+        let mut busy = session([]);
+        for at in (0..ABSOLUTE + 10 * DAY).step_by(3600) {
+            let decision = use_now(&busy, t(at));
+            assert_eq!(decision.outcome.is_ok(), at < ABSOLUTE);
+            for event in said(&decision).0 {
+                busy = evolve(Some(busy), 2, &event, &[]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_ends_by_logout_and_nothing_revives_it() {
+        let over = session([ended(10)]);
+        assert!(!over.is_alive(t(10)) && over.ended == Some(SessionEnd::SignedOut));
+        assert_eq!(said(&use_now(&over, t(2 * DAY))), (Vec::new(), "login_required"));
+        assert_eq!(said(&end(&over, SessionEnd::Operator, t(20))), (Vec::new(), "ok"));
+        for late in [started(60), extended(20), ended(20)] {
+            assert!(matches!(evolve(Some(over.clone()), 3, &late, &[]), Err(FoldError::OutOfOrder { .. })));
+        }
+    }
+
+    #[test]
+    fn a_busy_session_leaves_one_event_a_day() {
+        let given = session([]);
+        assert_eq!(said(&use_now(&given, t(DAY - 1))), (Vec::new(), "ok"));
+        assert_eq!(said(&use_now(&given, t(DAY))), (alloc::vec![extended(DAY)], "ok"));
+    }
+
+    #[test]
+    fn a_session_with_a_short_idle_time_lives_on_while_it_is_used() {
+        let mut busy: Session = fold([started(3600)]);
+        for at in (0..2 * DAY).step_by(600) {
+            for event in said(&use_now(&busy, t(at))).0 {
+                busy = evolve(Some(busy), 2, &event, &[]).unwrap();
+            }
+            assert!(busy.is_alive(t(at)), "{at} s");
+        }
+        assert!(!busy.is_alive(t(2 * DAY + 3600)));
+    }
+
+    #[test]
+    fn oidc_core_2_auth_time_is_the_login_and_no_later_use() {
+        assert_eq!(session([extended(10 * DAY)]).auth_time, t(0));
+    }
 }
