@@ -1,0 +1,119 @@
+//! What has to be done now and then: none of it decides anything, all of it is in the log.
+//!
+//! | Chore | Event |
+//! |---|---|
+//! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
+//! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
+//! | retired keys leave the JWKS | `SigningKeyRemoved` |
+//! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
+//! | key rotations of other nodes come into force | theirs |
+
+use std::time::Duration;
+
+use chancery_core::decision::{Draft, Personal};
+use chancery_core::error::OAuthError;
+use chancery_core::evidence::{self, AttemptsRefused, EvidenceEvent};
+use chancery_core::server::{self, ExpiredSwept, Log, ServerEvent};
+use chancery_core::time::Timestamp;
+
+use super::App;
+use super::context::Context;
+use super::vault::KeyKind;
+use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
+
+/// Tables whose rows expire.
+const EXPIRING: [&str; 3] = ["session", "interaction", "grant"];
+/// Rows in one sweep.
+const MOST_ROWS: u32 = 1000;
+/// Between two rounds.
+pub const EVERY: Duration = Duration::from_secs(60);
+/// How soon a rotation on another node is noticed.
+pub const KEYS_EVERY: Duration = Duration::from_secs(5);
+
+/// Refusals of one source in one minute.
+#[derive(Clone, Debug)]
+pub struct Refusals {
+    pub kind: String,
+    /// The address: personal data.
+    pub source: String,
+    pub count: u32,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+impl App {
+    /// One round. What fails is told and tried again in the next.
+    pub async fn tidy(&self, context: &Context) {
+        if let Err(error) = self.sweep(context).await {
+            tracing::warn!(detail = %error.detail, "expired rows were not swept");
+        }
+        if let Err(error) = self.destroy_abandoned().await {
+            tracing::warn!(detail = %error.detail, "abandoned interactions were not erased");
+        }
+        if let Err(error) = self.remove_retired_keys(context).await {
+            tracing::warn!(detail = %error.detail, "retired keys were not removed");
+        }
+    }
+
+    /// Drops rows that expired; returns how many.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn sweep(&self, context: &Context) -> Result<u32, OAuthError> {
+        let mut swept = 0;
+        for table in EXPIRING {
+            let until = self.now();
+            let rows = self.ledger.rows_expired(table, until.0, MOST_ROWS).await.map_err(unreadable)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
+            swept += keys.len() as u32;
+            decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_once(&self, mut work: Work<'_>, table: &'static str, keys: &[String], until: Timestamp) -> Result<(), Stop> {
+        let mut log = work.load::<Log>(server::STREAM).await?;
+        let event = ExpiredSwept { table: table.into(), rows: keys.len() as u32, until, at: self.now() };
+        work.record(&mut log, vec![ServerEvent::from(event).into()], &Seal::default())?;
+        for key in keys {
+            work.drop_row(table, key.clone());
+        }
+        work.commit().await.map(drop)
+    }
+
+    async fn destroy_abandoned(&self) -> Result<(), OAuthError> {
+        let abandoned = self.vault.abandoned(MOST_ROWS).await.map_err(vault_trouble)?;
+        if !abandoned.is_empty() {
+            self.vault.destroy(KeyKind::Interaction, &abandoned).await.map_err(vault_trouble)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the counts of what the limits refused.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn record_refusals(&self, context: &Context, refusals: &[Refusals]) -> Result<(), OAuthError> {
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
+        decide!(self, context, |work| record_refusals_once(work, refusals, &seal))?;
+        Ok(())
+    }
+}
+
+async fn record_refusals_once(mut work: Work<'_>, refusals: &[Refusals], seal: &Seal) -> Result<(), Stop> {
+    let drafts = refusals
+        .iter()
+        .map(|own| {
+            let event = AttemptsRefused { kind: own.kind.clone(), count: own.count, from: own.from, until: own.until };
+            Draft::new(EvidenceEvent::from(event), Personal::default().with("source", Some(own.source.as_str())))
+        })
+        .collect();
+    work.record_evidence(evidence::ANONYMOUS, drafts, seal)?;
+    work.commit().await.map(drop)
+}

@@ -1,0 +1,104 @@
+//! What the configuration file declares: clients, and people in development. Seeded idempotently, as events.
+
+use std::collections::BTreeSet;
+
+use chancery_core::account::FieldError;
+use chancery_core::client::metadata::Asked;
+use chancery_core::error::OAuthError;
+
+use super::App;
+use super::accounts::{self, Form};
+use super::clients::{self, Declared};
+use super::context::Context;
+use crate::config::{DeclaredClient, DeclaredUser};
+
+/// What seeding did, for the lines at start-up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seeded {
+    pub clients: usize,
+    pub users: usize,
+    pub disabled: u32,
+}
+
+/// An entry of the file that cannot be seeded, with its field.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotSeeded(String);
+
+impl From<OAuthError> for NotSeeded {
+    fn from(error: OAuthError) -> Self {
+        Self(error.detail.into_owned())
+    }
+}
+
+impl App {
+    /// Brings the log up to the file.
+    ///
+    /// # Errors
+    /// The first entry that is not acceptable, with all its problems.
+    pub async fn seed(&self, context: &Context) -> Result<Seeded, NotSeeded> {
+        let mut named = Vec::new();
+        for client in &self.config.clients {
+            named.push(client.client_id.clone());
+            self.declare_client(context, &declared(client)).await.map_err(|error| client_trouble(&client.client_id, error))?;
+        }
+        let disabled = self.disable_undeclared(context, &named).await?;
+        for user in &self.config.users {
+            self.seed_user(context, user).await?;
+        }
+        Ok(Seeded { clients: self.config.clients.len(), users: self.config.users.len(), disabled })
+    }
+
+    async fn seed_user(&self, context: &Context, user: &DeclaredUser) -> Result<(), NotSeeded> {
+        if let Some(account) = self.account_of(&user.email).await? {
+            self.declare_password(context, &account, user.password.expose()).await?;
+            return Ok(());
+        }
+        let form = Form { email: &user.email, password: user.password.expose(), name: user.name.as_deref(), roles: BTreeSet::new(), declared: true };
+        match self.register_account(context, &form).await {
+            Ok(_) => Ok(()),
+            Err(accounts::NotRegistered::Refused(error)) => Err(error.into()),
+            Err(accounts::NotRegistered::Problems(problems)) => Err(listed("user", &user.email, &problems)),
+        }
+    }
+}
+
+fn declared(client: &DeclaredClient) -> Declared {
+    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let asked = Asked {
+        client_name: client.client_name.clone(),
+        application_type: client.application_type.clone(),
+        redirect_uris: some(&client.redirect_uris),
+        post_logout_redirect_uris: some(&client.post_logout_redirect_uris),
+        grant_types: client.grant_types.clone(),
+        response_types: client.response_types.clone(),
+        token_endpoint_auth_method: client.token_endpoint_auth_method.clone(),
+        id_token_signed_response_alg: client.id_token_signed_response_alg.clone(),
+        id_token_claims: client.id_token_claims.clone(),
+        subject_type: client.subject_type.clone(),
+        scope: client.scope.clone(),
+        jwks: client.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        jwks_uri: client.jwks_uri.clone(),
+        default_max_age: client.default_max_age.map(|age| u32::try_from(age).unwrap_or(u32::MAX)),
+        require_pkce: Some(client.require_pkce),
+        refresh_token_rotation: client.rotation.clone(),
+        refresh_grace_seconds: Some(u32::try_from(client.refresh_grace_seconds).unwrap_or(u32::MAX)),
+        allowed_origins: some(&client.allowed_origins),
+        introspect: Some(client.introspect),
+        contacts: some(&client.contacts),
+        ..Asked::default()
+    };
+    Declared { client_id: client.client_id.clone(), secret: client.client_secret.as_ref().map(|secret| secret.expose().to_owned()), asked }
+}
+
+fn client_trouble(id: &str, error: clients::NotRegistered) -> NotSeeded {
+    match error {
+        clients::NotRegistered::Refused(error) => error.into(),
+        clients::NotRegistered::Problems(problems) => listed("client", id, &problems),
+    }
+}
+
+fn listed(kind: &str, id: &str, problems: &[FieldError]) -> NotSeeded {
+    let problems: Vec<_> = problems.iter().map(|own| format!("{}: {}", own.field, own.problem)).collect();
+    NotSeeded(format!("the configuration file's {kind} {id} is not acceptable: {}", problems.join(" ")))
+}

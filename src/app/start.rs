@@ -1,0 +1,267 @@
+//! Opening: database, vault, log, keys. Refuses to start rather than to serve what it does not understand.
+//!
+//! | Check | Refused with |
+//! |---|---|
+//! | head and tail of the log | the position that is damaged (the ledger) |
+//! | master key | what to do (the vault) |
+//! | event types in use | the type that this program does not know |
+//! | issuer of the log | both issuers, and `--change-issuer` |
+//! | inline rows of another form | rebuilt first |
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chancery_core::discovery::Endpoints;
+use chancery_core::error::OAuthError;
+use chancery_core::event::event_catalogue;
+use chancery_core::server::{self, IssuerChanged, Log, LogCreated, ServerEvent, ServerStarted};
+use chancery_core::stream::{Event, Fact, Stream};
+use chancery_core::time::Timestamp;
+use chancery_core::canonical;
+use chancery_ledger::error::AppendError;
+use chancery_ledger::recorded::Freshness;
+use chancery_ledger::write::{Actor, Expected, NewEvent, RowWrite, StreamWrite, Write};
+use chancery_ledger::{Ledger, Options};
+use chancery_projections::fold::Versioned;
+use chancery_projections::inline::{self, rebuild};
+
+use super::clock::Clock;
+use super::context::Context;
+use super::mint::Mint;
+use super::password::Passwords;
+use super::signing::SigningKeys;
+use super::vault::{Purpose, Store, Vault, VaultError, VaultStore};
+use super::work::{Seal, Stop, Work, decide};
+use super::{App, Names, Parts, random};
+use crate::config::{Config, Database, Secrets};
+
+/// Why the server does not start: a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Ledger(#[from] chancery_ledger::error::OpenError),
+    #[error("the log cannot be read: {0}")]
+    Read(#[from] chancery_ledger::error::ReadError),
+    #[error("the log cannot be written: {0}")]
+    Append(#[from] AppendError),
+    #[error("{0}")]
+    Vault(#[from] VaultError),
+    #[error("the log holds events of the type {name} (schema {schema}), which this program does not know: use the newer program that wrote them")]
+    UnknownEvent { name: String, schema: u16 },
+    #[error("this log belongs to the issuer {found}, not to {configured}. If the issuer really moved, start once with --change-issuer; every client has to learn the new one")]
+    OtherIssuer { found: String, configured: String },
+    #[error("the read models cannot be rebuilt: {0}")]
+    Rebuild(#[from] rebuild::RebuildError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<OAuthError> for StartError {
+    fn from(error: OAuthError) -> Self {
+        Self::Other(error.detail.into_owned())
+    }
+}
+
+/// How to open.
+#[derive(Clone, Copy, Default)]
+pub struct Opening {
+    pub change_issuer: bool,
+    pub clock: Option<i64>,
+}
+
+/// Opens everything. The signing keys may still be on their way when this returns.
+///
+/// # Errors
+/// The first reason not to start.
+pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Opening) -> Result<App, StartError> {
+    let ledger = open_ledger(&config, &clock).await?;
+    check_event_types(&ledger).await?;
+    let vault = open_vault(&config, secrets, &clock).await?;
+    let log = identify(&ledger, &config, &clock).await?;
+    if inline_set_is_old(&ledger).await? {
+        tracing::info!("the read models have another form than this program's; rebuilding them beside the old ones");
+        rebuild::rebuild(&ledger, inline::SET, &mut |done, all| tracing::info!(done, all, "rebuilding")).await?;
+    }
+    let passwords = Passwords::new(&config.scrypt).map_err(StartError::Other)?;
+    let names = Names { blind_index: vault.named(Purpose::BlindIndex).await?, sid: vault.named(Purpose::Sid).await? };
+    let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
+    let app = App::new(Parts {
+        endpoints: endpoints(config.issuer.as_str()),
+        log_id: log.log_id.to_string(),
+        keys: SigningKeys::default(),
+        config,
+        ledger,
+        vault,
+        clock,
+        mint,
+        passwords,
+        names,
+    });
+    let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
+    app.check_issuer(&context, &log, opening.change_issuer).await?;
+    Ok(app)
+}
+
+/// The log and nothing else: for commands that only read.
+///
+/// # Errors
+/// As the ledger says.
+pub async fn open_ledger_readonly(config: &Config, clock: &Clock) -> Result<Ledger, StartError> {
+    let options = options(config, clock);
+    Ok(match &config.database {
+        Database::Sqlite(path) => Ledger::open_sqlite_readonly(path, options)?,
+        Database::Postgres(url) => Ledger::open_postgres_readonly(url.expose(), options).await?,
+    })
+}
+
+fn options(config: &Config, clock: &Clock) -> Options {
+    let clock = clock.clone();
+    let mut options = Options::new(Arc::new(move || clock.now_ms()));
+    options.inline_set = inline::SET.into();
+    options.cache_bytes = usize::try_from(config.cache_mb).unwrap_or(usize::MAX >> 20).saturating_mul(1 << 20);
+    options
+}
+
+async fn open_ledger(config: &Config, clock: &Clock) -> Result<Ledger, StartError> {
+    let options = options(config, clock);
+    Ok(match &config.database {
+        Database::Sqlite(path) => {
+            if let Some(directory) = path.parent() {
+                std::fs::create_dir_all(directory).map_err(|e| StartError::Other(format!("{} cannot be created: {e}", directory.display())))?;
+            }
+            Ledger::open_sqlite(path, options)?
+        }
+        Database::Postgres(url) => Ledger::open_postgres(url.expose(), options).await?,
+    })
+}
+
+/// The store of the vault, beside the database.
+///
+/// # Errors
+/// A file or database that cannot be opened.
+pub async fn open_vault_store(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.database {
+        Database::Sqlite(path) => VaultStore::open_sqlite(&path.with_file_name("vault.db")),
+        Database::Postgres(url) => VaultStore::open_postgres(url.expose()).await,
+    };
+    store.map(Store::Ledger).map_err(|e| StartError::Vault(e.into()))
+}
+
+async fn open_vault(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Vault, StartError> {
+    Ok(Vault::unlock(open_vault_store(config).await?, &secrets.master_key, clock.clone(), random::fill).await?)
+}
+
+/// An unknown type would stop a fold in the middle of a request; it stops the start instead.
+async fn check_event_types(ledger: &Ledger) -> Result<(), StartError> {
+    let known: BTreeSet<_> = event_catalogue().into_iter().map(|(_, own)| own.name).collect();
+    let newest = |name: &str| event_catalogue().into_iter().filter(|(_, own)| own.name == name).map(|(_, own)| own.schema).max();
+    for (name, schema) in ledger.event_kinds().await? {
+        if !known.contains(name.as_str()) || newest(&name).is_none_or(|newest| schema > newest) {
+            return Err(StartError::UnknownEvent { name, schema });
+        }
+    }
+    Ok(())
+}
+
+async fn inline_set_is_old(ledger: &Ledger) -> Result<bool, StartError> {
+    Ok(ledger.inline_set().await?.0 != inline::SET)
+}
+
+/// Whose log this is; an empty one becomes ours. Of several nodes that start at once, one creates it.
+async fn identify(ledger: &Ledger, config: &Config, clock: &Clock) -> Result<Log, StartError> {
+    for _ in 0..8 {
+        if ledger.head().await?.size > 0 {
+            let row = ledger.row(Log::KIND, server::STREAM, Freshness::Fresh).await?;
+            let state = match row {
+                Some(row) => inline::state::<Log>(&row).map_err(|e| StartError::Other(format!("the row of the log cannot be read: {e}")))?.state,
+                None => {
+                    let events = ledger.read_stream(server::STREAM, 1).await?;
+                    let folded = chancery_projections::fold::stream::<Log>(None, &events).map_err(|e| StartError::Other(e.to_string()))?;
+                    folded.ok_or_else(|| StartError::Other("the log does not begin with LogCreated: it is not Chancery's".into()))?.state
+                }
+            };
+            return Ok(state);
+        }
+        match ledger.append(first_write(config, clock)?).await {
+            Ok(_) | Err(AppendError::VersionConflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StartError::Other("the log could not be created".into()))
+}
+
+/// Position 0.
+fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
+    let broken = |why: String| StartError::Other(format!("LogCreated: {why}"));
+    let issuer = config.issuer.as_str();
+    // The origin of a C2SP checkpoint is a name without a scheme.
+    let origin = issuer.split_once("://").map_or(issuer, |(_, rest)| rest).to_owned();
+    let event = LogCreated { log_id: random::uuid_v7(clock.now_ms()), origin, issuer: issuer.to_owned(), at: Timestamp(clock.now_ms()) };
+    let event = ServerEvent::from(event);
+    let id = random::uuid_v7(clock.now_ms());
+    let personal = std::collections::BTreeMap::new();
+    let fact = Fact { id, version: 1, event: &event, personal: &personal };
+    let state = Log::evolve(None, &fact).map_err(|e| broken(e.to_string()))?;
+    let row = inline::row(server::STREAM, &Versioned { state, version: 1 }).map_err(|e| broken(e.to_string()))?;
+    let new = NewEvent {
+        id,
+        kind: event.event_type().name,
+        schema: event.event_type().schema,
+        actor: Actor { kind: "server", id: String::new() },
+        correlation: id.to_string(),
+        causation: None,
+        subject: None,
+        data: canonical::to_vec(&event).map_err(|e| broken(e.0))?.into(),
+        personal: None,
+    };
+    let stream = StreamWrite { stream: server::STREAM.into(), expected: Expected::Version(0), events: vec![new] };
+    Ok(Write { streams: vec![stream], claims: Vec::new(), rows: vec![RowWrite::Upsert(row)] })
+}
+
+/// The addresses of the protocol endpoints, from the issuer alone (never from a Host header).
+pub fn endpoints(issuer: &str) -> Endpoints {
+    let at = |path: &str| format!("{issuer}{path}");
+    Endpoints {
+        issuer: issuer.to_owned(),
+        authorization: at("/auth"),
+        token: at("/token"),
+        userinfo: at("/userinfo"),
+        jwks: at("/jwks"),
+        introspection: at("/introspection"),
+        revocation: at("/revocation"),
+        registration: at("/reg"),
+        end_session: at("/session/end"),
+    }
+}
+
+impl App {
+    async fn check_issuer(&self, context: &Context, log: &Log, change: bool) -> Result<(), StartError> {
+        let configured = self.config.issuer.as_str();
+        if log.issuer == configured {
+            return Ok(());
+        }
+        if !change {
+            return Err(StartError::OtherIssuer { found: log.issuer.clone(), configured: configured.to_owned() });
+        }
+        let event = IssuerChanged { before: log.issuer.clone(), issuer: configured.to_owned(), at: self.now() };
+        decide!(self, context, |work| record_once(work, event.clone().into())).map_err(OAuthError::from)?;
+        Ok(())
+    }
+
+    /// Records that this program serves now, with which configuration.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn record_start(&self, context: &Context) -> Result<(), OAuthError> {
+        let config = self.config.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let event = ServerStarted { version: env!("CARGO_PKG_VERSION").into(), config, mode: self.config.mode.as_str().into(), at: self.now() };
+        decide!(self, context, |work| record_once(work, event.clone().into()))?;
+        Ok(())
+    }
+}
+
+async fn record_once(mut work: Work<'_>, event: ServerEvent) -> Result<(), Stop> {
+    let mut loaded = work.load::<Log>(server::STREAM).await?;
+    work.record(&mut loaded, vec![event.into()], &Seal::default())?;
+    work.commit().await.map(drop)
+}
