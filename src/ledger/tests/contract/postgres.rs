@@ -1,0 +1,36 @@
+//! PostgreSQL: the fixture. What only it has is tested beside the back end, where its parts can be reached.
+
+use std::sync::OnceLock;
+
+use chancery_ledger::error::OpenError;
+use chancery_ledger::{Ledger, Options};
+use chancery_test_postgres::{Cluster, Fsync};
+
+use crate::fixture::Fixture;
+
+pub struct Postgres {
+    url: String,
+}
+
+/// One cluster for all tests of this program. It ends with the program, however that ends.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    // A machine without PostgreSQL fails here, with a sentence: a skipped contract would look like a kept one.
+    CLUSTER.get_or_init(|| Cluster::start_new(Fsync::Off).unwrap_or_else(|why| panic!("{why}")))
+}
+
+impl Fixture for Postgres {
+    async fn new() -> Result<Self, String> {
+        let url = cluster().database().map_err(|error| error.to_string())?;
+        chancery_ledger::postgres::migrate(&url).await.map_err(|error| error.to_string())?;
+        Ok(Self { url })
+    }
+
+    async fn open(&self, options: Options) -> Result<Ledger, OpenError> {
+        Ledger::open_postgres(&self.url, options).await
+    }
+
+    fn address(&self) -> String {
+        self.url.clone()
+    }
+}
