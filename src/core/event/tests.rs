@@ -3,7 +3,7 @@
 //! `UPDATE_GOLDEN=1` writes them; an ordinary run compares.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::{format, vec};
 use core::fmt::Debug;
 use std::path::PathBuf;
@@ -260,6 +260,8 @@ fn a_newer_log_stops_the_fold_by_name() {
 
 #[cfg(feature = "schema")]
 mod schema {
+    use alloc::string::String;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,160 @@
+//! A refresh token becomes fresh tokens.
+
+use super::*;
+use crate::grant::refresh::{self, Refreshed};
+
+type Wish = refresh::Refresh;
+
+fn wish(generation: u32, at: i64) -> Wish {
+    Wish {
+        presented: digest(&alloc::format!("rt-{generation}")),
+        generation,
+        successor: digest(&alloc::format!("rt-{}", generation + 1)),
+        scope: None,
+        access: digest("at-new"),
+        id_token_kid: None,
+        context: None,
+        at: t(at),
+    }
+}
+
+fn narrowed(text: &str) -> Wish {
+    Wish { scope: Some(scope(text)), ..wish(0, 20) }
+}
+
+fn decide(grant: &Grant, cmd: &Wish) -> Decision<GrantEvent, Refreshed> {
+    refresh::decide(grant, &client(), cmd, &LIFETIMES)
+}
+
+fn with_grace(grant: &Grant, cmd: &Wish) -> Decision<GrantEvent, Refreshed> {
+    refresh::decide(grant, &client_with(|metadata| metadata.refresh_grace_seconds = Seconds(10)), cmd, &LIFETIMES)
+}
+
+fn reused(at: i64) -> (Vec<GrantEvent>, &'static str) {
+    (vec![ended(EndReason::RefreshTokenReused, at)], "invalid_grant")
+}
+
+#[test]
+fn rfc9700_2_2_2_a_token_is_replaced_at_each_use() {
+    let decision = decide(&grant([issued(), redeemed()]), &Wish { access: digest("at-1"), ..wish(0, 20) });
+    assert_eq!(said(&decision), (vec![rotated(1, 20)], "ok"));
+    assert!(decision.outcome.unwrap().rotated);
+}
+
+#[test]
+fn rfc9700_4_14_2_a_spent_token_ends_the_grant() {
+    let given = grant([issued(), redeemed(), rotated(1, 20), rotated(2, 30)]);
+    assert_eq!(said(&decide(&given, &wish(1, 40))), reused(40));
+    assert_eq!(said(&decide(&given, &wish(0, 40))), reused(40));
+}
+
+#[test]
+fn rfc9700_4_14_2_a_spent_token_ends_the_grant_after_the_family_expired_too() {
+    let given = grant([issued(), redeemed(), rotated(1, 20)]);
+    assert_eq!(said(&decide(&given, &wish(0, 100 * DAY))), reused(100 * DAY));
+}
+
+#[test]
+fn rfc6749_6_an_unknown_token_of_the_same_generation_is_refused_and_ends_nothing() {
+    let cmd = Wish { presented: digest("guess"), ..wish(0, 20) };
+    assert_eq!(said(&decide(&grant([issued(), redeemed()]), &cmd)), (vec![], "invalid_grant"));
+}
+
+#[test]
+fn a_generation_that_was_never_reached_is_unknown() {
+    assert_eq!(said(&decide(&grant([issued(), redeemed()]), &wish(1, 20))), (vec![], "invalid_grant"));
+    assert_eq!(said(&decide(&grant([issued(), redeemed()]), &wish(u32::MAX - 1, 20))), (vec![], "invalid_grant"));
+}
+
+#[test]
+fn rfc6749_6_another_client_is_refused_recorded_and_ends_nothing() {
+    let given = grant([issued(), redeemed(), rotated(1, 20)]);
+    for generation in [0, 1] {
+        let decision = refresh::decide(&given, &other_client(), &wish(generation, 30), &LIFETIMES);
+        assert_eq!(said(&decision), (vec![misuse(Misuse::RefreshTokenByOtherClient, 30)], "invalid_grant"));
+    }
+}
+
+#[test]
+fn rfc6749_5_2_a_client_without_the_grant_type_is_unauthorized() {
+    let client = client_with(|metadata| metadata.grant_types = [GrantType::AuthorizationCode].into());
+    let decision = refresh::decide(&grant([issued(), redeemed()]), &client, &wish(0, 20), &LIFETIMES);
+    assert_eq!(said(&decision), (vec![], "unauthorized_client"));
+}
+
+#[test]
+fn a_grant_without_refresh_token_or_ended_refuses() {
+    assert_eq!(said(&decide(&grant([issued()]), &wish(0, 20))), (vec![], "invalid_grant"));
+    let over = grant([issued(), redeemed(), ended(EndReason::Revoked, 15)]);
+    assert_eq!(said(&decide(&over, &wish(0, 20))), (vec![], "invalid_grant"));
+}
+
+#[test]
+fn rfc6749_6_a_narrower_scope_is_for_this_access_token_only() {
+    let decision = decide(&grant([issued(), redeemed()]), &narrowed("email"));
+    let after = grant([issued(), redeemed(), decision.events[0].event.clone()]);
+    assert_eq!(decision.outcome.unwrap().scope, scope("email"));
+    assert_eq!((after.scope.clone(), after.access[1].scope.clone()), (scope("openid email"), Some(scope("email"))));
+    assert_eq!(decide(&after, &wish(1, 30)).outcome.unwrap().scope, scope("openid email"));
+}
+
+#[test]
+fn rfc6749_6_a_growing_scope_is_refused_and_spends_nothing() {
+    assert_eq!(said(&decide(&grant([issued(), redeemed()]), &narrowed("email phone"))), (vec![], "invalid_scope"));
+}
+
+#[test]
+fn the_predecessor_gets_the_same_successor_again_within_the_grace_window() {
+    let given = grant([issued(), redeemed(), rotated(1, 20)]);
+    let decision = with_grace(&given, &wish(0, 29));
+    let repeated = RefreshTokenRepeated { access: access("at-new", 29), scope: None, id_token_kid: None, at: t(29) };
+    assert_eq!(said(&decision), (vec![repeated.into()], "ok"));
+    let outcome = decision.outcome.unwrap();
+    assert_eq!((outcome.rotated, outcome.refresh_expires_at), (true, t(20 + 14 * DAY)), "it extends no expiry");
+}
+
+#[test]
+fn the_predecessor_is_spent_outside_the_grace_window() {
+    let given = grant([issued(), redeemed(), rotated(1, 20)]);
+    assert_eq!(said(&with_grace(&given, &wish(0, 30))), reused(30));
+    assert_eq!(said(&decide(&given, &wish(0, 20))), reused(20));
+}
+
+#[test]
+fn the_predecessor_is_spent_once_its_successor_was_used() {
+    assert_eq!(said(&with_grace(&grant([issued(), redeemed(), rotated(1, 20), rotated(2, 21)]), &wish(0, 22))), reused(22));
+    // Also when the client stopped rotating in between, so that the use of the successor moved no generation on.
+    assert_eq!(said(&with_grace(&grant([issued(), redeemed(), rotated(1, 20), used(21)]), &wish(0, 22))), reused(22));
+}
+
+#[test]
+fn within_the_grace_window_only_the_predecessor_itself_is_answered() {
+    let given = grant([issued(), redeemed(), rotated(1, 20)]);
+    assert_eq!(said(&with_grace(&given, &Wish { presented: digest("other"), ..wish(0, 21) })), reused(21));
+    assert_eq!(said(&with_grace(&given, &Wish { successor: digest("other"), ..wish(0, 21) })), reused(21));
+}
+
+#[test]
+fn without_rotation_the_token_stays_and_its_idle_time_starts_again() {
+    let client = client_with(|metadata| metadata.refresh_token_rotation = Rotation::Never);
+    let cmd = Wish { access: digest("at-u"), ..wish(0, 20) };
+    let decision = refresh::decide(&grant([issued(), redeemed()]), &client, &cmd, &LIFETIMES);
+    assert_eq!(said(&decision), (vec![used(20)], "ok"));
+    assert!(!decision.outcome.unwrap().rotated);
+    let again = refresh::decide(&grant([issued(), redeemed(), used(20)]), &client, &wish(0, 30), &LIFETIMES);
+    assert_eq!(said(&again).1, "ok");
+}
+
+#[test]
+fn the_absolute_end_of_the_family_caps_the_idle_time() {
+    let given = grant([issued(), redeemed(), rotated(1, 13 * DAY), rotated(2, 26 * DAY), rotated(3, 80 * DAY)]);
+    let decision = decide(&given, &wish(3, 85 * DAY));
+    assert_eq!(decision.outcome.unwrap().refresh_expires_at, t(10 + 90 * DAY));
+}
+
+#[test]
+fn rfc6749_6_an_expired_token_is_refused_and_ends_nothing() {
+    let given = grant([issued(), redeemed()]);
+    assert_eq!(said(&decide(&given, &wish(0, 10 + 14 * DAY))), (vec![], "invalid_grant"));
+    assert_eq!(said(&decide(&given, &wish(0, 9 + 14 * DAY))).1, "ok");
+}
