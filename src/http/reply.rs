@@ -1,0 +1,82 @@
+//! A successful JSON answer, with what the OpenAPI document says about it.
+
+use std::marker::PhantomData;
+
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use serde::Serialize;
+
+use super::cors::AnsweredClient;
+
+/// What a document's reader wants to know about an answer.
+pub trait Describe {
+    const STATUS: u16 = 200;
+    const DESCRIPTION: &'static str;
+    /// (member, JSON type, sentence).
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)];
+}
+
+/// A JSON answer described by `D`. Never cached unless it says so.
+pub struct Reply<D> {
+    body: Vec<u8>,
+    client: Option<AnsweredClient>,
+    cache_control: &'static str,
+    described: PhantomData<D>,
+}
+
+impl<D: Describe> Reply<D> {
+    /// An answer with this body. What serialises was built by us; should it not, the answer is an empty object and a test fails.
+    pub fn new(body: &impl Serialize) -> Self {
+        Self::bytes(serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec()))
+    }
+
+    /// An answer that was serialised before.
+    pub fn bytes(body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), client: None, cache_control: "no-store", described: PhantomData }
+    }
+
+    /// For a client, whose origins may read it.
+    #[must_use]
+    pub fn for_client(mut self, client: &str) -> Self {
+        self.client = Some(AnsweredClient(client.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn cached(mut self, cache_control: &'static str) -> Self {
+        self.cache_control = cache_control;
+        self
+    }
+}
+
+impl<D: Describe + Send> IntoResponse for Reply<D> {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(D::STATUS).unwrap_or(StatusCode::OK);
+        let mut response = Response::builder().status(status).content_type("application/json").body(self.body);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
+        if let Some(client) = self.client {
+            response.set_data(client);
+        }
+        response
+    }
+}
+
+impl<D: Describe> ApiResponse for Reply<D> {
+    fn meta() -> MetaResponses {
+        let member = |kind: &'static str, sentence: &'static str| {
+            MetaSchemaRef::Inline(Box::new(MetaSchema { description: Some(sentence), ..MetaSchema::new(kind) }))
+        };
+        let schema = MetaSchema {
+            properties: D::MEMBERS.iter().map(|(name, kind, sentence)| (*name, member(kind, sentence))).collect(),
+            ..MetaSchema::new("object")
+        };
+        let content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
+        MetaResponses {
+            responses: vec![MetaResponse { description: D::DESCRIPTION, status: Some(D::STATUS), status_range: None, content, headers: Vec::new() }],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}

@@ -1,0 +1,51 @@
+//! The machine endpoints: parse, hand to the application, answer. No rules.
+//!
+//! | File | Endpoints |
+//! |---|---|
+//! | `discovery` | both metadata documents, JWKS |
+//! | `token` | token, introspection, revocation |
+//! | `userinfo` | userinfo |
+//! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
+//! | `accounts` | `POST /auth/register`, `POST /auth/login` |
+//! | `audit` | questions to the log |
+//! | `health` | live and ready |
+//!
+//! Browser endpoints (authorize, interaction, logout) are `pages`.
+
+pub mod accounts;
+pub mod audit;
+pub mod discovery;
+pub mod health;
+pub mod registration;
+pub mod token;
+pub mod userinfo;
+
+use poem_openapi::{OpenApi, Tags};
+
+use super::server::Server;
+
+/// The groups of the OpenAPI document.
+#[derive(Tags)]
+pub enum Group {
+    /// OpenID Connect and OAuth 2.0, as the specifications say.
+    Protocol,
+    /// Accounts and clients.
+    App,
+    /// Questions to the log.
+    Audit,
+    /// For whoever runs the server.
+    Operations,
+}
+
+/// All machine endpoints.
+pub fn api(server: &Server) -> impl OpenApi + use<> {
+    (
+        discovery::Discovery(server.clone()),
+        token::Token(server.clone()),
+        userinfo::UserInfo(server.clone()),
+        registration::Registration(server.clone()),
+        accounts::Accounts(server.clone()),
+        audit::Audit(server.clone()),
+        health::Health(server.clone()),
+    )
+}

@@ -1,0 +1,185 @@
+//! Where clients authenticate: token (RFC 6749 §3.2), introspection (RFC 7662), revocation (RFC 7009).
+//!
+//! Order: media type and size, repeated parameters, client authentication, grant type, grant (FEATURES.md §3).
+
+use chancery_core::client::metadata::GrantType;
+use chancery_core::error::{Code, OAuthError};
+use poem::Request;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::Group;
+use crate::app::client_auth::Authenticated;
+use crate::app::token::CodeRequest;
+use crate::http::cors::AnsweredClient;
+use crate::http::credentials;
+use crate::http::error::Refused;
+use crate::http::form::StrictForm;
+use crate::http::params::Params;
+use crate::http::reply::{Describe, Reply};
+use crate::http::server::{Server, context};
+
+/// Purpose of the limits on failed client authentication.
+const FAILURES: &str = "client_authentication";
+/// Purpose of the optional limit on requests of one client.
+const REQUESTS: &str = "token";
+
+pub struct Token(pub Server);
+
+/// Members of a token request; those of other grants are ignored (RFC 6749 §3.2).
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct TokenForm {
+    /// authorization_code, refresh_token or client_credentials.
+    grant_type: Option<String>,
+    code: Option<String>,
+    redirect_uri: Option<String>,
+    /// RFC 7636 section 4.5.
+    code_verifier: Option<String>,
+    refresh_token: Option<String>,
+    scope: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
+}
+
+/// A token to look at or to give back, with the client's credentials.
+#[derive(Object)]
+#[allow(dead_code)]
+struct OneToken {
+    token: Option<String>,
+    token_type_hint: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
+}
+
+pub struct TokenAnswer;
+
+impl Describe for TokenAnswer {
+    const DESCRIPTION: &'static str = "Tokens (RFC 6749 section 5.1).";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("access_token", "string", "The access token."),
+        ("token_type", "string", "Bearer."),
+        ("expires_in", "integer", "Seconds."),
+        ("scope", "string", "What was granted."),
+        ("refresh_token", "string", "For clients registered for it."),
+        ("refresh_token_expires_in", "integer", "Seconds until it ends when it is not used."),
+        ("id_token", "string", "With the scope openid."),
+    ];
+}
+
+pub struct IntrospectionAnswer;
+
+impl Describe for IntrospectionAnswer {
+    const DESCRIPTION: &'static str = "What the token is (RFC 7662 section 2.2).";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("active", "boolean", "Whether it is alive and the caller may know."),
+        ("scope", "string", "What it may do."),
+        ("client_id", "string", "To whom it was issued."),
+        ("sub", "string", "For whom it speaks."),
+        ("exp", "integer", "When it ends."),
+    ];
+}
+
+#[derive(ApiResponse)]
+enum Revoked {
+    /// Revoked, or never alive (RFC 7009 section 2.2).
+    #[oai(status = 200)]
+    Done,
+}
+
+#[OpenApi(tag = "Group::Protocol")]
+impl Token {
+    /// Tokens (RFC 6749)
+    #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
+    async fn token(&self, request: &Request, form: StrictForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
+        let params = &form.params;
+        let caller = self.authenticate(request, params).await?;
+        let client = client_of(&caller)?;
+        let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
+        self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
+        let context = context(request);
+        let need = |name: &'static str| {
+            let missing = || OAuthError::invalid_request(name).saying(format!("The parameter {name} is missing."));
+            params.get(name).ok_or_else(missing)
+        };
+        let app = &self.0.app;
+        let grant_type = need("grant_type").map_err(refused)?;
+        let tokens = match GrantType::parse(grant_type) {
+            Some(GrantType::AuthorizationCode) => {
+                let asked = CodeRequest {
+                    code: need("code").map_err(refused)?,
+                    redirect_uri: params.get("redirect_uri"),
+                    code_verifier: params.get("code_verifier"),
+                };
+                app.redeem_code(&context, &caller, &asked).await
+            }
+            Some(GrantType::RefreshToken) => {
+                let token = need("refresh_token").map_err(refused)?;
+                app.refresh_token(&context, &caller, token, params.get("scope")).await
+            }
+            Some(GrantType::ClientCredentials) => app.client_credentials(&context, &caller, params.get("scope")).await,
+            None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
+        };
+        Ok(Reply::new(&tokens.map_err(refused)?).for_client(&client))
+    }
+
+    /// Introspection (RFC 7662)
+    #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
+    async fn introspection(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
+        let caller = self.authenticate(request, &form.params).await?;
+        let token = token_of(&form.params)?;
+        Ok(Reply::new(&self.0.app.introspect(&caller, token).await?))
+    }
+
+    /// Revocation (RFC 7009)
+    #[oai(path = "/oidc/revocation", method = "post", operation_id = "revocation")]
+    async fn revocation(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Revoked, Refused> {
+        let caller = self.authenticate(request, &form.params).await?;
+        let client = AnsweredClient(client_of(&caller)?);
+        let refused = |error: OAuthError| Refused::from(error).for_client(client.clone());
+        let token = token_of(&form.params).map_err(refused)?;
+        self.0.app.revoke(&context(request), &caller, token).await.map_err(refused)?;
+        Ok(Revoked::Done)
+    }
+}
+
+impl Token {
+    /// Failures count against the address and the client; success costs nothing.
+    async fn authenticate(&self, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
+        let rates = &self.0.app.config.rate_limits;
+        self.0.check_limit(FAILURES, request, rates.token_failures_per_address)?;
+        let presented = credentials::presented(request, form)?;
+        let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(|| presented.client_id.clone());
+        if let Some(name) = &named {
+            self.0.check_name(FAILURES, name, rates.token_failures_per_client)?;
+        }
+        match self.0.app.authenticate_client(&context(request), &presented).await {
+            Ok(caller) => Ok(caller),
+            Err(error) => {
+                if error.code == Code::InvalidClient {
+                    // The answer stays invalid_client; the next one may be 429.
+                    let _ = self.0.count(FAILURES, request, rates.token_failures_per_address);
+                    if let Some(name) = &named {
+                        let _ = self.0.count_name(FAILURES, name, rates.token_failures_per_client);
+                    }
+                }
+                let refused = Refused::from(error);
+                Err(match named {
+                    Some(name) => refused.for_client(AnsweredClient(name)),
+                    None => refused,
+                })
+            }
+        }
+    }
+}
+
+fn client_of(caller: &Authenticated) -> Result<String, OAuthError> {
+    Ok(caller.client.or(|| OAuthError::invalid_client("the client is gone"))?.id.to_string())
+}
+
+fn token_of(form: &Params) -> Result<&str, OAuthError> {
+    form.get("token").ok_or_else(|| OAuthError::invalid_request("token").saying("The parameter token is missing."))
+}

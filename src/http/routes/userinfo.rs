@@ -1,0 +1,63 @@
+//! UserInfo: OpenID Connect Core 1.0 §5.3, with the errors of RFC 6750 §3.
+
+use chancery_core::error::{Code, OAuthError};
+use poem::Request;
+use poem_openapi::OpenApi;
+
+use super::Group;
+use crate::http::challenge::Challenge;
+use crate::http::credentials;
+use crate::http::error::Refused;
+use crate::http::form::FORM;
+use crate::http::params::Params;
+use crate::http::reply::{Describe, Reply};
+use crate::http::server::Server;
+
+pub struct UserInfo(pub Server);
+
+pub struct Claims;
+
+impl Describe for Claims {
+    const DESCRIPTION: &'static str = "The claims that the token may read.";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("sub", "string", "The person's identifier, never used for anybody else."),
+        ("name", "string", "With the scope profile."),
+        ("email", "string", "With the scope email."),
+        ("email_verified", "boolean", "With the scope email."),
+    ];
+}
+
+#[OpenApi(tag = "Group::Protocol")]
+impl UserInfo {
+    /// Claims about the person
+    #[oai(path = "/oidc/userinfo", method = "get", operation_id = "userinfo")]
+    async fn get(&self, request: &Request) -> Result<Reply<Claims>, Refused> {
+        self.answer(request, None).await
+    }
+
+    /// Claims about the person
+    #[oai(path = "/oidc/userinfo", method = "post", operation_id = "userinfoByPost")]
+    async fn post(&self, request: &Request, body: poem::Body) -> Result<Reply<Claims>, Refused> {
+        let is_form = request.content_type().is_some_and(|sent| sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(FORM)));
+        if !is_form {
+            return self.answer(request, None).await;
+        }
+        let bytes = body.into_bytes_limit(crate::http::limits::BODY).await.map_err(|_| OAuthError::payload_too_large("body"))?;
+        let params = Params::parse(&bytes)?;
+        self.answer(request, Some(&params)).await
+    }
+}
+
+impl UserInfo {
+    async fn answer(&self, request: &Request, form: Option<&Params>) -> Result<Reply<Claims>, Refused> {
+        // RFC 6750 §3.1: without a token there is no error code.
+        let Some(token) = credentials::bearer(request, form)? else {
+            return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(Challenge::BearerAbsent));
+        };
+        let claims = self.0.app.userinfo(&token).await.map_err(|error| {
+            let wants = (error.code == Code::InsufficientScope).then(|| "openid".to_owned());
+            Refused::from(error).challenging(Challenge::Bearer { scope: wants })
+        })?;
+        Ok(Reply::new(&claims))
+    }
+}
