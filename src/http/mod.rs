@@ -1,1 +1,34 @@
-//! http
+//! HTTP: from bytes on a socket to a parsed request, and from a refusal to status and headers. No rules.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `listen`, `connection` | the accept loop in front of poem; what one connection may cost |
+//! | `limits` | every timeout and size, with its reason; the deadline of a request; the bounded body |
+//! | `surface` | which paths exist, with their methods (Allow) and kind (page, protocol, public ...) |
+//! | `params`, `form`, `json` | strict parsing of query, form and JSON bodies |
+//! | `error`, `challenge` | every refusal and fault, turned into JSON or a page |
+//! | `headers`, `cors` | the headers that protect browsers |
+//! | `cookies`, `csrf` | signed cookies; who may send a page's form |
+//! | `client_address`, `rate_limit` | who asks, and how often they may |
+//! | `request_id` | the correlation id, the span and the access line |
+//! | `stack` | all of it in the right order around the routes |
+//!
+//! Out of scope: rules (`core`), HTML (`pages`), what a request does (`app`).
+
+pub mod challenge;
+pub mod client_address;
+pub mod connection;
+pub mod cookies;
+pub mod cors;
+pub mod csrf;
+pub mod error;
+pub mod form;
+pub mod headers;
+pub mod json;
+pub mod limits;
+pub mod listen;
+pub mod params;
+pub mod rate_limit;
+pub mod request_id;
+pub mod stack;
+pub mod surface;
