@@ -11,6 +11,8 @@
 //! | `cookies`, `csrf` | signed cookies; who may send a page's form |
 //! | `client_address`, `rate_limit` | who asks, and how often they may |
 //! | `request_id` | the correlation id, the span and the access line |
+//! | `server`, `credentials`, `reply` | what routes hold, what callers present, what they get |
+//! | `routes` | the machine endpoints |
 //! | `stack` | all of it in the right order around the routes |
 //!
 //! Out of scope: rules (`core`), HTML (`pages`), what a request does (`app`).
@@ -20,6 +22,7 @@ pub mod client_address;
 pub mod connection;
 pub mod cookies;
 pub mod cors;
+pub mod credentials;
 pub mod csrf;
 pub mod error;
 pub mod form;
@@ -29,6 +32,9 @@ pub mod limits;
 pub mod listen;
 pub mod params;
 pub mod rate_limit;
+pub mod reply;
 pub mod request_id;
+pub mod routes;
+pub mod server;
 pub mod stack;
 pub mod surface;

@@ -1,0 +1,61 @@
+//! Health: is the process there, and can it serve?
+
+use chancery_projections::audit::follow;
+use poem::http::StatusCode;
+use poem::{IntoResponse, Response};
+use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
+use poem_openapi::{ApiResponse, OpenApi};
+use serde_json::{Value, json};
+
+use super::Group;
+use crate::http::server::Server;
+
+/// Events that the audit index may be behind before the server counts as not ready.
+const MOST_BEHIND: u64 = 10_000;
+
+pub struct Health(pub Server);
+
+/// 200 or 503 with what was found.
+pub struct Report(bool, Value);
+
+impl IntoResponse for Report {
+    fn into_response(self) -> Response {
+        let status = if self.0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Response::builder().status(status).content_type("application/json").body(self.1.to_string())
+    }
+}
+
+impl ApiResponse for Report {
+    fn meta() -> MetaResponses {
+        let one = |status, description| MetaResponse { description, status: Some(status), status_range: None, content: Vec::new(), headers: Vec::new() };
+        MetaResponses { responses: vec![one(200, "Well."), one(503, "Not able to serve; the body says what is missing.")] }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+#[OpenApi(tag = "Group::Operations")]
+impl Health {
+    /// Is the process alive?
+    #[oai(path = "/health/live", method = "get", operation_id = "live")]
+    async fn live(&self) -> Report {
+        Report(true, json!({ "status": "alive" }))
+    }
+
+    /// Can it serve?
+    #[oai(path = "/health/ready", method = "get", operation_id = "ready")]
+    async fn ready(&self) -> Report {
+        let app = &self.0.app;
+        let log = app.ledger.is_alive().await;
+        let behind = follow::lag(&app.ledger).await;
+        let audit = matches!(behind, Ok(behind) if behind <= MOST_BEHIND);
+        let keys = app.keys.are_ready();
+        let well = log.is_ok() && audit && keys;
+        if let Err(why) = &log {
+            tracing::warn!(why, "not ready: the log cannot be written");
+        }
+        let word = |well: bool| if well { "ok" } else { "not ready" };
+        let status = if well { "ready" } else { "not ready" };
+        Report(well, json!({ "status": status, "log": word(log.is_ok()), "audit_index": word(audit), "signing_keys": word(keys) }))
+    }
+}
