@@ -37,7 +37,7 @@ use super::surface::Surface;
 pub struct Refused {
     pub refusal: OAuthError,
     /// What to ask for; `None` asks for what the code implies.
-    pub challenge: Option<Challenge>,
+    pub challenge: Option<Box<Challenge>>,
     /// Seconds; 429 and 503 get a default without it.
     pub retry_after: Option<u64>,
     /// The client that was answered, so that its origins may read the refusal.
@@ -54,7 +54,7 @@ impl Refused {
     /// With another challenge than the code implies.
     #[must_use]
     pub fn challenging(mut self, challenge: Challenge) -> Self {
-        self.challenge = Some(challenge);
+        self.challenge = Some(Box::new(challenge));
         self
     }
 
@@ -251,7 +251,7 @@ fn answer(given: &Answer<'_>, page: Option<RenderPage>) -> Response {
         None => Response::builder().content_type("application/json").body(json(view)),
     };
     response.set_status(given.status);
-    let challenge = given.refused.challenge.clone().or_else(|| Challenge::of(refusal.code));
+    let challenge = given.refused.challenge.as_deref().cloned().or_else(|| Challenge::of(refusal.code));
     let mut set = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| response.headers_mut().insert(name, value));
     set(header::CACHE_CONTROL, Some(HeaderValue::from_static("no-store")));
     set(header::WWW_AUTHENTICATE, challenge.and_then(|challenge| challenge.header(refusal, given.tried_basic)));

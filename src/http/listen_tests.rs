@@ -2,7 +2,6 @@
 //! only say how soon the server sends it.
 
 use std::pin::Pin;
-use std::time::Instant;
 
 use hyper::body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::super::limits::{self, Deadline};
@@ -60,6 +60,19 @@ fn endless() -> Response {
     Response::builder().body(Body::from_async_read(tokio::io::repeat(b'a')))
 }
 
+/// Ten lines, one each 100 ms: longer in all than a stall may take, never still for so long.
+#[handler]
+fn live() -> Response {
+    let (mut write, read) = tokio::io::duplex(64);
+    tokio::spawn(async move {
+        for _ in 0..10 {
+            sleep(LIMITS.stall / 6).await;
+            write.write_all(b": alive\n").await.unwrap();
+        }
+    });
+    Response::builder().body(Body::from_async_read(read))
+}
+
 #[handler]
 fn certificate(request: &Request) -> String {
     format!("{:?} {:?}", request.data::<PeerCerts>().map(|certs| certs.0[0].to_vec().len()), request.scheme())
@@ -71,6 +84,7 @@ fn routes() -> App {
         .at("/", get(hello))
         .at("/echo", post(echo).with(deadline))
         .at("/endless", get(endless))
+        .at("/live", get(live))
         .at("/certificate", RouteMethod::new().get(certificate)))
 }
 
@@ -181,6 +195,14 @@ async fn above_the_cap_connections_wait_and_a_reader_that_stalls_is_cut() {
     waiting.write_all(GET).await.unwrap();
     // Answered only because the stalled one was cut off, which gave its place back.
     answer(&mut waiting, "hello").await;
+}
+
+#[tokio::test]
+async fn a_live_answer_that_moves_is_not_cut() {
+    let server = start(routes(), LIMITS, None).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(answer(&mut stream, "\r\n0\r\n\r\n").await.matches("alive").count(), 10);
 }
 
 /// An app that says when it was entered, and answers when it is told to.

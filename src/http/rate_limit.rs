@@ -85,8 +85,11 @@ pub struct RateLimiter {
     hasher: RandomState,
     per_shard: usize,
     shards: [Mutex<HashMap<u64, Bucket>>; SHARDS],
-    refused: Mutex<BTreeMap<(u64, Purpose, Option<IpAddr>), u64>>,
+    refused: Mutex<BTreeMap<RefusedBy, u64>>,
 }
+
+/// Minute, purpose and source of what was refused.
+type RefusedBy = (u64, Purpose, Option<IpAddr>);
 
 /// A bucket by its debt: the time at which it is full again.
 #[derive(Clone, Copy)]
