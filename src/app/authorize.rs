@@ -179,7 +179,7 @@ impl App {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
         let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
-        let (answer, grant) = self.issue_code(&mut work, client, request, private, &session, interaction, seal)?;
+        let (answer, grant) = self.issue_code(&mut work, client, request, private, &session, interaction, epoch_of(&consent), seal)?;
         let command = interaction::AnswerAtOnce {
             interaction,
             client: client.clone(),
@@ -225,6 +225,7 @@ impl App {
         private: &Private,
         session: &Session,
         interaction: InteractionId,
+        consent_epoch: u32,
         seal: &Seal,
     ) -> Result<(Answer, GrantId), OAuthError> {
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
@@ -242,6 +243,7 @@ impl App {
             auth_time: session.auth_time,
             amr: session.amr.clone(),
             wants_auth_time: request.wants_auth_time,
+            consent_epoch,
             nonce: private.nonce.clone(),
             context: private.context.clone(),
             at: self.now(),
@@ -429,7 +431,7 @@ impl App {
         } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.scope)) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
-        let (answer, grant) = self.issue_code(&mut work, &interaction.client, &interaction.request, private, &session, interaction.id, seal)?;
+        let (answer, grant) = self.issue_code(&mut work, &interaction.client, &interaction.request, private, &session, interaction.id, epoch_of(&recorded), seal)?;
         work.record(&mut loaded, interaction::granted(session.account, grant, self.now()).events, seal)?;
         work.commit().await?;
         Ok(answer)
@@ -463,6 +465,11 @@ impl App {
     fn vouches_for(&self, client: &Client) -> bool {
         !self.is_production() || client.origin.is_vouched()
     }
+}
+
+/// How often this consent was withdrawn before the grant that begins now.
+fn epoch_of(consent: &Loaded<Consent>) -> u32 {
+    consent.state.as_ref().map_or(0, |own| own.withdrawals)
 }
 
 async fn open_once(mut work: Work<'_>, command: &interaction::Open, seal: &Seal) -> Result<(), Stop> {

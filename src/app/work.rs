@@ -23,7 +23,7 @@ use chancery_projections::inline::{self, Inline};
 
 use super::App;
 use super::context::Context;
-use super::random;
+use super::{clock, random};
 use super::vault::{Aad, DataKey, KeyKind, VaultError};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
@@ -162,7 +162,7 @@ impl App {
     /// # Errors
     /// `temporarily_unavailable` when the vault does not answer.
     pub async fn epoch_key(&self) -> Result<Arc<DataKey>, OAuthError> {
-        let month = month(self.clock.now_ms());
+        let month = clock::month(self.clock.now_ms());
         Ok(self.vault.epoch(&month).await.map_err(vault_trouble)?.0)
     }
 
@@ -336,31 +336,5 @@ pub fn vault_trouble(error: VaultError) -> OAuthError {
     match error {
         VaultError::Unavailable(_) => OAuthError::temporarily_unavailable(error.to_string()),
         other => OAuthError::server_error(other.to_string()),
-    }
-}
-
-/// `2026-11` of a moment: the name of its epoch key.
-fn month(now_ms: i64) -> String {
-    // Days to civil date after Howard Hinnant's algorithm: exact for every day since the epoch.
-    let days = now_ms.div_euclid(86_400_000) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::month;
-
-    #[test]
-    fn months() {
-        for (ms, name) in [(0, "1970-01"), (951_782_399_999, "2000-02"), (951_868_800_000, "2000-03"), (1_795_219_200_000, "2026-11"), (1_798_761_600_000, "2027-01")] {
-            assert_eq!(month(ms), name);
-        }
     }
 }

@@ -106,6 +106,7 @@ pub fn request(scopes: &str) -> Request {
         prompt: BTreeSet::new(),
         max_age: None,
         wants_auth_time: false,
+        ui_locales: None,
         hinted_account: None,
     }
 }

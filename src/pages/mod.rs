@@ -11,6 +11,7 @@
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
 //! | `demo` | the example client's own pages |
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
+//! | `routes` | the browser endpoints |
 //! | `text` | every sentence, in English and German |
 //! | `asset`, `policy`, `link` | stylesheet and seal, Content-Security-Policy, addresses chosen by others |
 //!
@@ -33,6 +34,7 @@ pub mod logout;
 pub mod policy;
 pub mod problem;
 pub mod register;
+pub mod routes;
 pub mod text;
 
 #[cfg(test)]

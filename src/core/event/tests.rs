@@ -148,6 +148,7 @@ fn grant() {
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: true,
+        consent_epoch: 0,
         at: t(0),
     };
     let refresh = Some(IssuedRefresh { digest: digest("rt-0"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) });

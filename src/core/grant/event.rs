@@ -53,6 +53,8 @@ pub struct CodeIssued {
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub wants_auth_time: bool,
+    /// How often the consent had been withdrawn before: the next withdrawal ends this grant.
+    pub consent_epoch: u32,
     pub at: Timestamp,
 }
 

@@ -34,6 +34,7 @@ pub struct IssueCode {
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub wants_auth_time: bool,
+    pub consent_epoch: u32,
     pub nonce: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -54,6 +55,7 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         auth_time: cmd.auth_time,
         amr: cmd.amr.clone(),
         wants_auth_time: cmd.wants_auth_time,
+        consent_epoch: cmd.consent_epoch,
         at: cmd.at,
     };
     let personal = Personal::default().with("nonce", cmd.nonce.as_deref()).with("context", cmd.context.as_deref());

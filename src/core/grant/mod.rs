@@ -75,6 +75,8 @@ pub struct Person {
     pub nonce: Option<Sealed>,
     /// Whether `auth_time` was asked for (OpenID Connect Core 1.0 §2).
     pub wants_auth_time: bool,
+    /// How often the consent had been withdrawn before.
+    pub consent_epoch: u32,
 }
 
 /// The authorization code of a grant; its digest stays, so that a replay is recognised.
@@ -136,6 +138,11 @@ impl Grant {
     /// The account that it speaks for.
     pub fn account(&self) -> Option<AccountId> {
         self.person().map(|person| person.account)
+    }
+
+    /// How often the consent had been withdrawn when the grant began.
+    pub fn consent_epoch(&self) -> u32 {
+        self.person().map_or(0, |person| person.consent_epoch)
     }
 
     /// The session that it dies with; `None` when it survives logout or has no person.
@@ -247,6 +254,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 amr: event.amr.clone(),
                 nonce: fact.sealed(&event.grant.stream(), "nonce"),
                 wants_auth_time: event.wants_auth_time,
+                consent_epoch: event.consent_epoch,
             };
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
             grant.code = Some(Code {

@@ -71,7 +71,7 @@ pub fn of_grant(grant: &Grant, parents: &Parents<'_>, at: Timestamp) -> Result<(
             return Err(Dead::AccountGone);
         }
         // No consent stream means that none was needed, so that none can be withdrawn.
-        if !parents.consent.is_none_or(|consent| consent.carries(grant.granted_at)) {
+        if !parents.consent.is_none_or(|consent| consent.carries(grant.consent_epoch())) {
             return Err(Dead::ConsentWithdrawn);
         }
     }

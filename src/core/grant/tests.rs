@@ -42,6 +42,7 @@ fn issued_for(scopes: &str, challenge: Option<&str>) -> GrantEvent {
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,
+        consent_epoch: 0,
         at: t(0),
     };
     event.into()

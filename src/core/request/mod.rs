@@ -49,6 +49,9 @@ pub struct Request {
     pub max_age: Option<Seconds>,
     /// `auth_time` belongs into the id_token.
     pub wants_auth_time: bool,
+    /// Languages that the person reads (OpenID Connect Core 1.0 §3.1.2.1), for the pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ui_locales: Option<String>,
     /// The account that a verified `id_token_hint` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hinted_account: Option<AccountId>,
@@ -123,6 +126,7 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
         prompt: BTreeSet::new(),
         max_age: None,
         wants_auth_time: false,
+        ui_locales: None,
         hinted_account: None,
     };
     for check in CHECKS {

@@ -27,6 +27,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,
+        consent_epoch: 0,
         nonce: Some("n".into()),
         context: None,
         at: t(0),

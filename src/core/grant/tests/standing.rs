@@ -111,7 +111,7 @@ fn a_withdrawn_consent_kills_older_grants_and_no_newer_ones() {
     family.consent = fold([given(-5), ConsentWithdrawn { at: t(5) }.into(), given(6)]);
     assert_eq!(of_grant(&live(), &family.parents(), t(20)), Err(Dead::ConsentWithdrawn));
     let GrantEvent::CodeIssued(event) = issued() else { unreachable!() };
-    let newer = grant([CodeIssued { at: t(6), ..event }.into(), redeemed()]);
+    let newer = grant([CodeIssued { at: t(6), consent_epoch: 1, ..event }.into(), redeemed()]);
     assert_eq!(of_grant(&newer, &family.parents(), t(20)), Ok(()));
 }
 

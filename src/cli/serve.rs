@@ -1,0 +1,250 @@
+//! `chancery serve`: opens everything, serves until it is told to stop, and says where everything is.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use chancery_core::client::metadata::origin_of;
+use chancery_core::id::ClientId;
+use chancery_core::time::Timestamp;
+use chancery_projections::audit::follow;
+use poem::http::Method;
+use poem::{Endpoint, Response, Route};
+use poem_openapi::OpenApiService;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::app::clock::Clock;
+use crate::app::context::Context;
+use crate::app::housekeeping::{self, Refusals};
+use crate::app::start::{self, Opening};
+use crate::app::{App, random};
+use crate::config::{Config, Secrets, Tls};
+use crate::http::client_address::TrustedProxies;
+use crate::http::cookies::{CookieKeys, Cookies};
+use crate::http::cors::OriginOf;
+use crate::http::limits::{ConnectionLimits, Deadline};
+use crate::http::listen::{self, Listener, Stopped};
+use crate::http::rate_limit::RateLimiter;
+use crate::http::server::{Parts, Server};
+use crate::http::stack::Stack;
+use crate::http::surface::{Kind, Surface};
+use crate::{http, pages};
+
+/// Opens, serves and stops on SIGINT or SIGTERM.
+///
+/// # Errors
+/// Whatever keeps the server from starting, as one sentence.
+pub async fn run(config: Config, secrets: Secrets, opening: Opening) -> anyhow::Result<()> {
+    serve_until(config, secrets, opening, stop_signal()).await
+}
+
+/// The same with another way to stop.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // The address first: a port that is taken should not leave a start in the log.
+    let sockets = listen::bind(&config.listen).await?;
+    let tls = config.tls.as_ref().map(tls_config).transpose()?;
+    let data_dir = config.data_dir.clone();
+    let app = start::open(config, &secrets, Clock::System, opening).await?;
+    let context = Context::of_server("server", random::uuid_v7(app.now().0).to_string());
+    app.check_erasures(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
+    let seeded = app.seed(&Context::of_server("config", random::uuid_v7(app.now().0).to_string())).await?;
+    app.record_start(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
+    let server = server(&app, &secrets)?;
+    for warning in &secrets.warnings {
+        tracing::warn!("{warning}");
+    }
+    if seeded.clients + seeded.users > 0 || seeded.disabled > 0 {
+        tracing::info!(clients = seeded.clients, users = seeded.users, disabled = seeded.disabled, "declared in the configuration file");
+    }
+    background(&app, &server, secrets.jwks_private_key.as_ref().map(|pem| pem.expose().to_owned()));
+    crate::cli::socket::listen(app.clone(), &data_dir).await?;
+    announce(&app, &sockets);
+    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: tls.clone() }).collect();
+    let stopped = listen::serve(listeners, listen::app(routes(&server)), ConnectionLimits::default(), stop).await;
+    if let Stopped::CutOff(open) = stopped {
+        tracing::warn!(open, "connections were cut off after the time for a graceful stop");
+    }
+    app.ledger.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The OpenAPI document.
+///
+/// # Errors
+/// Never in a released program: the document is computed from types.
+pub fn service(server: &Server) -> OpenApiService<impl poem_openapi::OpenApi + use<>, ()> {
+    OpenApiService::new((http::routes::api(server), pages::routes::api(server)), "Chancery", env!("CARGO_PKG_VERSION"))
+        .description("An event-sourced OAuth 2.0 / OpenID Connect authorization server: every action is an event before it has an effect.")
+}
+
+/// Every route with every layer.
+pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
+    let service = service(server);
+    let specification = service.spec();
+    let surface = Arc::new(surface(&specification));
+    let app = server.app.clone();
+    let origin_of: OriginOf = Arc::new(move |client, origin| {
+        let app = app.clone();
+        Box::pin(async move { may_read(&app, &client.0, &origin).await })
+    });
+    let config = &server.app.config;
+    let proxies: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    let stack = Stack {
+        surface,
+        https: config.issuer.is_https(),
+        allowed_origins: Arc::new(config.allowed_origins.iter().cloned().collect::<BTreeSet<_>>()),
+        origin_of,
+        error_page: pages::routes::show::render_error,
+        // The configuration has parsed them before; what it accepts this accepts.
+        trusted_proxies: Arc::new(TrustedProxies::parse(&proxies).unwrap_or_default()),
+        deadline: Deadline::default(),
+        generate_id: {
+            let clock = server.app.clock.clone();
+            Arc::new(move || random::uuid_v7(clock.now_ms()))
+        },
+    };
+    let docs = service.swagger_ui();
+    let document = service.spec_endpoint();
+    stack.around(Route::new().nest("/docs", docs).at("/openapi.json", document).nest("/", service))
+}
+
+/// Which path is for whom; the methods come from the document.
+fn surface(specification: &str) -> Surface {
+    let mut surface = Surface::new();
+    for path in ["/oidc/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc", "/oidc/jwks"] {
+        surface = surface.at(path, Kind::Public, &[]);
+    }
+    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation"] {
+        surface = surface.at(path, Kind::Protocol, &[]);
+    }
+    for path in ["/oidc/introspection", "/oidc/reg", "/clients", "/clients/{client_id}", "/auth/register", "/auth/login", "/audit/events", "/health/live", "/health/ready"] {
+        surface = surface.at(path, Kind::Api, &[]);
+    }
+    surface.with_openapi(specification).at("/docs", Kind::Docs, &[Method::GET]).at("/docs/*", Kind::Docs, &[Method::GET]).at("/openapi.json", Kind::Api, &[Method::GET])
+}
+
+/// FEATURES.md §9: an origin may read what its client was answered.
+async fn may_read(app: &App, client: &str, origin: &str) -> bool {
+    let Some(id) = ClientId::parse(client) else { return false };
+    let Ok(loaded) = app.load_client(&id.stream()).await else { return false };
+    loaded.state.is_some_and(|client| {
+        let metadata = &client.metadata;
+        metadata.allowed_origins.iter().any(|own| own == origin) || metadata.redirect_uris.iter().any(|uri| origin_of(uri) == Some(origin))
+    })
+}
+
+/// What routes hold.
+///
+/// # Errors
+/// No cookie secret; the configuration always has one.
+pub fn server(app: &App, secrets: &Secrets) -> anyhow::Result<Server> {
+    let cookie_secrets: Vec<_> = secrets.cookie.all().map(|secret| secret.expose().as_bytes().to_vec()).collect();
+    let forms = CookieKeys::derive(&cookie_secrets).context("there is no cookie secret")?;
+    let clock = app.clock.clone();
+    Ok(Server::new(Parts {
+        cookies: Cookies::new(forms.clone(), app.config.issuer.is_https()),
+        forms,
+        limits: RateLimiter::new(Arc::new(move || u64::try_from(clock.now_ms()).unwrap_or(0))),
+        app: app.clone(),
+    }))
+}
+
+/// Tasks that go on while the server serves. Each tells its troubles and goes on.
+fn background(app: &App, server: &Server, imported: Option<String>) {
+    let context = Context::of_server("server", random::uuid_v7(app.now().0).to_string());
+    let (keys, keys_context) = (app.clone(), context.clone());
+    tokio::spawn(async move {
+        loop {
+            match keys.ensure_keys(&keys_context, imported.as_deref()).await {
+                Ok(()) => break,
+                Err(error) => tracing::error!(detail = %error.detail, "signing keys are not available"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        // Rotations of other nodes.
+        loop {
+            tokio::time::sleep(housekeeping::KEYS_EVERY).await;
+            if let Err(error) = keys.refresh_keys().await {
+                tracing::warn!(detail = %error.detail, "signing keys could not be read again");
+            }
+        }
+    });
+    tokio::spawn(follow::run(app.ledger.clone()));
+    let (tidy, tidy_server) = (app.clone(), server.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(housekeeping::EVERY).await;
+            tidy.tidy(&context).await;
+            if let Err(error) = tidy.record_refusals(&context, &refusals(&tidy_server)).await {
+                tracing::warn!(detail = %error.detail, "counts of refused attempts were not recorded");
+            }
+        }
+    });
+}
+
+/// What the limits refused in whole minutes that are over.
+fn refusals(server: &Server) -> Vec<Refusals> {
+    const MINUTE: i64 = 60_000;
+    let this_minute = u64::try_from(server.app.now().0 / MINUTE).unwrap_or(0);
+    let counted = server.limits.drain_refused(this_minute);
+    counted
+        .into_iter()
+        .map(|own| {
+            let from = i64::try_from(own.minute).unwrap_or(0) * MINUTE;
+            Refusals {
+                kind: own.purpose.to_owned(),
+                source: own.source.map_or_else(|| "many".to_owned(), |address| address.to_string()),
+                count: u32::try_from(own.count).unwrap_or(u32::MAX),
+                from: Timestamp(from),
+                until: Timestamp(from + MINUTE),
+            }
+        })
+        .collect()
+}
+
+fn tls_config(tls: &Tls) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let shown = |path: &std::path::Path| path.display().to_string();
+    let chain = CertificateDer::pem_file_iter(&tls.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("the certificate {} cannot be read", shown(&tls.cert)))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).with_context(|| format!("the key {} cannot be read", shown(&tls.key)))?;
+    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).context("certificate and key do not fit")?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Where everything is, once.
+fn announce(app: &App, sockets: &[tokio::net::TcpListener]) {
+    let origin = app.config.issuer.origin();
+    let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).map(|address| address.to_string()).collect();
+    tracing::info!(mode = app.config.mode.as_str(), issuer = app.config.issuer.as_str(), listening = addresses.join(", "), "serving");
+    tracing::info!("discovery  {}/.well-known/openid-configuration", app.config.issuer.as_str());
+    tracing::info!("API        {origin}/docs and {origin}/openapi.json");
+    tracing::info!("health     {origin}/health/ready");
+    match &app.config.database {
+        crate::config::Database::Sqlite(path) => tracing::info!("log        {} (SQLite)", path.display()),
+        crate::config::Database::Postgres(_) => tracing::info!("log        PostgreSQL (DATABASE_URL)"),
+    }
+}
+
+/// Resolves on SIGINT or SIGTERM.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught");
+            return tokio::signal::ctrl_c().await.unwrap_or_default();
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

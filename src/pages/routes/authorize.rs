@@ -1,0 +1,123 @@
+//! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core 1.0 §3.1.2), and how an answer leaves for the client.
+
+use chancery_core::client::metadata::ResponseMode;
+use poem::http::StatusCode;
+use poem::Request;
+use poem_openapi::{Object, OpenApi};
+
+use super::show::{Shown, ask_before_return, in_interaction, page_for, refusal};
+use super::{BINDING, Cookies, Group, parameters};
+use crate::app::authorize::{Answer, Failed, Step};
+use crate::http::error::Refused;
+use crate::http::form::{StrictForm, StrictQuery};
+use crate::http::params::Params;
+use crate::http::server::{Server, context};
+use crate::pages::{FORM_POST_SCRIPT_SHA256, FormPost, Link};
+
+/// How long a browser keeps the binding cookie: longer than any interaction lives.
+const BINDING_SECONDS: i64 = 24 * 60 * 60;
+
+pub struct Authorize(pub Server);
+
+/// An authorization request. Unknown parameters are ignored, repeated ones refused (RFC 6749 section 3.1).
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct AuthorizationRequest {
+    client_id: Option<String>,
+    redirect_uri: Option<String>,
+    /// code.
+    response_type: Option<String>,
+    scope: Option<String>,
+    state: Option<String>,
+    nonce: Option<String>,
+    /// query or form_post.
+    response_mode: Option<String>,
+    code_challenge: Option<String>,
+    /// S256.
+    code_challenge_method: Option<String>,
+    /// none, login, consent, select_account.
+    prompt: Option<String>,
+    /// Seconds.
+    max_age: Option<String>,
+    login_hint: Option<String>,
+    id_token_hint: Option<String>,
+    ui_locales: Option<String>,
+}
+
+#[OpenApi(tag = "Group::Browser")]
+impl Authorize {
+    /// Authorization request
+    #[oai(path = "/oidc/auth", method = "get", operation_id = "authorize")]
+    async fn get(&self, request: &Request, query: StrictQuery<AuthorizationRequest>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        match self.0.app.authorize(&context(request), &parameters(&query.params), cookies.browser()).await {
+            Ok(Step::Interact { interaction, browser }) => {
+                let shown = Shown::redirect(&format!("/auth/interaction/{interaction}"))?;
+                let now = self.0.app.now().numeric_date();
+                Ok(shown.with_cookie(browser.and_then(|text| self.0.cookies.set(BINDING, &text, now, now + BINDING_SECONDS))))
+            }
+            Ok(Step::Answer(answer)) | Err(Failed::Answer(answer)) => send(&self.0, request, &answer),
+            Err(Failed::Page(error)) => refusal(&self.0, request, &error),
+        }
+    }
+
+    /// Authorization request by POST
+    ///
+    /// Answered by a redirect to the same request as a GET: a POST from another site brings no Lax cookie, so that nobody would
+    /// be signed in here.
+    #[oai(path = "/oidc/auth", method = "post", operation_id = "authorizeByPost")]
+    async fn post(&self, request: &Request, form: StrictForm<AuthorizationRequest>) -> Result<Shown, Refused> {
+        let _ = request;
+        Shown::redirect(&format!("/oidc/auth?{}", query_of(&form.params)))
+    }
+}
+
+/// The same parameters as a query string.
+pub fn query_of(params: &Params) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, values) in params.iter() {
+        for value in values {
+            query.append_pair(name, value);
+        }
+    }
+    query.finish()
+}
+
+/// An answer on its way to the client, in the mode that it asked for.
+pub fn send(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
+    let target = with_query(&answer.redirect_uri, &answer.parameters);
+    let parameter = |wanted: &str| answer.parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+    match answer.response_mode {
+        ResponseMode::Query if answer.ask_first => {
+            let (code, description) = (parameter("error").unwrap_or_default(), parameter("error_description").unwrap_or_default());
+            ask_before_return(server, request, code, description, &target)
+        }
+        ResponseMode::Query => Shown::redirect(&target),
+        ResponseMode::FormPost => {
+            let Some(redirect_uri) = Link::redirect(&answer.redirect_uri) else {
+                let error = chancery_core::error::OAuthError::invalid_request("a redirect_uri that no form can post to");
+                return refusal(server, request, &error);
+            };
+            let page = FormPost {
+                page: page_for(server, request, None),
+                redirect_uri,
+                client: None,
+                parameters: answer.parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            };
+            let mut policy = in_interaction(&answer.redirect_uri);
+            // Without its digest in the policy the script does not run: then the button is the click that is asked for.
+            if !answer.ask_first {
+                policy.script_sha256 = vec![FORM_POST_SCRIPT_SHA256.trim_start_matches("sha256-").to_owned()];
+            }
+            Shown::page(&page, StatusCode::OK, policy)
+        }
+    }
+}
+
+/// RFC 6749 §3.1.2: a query that the redirect URI has already is kept.
+fn with_query(redirect_uri: &str, parameters: &[(&'static str, String)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+    format!("{redirect_uri}{separator}{}", query.finish())
+}

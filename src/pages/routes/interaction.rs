@@ -1,0 +1,318 @@
+//! The pages of an authorization request: sign in, register, consent.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | every form carries a token bound to the browser's cookie, and comes from our own origin | RFC 6749 §10.12 |
+//! | after a login or a consent the browser is redirected: no form is ever sent twice by reload | RFC 9700 §4.12 |
+
+use std::collections::BTreeSet;
+
+use chancery_core::client::Client;
+use chancery_core::digest::Digest;
+use chancery_core::error::{Code, OAuthError};
+use chancery_core::request::Request as AuthorizationRequest;
+use chancery_core::session::SessionEnd;
+use poem::Request;
+use poem::http::StatusCode;
+use poem_openapi::param::Path;
+use poem_openapi::{Object, OpenApi};
+
+use super::authorize::send;
+use super::show::{Shown, in_interaction, page_for, refusal};
+use super::{Cookies, Group};
+use crate::app::accounts::{Form, NotRegistered};
+use crate::app::authorize::{Failed, Show};
+use crate::config;
+use crate::http::csrf::is_same_origin;
+use crate::http::error::Refused;
+use crate::http::form::StrictForm;
+use crate::http::params::Params;
+use crate::http::routes::accounts::{LOGIN_FAILURES, REGISTRATIONS, SESSION};
+use crate::http::server::{Server, context};
+use crate::pages::{self, Link, Problem};
+
+pub struct Interactions(pub Server);
+
+/// What the forms of the pages send.
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct Forms {
+    csrf: Option<String>,
+    /// The e-mail address.
+    login: Option<String>,
+    password: Option<String>,
+    /// allow, deny or switch.
+    decision: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+}
+
+#[OpenApi(tag = "Group::Browser")]
+impl Interactions {
+    /// The page of an authorization request
+    #[oai(path = "/auth/interaction/:uid", method = "get", operation_id = "interaction")]
+    async fn show(&self, request: &Request, uid: Path<String>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        match self.0.app.resume(&context(request), &uid, cookies.browser()).await {
+            Ok(Ok(show)) => self.page(request, &uid, &cookies, show, Typed::default()).await,
+            Ok(Err(answer)) | Err(Failed::Answer(answer)) => send(&self.0, request, &answer),
+            Err(Failed::Page(error)) => refusal(&self.0, request, &error),
+        }
+    }
+
+    /// A form of that page
+    #[oai(path = "/auth/interaction/:uid", method = "post", operation_id = "interactionForm")]
+    async fn submit(&self, request: &Request, uid: Path<String>, form: StrictForm<Forms>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        if let Err(error) = self.check_form(request, &cookies, &form.params) {
+            return refusal(&self.0, request, &error);
+        }
+        match form.params.get("decision") {
+            Some("allow") => self.consent(request, &uid, &cookies, true).await,
+            Some("deny") => self.consent(request, &uid, &cookies, false).await,
+            Some("switch") => self.switch(request, &uid, &cookies).await,
+            Some(_) => refusal(&self.0, request, &OAuthError::invalid_request("unknown decision")),
+            None => self.sign_in(request, &uid, &cookies, &form.params).await,
+        }
+    }
+
+    /// The registration page of an authorization request
+    #[oai(path = "/auth/interaction/:uid/register", method = "get", operation_id = "interactionRegister")]
+    async fn show_register(&self, request: &Request, uid: Path<String>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        self.register_page(request, &uid, &cookies, &Params::default(), Vec::new()).await
+    }
+
+    /// The form of that page
+    #[oai(path = "/auth/interaction/:uid/register", method = "post", operation_id = "interactionRegisterForm")]
+    async fn register(&self, request: &Request, uid: Path<String>, form: StrictForm<Forms>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        if let Err(error) = self.check_form(request, &cookies, &form.params) {
+            return refusal(&self.0, request, &error);
+        }
+        self.create_account(request, &uid, &cookies, &form.params).await
+    }
+}
+
+/// What a person typed and what is wrong with it.
+#[derive(Default)]
+struct Typed {
+    login: Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Interactions {
+    /// RFC 6749 §10.12: our own page, in this browser.
+    fn check_form(&self, request: &Request, cookies: &Cookies, form: &Params) -> Result<(), OAuthError> {
+        let refuse = || Err(OAuthError::access_denied("form token").saying("The form was not made for this browser or is too old; load the page again."));
+        if !is_same_origin(request.headers(), self.0.app.config.issuer.origin()) {
+            return refuse();
+        }
+        let Some(binding) = &cookies.binding else { return refuse() };
+        let sent = form.get("csrf").unwrap_or_default();
+        if self.0.forms.is_form_token(sent, binding, PURPOSE) { Ok(()) } else { refuse() }
+    }
+
+    fn form_token(&self, cookies: &Cookies) -> String {
+        self.0.forms.form_token(cookies.binding.as_deref().unwrap_or_default(), PURPOSE)
+    }
+
+    async fn page(&self, request: &Request, uid: &str, cookies: &Cookies, show: Show, typed: Typed) -> Result<Shown, Refused> {
+        match show {
+            Show::SignIn { client, login_hint } => self.login_page(request, uid, cookies, &client, login_hint, typed),
+            Show::Consent { client, request: asked, account } => {
+                let page = self.consent_page(request, uid, cookies, &client, &asked, account).await?;
+                Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
+            }
+        }
+    }
+
+    fn login_page(&self, request: &Request, uid: &str, cookies: &Cookies, client: &Client, hint: Option<String>, typed: Typed) -> Result<Shown, Refused> {
+        let status = if typed.problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        let page = pages::Login {
+            page: page_for(&self.0, request, None),
+            action: format!("/auth/interaction/{uid}"),
+            csrf: self.form_token(cookies),
+            client: Some(name_of(client)),
+            login: typed.login.or(hint).unwrap_or_default(),
+            problems: typed.problems,
+            register_url: self.0.registration_is_open().then(|| format!("/auth/interaction/{uid}/register")),
+        };
+        // The form leads to our own pages; the redirect to the client may follow, and Chromium checks every hop.
+        let policy = client.metadata.redirect_uris.first().map(|uri| in_interaction(uri)).unwrap_or_default();
+        Shown::page(&page, status, policy)
+    }
+
+    async fn consent_page(
+        &self,
+        request: &Request,
+        uid: &str,
+        cookies: &Cookies,
+        client: &Client,
+        asked: &AuthorizationRequest,
+        account: chancery_core::id::AccountId,
+    ) -> Result<pages::Consent, Refused> {
+        let account = self.0.app.read::<chancery_core::account::Account>(&account.stream()).await?;
+        let email = match account.as_ref().and_then(|account| account.email.as_ref()) {
+            Some(sealed) => self.0.app.unseal(sealed).await?,
+            None => String::new(),
+        };
+        let redirect_uri = Link::redirect(&asked.redirect_uri).ok_or_else(|| OAuthError::server_error("a registered redirect_uri is no link"))?;
+        Ok(pages::Consent {
+            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
+            action: format!("/auth/interaction/{uid}"),
+            switch_action: format!("/auth/interaction/{uid}"),
+            csrf: self.form_token(cookies),
+            client: name_of(client),
+            redirect_uri,
+            logo: None,
+            policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
+            tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
+            scopes: asked.scope.iter().map(str::to_owned).collect(),
+            account: email,
+        })
+    }
+
+    async fn sign_in(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
+        let (login, password) = (form.get("login").unwrap_or_default(), form.get("password").unwrap_or_default());
+        let mut problems = Vec::new();
+        if login.trim().is_empty() {
+            problems.push(Problem::LoginMissing);
+        }
+        if password.is_empty() {
+            problems.push(Problem::PasswordMissing);
+        }
+        let rate = self.0.app.config.rate_limits.login_failures_per_address;
+        if problems.is_empty() {
+            let proven = match self.0.check_limit(LOGIN_FAILURES, request, rate) {
+                Ok(()) => self.0.app.authenticate_in(&context(request), uid, cookies.browser(), login, password).await,
+                Err(refused) => Err(refused.refusal),
+            };
+            match proven {
+                Ok(cookie) => {
+                    let shown = Shown::redirect(&format!("/auth/interaction/{uid}"))?;
+                    return Ok(shown.with_cookie(self.0.session_cookie(&cookie)));
+                }
+                Err(error) if error.code == Code::AccessDenied => {
+                    // The page stays the same; the next attempt may have to wait.
+                    let _ = self.0.count(LOGIN_FAILURES, request, rate);
+                    problems.push(Problem::WrongCredentials);
+                }
+                Err(error) if error.code == Code::SlowDown => problems.push(Problem::TooManyAttempts { wait_seconds: 60 }),
+                Err(error) => return refusal(&self.0, request, &error),
+            }
+        }
+        match self.0.app.client_of_interaction(uid, cookies.browser()).await {
+            Ok(client) => {
+                let typed = Typed { login: Some(login.to_owned()), problems };
+                self.login_page(request, uid, cookies, &client, None, typed)
+            }
+            Err(error) => refusal(&self.0, request, &error),
+        }
+    }
+
+    async fn consent(&self, request: &Request, uid: &str, cookies: &Cookies, allow: bool) -> Result<Shown, Refused> {
+        // The text is rendered again from the same state: its digest is what the person was shown.
+        let text = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
+            Ok(Ok(Show::Consent { client, request: asked, account })) => {
+                self.consent_page(request, uid, cookies, &client, &asked, account).await?.consent_text()
+            }
+            Ok(Ok(Show::SignIn { .. })) => return Shown::redirect(&format!("/auth/interaction/{uid}")),
+            Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),
+            Err(Failed::Page(error)) => return refusal(&self.0, request, &error),
+        };
+        match self.0.app.consent_in(&context(request), uid, cookies.browser(), Digest::of(text.as_bytes()), allow).await {
+            Ok(answer) | Err(Failed::Answer(answer)) => send(&self.0, request, &answer),
+            Err(Failed::Page(error)) => refusal(&self.0, request, &error),
+        }
+    }
+
+    /// "Not you?": the session ends and the same request asks again.
+    async fn switch(&self, request: &Request, uid: &str, cookies: &Cookies) -> Result<Shown, Refused> {
+        if let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? {
+            let context = context(request).as_account(current.account.id);
+            self.0.app.end_session(&context, current.session.id, SessionEnd::SignedOut).await?;
+        }
+        Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.cookies.clear(SESSION)))
+    }
+
+    async fn register_page(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params, problems: Vec<Problem>) -> Result<Shown, Refused> {
+        if !self.0.registration_is_open() {
+            return refusal(&self.0, request, &OAuthError::not_found("registration is closed"));
+        }
+        let client = match self.0.app.client_of_interaction(uid, cookies.browser()).await {
+            Ok(client) => client,
+            Err(error) => return refusal(&self.0, request, &error),
+        };
+        let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        let page = pages::Register {
+            page: page_for(&self.0, request, None),
+            action: format!("/auth/interaction/{uid}/register"),
+            csrf: self.form_token(cookies),
+            client: Some(name_of(&client)),
+            email: form.get("email").unwrap_or_default().to_owned(),
+            name: form.get("name").unwrap_or_default().to_owned(),
+            password_min: 8,
+            problems,
+            login_url: Some(format!("/auth/interaction/{uid}")),
+        };
+        let policy = client.metadata.redirect_uris.first().map(|uri| in_interaction(uri)).unwrap_or_default();
+        Shown::page(&page, status, policy)
+    }
+
+    async fn create_account(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
+        if !self.0.registration_is_open() {
+            return refusal(&self.0, request, &OAuthError::not_found("registration is closed"));
+        }
+        // Before anything is created: an interaction that is over must not leave an account behind.
+        if let Err(error) = self.0.app.client_of_interaction(uid, cookies.browser()).await {
+            return refusal(&self.0, request, &error);
+        }
+        let rate = self.0.app.config.rate_limits.account_registrations_per_address;
+        if let Err(refused) = self.0.count(REGISTRATIONS, request, rate) {
+            return refusal(&self.0, request, &refused.refusal);
+        }
+        let (email, password) = (form.get("email").unwrap_or_default(), form.get("password").unwrap_or_default());
+        let wanted = Form { email, password, name: form.get("name"), roles: BTreeSet::new(), declared: false };
+        let context = context(request);
+        let account = match self.0.app.register_account(&context, &wanted).await {
+            Ok(account) => account,
+            Err(NotRegistered::Refused(error)) => return refusal(&self.0, request, &error),
+            Err(NotRegistered::Problems(found)) => {
+                let problems = found.iter().map(|own| problem(own.field, &own.problem, email, password)).collect();
+                return self.register_page(request, uid, cookies, form, problems).await;
+            }
+        };
+        match self.0.app.registered_in(&context, uid, cookies.browser(), account).await {
+            Ok(cookie) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.session_cookie(&cookie))),
+            Err(error) => refusal(&self.0, request, &error),
+        }
+    }
+}
+
+impl Server {
+    /// May people register by themselves?
+    pub fn registration_is_open(&self) -> bool {
+        self.app.config.registration == config::Registration::Open
+    }
+}
+
+/// Purpose of the form tokens: one for all forms of an interaction, since each of them is checked by the state anyway.
+const PURPOSE: &str = "interaction";
+
+fn name_of(client: &Client) -> String {
+    client.metadata.client_name.clone().unwrap_or_else(|| client.id.to_string())
+}
+
+/// The rules' sentence as the page's problem, so that it can be translated.
+fn problem(field: &str, sentence: &str, email: &str, password: &str) -> Problem {
+    match field {
+        "email" if email.is_empty() => Problem::EmailMissing,
+        "email" if sentence.starts_with("There is an account") => Problem::EmailTaken,
+        "email" => Problem::EmailInvalid,
+        "password" if password.chars().count() < 8 => Problem::PasswordTooShort { min: 8 },
+        "password" if password.len() > 1024 => Problem::PasswordTooLong { max: 1024 },
+        "password" => Problem::PasswordGuessable,
+        _ => Problem::NameInvalid,
+    }
+}

@@ -1,0 +1,123 @@
+//! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): asked for by a client, confirmed by the person.
+
+use chancery_core::error::OAuthError;
+use chancery_core::session::SessionEnd;
+use poem::Request;
+use poem::http::StatusCode;
+use poem_openapi::{Object, OpenApi};
+
+use super::authorize::query_of;
+use super::show::{Shown, page_for, refusal};
+use super::{Cookies, Group, parameters};
+use crate::app::logout::LogoutRequest;
+use crate::http::csrf::is_same_origin;
+use crate::http::error::Refused;
+use crate::http::form::{StrictForm, StrictQuery};
+use crate::http::headers::{PagePolicy, form_action_source};
+use crate::http::params::Params;
+use crate::http::routes::accounts::SESSION;
+use crate::http::server::{Server, context};
+use crate::pages::{self, Link};
+
+/// Purpose of the form token.
+const PURPOSE: &str = "logout";
+/// What a logout request may carry, and the confirmation carries on.
+const CARRIED: [&str; 5] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint"];
+
+pub struct Logout(pub Server);
+
+/// A logout request, or its confirmation.
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct LogoutForm {
+    id_token_hint: Option<String>,
+    client_id: Option<String>,
+    post_logout_redirect_uri: Option<String>,
+    state: Option<String>,
+    logout_hint: Option<String>,
+    ui_locales: Option<String>,
+    /// yes or no, from our own page.
+    logout: Option<String>,
+    csrf: Option<String>,
+}
+
+#[OpenApi(tag = "Group::Browser")]
+impl Logout {
+    /// Logout request
+    #[oai(path = "/oidc/session/end", method = "get", operation_id = "endSession")]
+    async fn get(&self, request: &Request, query: StrictQuery<LogoutForm>) -> Result<Shown, Refused> {
+        let asked = match self.0.app.logout_request(&parameters(&query.params)).await {
+            Ok(asked) => asked,
+            Err(error) => return refusal(&self.0, request, &error),
+        };
+        let cookies = Cookies::of(&self.0, request);
+        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
+            // Nobody is signed in: there is nothing to confirm.
+            return self.leave(request, &asked);
+        };
+        let account = self.0.app.unseal_optional(current.account.email.as_ref()).await?;
+        let page = pages::Logout {
+            page: page_for(&self.0, request, query.params.get("ui_locales")),
+            action: "/oidc/session/end".to_owned(),
+            csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
+            client: asked.client.as_ref().and_then(|client| client.metadata.client_name.clone()),
+            account,
+            hidden: CARRIED.iter().filter_map(|name| Some(((*name).to_owned(), query.params.get(name)?.to_owned()))).collect(),
+        };
+        let form_action = asked.return_to.as_deref().and_then(form_action_source);
+        Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, form_action, ..PagePolicy::default() })
+    }
+
+    /// Confirmation of our page, or a client's request by POST
+    #[oai(path = "/oidc/session/end", method = "post", operation_id = "endSessionForm")]
+    async fn post(&self, request: &Request, form: StrictForm<LogoutForm>) -> Result<Shown, Refused> {
+        if form.params.get("logout").is_none() {
+            // From a client's site: no Lax cookie came along, so ask again by GET.
+            return Shown::redirect(&format!("/oidc/session/end?{}", query_of(&form.params)));
+        }
+        self.confirmed(request, &form.params).await
+    }
+}
+
+impl Logout {
+    async fn confirmed(&self, request: &Request, form: &Params) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        let session = cookies.session.as_deref().unwrap_or_default();
+        let sent = form.get("csrf").unwrap_or_default();
+        let ours = is_same_origin(request.headers(), self.0.app.config.issuer.origin()) && self.0.forms.is_form_token(sent, session, PURPOSE);
+        if !ours {
+            let error = OAuthError::access_denied("form token").saying("The form was not made for this browser or is too old; load the page again.");
+            return refusal(&self.0, request, &error);
+        }
+        if form.get("logout") != Some("yes") {
+            return Shown::redirect("/");
+        }
+        let asked = match self.0.app.logout_request(&parameters(form)).await {
+            Ok(asked) => asked,
+            Err(error) => return refusal(&self.0, request, &error),
+        };
+        if let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? {
+            let context = context(request).as_account(current.account.id);
+            self.0.app.end_session(&context, current.session.id, SessionEnd::SignedOut).await?;
+        }
+        Ok(self.leave(request, &asked)?.with_cookie(self.0.cookies.clear(SESSION)))
+    }
+
+    /// §3: back to the client with its `state`, or a page of our own.
+    fn leave(&self, request: &Request, asked: &LogoutRequest) -> Result<Shown, Refused> {
+        match &asked.return_to {
+            Some(target) => {
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.extend_pairs(asked.state.iter().map(|state| ("state", state)));
+                let query = query.finish();
+                let separator = if query.is_empty() { "" } else if target.contains('?') { "&" } else { "?" };
+                Shown::redirect(&format!("{target}{separator}{query}"))
+            }
+            None => {
+                let return_to = asked.client.as_ref().and_then(|client| client.metadata.client_uri.as_deref()).and_then(Link::web);
+                let page = pages::LoggedOut { page: page_for(&self.0, request, None), return_to };
+                Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, ..PagePolicy::default() })
+            }
+        }
+    }
+}

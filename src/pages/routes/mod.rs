@@ -1,0 +1,81 @@
+//! The browser endpoints: everything that a person's browser comes to. Parse, hand to the application, show or redirect.
+//!
+//! | File | Endpoints |
+//! |---|---|
+//! | `authorize` | `GET` and `POST /oidc/auth`; how an answer leaves for the client |
+//! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
+//! | `logout` | `/oidc/session/end` |
+//! | `home` | `/`, `/assets/{name}` |
+//! | `show` | a page as a response, error pages |
+//!
+//! These use the plumbing of `http` (forms, cookies, headers); `http` knows nothing of them.
+
+pub mod authorize;
+pub mod home;
+pub mod interaction;
+pub mod logout;
+pub mod show;
+
+use std::collections::BTreeMap;
+
+use chancery_core::request::Parameters;
+use poem::Request;
+use poem_openapi::{OpenApi, Tags};
+
+use crate::app::authorize::Browser;
+use crate::http::params::Params;
+use crate::http::routes::accounts::SESSION;
+use crate::http::server::Server;
+
+/// Name of the cookie that binds authorization requests to a browser.
+pub const BINDING: &str = "chancery_browser";
+
+/// The group of the OpenAPI document.
+#[derive(Tags)]
+pub enum Group {
+    /// Where browsers are sent.
+    Browser,
+}
+
+/// All browser endpoints.
+pub fn api(server: &Server) -> impl OpenApi + use<> {
+    (
+        authorize::Authorize(server.clone()),
+        interaction::Interactions(server.clone()),
+        logout::Logout(server.clone()),
+        home::Home(server.clone()),
+    )
+}
+
+/// The two cookies of a browser, verified.
+pub struct Cookies {
+    pub session: Option<String>,
+    pub binding: Option<String>,
+}
+
+impl Cookies {
+    pub fn of(server: &Server, request: &Request) -> Self {
+        let now = server.app.now().numeric_date();
+        let read = |name| server.cookies.get(request.headers(), name, now);
+        Self { session: read(SESSION), binding: read(BINDING) }
+    }
+
+    pub fn browser(&self) -> Browser<'_> {
+        Browser { session: self.session.as_deref(), binding: self.binding.as_deref() }
+    }
+}
+
+/// The parameters as the rules want them: one value each.
+pub fn parameters(params: &Params) -> Parameters {
+    params.iter().filter_map(|(name, values)| Some((name.to_owned(), values.first()?.clone()))).collect::<BTreeMap<_, _>>()
+}
+
+/// The languages of a request: what the client asked for, else what the browser says.
+pub fn locales(request: &Request, ui_locales: Option<&str>) -> String {
+    if let Some(wanted) = ui_locales {
+        return wanted.to_owned();
+    }
+    let header = request.headers().get("accept-language").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Browsers send the most wanted first; weights only matter to lists that nobody writes by hand.
+    header.split(',').take(10).filter_map(|one| one.split(';').next()).map(str::trim).collect::<Vec<_>>().join(" ")
+}
