@@ -102,7 +102,7 @@ impl App {
     /// Checks a password, with the back-off of the account. The failure is recorded here, the success by who uses it.
     ///
     /// # Errors
-    /// `access_denied` for unknown, wrong and disabled; `slow_down` while blocked.
+    /// `invalid_credentials` for unknown, wrong and disabled; `slow_down` while blocked.
     pub async fn prove_password(&self, context: &Context, email: &str, password: &str) -> Result<Proven, OAuthError> {
         let account = self.account_of(email).await?;
         let hash = match account.as_ref().and_then(|account| account.password_hash.as_ref()) {
@@ -126,7 +126,7 @@ impl App {
             _ => Seal { key: Some(self.epoch_key().await?), subject: None },
         };
         decide!(self, &context, |work| attempt_once(work, &attempt, &seal))?;
-        let Some(account) = account.filter(|_| attempt.correct) else { return Err(OAuthError::access_denied("wrong credentials")) };
+        let Some(account) = account.filter(|_| attempt.correct) else { return Err(OAuthError::invalid_credentials("wrong credentials")) };
         if checked.outdated {
             self.rehash(&context, &account, password, &seal).await?;
         }

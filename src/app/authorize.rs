@@ -318,7 +318,7 @@ impl App {
     /// The person proved the password on the page of this interaction. Gives the new session cookie.
     ///
     /// # Errors
-    /// `access_denied`, `slow_down`; `invalid_request` when the interaction is over.
+    /// `invalid_credentials`, `slow_down`; `invalid_request` when the interaction is over.
     pub async fn authenticate_in(&self, context: &Context, id: &str, browser: Browser<'_>, email: &str, password: &str) -> Result<String, OAuthError> {
         let (interaction, _) = self.step_of(id, browser).await?;
         let proven = self.prove_password(context, email, password).await?;

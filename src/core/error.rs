@@ -7,7 +7,8 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, OpenID Connect Core 1.0 §3.1.2.6.
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, OpenID Connect Core 1.0 §3.1.2.6;
+//! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
 //! Out of scope: headers (`http`), pages (`pages`).
 
@@ -67,6 +68,7 @@ registry! {
     InvalidScope invalid_scope "invalid_scope" 400 true "The scope is malformed, unknown, or more than was granted.";
     InvalidToken invalid_token "invalid_token" 401 false "The access token is invalid, expired or revoked.";
     InsufficientScope insufficient_scope "insufficient_scope" 403 false "The access token lacks the scope that this needs.";
+    InvalidCredentials invalid_credentials "invalid_credentials" 401 false "The e-mail address or password is wrong.";
     AccessDenied access_denied "access_denied" 403 true "The request was denied.";
     LoginRequired login_required "login_required" 400 true "Nobody is signed in.";
     ConsentRequired consent_required "consent_required" 400 true "The person has not consented yet.";

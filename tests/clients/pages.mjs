@@ -178,7 +178,7 @@ async function headers(check, server, client) {
       for (const part of [/default-src '(none|self)'(;|$)/, /frame-ancestors 'none'/, /form-action /, /base-uri '(none|self)'/]) assert.match(policy, part);
       assert.ok(!/unsafe-inline|unsafe-eval/.test(policy), policy);
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
-      assert.equal(answer.headers.get('referrer-policy'), 'no-referrer');
+      assert.equal(answer.headers.get('referrer-policy'), 'same-origin');
       assert.match(answer.headers.get('cache-control') ?? '', /no-store/);
     });
   }

@@ -133,7 +133,7 @@ pub fn attempt(attempts: &Attempts, cmd: &Attempt) -> Decision<EvidenceEvent, ()
         return Decision::refuse(OAuthError::slow_down("too many failed logins")).recording(failed(cmd));
     }
     if !cmd.correct {
-        return Decision::refuse(OAuthError::access_denied("wrong credentials").saying("The e-mail address or password is wrong."))
+        return Decision::refuse(OAuthError::invalid_credentials("wrong credentials"))
             .recording(failed(cmd));
     }
     let events = if attempts.failures > 0 { alloc::vec![LoginFailuresCleared { at: cmd.at }.into()] } else { Vec::new() };
@@ -183,7 +183,7 @@ mod tests {
     fn unknown_wrong_and_blocked_leave_one_event_each() {
         let alice = Some(crate::testing::alice());
         for account in [None, alice] {
-            for (given, code) in [(after(0), "access_denied"), (after(5), "slow_down")] {
+            for (given, code) in [(after(0), "invalid_credentials"), (after(5), "slow_down")] {
                 let decision = attempt(&given, &Attempt { account, ..at(500, false) });
                 assert_eq!(crate::testing::said(&decision).1, code);
                 assert!(matches!(&decision.events[0].event, EvidenceEvent::LoginFailed(event) if event.account == account));

@@ -108,12 +108,11 @@ impl Accounts {
         self.0.check_limit(LOGIN_FAILURES, request, rate)?;
         let context = context(request);
         let proven = self.0.app.prove_password(&context, &body.email, &body.password).await.inspect_err(|error| {
-            if error.code == Code::AccessDenied {
+            if error.code == Code::InvalidCredentials {
                 // The answer stays the same sentence; the next one may be 429.
                 let _ = self.0.count(LOGIN_FAILURES, request, rate);
             }
         });
-        // RFC 9110 §15.5.2 wants a challenge with 401, and there is none for a form: 403 it is.
         let proven = proven?;
         let now = self.0.app.now().numeric_date();
         let old = self.0.cookies.get(request.headers(), SESSION, now);

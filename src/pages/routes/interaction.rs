@@ -193,7 +193,7 @@ impl Interactions {
                     let shown = Shown::redirect(&format!("/auth/interaction/{uid}"))?;
                     return Ok(shown.with_cookie(self.0.session_cookie(&cookie)));
                 }
-                Err(error) if error.code == Code::AccessDenied => {
+                Err(error) if error.code == Code::InvalidCredentials => {
                     // The page stays the same; the next attempt may have to wait.
                     let _ = self.0.count(LOGIN_FAILURES, request, rate);
                     problems.push(Problem::WrongCredentials);
