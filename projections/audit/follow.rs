@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chancery_ledger::error::{ReadError, SetError};
 use chancery_ledger::Ledger;
+use chancery_ledger::error::{ReadError, SetError};
 
 use super::{SET, rows};
 

@@ -32,12 +32,16 @@ pub fn rows(recorded: &Recorded) -> Result<[RowWrite; 2], Unreadable> {
     let envelope = Envelope::read(recorded)?;
     let client = client_of(&envelope);
     let row = |table, index| {
-        RowWrite::Upsert(Row { table, key: key(envelope.position), version: recorded.version, body: bytes::Bytes::from_static(b"{}"), index, expires_at: None })
+        RowWrite::Upsert(Row {
+            table,
+            key: key(envelope.position),
+            version: recorded.version,
+            body: bytes::Bytes::from_static(b"{}"),
+            index,
+            expires_at: None,
+        })
     };
-    Ok([
-        row("event", [envelope.subject.clone(), client]),
-        row("event_type", [Some(envelope.kind.clone()), Some(envelope.stream.clone())]),
-    ])
+    Ok([row("event", [envelope.subject.clone(), client]), row("event_type", [Some(envelope.kind.clone()), Some(envelope.stream.clone())])])
 }
 
 /// The client that an event names: in its data, as its actor, or by its stream.

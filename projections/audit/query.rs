@@ -1,7 +1,7 @@
 //! Questions to the log: by subject, client, type or stream, from a position on, in the order of the log.
 
-use chancery_ledger::error::ReadError;
 use chancery_ledger::Ledger;
+use chancery_ledger::error::ReadError;
 
 use super::{SET, key};
 use crate::envelope::{Envelope, Unreadable};

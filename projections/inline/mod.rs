@@ -2,7 +2,7 @@
 //!
 //! | Table | Key | Look-up 0 | Look-up 1 |
 //! |---|---|---|---|
-//! | account | stream | - | - |
+//! | account | stream | standing | - |
 //! | client | stream | origin | - |
 //! | session | stream | account | - |
 //! | consent | stream | account | client |
@@ -60,7 +60,11 @@ fn name(value: &impl serde::Serialize) -> Option<String> {
     }
 }
 
-impl Inline for Account {}
+impl Inline for Account {
+    fn index(&self) -> [Option<String>; 2] {
+        [name(&self.standing), None]
+    }
+}
 
 impl Inline for Client {
     fn index(&self) -> [Option<String>; 2] {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_ledger::Fold;
-use chancery_ledger::error::{ReadError, SetError};
 use chancery_ledger::Ledger;
+use chancery_ledger::error::{ReadError, SetError};
 use chancery_ledger::recorded::Freshness;
 use chancery_ledger::write::RowWrite;
 

@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 
 use chancery_core::account::register::{self, Register};
-use chancery_core::account::{Account, AccountDisabled, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, PasswordChanged, Role, Standing};
+use chancery_core::account::{
+    Account, AccountDisabled, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, PasswordChanged, Role, Standing,
+};
 use chancery_core::decision::{Draft, Personal};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -197,24 +199,31 @@ impl App {
         Ok(())
     }
 
-    /// Finishes erasures that a crash interrupted, and refuses to serve when a key is gone that nobody ordered to go.
+    /// Finishes erasures that a crash interrupted, and destroys again what a restored vault brought back.
     ///
     /// # Errors
-    /// `server_error` naming the account whose key is missing.
-    pub async fn check_erasures(&self, context: &Context) -> Result<(), OAuthError> {
-        let mut after: Option<String> = None;
+    /// `temporarily_unavailable`.
+    pub async fn finish_erasures(&self, context: &Context) -> Result<(), OAuthError> {
+        for account in self.accounts_by_standing("being_erased").await? {
+            self.erase_account(context, account).await?;
+        }
+        let erased: Vec<_> = self.accounts_by_standing("erased").await?.iter().map(ToString::to_string).collect();
+        let brought_back = self.vault.destroy(KeyKind::Account, &erased).await.map_err(vault_trouble)?;
+        if brought_back > 0 {
+            tracing::warn!(keys = brought_back, "the vault held keys of erased accounts (a restore?); they were destroyed again");
+        }
+        Ok(())
+    }
+
+    async fn accounts_by_standing(&self, standing: &str) -> Result<Vec<AccountId>, OAuthError> {
+        const PAGE: u32 = 500;
+        let (mut found, mut after) = (Vec::new(), None::<String>);
         loop {
-            let rows = self.ledger.rows_all("account", after.as_deref(), 500).await.map_err(unreadable)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some(last.key.clone());
-            for row in &rows {
-                let account = chancery_projections::inline::state::<Account>(row).map_err(|e| OAuthError::server_error(e.to_string()))?.state;
-                match account.standing {
-                    Standing::BeingErased => self.erase_account(context, account.id).await?,
-                    Standing::Erased => {}
-                    // One look per account would make the start as slow as the log is long; the vault is asked when a key is used.
-                    Standing::Active | Standing::Disabled => {}
-                }
+            let rows = self.ledger.rows_by("account", 0, standing, after.as_deref(), PAGE).await.map_err(unreadable)?;
+            found.extend(rows.iter().filter_map(|row| AccountId::parse(row.key.strip_prefix("account-")?)));
+            match rows.last() {
+                Some(last) if rows.len() == PAGE as usize => after = Some(last.key.clone()),
+                _ => return Ok(found),
             }
         }
     }
@@ -239,7 +248,10 @@ pub fn account_seal(account: AccountId, key: std::sync::Arc<DataKey>) -> Seal {
 }
 
 fn taken() -> NotRegistered {
-    NotRegistered::Problems(vec![FieldError { field: "email", problem: "There is an account with this address already; sign in instead.".into() }])
+    NotRegistered::Problems(vec![FieldError {
+        field: "email",
+        problem: "There is an account with this address already; sign in instead.".into(),
+    }])
 }
 
 async fn register_once(mut work: Work<'_>, command: &Register, index: &[u8], seal: &Seal) -> Result<(), Stop> {
@@ -266,7 +278,14 @@ async fn attempt_once(mut work: Work<'_>, attempt: &evidence::Attempt, seal: &Se
     Ok(decision.outcome?)
 }
 
-async fn change_password_once(mut work: Work<'_>, account: AccountId, hash: &str, reason: PasswordChange, app: &App, seal: &Seal) -> Result<(), Stop> {
+async fn change_password_once(
+    mut work: Work<'_>,
+    account: AccountId,
+    hash: &str,
+    reason: PasswordChange,
+    app: &App,
+    seal: &Seal,
+) -> Result<(), Stop> {
     let mut loaded = work.load::<Account>(&account.stream()).await?;
     let event = AccountEvent::from(PasswordChanged { at: app.now(), reason });
     work.record(&mut loaded, vec![Draft::new(event, Personal::default().with("password_hash", Some(hash)))], seal)?;

@@ -25,7 +25,9 @@ impl App {
 
     async fn record_question(&self, mut work: Work<'_>, question: &Question) -> Result<(), Stop> {
         let mut words = Vec::new();
-        for (name, value) in [("subject", &question.subject), ("client", &question.client), ("type", &question.kind), ("stream", &question.stream)] {
+        for (name, value) in
+            [("subject", &question.subject), ("client", &question.client), ("type", &question.kind), ("stream", &question.stream)]
+        {
             words.extend(value.as_ref().map(|value| format!("{name}={value}")));
         }
         words.push(format!("from={}", question.from));

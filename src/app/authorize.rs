@@ -17,8 +17,8 @@ use chancery_core::client::metadata::ResponseMode;
 use chancery_core::consent::{self, Consent};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::grant::issue::{self, IssueCode};
 use chancery_core::grant::Grant;
+use chancery_core::grant::issue::{self, IssueCode};
 use chancery_core::id::{AccountId, ClientId, GrantId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::next::{self, Next, Seen};
 use chancery_core::interaction::{self, Interaction, Private};
@@ -149,7 +149,13 @@ impl App {
         Ok(claims.sub.as_deref().and_then(AccountId::parse).map(|account| (account, claims.aud)))
     }
 
-    async fn next_step(&self, request: &Request, authenticated: Option<SessionId>, current: Option<&Current>, client: &ClientId) -> Result<Next, OAuthError> {
+    async fn next_step(
+        &self,
+        request: &Request,
+        authenticated: Option<SessionId>,
+        current: Option<&Current>,
+        client: &ClientId,
+    ) -> Result<Next, OAuthError> {
         let consent = match current {
             Some(current) => self.read::<Consent>(&consent_stream(current.account.id, client)).await?,
             None => None,
@@ -165,14 +171,29 @@ impl App {
     }
 
     /// Nothing to ask anybody: one event here, one on the grant.
-    async fn answer_at_once(&self, context: &Context, client: &ClientId, request: Request, private: Private, current: &Current) -> Result<Answer, Failed> {
+    async fn answer_at_once(
+        &self,
+        context: &Context,
+        client: &ClientId,
+        request: Request,
+        private: Private,
+        current: &Current,
+    ) -> Result<Answer, Failed> {
         let account = current.account.id;
         let context = context.as_account(account);
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
         Ok(decide!(self, &context, |work| self.answer_at_once_once(work, client, &request, &private, current, &seal))?)
     }
 
-    async fn answer_at_once_once(&self, mut work: Work<'_>, client: &ClientId, request: &Request, private: &Private, current: &Current, seal: &Seal) -> Result<Answer, Stop> {
+    async fn answer_at_once_once(
+        &self,
+        mut work: Work<'_>,
+        client: &ClientId,
+        request: &Request,
+        private: &Private,
+        current: &Current,
+        seal: &Seal,
+    ) -> Result<Answer, Stop> {
         let session = self.assert_parents(&mut work, client, current.session.id, current.account.id).await?;
         let consent = work.load::<Consent>(&consent_stream(current.account.id, client)).await?;
         if !consent.state.as_ref().is_some_and(|own| own.covers(&request.scope)) {
@@ -197,7 +218,13 @@ impl App {
     }
 
     /// Client, account and session stand at this moment, and the append asserts it.
-    async fn assert_parents(&self, work: &mut Work<'_>, client: &ClientId, session: SessionId, account: AccountId) -> Result<Session, Stop> {
+    async fn assert_parents(
+        &self,
+        work: &mut Work<'_>,
+        client: &ClientId,
+        session: SessionId,
+        account: AccountId,
+    ) -> Result<Session, Stop> {
         let client = work.load::<Client>(&client.stream()).await?;
         if !client.state.as_ref().is_some_and(Client::is_active) {
             return Err(OAuthError::unauthorized_client("the client is disabled").into());
@@ -254,11 +281,19 @@ impl App {
         parameters.extend(private.state.clone().map(|state| ("state", state)));
         // RFC 9207 §2: tells the client which server answered.
         parameters.push(("iss", self.endpoints.issuer.clone()));
-        let answer = Answer { redirect_uri: request.redirect_uri.clone(), response_mode: request.response_mode, parameters, ask_first: false };
+        let answer =
+            Answer { redirect_uri: request.redirect_uri.clone(), response_mode: request.response_mode, parameters, ask_first: false };
         Ok((answer, grant))
     }
 
-    async fn open_interaction(&self, context: &Context, client: &ClientId, request: Request, private: Private, browser: Browser<'_>) -> Result<Step, Failed> {
+    async fn open_interaction(
+        &self,
+        context: &Context,
+        client: &ClientId,
+        request: Request,
+        private: Private,
+        browser: Browser<'_>,
+    ) -> Result<Step, Failed> {
         let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
         // One cookie for all interactions of a browser; a forged or foreign text is replaced.
         let kept = browser.binding.filter(|text| chancery_core::token::opaque::Opaque::parse(Kind::Browser, text).is_some());
@@ -282,7 +317,10 @@ impl App {
 
     /// Loads an interaction for one of its steps, in the browser that began it.
     async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Interaction, Client), OAuthError> {
-        let unknown = || OAuthError::invalid_request("unknown interaction").saying("This sign-in is over or was begun in another browser; go back to the application and start again.");
+        let unknown = || {
+            OAuthError::invalid_request("unknown interaction")
+                .saying("This sign-in is over or was begun in another browser; go back to the application and start again.")
+        };
         let id = InteractionId::parse(id).ok_or_else(unknown)?;
         let interaction = self.read::<Interaction>(&id.stream()).await?.ok_or_else(unknown)?;
         interaction::check_step(&interaction, browser.binding.map(digest).as_ref(), self.now())?;
@@ -304,7 +342,9 @@ impl App {
                 Ok(Ok(Show::SignIn { client: Box::new(client), login_hint }))
             }
             Next::AskConsent => match current {
-                Some(current) => Ok(Ok(Show::Consent { client: Box::new(client), request: Box::new(interaction.request), account: current.account.id })),
+                Some(current) => {
+                    Ok(Ok(Show::Consent { client: Box::new(client), request: Box::new(interaction.request), account: current.account.id }))
+                }
                 None => Err(OAuthError::server_error("consent without a session").into()),
             },
             Next::Grant => match current {
@@ -319,7 +359,14 @@ impl App {
     ///
     /// # Errors
     /// `invalid_credentials`, `slow_down`; `invalid_request` when the interaction is over.
-    pub async fn authenticate_in(&self, context: &Context, id: &str, browser: Browser<'_>, email: &str, password: &str) -> Result<String, OAuthError> {
+    pub async fn authenticate_in(
+        &self,
+        context: &Context,
+        id: &str,
+        browser: Browser<'_>,
+        email: &str,
+        password: &str,
+    ) -> Result<String, OAuthError> {
         let (interaction, _) = self.step_of(id, browser).await?;
         let proven = self.prove_password(context, email, password).await?;
         self.enter(context, &interaction, browser, &proven).await
@@ -342,7 +389,13 @@ impl App {
         Ok(self.step_of(id, browser).await?.1)
     }
 
-    async fn enter(&self, context: &Context, interaction: &Interaction, browser: Browser<'_>, proven: &Proven) -> Result<String, OAuthError> {
+    async fn enter(
+        &self,
+        context: &Context,
+        interaction: &Interaction,
+        browser: Browser<'_>,
+        proven: &Proven,
+    ) -> Result<String, OAuthError> {
         let context = context.as_account(proven.account);
         let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
         let replaced = self.session_of(browser.session).await?.map(|current| current.session);
@@ -352,7 +405,15 @@ impl App {
         Ok(cookie)
     }
 
-    async fn enter_once(&self, mut work: Work<'_>, context: &Context, interaction: &Interaction, proven: &Proven, replaced: Option<&Session>, seal: &Seal) -> Result<String, Stop> {
+    async fn enter_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        interaction: &Interaction,
+        proven: &Proven,
+        replaced: Option<&Session>,
+        seal: &Seal,
+    ) -> Result<String, Stop> {
         let mut loaded = work.load::<Interaction>(&interaction.id.stream()).await?;
         if loaded.state.as_ref().is_none_or(|own| own.answered) {
             return Err(OAuthError::invalid_request("answered meanwhile").into());
@@ -391,7 +452,13 @@ impl App {
     }
 
     /// Answers an interaction with a code, recording the consent if there is one to record.
-    async fn grant(&self, context: &Context, interaction: &Interaction, current: &Current, consent: Option<consent::Answer>) -> Result<Answer, Failed> {
+    async fn grant(
+        &self,
+        context: &Context,
+        interaction: &Interaction,
+        current: &Current,
+        consent: Option<consent::Answer>,
+    ) -> Result<Answer, Failed> {
         let account = current.account.id;
         let context = context.as_account(account);
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
@@ -431,7 +498,16 @@ impl App {
         } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.scope)) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
-        let (answer, grant) = self.issue_code(&mut work, &interaction.client, &interaction.request, private, &session, interaction.id, epoch_of(&recorded), seal)?;
+        let (answer, grant) = self.issue_code(
+            &mut work,
+            &interaction.client,
+            &interaction.request,
+            private,
+            &session,
+            interaction.id,
+            epoch_of(&recorded),
+            seal,
+        )?;
         work.record(&mut loaded, interaction::granted(session.account, grant, self.now()).events, seal)?;
         work.commit().await?;
         Ok(answer)
@@ -453,7 +529,14 @@ impl App {
     }
 
     /// RFC 6749 §4.1.2.1, with `iss` (RFC 9207 §2).
-    fn error_answer(&self, redirect_uri: String, response_mode: ResponseMode, state: Option<String>, error: &OAuthError, ask_first: bool) -> Answer {
+    fn error_answer(
+        &self,
+        redirect_uri: String,
+        response_mode: ResponseMode,
+        state: Option<String>,
+        error: &OAuthError,
+        ask_first: bool,
+    ) -> Answer {
         let error = if error.code.may_redirect() { error.clone() } else { OAuthError::server_error(error.detail.clone()) };
         let mut parameters = vec![("error", error.code().to_owned()), ("error_description", error.description.to_string())];
         parameters.extend(state.map(|state| ("state", state)));

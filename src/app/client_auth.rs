@@ -150,7 +150,14 @@ impl App {
         Ok(())
     }
 
-    async fn record_failure_once(&self, mut work: Work<'_>, client: &Client, error: &OAuthError, context: &Context, seal: &Seal) -> Result<(), Stop> {
+    async fn record_failure_once(
+        &self,
+        mut work: Work<'_>,
+        client: &Client,
+        error: &OAuthError,
+        context: &Context,
+        seal: &Seal,
+    ) -> Result<(), Stop> {
         let event = ClientAuthenticationFailed { client: client.id.clone(), reason: error.detail.to_string(), at: self.now() };
         let personal = chancery_core::decision::Personal::default().with("context", context.personal());
         let draft = chancery_core::decision::Draft::new(evidence::EvidenceEvent::from(event), personal);

@@ -111,9 +111,13 @@ impl App {
     pub async fn declare_client(&self, context: &Context, declared: &Declared) -> Result<(), NotRegistered> {
         let metadata = validate(&declared.asked, true).map_err(NotRegistered::Problems)?;
         let wrong = |field, problem: &str| NotRegistered::Problems(vec![FieldError { field, problem: problem.to_owned() }]);
-        let id = ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
+        let id =
+            ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
         if needs_secret(&metadata) != declared.secret.is_some() {
-            return Err(wrong("client_secret", "A client with client_secret_basic or client_secret_post needs a client_secret; others have none."));
+            return Err(wrong(
+                "client_secret",
+                "A client with client_secret_basic or client_secret_post needs a client_secret; others have none.",
+            ));
         }
         let Some(client) = self.load_client(&id.stream()).await?.state else {
             let secret = declared.secret.as_deref();

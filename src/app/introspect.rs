@@ -40,7 +40,12 @@ struct Rest {
 
 impl Rest {
     fn parents(&self) -> Parents<'_> {
-        Parents { client: self.client.as_ref(), account: self.account.as_ref(), session: self.session.as_ref(), consent: self.consent.as_ref() }
+        Parents {
+            client: self.client.as_ref(),
+            account: self.account.as_ref(),
+            session: self.session.as_ref(),
+            consent: self.consent.as_ref(),
+        }
     }
 }
 

@@ -51,7 +51,10 @@ impl App {
             None => None,
             Some(uri) => {
                 let Some(client) = &client else {
-                    return refuse("no client", "post_logout_redirect_uri needs a client_id or an id_token_hint of a client that is known here.");
+                    return refuse(
+                        "no client",
+                        "post_logout_redirect_uri needs a client_id or an id_token_hint of a client that is known here.",
+                    );
                 };
                 let metadata = &client.metadata;
                 if !metadata.post_logout_redirect_uris.iter().any(|own| redirect_uri_matches(own, uri, metadata.application_type)) {

@@ -73,7 +73,8 @@ impl App {
                 Ok(json!({ "account": account, "erased": true }))
             }
             Command::ClientCreate { metadata } => {
-                let asked: Asked = serde_json::from_value(metadata).map_err(|e| OAuthError::invalid_request("metadata").saying(format!("The metadata cannot be read: {e}")))?;
+                let asked: Asked = serde_json::from_value(metadata)
+                    .map_err(|e| OAuthError::invalid_request("metadata").saying(format!("The metadata cannot be read: {e}")))?;
                 match self.register_client(context, &asked, Origin::Operator).await {
                     Ok(client) => Ok(json!({ "client_id": client.id, "client_secret": client.secret })),
                     Err(clients::NotRegistered::Refused(error)) => Err(error),
@@ -111,7 +112,9 @@ impl App {
             at,
         };
         decide!(self, context, |work| mint_once(work, &command))?;
-        Ok(json!({ "access_token": token.text, "token_type": "Bearer", "scope": scope, "expires_in": at.seconds_until(command.expires_at) }))
+        Ok(
+            json!({ "access_token": token.text, "token_type": "Bearer", "scope": scope, "expires_in": at.seconds_until(command.expires_at) }),
+        )
     }
 }
 

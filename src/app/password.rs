@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chancery_core::error::OAuthError;
-use scrypt::phc::PasswordHash;
 use scrypt::password_hash::{CustomizedPasswordHasher as _, PasswordVerifier as _};
+use scrypt::phc::PasswordHash;
 use scrypt::{Params, Scrypt};
 use tokio::sync::Semaphore;
 

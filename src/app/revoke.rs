@@ -25,7 +25,14 @@ impl App {
         Ok(())
     }
 
-    async fn revoke_once(&self, mut work: Work<'_>, caller: &Authenticated, grant: GrantId, token: &str, is_access: bool) -> Result<(), Stop> {
+    async fn revoke_once(
+        &self,
+        mut work: Work<'_>,
+        caller: &Authenticated,
+        grant: GrantId,
+        token: &str,
+        is_access: bool,
+    ) -> Result<(), Stop> {
         let client = caller.assert(&mut work).await?;
         let mut loaded = work.load::<Grant>(&grant.stream()).await?;
         let Some(state) = loaded.state.clone() else { return Ok(()) };

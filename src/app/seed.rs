@@ -54,7 +54,13 @@ impl App {
             self.declare_password(context, &account, user.password.expose()).await?;
             return Ok(());
         }
-        let form = Form { email: &user.email, password: user.password.expose(), name: user.name.as_deref(), roles: BTreeSet::new(), declared: true };
+        let form = Form {
+            email: &user.email,
+            password: user.password.expose(),
+            name: user.name.as_deref(),
+            roles: BTreeSet::new(),
+            declared: true,
+        };
         match self.register_account(context, &form).await {
             Ok(_) => Ok(()),
             Err(accounts::NotRegistered::Refused(error)) => Err(error.into()),

@@ -45,7 +45,14 @@ impl App {
         Ok(decide!(self, &context, |work| self.sign_in_once(work, &context, proven, replaced, &seal))?)
     }
 
-    async fn sign_in_once(&self, mut work: Work<'_>, context: &Context, proven: &Proven, replaced: Option<&Session>, seal: &Seal) -> Result<Minted, Stop> {
+    async fn sign_in_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        proven: &Proven,
+        replaced: Option<&Session>,
+        seal: &Seal,
+    ) -> Result<Minted, Stop> {
         let (minted, _) = self.start_session(&mut work, context, proven, replaced, seal).await?;
         work.commit().await?;
         Ok(minted)
@@ -124,7 +131,11 @@ impl App {
         let rows = self.ledger.rows_by("session", 0, &account.to_string(), None, 100).await.map_err(super::work::unreadable)?;
         let mut sessions = rows
             .iter()
-            .map(|row| chancery_projections::inline::state::<Session>(row).map(|own| own.state).map_err(|e| OAuthError::server_error(e.to_string())))
+            .map(|row| {
+                chancery_projections::inline::state::<Session>(row)
+                    .map(|own| own.state)
+                    .map_err(|e| OAuthError::server_error(e.to_string()))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         sessions.sort_by_key(|session| std::cmp::Reverse(session.auth_time));
         Ok(sessions)

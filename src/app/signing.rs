@@ -113,7 +113,9 @@ impl App {
     async fn key_states(&self) -> Result<Vec<Key>, OAuthError> {
         let rows = self.ledger.rows_all("key", None, MOST).await.map_err(unreadable)?;
         rows.iter()
-            .map(|row| chancery_projections::inline::state::<Key>(row).map(|own| own.state).map_err(|e| OAuthError::server_error(e.to_string())))
+            .map(|row| {
+                chancery_projections::inline::state::<Key>(row).map(|own| own.state).map_err(|e| OAuthError::server_error(e.to_string()))
+            })
             .collect()
     }
 
@@ -147,12 +149,14 @@ impl App {
         let mut active: BTreeMap<SigningAlg, (chancery_core::time::Timestamp, Arc<SigningKey>)> = BTreeMap::new();
         let mut published = Vec::new();
         for state in states.iter().filter(|state| state.is_published()) {
-            let jwk: serde_json::Value = serde_json::from_str(&state.public_jwk).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
+            let jwk: serde_json::Value =
+                serde_json::from_str(&state.public_jwk).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
             let jwk = PublicJwk::from_value(&jwk).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
             published.push(jwk);
             let Some(since) = state.activated_at.filter(|_| state.phase == Phase::Active) else { continue };
             let der = self.vault.signing_key(&state.kid).await.map_err(vault_trouble)?;
-            let der = der.ok_or_else(|| OAuthError::server_error(format!("the private half of the active key {} is not in the vault", state.kid)))?;
+            let der = der
+                .ok_or_else(|| OAuthError::server_error(format!("the private half of the active key {} is not in the vault", state.kid)))?;
             let key = SigningKey::from_pkcs8_der(&der).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
             if key.kid() != state.kid {
                 return Err(OAuthError::server_error(format!("the vault holds another key under {}", state.kid)));
@@ -214,7 +218,11 @@ impl App {
             Ok(()) | Err(super::vault::VaultError::AlreadyExists { .. }) => {}
             Err(error) => return Err(vault_trouble(error)),
         }
-        let public = key.public_jwk().clone().with_alg(algorithm(alg)).ok_or_else(|| OAuthError::server_error("the key does not serve its algorithm"))?;
+        let public = key
+            .public_jwk()
+            .clone()
+            .with_alg(algorithm(alg))
+            .ok_or_else(|| OAuthError::server_error("the key does not serve its algorithm"))?;
         let public = serde_json::to_string(&public.with_kid(kid.clone())).map_err(|e| OAuthError::server_error(e.to_string()))?;
         decide!(self, context, |work| self.install_once(work, &kid, alg, &public, source))?;
         Ok(kid)

@@ -11,13 +11,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chancery_core::canonical;
 use chancery_core::discovery::Endpoints;
 use chancery_core::error::OAuthError;
 use chancery_core::event::event_catalogue;
 use chancery_core::server::{self, IssuerChanged, Log, LogCreated, ServerEvent, ServerStarted};
 use chancery_core::stream::{Event, Fact, Stream};
 use chancery_core::time::Timestamp;
-use chancery_core::canonical;
 use chancery_ledger::error::AppendError;
 use chancery_ledger::recorded::Freshness;
 use chancery_ledger::write::{Actor, Expected, NewEvent, RowWrite, StreamWrite, Write};
@@ -46,9 +46,13 @@ pub enum StartError {
     Append(#[from] AppendError),
     #[error("{0}")]
     Vault(#[from] VaultError),
-    #[error("the log holds events of the type {name} (schema {schema}), which this program does not know: use the newer program that wrote them")]
+    #[error(
+        "the log holds events of the type {name} (schema {schema}), which this program does not know: use the newer program that wrote them"
+    )]
     UnknownEvent { name: String, schema: u16 },
-    #[error("this log belongs to the issuer {found}, not to {configured}. If the issuer really moved, start once with --change-issuer; every client has to learn the new one")]
+    #[error(
+        "this log belongs to the issuer {found}, not to {configured}. If the issuer really moved, start once with --change-issuer; every client has to learn the new one"
+    )]
     OtherIssuer { found: String, configured: String },
     #[error("the read models cannot be rebuilt: {0}")]
     Rebuild(#[from] rebuild::RebuildError),
@@ -127,7 +131,8 @@ async fn open_ledger(config: &Config, clock: &Clock) -> Result<Ledger, StartErro
     Ok(match &config.database {
         Database::Sqlite(path) => {
             if let Some(directory) = path.parent() {
-                std::fs::create_dir_all(directory).map_err(|e| StartError::Other(format!("{} cannot be created: {e}", directory.display())))?;
+                std::fs::create_dir_all(directory)
+                    .map_err(|e| StartError::Other(format!("{} cannot be created: {e}", directory.display())))?;
             }
             Ledger::open_sqlite(path, options)?
         }
@@ -173,7 +178,9 @@ async fn identify(ledger: &Ledger, config: &Config, clock: &Clock) -> Result<Log
         if ledger.head().await?.size > 0 {
             let row = ledger.row(Log::KIND, server::STREAM, Freshness::Fresh).await?;
             let state = match row {
-                Some(row) => inline::state::<Log>(&row).map_err(|e| StartError::Other(format!("the row of the log cannot be read: {e}")))?.state,
+                Some(row) => {
+                    inline::state::<Log>(&row).map_err(|e| StartError::Other(format!("the row of the log cannot be read: {e}")))?.state
+                }
                 None => {
                     let events = ledger.read_stream(server::STREAM, 1).await?;
                     let folded = chancery_projections::fold::stream::<Log>(None, &events).map_err(|e| StartError::Other(e.to_string()))?;
@@ -254,7 +261,8 @@ impl App {
     /// The log cannot be written.
     pub async fn record_start(&self, context: &Context) -> Result<(), OAuthError> {
         let config = self.config.digest().iter().map(|byte| format!("{byte:02x}")).collect();
-        let event = ServerStarted { version: env!("CARGO_PKG_VERSION").into(), config, mode: self.config.mode.as_str().into(), at: self.now() };
+        let event =
+            ServerStarted { version: env!("CARGO_PKG_VERSION").into(), config, mode: self.config.mode.as_str().into(), at: self.now() };
         decide!(self, context, |work| record_once(work, event.clone().into()))?;
         Ok(())
     }

@@ -70,7 +70,12 @@ struct Standing {
 
 impl Standing {
     fn parents(&self) -> Parents<'_> {
-        Parents { client: Some(&self.client), account: self.account.as_ref(), session: self.session.as_ref(), consent: self.consent.as_ref() }
+        Parents {
+            client: Some(&self.client),
+            account: self.account.as_ref(),
+            session: self.session.as_ref(),
+            consent: self.consent.as_ref(),
+        }
     }
 }
 
@@ -87,7 +92,14 @@ impl App {
         Ok(decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), &seal))?)
     }
 
-    async fn client_credentials_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, scope: Option<Scope>, seal: &Seal) -> Result<Tokens, Stop> {
+    async fn client_credentials_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        caller: &Authenticated,
+        scope: Option<Scope>,
+        seal: &Seal,
+    ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
         let access = self.mint.opaque(Kind::AccessToken, grant.0);
@@ -116,12 +128,21 @@ impl App {
     pub async fn redeem_code(&self, context: &Context, caller: &Authenticated, asked: &CodeRequest<'_>) -> Result<Tokens, OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
-        let code = Opaque::parse(Kind::AuthorizationCode, asked.code).ok_or_else(|| OAuthError::invalid_grant("not a code of this server"))?;
+        let code =
+            Opaque::parse(Kind::AuthorizationCode, asked.code).ok_or_else(|| OAuthError::invalid_grant("not a code of this server"))?;
         let keys = self.keys.current().await?;
         Ok(decide!(self, &context, |work| self.redeem_once(work, &context, caller, asked, GrantId(code.stream), &keys))?)
     }
 
-    async fn redeem_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, asked: &CodeRequest<'_>, id: GrantId, keys: &KeySet) -> Result<Tokens, Stop> {
+    async fn redeem_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        caller: &Authenticated,
+        asked: &CodeRequest<'_>,
+        id: GrantId,
+        keys: &KeySet,
+    ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let mut loaded = work.load::<Grant>(&id.stream()).await?;
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
@@ -166,19 +187,33 @@ impl App {
     ///
     /// # Errors
     /// `invalid_grant`, `invalid_scope` and those of the client.
-    pub async fn refresh_token(&self, context: &Context, caller: &Authenticated, token: &str, scope: Option<&str>) -> Result<Tokens, OAuthError> {
+    pub async fn refresh_token(
+        &self,
+        context: &Context,
+        caller: &Authenticated,
+        token: &str,
+        scope: Option<&str>,
+    ) -> Result<Tokens, OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
         let scope = scope.map(Scope::parse).transpose()?;
         // Checksum and MAC first: nobody who only knows a grant's id can end it.
-        let (presented, rotation) = self.mint.read_refresh(token).ok_or_else(|| OAuthError::invalid_grant("not a refresh token of this server"))?;
+        let (presented, rotation) =
+            self.mint.read_refresh(token).ok_or_else(|| OAuthError::invalid_grant("not a refresh token of this server"))?;
         let successor = self.mint.successor(&presented, rotation.generation);
         let keys = self.keys.current().await?;
         let asked = RefreshRequest { text: token, id: GrantId(presented.stream), generation: rotation.generation, successor, scope };
         Ok(decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys))?)
     }
 
-    async fn refresh_once(&self, mut work: Work<'_>, context: &Context, caller: &Authenticated, asked: &RefreshRequest<'_>, keys: &KeySet) -> Result<Tokens, Stop> {
+    async fn refresh_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        caller: &Authenticated,
+        asked: &RefreshRequest<'_>,
+        keys: &KeySet,
+    ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let mut loaded = work.load::<Grant>(&asked.id.stream()).await?;
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown refresh token"))?.clone();

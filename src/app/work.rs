@@ -23,8 +23,8 @@ use chancery_projections::inline::{self, Inline};
 
 use super::App;
 use super::context::Context;
-use super::{clock, random};
 use super::vault::{Aad, DataKey, KeyKind, VaultError};
+use super::{clock, random};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -172,7 +172,8 @@ impl App {
     /// `server_error` when the key is gone or the text was changed.
     pub async fn unseal(&self, sealed: &Sealed) -> Result<String, OAuthError> {
         let (kind, id) = sealed.key.split_once('/').ok_or_else(|| OAuthError::server_error("a sealed value without key"))?;
-        let kind = KeyKind::ALL.into_iter().find(|own| own.as_str() == kind).ok_or_else(|| OAuthError::server_error("an unknown kind of key"))?;
+        let kind =
+            KeyKind::ALL.into_iter().find(|own| own.as_str() == kind).ok_or_else(|| OAuthError::server_error("an unknown kind of key"))?;
         let key = self.data_key(kind, id).await?;
         let event_id = sealed.event.to_string();
         let aad = Aad { log_id: &self.log_id, stream: &sealed.stream, event_id: &event_id, field: &sealed.field };
@@ -213,7 +214,11 @@ impl Work<'_> {
         let at = match self.write.streams.iter().position(|own| own.stream == stream) {
             Some(at) => at,
             None => {
-                self.write.streams.push(StreamWrite { stream: stream.to_owned(), expected: Expected::Version(version), events: Vec::new() });
+                self.write.streams.push(StreamWrite {
+                    stream: stream.to_owned(),
+                    expected: Expected::Version(version),
+                    events: Vec::new(),
+                });
                 self.write.streams.len() - 1
             }
         };
@@ -238,7 +243,8 @@ impl Work<'_> {
             self.entry(&loaded.stream, began_at).events.push(event);
         }
         let Some(state) = loaded.state.clone() else { return Ok(()) };
-        let row = inline::row(&loaded.stream, &Versioned { state, version: loaded.version }).map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let row = inline::row(&loaded.stream, &Versioned { state, version: loaded.version })
+            .map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));
         Ok(())

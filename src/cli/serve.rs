@@ -25,6 +25,7 @@ use crate::config::{Config, Secrets, Tls};
 use crate::http::client_address::TrustedProxies;
 use crate::http::cookies::{CookieKeys, Cookies};
 use crate::http::cors::OriginOf;
+use crate::http::development::DevelopmentGuard;
 use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
 use crate::http::rate_limit::RateLimiter;
@@ -52,7 +53,7 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     let data_dir = config.data_dir.clone();
     let app = start::open(config, &secrets, Clock::System, opening).await?;
     let context = Context::of_server("server", random::uuid_v7(app.now().0).to_string());
-    app.check_erasures(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
+    app.finish_erasures(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
     let seeded = app.seed(&Context::of_server("config", random::uuid_v7(app.now().0).to_string())).await?;
     app.record_start(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
     let server = server(&app, &secrets)?;
@@ -105,6 +106,7 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
         // The configuration has parsed them before; what it accepts this accepts.
         trusted_proxies: Arc::new(TrustedProxies::parse(&proxies).unwrap_or_default()),
         deadline: Deadline::default(),
+        development: DevelopmentGuard { authority: (!server.app.is_production()).then(|| config.issuer.authority().into()) },
         generate_id: {
             let clock = server.app.clock.clone();
             Arc::new(move || random::uuid_v7(clock.now_ms()))
@@ -124,10 +126,24 @@ fn surface(specification: &str) -> Surface {
     for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation"] {
         surface = surface.at(path, Kind::Protocol, &[]);
     }
-    for path in ["/oidc/introspection", "/oidc/reg", "/clients", "/clients/{client_id}", "/auth/register", "/auth/login", "/audit/events", "/health/live", "/health/ready"] {
+    for path in [
+        "/oidc/introspection",
+        "/oidc/reg",
+        "/clients",
+        "/clients/{client_id}",
+        "/auth/register",
+        "/auth/login",
+        "/audit/events",
+        "/health/live",
+        "/health/ready",
+    ] {
         surface = surface.at(path, Kind::Api, &[]);
     }
-    surface.with_openapi(specification).at("/docs", Kind::Docs, &[Method::GET]).at("/docs/*", Kind::Docs, &[Method::GET]).at("/openapi.json", Kind::Api, &[Method::GET])
+    surface.with_openapi(specification).at("/docs", Kind::Docs, &[Method::GET]).at("/docs/*", Kind::Docs, &[Method::GET]).at(
+        "/openapi.json",
+        Kind::Api,
+        &[Method::GET],
+    )
 }
 
 /// FEATURES.md §9: an origin may read what its client was answered.
@@ -215,7 +231,8 @@ fn tls_config(tls: &Tls) -> anyhow::Result<Arc<rustls::ServerConfig>> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("the certificate {} cannot be read", shown(&tls.cert)))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).with_context(|| format!("the key {} cannot be read", shown(&tls.key)))?;
-    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).context("certificate and key do not fit")?;
+    let mut config =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).context("certificate and key do not fit")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -10,6 +10,7 @@
 //! | `headers`, `cors` | the headers that protect browsers |
 //! | `cookies`, `csrf` | signed cookies; who may send a page's form |
 //! | `client_address`, `rate_limit` | who asks, and how often they may |
+//! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
 //! | `server`, `credentials`, `reply` | what routes hold, what callers present, what they get |
 //! | `routes` | the machine endpoints |
@@ -24,6 +25,7 @@ pub mod cookies;
 pub mod cors;
 pub mod credentials;
 pub mod csrf;
+pub mod development;
 pub mod error;
 pub mod form;
 pub mod headers;

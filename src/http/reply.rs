@@ -74,7 +74,13 @@ impl<D: Describe> ApiResponse for Reply<D> {
         };
         let content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
         MetaResponses {
-            responses: vec![MetaResponse { description: D::DESCRIPTION, status: Some(D::STATUS), status_range: None, content, headers: Vec::new() }],
+            responses: vec![MetaResponse {
+                description: D::DESCRIPTION,
+                status: Some(D::STATUS),
+                status_range: None,
+                content,
+                headers: Vec::new(),
+            }],
         }
     }
 

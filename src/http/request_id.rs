@@ -64,7 +64,7 @@ impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
         };
         let status = response.status().as_u16();
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        span.in_scope(|| tracing::info!(target: "chancery::access", status, milliseconds, "answered"));
+        span.in_scope(|| tracing::debug!(target: "chancery::access", status, milliseconds, "answered"));
         if let Ok(value) = HeaderValue::try_from(id.to_string()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }

@@ -7,6 +7,7 @@
 //! | CORS | also on errors; answers preflights before anything else runs |
 //! | errors | turns what is thrown below into answers, panics included |
 //! | client address | strips what strangers claim before a handler can read it |
+//! | development guard | needs to know whether a proxy forwarded the request |
 //! | deadline | its 503 is an error like any other |
 //!
 //! Out of scope: the routes.
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::client_address::{ClientAddresses, TrustedProxies};
 use super::cors::{Cors, OriginOf};
+use super::development::DevelopmentGuard;
 use super::error::{Errors, RenderPage};
 use super::headers::SecurityHeaders;
 use super::limits::Deadline;
@@ -36,6 +38,7 @@ pub struct Stack {
     pub error_page: RenderPage,
     pub trusted_proxies: Arc<TrustedProxies>,
     pub deadline: Deadline,
+    pub development: DevelopmentGuard,
     /// Makes request ids (UUIDv7).
     pub generate_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
 }
@@ -43,9 +46,10 @@ pub struct Stack {
 impl Stack {
     /// Puts the layers around the routes.
     pub fn around<E: Endpoint + 'static>(self, routes: E) -> impl Endpoint<Output = Response> + 'static {
-        let Self { surface, https, allowed_origins, origin_of, error_page, trusted_proxies, deadline, generate_id } = self;
+        let Self { surface, https, allowed_origins, origin_of, error_page, trusted_proxies, deadline, development, generate_id } = self;
         routes
             .with(deadline)
+            .with(development)
             .with(ClientAddresses { trusted: trusted_proxies })
             .with(Errors { surface: surface.clone(), page: error_page })
             .with(Cors { surface: surface.clone(), allowed: allowed_origins, origin_of })
@@ -98,6 +102,7 @@ mod tests {
             error_page: |view| format!("<h1>{}</h1><p>{}", view.code, view.reference.unwrap_or("-")),
             trusted_proxies: Arc::default(),
             deadline: Deadline::default(),
+            development: DevelopmentGuard::default(),
             generate_id: Arc::new(|| Uuid::from_u128(1)),
         };
         TestClient::new(stack.around(Route::new().at("/token", RouteMethod::new().post(token)).at("/page/:id", get(page))))

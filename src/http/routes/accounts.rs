@@ -92,7 +92,8 @@ impl Accounts {
     async fn register(&self, request: &Request, body: StrictJson<NewAccount>) -> Result<Reply<AccountCreated>, Refused> {
         self.expect_same_origin(request)?;
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.account_registrations_per_address)?;
-        let form = Form { email: &body.email, password: &body.password, name: body.name.as_deref(), roles: BTreeSet::new(), declared: false };
+        let form =
+            Form { email: &body.email, password: &body.password, name: body.name.as_deref(), roles: BTreeSet::new(), declared: false };
         match self.0.app.register_account(&context(request), &form).await {
             Ok(account) => Ok(Reply::new(&json!({ "account_id": account, "email": body.email.trim() }))),
             Err(NotRegistered::Refused(error)) => Err(error.into()),
@@ -127,7 +128,8 @@ impl Accounts {
         if is_same_origin(request.headers(), self.0.app.config.issuer.origin()) {
             return Ok(());
         }
-        Err(OAuthError::access_denied("another origin").saying("This can be called from this server's own pages or from outside browsers only."))
+        Err(OAuthError::access_denied("another origin")
+            .saying("This can be called from this server's own pages or from outside browsers only."))
     }
 }
 

@@ -27,7 +27,13 @@ impl IntoResponse for Report {
 
 impl ApiResponse for Report {
     fn meta() -> MetaResponses {
-        let one = |status, description| MetaResponse { description, status: Some(status), status_range: None, content: Vec::new(), headers: Vec::new() };
+        let one = |status, description| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: Vec::new(),
+            headers: Vec::new(),
+        };
         MetaResponses { responses: vec![one(200, "Well."), one(503, "Not able to serve; the body says what is missing.")] }
     }
 

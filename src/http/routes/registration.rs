@@ -124,7 +124,11 @@ impl Describe for Shown {
 impl Registration {
     /// Dynamic registration (RFC 7591)
     #[oai(path = "/oidc/reg", method = "post", operation_id = "register", tag = "Group::Protocol")]
-    async fn register(&self, request: &Request, body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>) -> Result<Reply<Created>, Refused> {
+    async fn register(
+        &self,
+        request: &Request,
+        body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>,
+    ) -> Result<Reply<Created>, Refused> {
         let open = self.0.app.config.registration == config::Registration::Open;
         let origin = match (open, credentials::bearer(request, None)?) {
             (true, None) => Origin::OpenRegistration,
@@ -138,7 +142,11 @@ impl Registration {
 
     /// Register a client
     #[oai(path = "/clients", method = "post", operation_id = "createClient", tag = "Group::App")]
-    async fn create_client(&self, request: &Request, body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>) -> Result<Reply<Created>, Refused> {
+    async fn create_client(
+        &self,
+        request: &Request,
+        body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>,
+    ) -> Result<Reply<Created>, Refused> {
         self.expect_operator(request).await?;
         self.create(request, body.0, Origin::Operator).await
     }

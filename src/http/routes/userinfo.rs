@@ -38,7 +38,8 @@ impl UserInfo {
     /// Claims about the person
     #[oai(path = "/oidc/userinfo", method = "post", operation_id = "userinfoByPost")]
     async fn post(&self, request: &Request, body: poem::Body) -> Result<Reply<Claims>, Refused> {
-        let is_form = request.content_type().is_some_and(|sent| sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(FORM)));
+        let is_form =
+            request.content_type().is_some_and(|sent| sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(FORM)));
         if !is_form {
             return self.answer(request, None).await;
         }
