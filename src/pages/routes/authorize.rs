@@ -1,8 +1,8 @@
 //! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core 1.0 §3.1.2), and how an answer leaves for the client.
 
 use chancery_core::client::metadata::ResponseMode;
-use poem::http::StatusCode;
 use poem::Request;
+use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
 use super::show::{Shown, ask_before_return, in_interaction, page_for, refusal};

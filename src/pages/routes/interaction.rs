@@ -11,6 +11,7 @@ use chancery_core::client::Client;
 use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::request::Request as AuthorizationRequest;
+use chancery_core::scope::{STANDARD, Scope};
 use chancery_core::session::SessionEnd;
 use poem::Request;
 use poem::http::StatusCode;
@@ -104,7 +105,10 @@ struct Typed {
 impl Interactions {
     /// RFC 6749 §10.12: our own page, in this browser.
     fn check_form(&self, request: &Request, cookies: &Cookies, form: &Params) -> Result<(), OAuthError> {
-        let refuse = || Err(OAuthError::access_denied("form token").saying("The form was not made for this browser or is too old; load the page again."));
+        let refuse = || {
+            Err(OAuthError::access_denied("form token")
+                .saying("The form was not made for this browser or is too old; load the page again."))
+        };
         if !is_same_origin(request.headers(), self.0.app.config.issuer.origin()) {
             return refuse();
         }
@@ -127,7 +131,15 @@ impl Interactions {
         }
     }
 
-    fn login_page(&self, request: &Request, uid: &str, cookies: &Cookies, client: &Client, hint: Option<String>, typed: Typed) -> Result<Shown, Refused> {
+    fn login_page(
+        &self,
+        request: &Request,
+        uid: &str,
+        cookies: &Cookies,
+        client: &Client,
+        hint: Option<String>,
+        typed: Typed,
+    ) -> Result<Shown, Refused> {
         let status = if typed.problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         let page = pages::Login {
             page: page_for(&self.0, request, None),
@@ -157,7 +169,8 @@ impl Interactions {
             Some(sealed) => self.0.app.unseal(sealed).await?,
             None => String::new(),
         };
-        let redirect_uri = Link::redirect(&asked.redirect_uri).ok_or_else(|| OAuthError::server_error("a registered redirect_uri is no link"))?;
+        let redirect_uri =
+            Link::redirect(&asked.redirect_uri).ok_or_else(|| OAuthError::server_error("a registered redirect_uri is no link"))?;
         Ok(pages::Consent {
             page: page_for(&self.0, request, asked.ui_locales.as_deref()),
             action: format!("/auth/interaction/{uid}"),
@@ -168,7 +181,7 @@ impl Interactions {
             logo: None,
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
-            scopes: asked.scope.iter().map(str::to_owned).collect(),
+            scopes: in_reading_order(&asked.scope),
             account: email,
         })
     }
@@ -236,7 +249,14 @@ impl Interactions {
         Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.cookies.clear(SESSION)))
     }
 
-    async fn register_page(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params, problems: Vec<Problem>) -> Result<Shown, Refused> {
+    async fn register_page(
+        &self,
+        request: &Request,
+        uid: &str,
+        cookies: &Cookies,
+        form: &Params,
+        problems: Vec<Problem>,
+    ) -> Result<Shown, Refused> {
         if !self.0.registration_is_open() {
             return refusal(&self.0, request, &OAuthError::not_found("registration is closed"));
         }
@@ -299,6 +319,12 @@ impl Server {
 
 /// Purpose of the form tokens: one for all forms of an interaction, since each of them is checked by the state anyway.
 const PURPOSE: &str = "interaction";
+
+/// Who you are first, then the rest as the specification lists it, then the client's own.
+fn in_reading_order(scope: &Scope) -> Vec<String> {
+    let standard = STANDARD.iter().filter(|own| scope.has(own)).map(|own| (*own).to_owned());
+    standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
+}
 
 fn name_of(client: &Client) -> String {
     client.metadata.client_name.clone().unwrap_or_else(|| client.id.to_string())

@@ -84,9 +84,11 @@ impl Logout {
         let cookies = Cookies::of(&self.0, request);
         let session = cookies.session.as_deref().unwrap_or_default();
         let sent = form.get("csrf").unwrap_or_default();
-        let ours = is_same_origin(request.headers(), self.0.app.config.issuer.origin()) && self.0.forms.is_form_token(sent, session, PURPOSE);
+        let ours =
+            is_same_origin(request.headers(), self.0.app.config.issuer.origin()) && self.0.forms.is_form_token(sent, session, PURPOSE);
         if !ours {
-            let error = OAuthError::access_denied("form token").saying("The form was not made for this browser or is too old; load the page again.");
+            let error = OAuthError::access_denied("form token")
+                .saying("The form was not made for this browser or is too old; load the page again.");
             return refusal(&self.0, request, &error);
         }
         if form.get("logout") != Some("yes") {
@@ -110,7 +112,13 @@ impl Logout {
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.extend_pairs(asked.state.iter().map(|state| ("state", state)));
                 let query = query.finish();
-                let separator = if query.is_empty() { "" } else if target.contains('?') { "&" } else { "?" };
+                let separator = if query.is_empty() {
+                    ""
+                } else if target.contains('?') {
+                    "&"
+                } else {
+                    "?"
+                };
                 Shown::redirect(&format!("{target}{separator}{query}"))
             }
             None => {

@@ -59,7 +59,13 @@ impl IntoResponse for Shown {
 impl ApiResponse for Shown {
     fn meta() -> MetaResponses {
         let html = MetaMediaType { content_type: "text/html", schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))) };
-        let one = |status, description, content| MetaResponse { description, status: Some(status), status_range: None, content, headers: Vec::new() };
+        let one = |status, description, content| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
         MetaResponses { responses: vec![one(200, "A page.", vec![html]), one(303, "On to the next step.", Vec::new())] }
     }
 
