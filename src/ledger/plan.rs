@@ -201,9 +201,8 @@ impl<'a> Planner<'a> {
         for stream in &write.streams {
             // A stream may stand in one write twice; the second part follows the first.
             let before = events.iter().rfind(|e| e.stream == stream.stream).map(|e| e.version);
-            let mut version = before.unwrap_or_else(|| self.version(&stream.stream));
-            for event in &stream.events {
-                version += 1;
+            let first = before.unwrap_or_else(|| self.version(&stream.stream)) + 1;
+            for (version, event) in (first..).zip(&stream.events) {
                 let position = self.plan.head.size() + events.len() as u64;
                 let leaf = leaf::encode(event, &stream.stream, Place { position, version, recorded_at: self.recorded_at });
                 if leaf.len() > leaf::MAX_LEAF {
@@ -265,3 +264,6 @@ fn claim_key(claim: &ClaimWrite) -> ClaimKey<'_> {
         ClaimWrite::Take { kind, key, .. } | ClaimWrite::Release { kind, key } => (kind, key),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ pub(crate) fn weight(write: &Write) -> usize {
     });
     events + claims.sum::<usize>() + rows.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests;

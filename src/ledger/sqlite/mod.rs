@@ -18,7 +18,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake};
+use std::task::{Context, Wake};
 use std::thread::{self, Thread};
 
 use rusqlite::{Connection, OpenFlags};
@@ -104,7 +104,10 @@ fn drive(future: impl Future<Output = ()>) {
     }
     let waker = Arc::new(Unpark(thread::current())).into();
     let mut future = pin!(future);
-    while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+    while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
         thread::park();
     }
 }
+
+#[cfg(test)]
+mod tests;
