@@ -40,6 +40,7 @@ impl Ledger {
     pub fn open_sqlite(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
         let lock = lock(&path)?;
+        drop(private(&path)?);
         let mut connection = startup::open_writable(&path, &options)?;
         startup::migrate(&mut connection, &options)?;
         let head = startup::check(&connection)?;
@@ -81,13 +82,21 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
-    let file = File::options().create(true).truncate(false).write(true).open(&name);
-    let file = file.map_err(|error| OpenError::Unavailable(format!("cannot open {}: {error}", name.display())))?;
+    let file = private(&name)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.display().to_string())),
         Err(TryLockError::Error(error)) => Err(OpenError::Unavailable(format!("cannot lock {}: {error}", name.display()))),
     }
+}
+
+/// Opens a file, which is made for its owner alone. SQLite gives the files beside the database the same mode.
+fn private(path: &Path) -> Result<File, OpenError> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| OpenError::Unavailable(format!("cannot open {}: {error}", path.display())))
 }
 
 fn unavailable(path: &Path, error: &rusqlite::Error) -> OpenError {

@@ -116,6 +116,17 @@ fn set_id(set: &Option<String>) -> &'static str {
     }
 }
 
+pub(super) fn select_sql(set: &Option<String>, filter: &Filter) -> String {
+    let (condition, order) = match filter {
+        Filter::All => ("?5 IS NULL", "key"),
+        Filter::Index { column: 0, .. } => ("i0 = ?5", "key"),
+        Filter::Index { .. } => ("i1 = ?5", "key"),
+        Filter::ExpiredBefore(_) => ("expires_at < CAST(?5 AS INTEGER)", "expires_at, key"),
+    };
+    let set = set_id(set);
+    format!("SELECT {ROW} FROM rows WHERE set_id = {set} AND tbl = ?2 AND key > ?3 AND {condition} ORDER BY {order} LIMIT ?4")
+}
+
 impl Reading for Reader {
     async fn read_stream(&self, stream: String, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
         self.read(move |connection| read_stream(connection, &stream, from_version)).await
@@ -148,16 +159,12 @@ impl Reading for Reader {
     async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
         self.read(move |connection| {
             let Select { set, table, filter, after_key, limit } = select;
-            let (condition, order, value) = match filter {
-                Filter::All => ("?5 IS NULL", "key", None),
-                Filter::Index { column: 0, value } => ("i0 = ?5", "key", Some(value)),
-                Filter::Index { value, .. } => ("i1 = ?5", "key", Some(value)),
-                Filter::ExpiredBefore(time) => ("expires_at < CAST(?5 AS INTEGER)", "expires_at, key", Some(time.to_string())),
+            let sql = select_sql(&set, &filter);
+            let value = match filter {
+                Filter::All => None,
+                Filter::Index { value, .. } => Some(value),
+                Filter::ExpiredBefore(time) => Some(time.to_string()),
             };
-            let sql = format!(
-                "SELECT {ROW} FROM rows WHERE set_id = {} AND tbl = ?2 AND key > ?3 AND {condition} ORDER BY {order} LIMIT ?4",
-                set_id(&set)
-            );
             let mut statement = connection.prepare_cached(&sql)?;
             // Every key is greater than the empty text; the empty text itself is no key.
             let after = after_key.unwrap_or_default();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 use super::*;
-use crate::backend::{Reading as _, Writing as _};
+use crate::backend::{Filter, Reading as _, Writing as _};
 use crate::write::{Actor, Expected, NewEvent, StreamWrite, Write};
 
 fn store(path: &Path) -> (writer::Store, Reader) {
@@ -57,6 +57,40 @@ async fn events_are_looked_up_with_every_connection_closed() {
     stop.store(true, Ordering::Relaxed);
     reading.await.unwrap();
     assert_eq!(reader.head().await.unwrap().size, 20);
+}
+
+#[test]
+fn every_look_up_walks_its_index_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chancery.db");
+    drop(store(&path));
+    let connection = Connection::open(&path).unwrap();
+    let by = |column| Filter::Index { column, value: String::new() };
+    let filters = [(Filter::All, "rows_key"), (by(0), "rows_i0"), (by(1), "rows_i1"), (Filter::ExpiredBefore(0), "rows_expires")];
+    for (filter, index) in filters {
+        for set in [None, Some("report".to_owned())] {
+            let explain = format!("EXPLAIN QUERY PLAN {}", reader::select_sql(&set, &filter));
+            let mut statement = connection.prepare(&explain).unwrap();
+            let parameters = rusqlite::params_from_iter(vec![None::<String>; statement.parameter_count()]);
+            let plan: Vec<String> = statement.query_map(parameters, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let plan = plan.join("; ");
+            assert!(plan.contains(&format!("USING INDEX {index} ")), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open_sqlite(directory.path().join("chancery.db"), Options::new(Arc::new(|| 1))).unwrap();
+    ledger.append(write(1, "s")).await.unwrap();
+    let modes: Vec<u32> =
+        std::fs::read_dir(directory.path()).unwrap().map(|f| f.unwrap().metadata().unwrap().permissions().mode() & 0o777).collect();
+    assert_eq!(modes, [0o600; 4], "database, log, index of the log, lock");
+    ledger.close().await;
 }
 
 #[test]
