@@ -16,6 +16,7 @@
 //! | `synchronous_commit` at least `on` | a database configured to lie about commits would lose acknowledged events |
 //! | read committed | each statement after the head lock must see what was committed before it |
 //! | no scans, no hash joins, no JIT | tables start empty: a plan made then would scan them when they are large. Every query has its index |
+//! | generic plans | planning a query again costs ten times its execution |
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -169,6 +170,7 @@ impl Session {
              SET idle_in_transaction_session_timeout = {milliseconds}; SET default_transaction_isolation = 'read committed'; \
              SET default_transaction_read_only = off; SET client_min_messages = warning; SET search_path = pg_catalog; \
              SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+             SET plan_cache_mode = force_generic_plan; \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')"
         )
     }

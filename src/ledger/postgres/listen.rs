@@ -27,8 +27,9 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long this node's own commit may take from the database's answer to its announcement.
 const OWN: Duration = Duration::from_millis(20);
 
-const HEAD: &str = "SELECT head.size, head.root, head.recorded_at, events.leaf_hash FROM chancery.head \
-     LEFT JOIN chancery.events ON events.position = head.size - 1";
+/// The head with its last leaf, and the leaf at the place of the last one that was acknowledged.
+const HEAD: &str = "SELECT size, root, recorded_at, (SELECT leaf_hash FROM chancery.events WHERE position = size - 1), \
+     (SELECT leaf_hash FROM chancery.events WHERE position = $1) FROM chancery.head WHERE one = 1";
 
 /// The listening task; dropping this ends it.
 pub(crate) struct Listener {
@@ -109,10 +110,16 @@ impl Follow {
 
     async fn look(&self, client: &Client, told: bool) -> Result<(), String> {
         let known = self.memory.acknowledged();
-        let row = within(client.query_one(HEAD, &[])).await?.map_err(|e| said(&e))?;
+        let place = known.map(|known| known.size.cast_signed() - 1);
+        let row = within(client.query_one(HEAD, &[&place])).await?.map_err(|e| said(&e))?;
         let head = head_of(&row).map_err(|e| said(&e))?;
-        let last_leaf = row.try_get::<_, Option<&[u8]>>(3).map_err(|e| said(&e))?.and_then(|hash| Hash::try_from(hash).ok());
+        let leaf = |at| row.try_get::<_, Option<&[u8]>>(at).map_err(|e| said(&e));
+        let last_leaf = leaf(3)?.and_then(|hash| Hash::try_from(hash).ok());
+        // Before anything newer is remembered: it would cover the loss of what was acknowledged.
         self.memory.compare(known, head.size, &head.root).map_err(|e| e.to_string())?;
+        if let Some(known) = known {
+            self.memory.compare_leaf(&known, leaf(4)?).map_err(|e| e.to_string())?;
+        }
         if head.size > self.shared.head().size && !told {
             // Perhaps our own commit on its way. If another node wrote before it, the writer saw that under the lock.
             tokio::time::sleep(OWN).await;

@@ -23,7 +23,7 @@ const EVENT: &str = "position, stream, version, kind, recorded_at, leaf";
 const ROW: &str = "key, version, body, i0, i1, expires_at";
 
 /// The set that a read means: `$1` is its name, or NULL for the inline one.
-const SET: &str = "(CASE WHEN $1::text IS NULL THEN (SELECT inline_set FROM chancery.head) \
+const SET: &str = "(CASE WHEN $1::text IS NULL THEN (SELECT inline_set FROM chancery.head WHERE one = 1) \
      ELSE (SELECT id FROM chancery.sets WHERE name = $1::text) END)";
 
 #[derive(Clone)]
@@ -115,8 +115,8 @@ impl Reading for PgReading {
 
     async fn rows(&self, set: Option<String>, keys: Vec<(&'static str, String)>) -> Result<Vec<Option<Row>>, ReadError> {
         let sql = format!(
-            "SELECT asked.n, {ROW} FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (t, k, n) \
-             JOIN chancery.rows ON set_id = {SET} AND tbl = asked.t AND key = asked.k"
+            "SELECT asked.n, found.* FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (t, k, n) CROSS JOIN LATERAL \
+             (SELECT {ROW} FROM chancery.rows WHERE set_id = {SET} AND tbl = asked.t AND key = asked.k OFFSET 0) AS found"
         );
         let tables: Vec<&str> = keys.iter().map(|(table, _)| *table).collect();
         let names: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
@@ -134,20 +134,20 @@ impl Reading for PgReading {
 
     async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
         // Each filter is a statement of its own, so that each has a plan with its own index.
+        // For a look-up column a range of one value: with `=` the order by key would be the primary key's too, and a plan made while the
+        // table is empty may take that one and walk the whole table.
         let (filter, order) = match &select.filter {
-            Filter::All => ("$4::text IS NULL AND $5::bigint IS NULL", "key"),
-            Filter::Index { column: 0, .. } => ("i0 = $4::text AND $5::bigint IS NULL", "key"),
-            Filter::Index { .. } => ("i1 = $4::text AND $5::bigint IS NULL", "key"),
-            Filter::ExpiredBefore(_) => ("$4::text IS NULL AND expires_at < $5::bigint", "expires_at, key"),
+            Filter::All => ("key > $3 AND $4::text IS NULL AND $5::bigint IS NULL", "key"),
+            Filter::Index { column: 0, .. } => ("(i0, key) > ($4::text, $3) AND i0 <= $4::text AND $5::bigint IS NULL", "i0, key"),
+            Filter::Index { .. } => ("(i1, key) > ($4::text, $3) AND i1 <= $4::text AND $5::bigint IS NULL", "i1, key"),
+            Filter::ExpiredBefore(_) => ("key > $3 AND $4::text IS NULL AND expires_at < $5::bigint", "expires_at, key"),
         };
         let (value, before) = match &select.filter {
             Filter::All => (None, None),
             Filter::Index { value, .. } => (Some(value), None),
             Filter::ExpiredBefore(before) => (None, Some(before)),
         };
-        let sql = format!(
-            "SELECT {ROW} FROM chancery.rows WHERE set_id = {SET} AND tbl = $2 AND key > $3 AND {filter} ORDER BY {order} LIMIT $6"
-        );
+        let sql = format!("SELECT {ROW} FROM chancery.rows WHERE set_id = {SET} AND tbl = $2 AND {filter} ORDER BY {order} LIMIT $6");
         // Every key is greater than the empty text; the empty text itself is no key.
         let after = select.after_key.unwrap_or_default();
         let found = self.ask(&sql, &[&select.set, &select.table, &after, &value, &before, &i64::from(select.limit)]).await?;

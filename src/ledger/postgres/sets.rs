@@ -123,7 +123,7 @@ async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError
     let (id, checkpoint) = match find(client, set).await? {
         Some((_, _, true)) => return Err(rejected(set, "made inline")),
         Some((id, checkpoint, false)) => (id, checkpoint),
-        None => (make(client, set).await?, 0),
+        None => return Err(SetError::Rejected(format!("there is no row set {set} to finish"))),
     };
     let late = client.query("SELECT DISTINCT stream FROM chancery.events WHERE position >= $1", &[&checkpoint.cast_signed()]).await?;
     let whole = client

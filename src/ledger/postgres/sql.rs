@@ -1,17 +1,22 @@
 //! The statements of a group commit, prepared once per connection.
+//!
+//! What is asked for by a list of keys is looked up in a `LATERAL` with `OFFSET 0`: a plan is made while the tables are empty, and a plain
+//! join may then be planned the other way round, walking the whole table for each batch until the next ANALYZE. Measured: 23 ms instead of
+//! 0.2 ms with 10,000 rows. Finding by `ctid` is safe here, since whoever writes these rows holds the head's or the set's lock.
 
 use tokio_postgres::{Client, Error, Statement};
 
 /// The channel that tells other nodes of a commit: `<node> <size>`. A hint; polling is the truth.
 pub(crate) const CHANNEL: &str = "chancery_head";
 
-pub(crate) const LOCK_HEAD: &str = "SELECT size, frontier, root, recorded_at, inline_set FROM chancery.head FOR UPDATE";
+pub(crate) const LOCK_HEAD: &str = "SELECT size, frontier, root, recorded_at, inline_set FROM chancery.head WHERE one = 1 FOR UPDATE";
 
 /// Backwards along the index of (stream, version): one step per stream, however long it is.
 const VERSIONS: &str = "SELECT asked.stream, last.version FROM unnest($1::text[]) AS asked (stream) CROSS JOIN LATERAL \
      (SELECT version FROM chancery.events WHERE events.stream = asked.stream ORDER BY version DESC LIMIT 1) AS last";
 
-const CLAIMS: &str = "SELECT kind, key FROM chancery.claims JOIN unnest($1::text[], $2::bytea[]) AS asked (kind, key) USING (kind, key)";
+const CLAIMS: &str = "SELECT found.kind, found.key FROM unnest($1::text[], $2::bytea[]) AS asked (kind, key) CROSS JOIN LATERAL \
+     (SELECT kind, key FROM chancery.claims WHERE claims.kind = asked.kind AND claims.key = asked.key OFFSET 0) AS found";
 
 const INSERT_EVENTS: &str = "INSERT INTO chancery.events (position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash) \
      SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], $9::bytea[])";
@@ -21,14 +26,16 @@ pub(crate) const UPSERT_ROWS: &str = "INSERT INTO chancery.rows (set_id, tbl, ke
      ON CONFLICT (set_id, tbl, key) DO UPDATE SET version = excluded.version, body = excluded.body, \
      i0 = excluded.i0, i1 = excluded.i1, expires_at = excluded.expires_at";
 
-pub(crate) const DELETE_ROWS: &str = "DELETE FROM chancery.rows USING unnest($2::text[], $3::text[]) AS gone (t, k) \
-     WHERE set_id = $1::integer AND tbl = gone.t AND key = gone.k";
+pub(crate) const DELETE_ROWS: &str = "DELETE FROM chancery.rows WHERE ctid = ANY (ARRAY (SELECT found.ctid \
+     FROM unnest($2::text[], $3::text[]) AS gone (t, k) CROSS JOIN LATERAL \
+     (SELECT ctid FROM chancery.rows WHERE set_id = $1::integer AND tbl = gone.t AND key = gone.k OFFSET 0) AS found))";
 
 const TAKE_CLAIMS: &str = "INSERT INTO chancery.claims (kind, key, owner) SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[]) \
      ON CONFLICT (kind, key) DO UPDATE SET owner = excluded.owner";
 
-const RELEASE_CLAIMS: &str = "DELETE FROM chancery.claims USING unnest($1::text[], $2::bytea[]) AS gone (kind, key) \
-     WHERE claims.kind = gone.kind AND claims.key = gone.key";
+const RELEASE_CLAIMS: &str = "DELETE FROM chancery.claims WHERE ctid = ANY (ARRAY (SELECT found.ctid \
+     FROM unnest($1::text[], $2::bytea[]) AS gone (kind, key) CROSS JOIN LATERAL \
+     (SELECT ctid FROM chancery.claims WHERE claims.kind = gone.kind AND claims.key = gone.key OFFSET 0) AS found))";
 
 const INSERT_SUBTREES: &str =
     "INSERT INTO chancery.subtrees (level, idx, hash) SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
@@ -37,7 +44,7 @@ const INSERT_KINDS: &str =
     "INSERT INTO chancery.event_kinds (kind, schema) SELECT * FROM unnest($1::text[], $2::integer[]) ON CONFLICT DO NOTHING";
 
 const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, \
-     inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END";
+     inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END WHERE one = 1";
 
 const NOTIFY: &str = "SELECT pg_notify('chancery_head', $1::text)";
 

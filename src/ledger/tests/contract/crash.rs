@@ -21,7 +21,10 @@ const ROUND: &str = "CHANCERY_TEST_ROUND";
 const TASKS: usize = 12;
 
 async fn open(address: &str, options: Options) -> Result<Ledger, OpenError> {
-    Ledger::open_sqlite(address, options)
+    match address.starts_with("postgres:") {
+        true => Ledger::open_postgres(address, options).await,
+        false => Ledger::open_sqlite(address, options),
+    }
 }
 
 pub async fn killed_under_load_nothing_acknowledged_is_lost(fixture: &impl Fixture) {

@@ -2,12 +2,16 @@
 //!
 //! A fixture is a database of its own; `contract!` runs every rule on it.
 
+// Clippy takes only functions marked as tests for tests.
+#![allow(clippy::unwrap_used)]
+
 mod append;
 mod cache;
 mod crash;
 mod damage;
 mod disk;
 mod fixture;
+mod postgres;
 mod read;
 mod sets;
 mod sqlite;
@@ -56,3 +60,4 @@ macro_rules! contract {
 }
 
 contract!(on_sqlite, crate::sqlite::Sqlite);
+contract!(on_postgres, crate::postgres::Postgres);

@@ -21,8 +21,8 @@ fn cluster() -> &'static Cluster {
 
 impl Fixture for Postgres {
     async fn new() -> Result<Self, String> {
-        let url = cluster().database().map_err(|error| error.to_string())?;
-        chancery_ledger::postgres::migrate(&url).await.map_err(|error| error.to_string())?;
+        let url = cluster().database().unwrap_or_else(|why| panic!("{why}"));
+        chancery_ledger::postgres::migrate(&url).await.unwrap_or_else(|why| panic!("{why}"));
         Ok(Self { url })
     }
 
