@@ -252,8 +252,7 @@ impl Work<'_> {
             self.entry(&loaded.stream, began_at).events.push(event);
         }
         let Some(state) = loaded.state.clone() else { return Ok(()) };
-        let row = inline::row(&loaded.stream, &*state, loaded.version)
-            .map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let row = inline::row(&loaded.stream, &*state, loaded.version).map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));
         Ok(())
