@@ -22,11 +22,11 @@ use chancery_ledger::error::AppendError;
 use chancery_ledger::recorded::Freshness;
 use chancery_ledger::write::{Actor, Expected, NewEvent, RowWrite, StreamWrite, Write};
 use chancery_ledger::{Ledger, Options};
-use chancery_projections::fold::Versioned;
 use chancery_projections::inline::{self, rebuild};
 
 use super::clock::Clock;
 use super::context::Context;
+use super::decoded::Decoded;
 use super::mint::Mint;
 use super::password::Passwords;
 use super::signing::SigningKeys;
@@ -100,6 +100,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         mint,
         passwords,
         names,
+        decoded: Decoded::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     app.check_issuer(&context, &log, opening.change_issuer).await?;
@@ -209,7 +210,7 @@ fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
     let personal = std::collections::BTreeMap::new();
     let fact = Fact { id, version: 1, event: &event, personal: &personal };
     let state = Log::evolve(None, &fact).map_err(|e| broken(e.to_string()))?;
-    let row = inline::row(server::STREAM, &Versioned { state, version: 1 }).map_err(|e| broken(e.to_string()))?;
+    let row = inline::row(server::STREAM, &state, 1).map_err(|e| broken(e.to_string()))?;
     let new = NewEvent {
         id,
         kind: event.event_type().name,

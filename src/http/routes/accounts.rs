@@ -118,7 +118,7 @@ impl Accounts {
         let now = self.0.app.now().numeric_date();
         let old = self.0.cookies.get(request.headers(), SESSION, now);
         let replaced = self.0.app.session_of(old.as_deref()).await?;
-        let cookie = self.0.app.sign_in(&context, &proven, replaced.as_ref().map(|current| &current.session)).await?;
+        let cookie = self.0.app.sign_in(&context, &proven, replaced.as_ref().map(|current| &*current.session)).await?;
         Ok(WithCookie(Reply::new(&json!({ "account_id": proven.account })), self.0.session_cookie(&cookie.text)))
     }
 }
