@@ -3,7 +3,7 @@
 //! | Step | What is appended |
 //! |---|---|
 //! | [`App::authorize`]: valid, and somebody has to do something | `AuthorizationRequested` |
-//! | [`App::authorize`]: valid, nothing to do | `AuthorizationAnsweredAtOnce`, `CodeIssued` |
+//! | [`App::authorize`]: valid, nothing to do | `CodeIssued`, `AuthorizationAnsweredAtOnce` |
 //! | [`App::authenticate_in`]: the password was right | `SessionStarted`, `PersonAuthenticated` |
 //! | [`App::consent_in`]: Allow or Deny | `ConsentGiven` + `CodeIssued` + `AuthorizationGranted`, or `ConsentDenied` + `AuthorizationRefused` |
 //! | [`App::resume`]: nothing left to do | `CodeIssued`, `AuthorizationGranted` |

@@ -218,6 +218,15 @@ impl Work<'_> {
         Loaded { stream, version: 0, state: None }
     }
 
+    /// The log tells what happened in the order in which it was decided, not in which the states were looked at: the consent
+    /// stands before the answer that rests on it.
+    fn moves_to_the_end(&mut self, stream: &str) {
+        if let Some(at) = self.write.streams.iter().position(|own| own.stream == stream && own.events.is_empty()) {
+            let own = self.write.streams.remove(at);
+            self.write.streams.push(own);
+        }
+    }
+
     fn entry(&mut self, stream: &str, version: u64) -> &mut StreamWrite {
         let at = match self.write.streams.iter().position(|own| own.stream == stream) {
             Some(at) => at,
@@ -242,6 +251,7 @@ impl Work<'_> {
             return Ok(());
         }
         let began_at = loaded.version;
+        self.moves_to_the_end(&loaded.stream);
         for draft in drafts {
             let (event, personal) = self.event(&loaded.stream, &draft, seal)?;
             loaded.version += 1;
@@ -252,8 +262,7 @@ impl Work<'_> {
             self.entry(&loaded.stream, began_at).events.push(event);
         }
         let Some(state) = loaded.state.clone() else { return Ok(()) };
-        let row = inline::row(&loaded.stream, &*state, loaded.version)
-            .map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let row = inline::row(&loaded.stream, &*state, loaded.version).map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));
         Ok(())

@@ -13,7 +13,7 @@
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
 //! | `routes` | the browser endpoints |
 //! | `text` | every sentence, in English and German |
-//! | `asset`, `policy`, `link` | stylesheet and seal, Content-Security-Policy, addresses chosen by others |
+//! | `asset`, `link` | stylesheet and seal, addresses chosen by others |
 //!
 //! A page is a struct of plain values that derives `Template`; `render()` gives the HTML. Everything that a person or a client
 //! supplied is escaped by the template engine, stands in `<bdi>` and may wrap.
@@ -31,7 +31,6 @@ pub mod link;
 pub mod logged_out;
 pub mod login;
 pub mod logout;
-pub mod policy;
 pub mod problem;
 pub mod register;
 pub mod routes;
@@ -52,7 +51,6 @@ pub use link::Link;
 pub use logged_out::LoggedOut;
 pub use login::Login;
 pub use logout::Logout;
-pub use policy::Policy;
 pub use problem::Problem;
 pub use register::Register;
 pub use text::Text;

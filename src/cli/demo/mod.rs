@@ -1,0 +1,4 @@
+use crate::config::Flags;
+#[derive(clap::Args)]
+pub struct Args {}
+pub async fn run(_flags: &Flags, _args: &Args) -> anyhow::Result<()> { Ok(()) }

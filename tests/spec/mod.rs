@@ -1,0 +1,13 @@
+//! The specifications, one file each, and what no specification covers. Tests are named `rfcNNNN_section_sentence`.
+
+mod oidc_core;
+mod oidc_discovery;
+mod oidc_rp_logout;
+mod rfc6749;
+mod rfc6750;
+mod rfc7009;
+mod rfc7591;
+mod rfc7636;
+mod rfc7662;
+mod rfc8252;
+mod rfc9700;

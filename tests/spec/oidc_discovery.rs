@@ -1,0 +1,193 @@
+//! OpenID Connect Discovery 1.0, RFC 8414: every promise is kept.
+
+use serde_json::{Value, json};
+
+use crate::support::flow::Tokens;
+use crate::support::jwt::{Key, verified};
+use crate::support::*;
+
+async fn document(server: &Server) -> Value {
+    server.get("/oidc/.well-known/openid-configuration").send().await.json()
+}
+
+fn words(document: &Value, member: &str) -> Vec<String> {
+    document[member].as_array().unwrap_or_else(|| panic!("{member}")).iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn rfc8414_3_both_documents_are_one_and_any_script_may_read_them() {
+    let server = Server::start().await;
+    let answers = [
+        server.get("/oidc/.well-known/openid-configuration").header("origin", "https://any.example").send().await,
+        server.get("/.well-known/oauth-authorization-server/oidc").header("origin", "https://any.example").send().await,
+    ];
+    assert_eq!(answers[0].body, answers[1].body);
+    for answer in &answers {
+        assert_eq!((answer.header("content-type"), answer.header("access-control-allow-origin")), ("application/json", "*"));
+        assert!(answer.header("cache-control").contains("max-age="));
+        assert_eq!(answer.json()["issuer"], server.issuer.as_str());
+    }
+}
+
+#[tokio::test]
+async fn oidc_discovery_3_every_advertised_endpoint_answers() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let addresses: Vec<_> = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri").collect();
+    assert_eq!(addresses.len(), 8);
+    for (name, address) in addresses {
+        let path = address.as_str().unwrap().strip_prefix(&server.origin).unwrap_or_else(|| panic!("{name}: {address}"));
+        let answers = [server.get(path).send().await, server.post(path).send().await];
+        assert!(answers.iter().any(|answer| answer.status != 405), "{name}");
+        assert!(answers.iter().all(|answer| answer.status != 404 && answer.status < 500), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_discovery_3_every_client_authentication_method_works_everywhere_it_is_promised() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    for endpoint in ["token", "revocation", "introspection"] {
+        let path = document[format!("{endpoint}_endpoint")].as_str().unwrap().strip_prefix(&server.origin).unwrap().to_owned();
+        for method in words(&document, &format!("{endpoint}_endpoint_auth_methods_supported")) {
+            let key = Key::generate("ES256");
+            let jwks = if method == "private_key_jwt" { key.jwks() } else { Value::Null };
+            let client = server.client(json!({
+                "token_endpoint_auth_method": method, "jwks": jwks, "grant_types": ["authorization_code", "refresh_token"],
+            })).await;
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("token", "x")];
+            let call = match method.as_str() {
+                "private_key_jwt" => assertion_call(&server, &path, &client, &key, &fields, "j1"),
+                "client_secret_post" => {
+                    let secret = client.secret.as_deref().unwrap();
+                    server.post(&path).form(&[&fields[..], &[("client_id", &client.id), ("client_secret", secret)]].concat())
+                }
+                _ => server.as_client(&path, &client, &fields),
+            };
+            let answer = call.send().await;
+            assert_ne!(answer.error(), "invalid_client", "{endpoint} {method}");
+            let expected = if endpoint == "token" { (400, "invalid_grant".to_owned()) } else { (200, String::new()) };
+            assert_eq!(answer.refusal(), expected, "{endpoint} {method}");
+        }
+    }
+}
+
+fn assertion_call<'a>(server: &'a Server, path: &str, client: &Client, key: &Key, fields: &[(&str, &str)], jti: &str) -> call::Call<'a> {
+    let now = server.app.clock.now_ms() / 1000;
+    let claims = json!({ "iss": client.id, "sub": client.id, "aud": server.issuer, "exp": now + 60, "iat": now, "jti": jti });
+    let assertion = key.sign(&claims);
+    let own = [
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion.as_str()),
+    ];
+    server.post(path).form(&[fields, &own].concat())
+}
+
+#[tokio::test]
+async fn rfc7523_3_every_assertion_algorithm_works_and_a_jti_counts_once() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    for alg in words(&document, "token_endpoint_auth_signing_alg_values_supported") {
+        let key = Key::generate(&alg);
+        let client = server.client(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks() })).await;
+        let grant = [("grant_type", "client_credentials")];
+        let call = || assertion_call(&server, "/oidc/token", &client, &key, &grant, "once").send();
+        assert_eq!(call().await.status, 200, "{alg}");
+        assert_eq!(call().await.refusal(), (401, "invalid_client".to_owned()), "{alg}: the same assertion again");
+        assert_eq!(assertion_call(&server, "/oidc/token", &client, &key, &grant, "twice").send().await.status, 200, "{alg}");
+    }
+}
+
+#[tokio::test]
+async fn rfc7523_3_an_assertion_names_client_server_and_a_near_end() {
+    let server = Server::start().await;
+    let (key, stranger) = (Key::generate("ES256"), Key::generate("ES256"));
+    let client = server.client(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks() })).await;
+    let now = NOW / 1000;
+    let good = json!({ "iss": client.id, "sub": client.id, "aud": [server.issuer], "exp": now + 60, "jti": "j" });
+    for (index, (name, value, holds)) in [
+        ("jti", json!("fine"), true),
+        ("aud", json!(format!("{}/token", server.issuer)), true),
+        ("exp", json!(now + 600), true),
+        ("nbf", json!(now + 15), true),
+        ("iss", json!("other"), false),
+        ("sub", json!("other"), false),
+        ("aud", json!("https://other.example"), false),
+        ("aud", json!([]), false),
+        ("exp", json!(now - 16), false),
+        ("exp", json!(now + 700), false),
+        ("exp", Value::Null, false),
+        ("exp", json!("soon"), false),
+        ("nbf", json!(now + 60), false),
+        ("jti", Value::Null, false),
+        ("jti", json!(""), false),
+    ].into_iter().enumerate() {
+        let mut claims = good.clone();
+        claims["jti"] = json!(format!("j{index}"));
+        if value.is_null() { claims.as_object_mut().unwrap().remove(name); } else { claims[name] = value; }
+        let send = |assertion: String| {
+            let server = &server;
+            async move {
+                let fields = [
+                    ("grant_type", "client_credentials"),
+                    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                    ("client_assertion", assertion.as_str()),
+                ];
+                server.post("/oidc/token").form(&fields).send().await.refusal()
+            }
+        };
+        let expected = if holds { (200, String::new()) } else { (401, "invalid_client".to_owned()) };
+        assert_eq!(send(stranger.sign(&claims)).await, (401, "invalid_client".to_owned()), "a foreign signature takes no jti");
+        assert_eq!(send(key.sign(&claims)).await, expected, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_discovery_3_every_other_word_works() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let alice = server.alice().await;
+    let mut browser = Browser::new(&server);
+    for alg in words(&document, "id_token_signing_alg_values_supported") {
+        let client = server.client(json!({ "id_token_signed_response_alg": alg })).await;
+        let tokens = browser.tokens(&client, &alice, &[]).await;
+        let (header, claims) = verified(tokens.id_token(), &server.get("/oidc/jwks").send().await.json());
+        assert_eq!(header["alg"], alg.as_str());
+        let promised = words(&document, "claims_supported");
+        assert!(claims.as_object().unwrap().keys().all(|claim| promised.contains(claim)));
+    }
+    let whole = words(&document, "scopes_supported").join(" ");
+    let client = server.client(json!({ "scope": whole, "grant_types": words(&document, "grant_types_supported") })).await;
+    for mode in words(&document, "response_modes_supported") {
+        let answer = browser.authorize(&client, &alice, &[("response_mode", &mode), ("scope", &whole)]).await;
+        assert!(answer.status == 303 || answer.text().contains("name=\"code\""), "{mode}");
+    }
+    for prompt in words(&document, "prompt_values_supported") {
+        assert_eq!(browser.open(&client.request(&[("prompt", &prompt)])).await.sent("error"), None, "{prompt}");
+    }
+    for locale in words(&document, "ui_locales_supported") {
+        let page = Browser::new(&server).open(&client.request(&[("ui_locales", &locale)])).await;
+        assert!(page.text().contains(&format!("lang=\"{locale}\"")), "{locale}");
+    }
+    assert_eq!(words(&document, "code_challenge_methods_supported"), ["S256"]);
+}
+
+#[tokio::test]
+async fn the_keys_are_public_and_rotate_while_serving() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    let old = browser.tokens(&client, &alice, &[]).await;
+    let before = server.get("/oidc/jwks").send().await.json();
+    for key in before["keys"].as_array().unwrap() {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+            assert!(key[private].is_null(), "{private}");
+        }
+        assert!(key["kid"].is_string() && key["use"] == "sig" && key["alg"].is_string());
+    }
+    let rotated = server.operate(chancery::app::operator::Command::KeysRotate { alg: "RS256".to_owned() }).await;
+    let after = server.get("/oidc/jwks").send().await.json();
+    let (header, _) = verified(Tokens::of(&server.refresh(&client, old.refresh()).await).id_token(), &after);
+    assert_eq!(header["kid"], rotated["kid"]);
+    verified(old.id_token(), &after);
+}

@@ -1,0 +1,121 @@
+//! RFC 7591 and OpenID Connect Dynamic Registration: `/oidc/reg`, and the operators' `/clients`.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn rfc7591_3_2_1_the_answer_is_what_is_registered() {
+    let server = Server::start().await;
+    let sent = json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "A & <B>", "software_id": "ignored" });
+    let answer = server.post("/oidc/reg").json(&sent).send().await;
+    assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"));
+    let client = answer.json();
+    for (name, value) in [
+        ("redirect_uris", json!(["https://app.example/cb"])),
+        ("client_name", json!("A & <B>")),
+        ("grant_types", json!(["authorization_code"])),
+        ("response_types", json!(["code"])),
+        ("token_endpoint_auth_method", json!("client_secret_basic")),
+        ("id_token_signed_response_alg", json!("RS256")),
+        ("application_type", json!("web")),
+        ("subject_type", json!("public")),
+        ("client_secret_expires_at", json!(0)),
+        ("client_id_issued_at", json!(NOW / 1000)),
+        ("software_id", Value::Null),
+    ] {
+        assert_eq!(client[name], value, "{name}");
+    }
+    assert!(client["client_secret"].as_str().unwrap().len() >= 22, "at least 128 bits");
+}
+
+#[tokio::test]
+async fn rfc7591_3_2_2_every_bad_field_is_listed() {
+    let server = Server::start().await;
+    let uris = server.post("/oidc/reg").json(&json!({ "redirect_uris": ["http://evil.example/cb", "https://a#b"] })).send().await;
+    assert_eq!(uris.refusal(), (400, "invalid_redirect_uri".to_owned()));
+    let bad = json!({
+        "redirect_uris": ["ftp://x"], "grant_types": ["password"], "response_types": ["token"], "scope": "openid admin",
+        "token_endpoint_auth_method": "magic", "id_token_signed_response_alg": "none", "subject_type": "pairwise", "introspect": true,
+        "client_name": "a\u{7}", "client_uri": "javascript:alert(1)", "refresh_grace_seconds": 61, "allowed_origins": ["*"],
+        "jwks_uri": "https://a.example",
+    });
+    for path in ["/oidc/reg", "/clients"] {
+        let answer = server.post(path).json(&bad).send().await;
+        assert_eq!(answer.refusal(), (400, "invalid_client_metadata".to_owned()));
+        let sentence = answer.sentence();
+        for field in bad.as_object().unwrap().keys().filter(|field| path == "/oidc/reg" || *field != "introspect") {
+            assert!(sentence.contains(&format!("{field}: ")), "{path} {field}: {sentence}");
+        }
+    }
+    assert!(!server.kinds_since(0).await.contains(&"ClientRegistered".to_owned()));
+}
+
+#[tokio::test]
+async fn rfc7591_2_management_scopes_are_nobodys_and_introspection_is_the_operators_to_give() {
+    let server = Server::start().await;
+    for scope in ["admin", "openid audit:read", "metrics:read"] {
+        let sent = json!({ "redirect_uris": ["https://app.example/cb"], "scope": scope });
+        for path in ["/oidc/reg", "/clients"] {
+            assert_eq!(server.post(path).json(&sent).send().await.refusal(), (400, "invalid_client_metadata".to_owned()), "{path}");
+        }
+    }
+    let asker = json!({ "redirect_uris": ["https://app.example/cb"], "introspect": true });
+    assert_eq!(server.post("/oidc/reg").json(&asker).send().await.status, 400);
+    assert_eq!(server.post("/clients").json(&asker).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn rfc7591_3_1_the_body_is_strict_json_of_bounded_size() {
+    let server = Server::start().await;
+    let deep = format!("{{\"jwks\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+    let large = format!("{{\"client_name\":\"{}\"}}", "a".repeat(24 * 1024));
+    for (body, status) in [
+        ("", 400),
+        ("[]", 400),
+        ("null", 400),
+        ("{\"redirect_uris\":\"x\"}", 400),
+        ("{\"client_name\":\"a\",\"client_name\":\"b\"}", 400),
+        ("{\"client_name\":\"\\u0000\"}", 400),
+        ("{} {}", 400),
+        (&deep, 400),
+        (&large, 413),
+    ] {
+        let answer = server.post("/oidc/reg").header("content-type", "application/json").body(body).send().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(!answer.error().is_empty());
+    }
+    assert_eq!(server.post("/oidc/reg").form(&[("client_name", "a")]).send().await.status, 415);
+}
+
+#[tokio::test]
+async fn rfc7591_3_production_wants_an_operators_token_and_never_a_clients() {
+    let server = Server::production(&[], "").await;
+    let sent = json!({ "redirect_uris": ["https://app.example/cb"], "grant_types": ["authorization_code", "client_credentials"] });
+    for path in ["/oidc/reg", "/clients"] {
+        assert_eq!(server.post(path).json(&sent).send().await.status, 401, "{path}");
+        assert_eq!(server.post(path).bearer("x").json(&sent).send().await.refusal(), (401, "invalid_token".to_owned()), "{path}");
+        let auditor = server.operator_token("audit:read").await;
+        assert_eq!(server.post(path).bearer(&auditor).json(&sent).send().await.refusal(), (403, "insufficient_scope".to_owned()), "{path}");
+        let admin = server.operator_token("admin").await;
+        let answer = server.post(path).bearer(&admin).json(&sent).send().await;
+        assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+        let own = flow::Tokens::of(&server.token(&Client::of(&answer.json()), &[("grant_type", "client_credentials")]).await);
+        let refused = server.post(path).bearer(&own.access).json(&sent).send().await;
+        assert_eq!(refused.refusal(), (403, "insufficient_scope".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_shown_without_its_secret() {
+    let server = Server::start().await;
+    let client = server.web_client().await;
+    let answer = server.get(&format!("/clients/{}", client.id)).send().await;
+    assert_eq!((answer.status, &answer.json()["client_id"]), (200, &json!(client.id)));
+    assert!(answer.json()["client_secret"].is_null() && !answer.text().contains(client.secret.as_deref().unwrap()));
+    for unknown in ["nobody", "%00", "a%2fb", "a%20b", &"a".repeat(300)] {
+        assert_eq!(server.get(&format!("/clients/{unknown}")).send().await.refusal(), (404, "not_found".to_owned()), "{unknown}");
+    }
+    let production = Server::production(&[], "").await;
+    assert_eq!(production.get(&format!("/clients/{}", client.id)).send().await.status, 401);
+}

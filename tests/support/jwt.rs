@@ -1,0 +1,102 @@
+//! JWTs read and made by the crypto library alone, so that no fault of our own code can hide in the test.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair, RsaPublicKeyComponents, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use serde_json::{Value, json};
+
+/// Checks the signature against a JWKS and gives header and claims.
+pub fn verified(token: &str, jwks: &Value) -> (Value, Value) {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let signature = B64.decode(signature).unwrap();
+    let (header, claims) = message.split_once('.').unwrap();
+    let (header, claims) = (part(header), part(claims));
+    let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).expect("the key is published");
+    let number = |name: &str| B64.decode(key[name].as_str().unwrap()).unwrap();
+    let checked = match header["alg"].as_str().unwrap() {
+        "RS256" => {
+            let key = RsaPublicKeyComponents { n: number("n"), e: number("e") };
+            key.verify(&signature::RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
+        }
+        "ES256" => {
+            let point = [vec![4], number("x"), number("y")].concat();
+            UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature)
+        }
+        other => panic!("alg {other}"),
+    };
+    checked.expect("the signature is right");
+    (header, claims)
+}
+
+fn part(text: &str) -> Value {
+    serde_json::from_slice(&B64.decode(text).unwrap()).unwrap()
+}
+
+/// A key of a client.
+pub enum Key {
+    Rsa(&'static str, Box<RsaKeyPair>),
+    Ec(&'static str, EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+impl Key {
+    /// A fresh key for a JWS algorithm of the registry.
+    pub fn generate(alg: &str) -> Self {
+        let rsa = || Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
+        match alg {
+            "RS256" => Self::Rsa("RS256", rsa()),
+            "PS256" => Self::Rsa("PS256", rsa()),
+            "ES256" => Self::Ec("ES256", EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()),
+            "ES384" => Self::Ec("ES384", EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap()),
+            "EdDSA" => Self::Ed(Ed25519KeyPair::generate().unwrap()),
+            other => panic!("no key for {other}: teach this test the algorithm"),
+        }
+    }
+
+    pub fn alg(&self) -> &'static str {
+        match self {
+            Self::Rsa(alg, _) | Self::Ec(alg, _) => alg,
+            Self::Ed(_) => "EdDSA",
+        }
+    }
+
+    /// The public half.
+    pub fn jwks(&self) -> Value {
+        let text = |bytes: &[u8]| B64.encode(bytes);
+        let mut key = match self {
+            Self::Rsa(_, pair) => {
+                let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+                json!({ "kty": "RSA", "n": text(n.big_endian_without_leading_zero()), "e": text(e.big_endian_without_leading_zero()) })
+            }
+            Self::Ec(_, pair) => {
+                let point = pair.public_key().as_ref();
+                let half = point.len() / 2;
+                let curve = if half == 32 { "P-256" } else { "P-384" };
+                json!({ "kty": "EC", "crv": curve, "x": text(&point[1..=half]), "y": text(&point[1 + half..]) })
+            }
+            Self::Ed(pair) => json!({ "kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref()) }),
+        };
+        key.as_object_mut().unwrap().extend([("kid".to_owned(), json!("k")), ("alg".to_owned(), json!(self.alg()))]);
+        json!({ "keys": [key] })
+    }
+
+    pub fn sign(&self, claims: &Value) -> String {
+        let header = json!({ "alg": self.alg(), "kid": "k", "typ": "JWT" });
+        let message = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
+        let random = SystemRandom::new();
+        let signature = match self {
+            Self::Rsa(alg, pair) => {
+                let mut bytes = vec![0; pair.public_modulus_len()];
+                let pkcs1: &dyn signature::RsaEncoding = &signature::RSA_PKCS1_SHA256;
+                let padding = if *alg == "RS256" { pkcs1 } else { &signature::RSA_PSS_SHA256 };
+                pair.sign(padding, &random, message.as_bytes(), &mut bytes).unwrap();
+                bytes
+            }
+            Self::Ec(_, pair) => pair.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
+            Self::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
+        };
+        format!("{message}.{}", B64.encode(signature))
+    }
+}
