@@ -27,9 +27,9 @@ use serde_json::json;
 use super::config::{fail_on, show, word};
 use super::{instant, logging, print, socket};
 use crate::app::clock::Clock;
+use crate::app::random;
 use crate::app::start::{self, StartError};
 use crate::app::vault::Vault;
-use crate::app::random;
 use crate::config::check::{Finding, Level, check};
 use crate::config::{Config, Database, Flags, MASTER_FILE, Mode, Sources, resolve};
 
@@ -145,12 +145,15 @@ async fn log(ledger: &Ledger, config: &Config, report: &mut Report) {
     }
     report.ok(format!("the log has {} events, the last of {}", head.size, instant::rfc3339(head.recorded_at)));
     if head.recorded_at > Clock::System.now_ms() + SET_BACK_MS {
-        report.warn("the clock is behind the last event: it was set back, and new events carry the time of that one until it has caught up");
+        report
+            .warn("the clock is behind the last event: it was set back, and new events carry the time of that one until it has caught up");
     }
     let catalogue = event_catalogue();
     for (name, schema) in kinds {
         if !catalogue.iter().any(|(_, own)| own.name == name && own.schema >= schema) {
-            report.fail(format!("the log holds events of the type {name} (schema {schema}), which this program does not know: use a newer program"));
+            report.fail(format!(
+                "the log holds events of the type {name} (schema {schema}), which this program does not know: use a newer program"
+            ));
         }
     }
     match identity.map(|row| inline::state::<Log>(&row)) {

@@ -103,12 +103,17 @@ async fn rewrap(config: Config, new_key_file: PathBuf) -> anyhow::Result<()> {
     print::line(format_args!("{changed} keys are wrapped by the new master key."))?;
     let (kept, file) = (config.data_dir.join(MASTER_FILE), new_key_file.display());
     if config.mode == Mode::Development && kept.exists() {
-        eprintln!("Now put the new key into {}, or set CHANCERY_MASTER_KEY=file:{file}; the old one opens nothing any more.", kept.display());
+        eprintln!(
+            "Now put the new key into {}, or set CHANCERY_MASTER_KEY=file:{file}; the old one opens nothing any more.",
+            kept.display()
+        );
     } else {
         eprintln!("Now start every server with CHANCERY_MASTER_KEY=file:{file}; the old key opens nothing any more.");
     }
     if matches!(config.database, Database::Postgres(_)) {
-        eprintln!("Servers that ran meanwhile may have added keys under the old one: restart them, then run this again with the same two keys.");
+        eprintln!(
+            "Servers that ran meanwhile may have added keys under the old one: restart them, then run this again with the same two keys."
+        );
     }
     Ok(())
 }

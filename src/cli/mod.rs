@@ -21,7 +21,6 @@ pub mod instant;
 pub mod keys;
 pub mod logging;
 pub mod migrate;
-pub mod openapi;
 pub mod operate;
 pub mod outcome;
 pub mod password;
@@ -48,7 +47,7 @@ use crate::config::{Config, Flags, Sources, resolve};
 const EXAMPLES: &str = "\
 Examples:
   chancery                                  serve on localhost:3000 with embedded SQLite
-  chancery demo                             the server with an example client; open http://localhost:3001
+  chancery demo                             the server with an example client application
   chancery config example > chancery.toml   every setting with its default
   chancery --config chancery.toml doctor    check a set-up before serving
   chancery user create --email alice@example.com --admin
@@ -56,14 +55,14 @@ Examples:
   chancery audit tail --follow
   chancery audit verify
 
-Secrets come from the environment, from the file of --config or from files it names, never from the command line.
+Secrets come from the environment, a file or a prompt, never from the command line.
 Exit codes: 0 done, 1 the check failed or the command was refused, 2 wrong usage.";
 
 /// An event-sourced OAuth 2.0 / OpenID Connect authorization server.
 ///
 /// No event, no token: every action is in the log before it has an effect, and the log can be verified.
 #[derive(Parser)]
-#[command(name = "chancery", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "chancery", version, after_help = EXAMPLES, disable_help_subcommand = true, term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -93,8 +92,6 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
-    /// Print the OpenAPI document
-    Openapi(openapi::Args),
     /// Signing keys and the master key
     #[command(subcommand)]
     Keys(keys::Command),
@@ -138,7 +135,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             serve::run(config, secrets, Opening { change_issuer: args.change_issuer, clock: None }).await
         }
         Command::Demo(args) => demo::run(flags, &args).await,
-        Command::Openapi(args) => openapi::run(&args),
         Command::Config(command) => config::run(flags, &command),
         Command::Doctor(args) => doctor::run(flags, &args).await,
         Command::Migrate => migrate::run(quiet(flags)?).await,

@@ -28,9 +28,33 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("chancery: {error:#}");
+    eprintln!("chancery: {}", sentence(&error));
     match error.downcast_ref::<WrongUsage>() {
         Some(_) => ExitCode::from(2),
         None => ExitCode::from(1),
+    }
+}
+
+/// The causes, from the outermost on. Many errors repeat their cause in their own words; nobody wants to read it twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file").context("cannot read x: no such file").context("start");
+        assert_eq!(sentence(&error), "start: cannot read x: no such file");
     }
 }

@@ -10,8 +10,8 @@ use chancery_projections::audit::{self, follow};
 use chancery_projections::inline::{self, rebuild};
 use clap::{Subcommand, ValueEnum};
 
-use super::operate;
 use super::print::{self, Progress};
+use super::{operate, socket};
 use crate::app::random;
 use crate::config::{Config, Database};
 
@@ -55,6 +55,9 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
                 && !path.exists()
             {
                 bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
+            }
+            if matches!(config.database, Database::Sqlite(_)) && socket::is_answered(&config.data_dir).await {
+                bail!("the server is running; stop it first");
             }
             let secrets = config.secrets(random::fill)?;
             let app = operate::open(config, &secrets).await?;

@@ -8,7 +8,9 @@ use crate::app::operator::Command;
 use crate::config::{Config, value};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  curl -H \"Authorization: Bearer $(chancery token --scope audit:read)\" http://localhost:3000/audit/events")]
+#[command(
+    after_help = "Example:\n  curl -H \"Authorization: Bearer $(chancery token --scope audit:read)\" http://localhost:3000/audit/events"
+)]
 pub struct Args {
     /// Space-separated: admin, audit:read, metrics:read
     #[arg(long, value_name = "SCOPES")]

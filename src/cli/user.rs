@@ -84,7 +84,10 @@ async fn confirm(account: String) -> anyhow::Result<()> {
         return Err(usage("there is no terminal to ask for a confirmation; use --yes"));
     }
     let typed = blocking(move || {
-        eprint!("Everything personal of {} will be unreadable for ever, in the log and in its copies. Type yes to erase: ", print::plain(&account));
+        eprint!(
+            "Everything personal of {} will be unreadable for ever, in the log and in its copies. Type yes to erase: ",
+            print::plain(&account)
+        );
         io::stderr().flush()?;
         let mut typed = String::new();
         io::stdin().read_line(&mut typed)?;

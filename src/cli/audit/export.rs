@@ -24,7 +24,7 @@ use crate::cli::print::{self, Progress};
 pub struct Args {
     /// Directory for events.jsonl and head.json; made if it is not there
     #[arg(long, value_name = "DIRECTORY")]
-    out: PathBuf,
+    pub out: PathBuf,
 }
 
 /// `head.json`.
@@ -52,7 +52,9 @@ pub async fn run(ledger: &Ledger, args: &Args) -> anyhow::Result<()> {
     add(ledger, &mut file, &mut tree, target.size).await?;
     if tree.root() != target.root {
         file.set_len(length)?;
-        bail!("{out} and this log do not hash to the head of the log: one of them was changed, or {out} is of another log; run `chancery audit verify`");
+        bail!(
+            "{out} and this log do not hash to the head of the log: one of them was changed, or {out} is of another log; run `chancery audit verify`"
+        );
     }
     file.sync_all()?;
     write_head(&head, &Head { size: target.size, root: hex(&target.root) })?;
@@ -72,7 +74,11 @@ fn read_head(path: &Path, events: &Path) -> anyhow::Result<Head> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Lines without a head would be cut off: only an interrupted first export may be.
             if fs::metadata(events).is_ok_and(|found| found.len() > 0) {
-                bail!("{} has no {} beside it; remove it if it is the rest of an interrupted first export", events.display(), path.display());
+                bail!(
+                    "{} has no {} beside it; remove it if it is the rest of an interrupted first export",
+                    events.display(),
+                    path.display()
+                );
             }
             Ok(Head { size: 0, root: hex(&Frontier::default().root()) })
         }

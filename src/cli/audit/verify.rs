@@ -62,7 +62,9 @@ pub async fn run(ledger: &Ledger, args: &Args) -> anyhow::Result<()> {
     drop(progress);
     let (ours, theirs) = (hex(&verifier.tree.root()), hex(&head.root));
     if ours != theirs {
-        bail!("the events hash to the root {ours}, the head of the log says {theirs}: an event was changed, and nothing beside it tells which");
+        bail!(
+            "the events hash to the root {ours}, the head of the log says {theirs}: an event was changed, and nothing beside it tells which"
+        );
     }
     let seconds = began.elapsed().as_secs_f64();
     let rate = head.size as f64 / seconds.max(1e-6);
