@@ -14,6 +14,7 @@
 //! | `routes` | the browser endpoints |
 //! | `text` | every sentence, in English and German |
 //! | `asset`, `link` | stylesheet and seal, addresses chosen by others |
+//! | `policy` | Content-Security-Policy of the example client, which has no server around it |
 //!
 //! A page is a struct of plain values that derives `Template`; `render()` gives the HTML. Everything that a person or a client
 //! supplied is escaped by the template engine, stands in `<bdi>` and may wrap.
@@ -31,6 +32,7 @@ pub mod link;
 pub mod logged_out;
 pub mod login;
 pub mod logout;
+pub mod policy;
 pub mod problem;
 pub mod register;
 pub mod routes;
@@ -51,6 +53,7 @@ pub use link::Link;
 pub use logged_out::LoggedOut;
 pub use login::Login;
 pub use logout::Logout;
+pub use policy::Policy;
 pub use problem::Problem;
 pub use register::Register;
 pub use text::Text;
