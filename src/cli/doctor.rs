@@ -57,7 +57,10 @@ pub async fn run(flags: &Flags, args: &Args) -> anyhow::Result<()> {
             log(&ledger, &config, &mut report).await;
             ledger.close().await;
         }
-        vault(&config, &mut report).await;
+        if matches!(config.database, Database::Sqlite(_)) || report.0.iter().all(|finding| finding.level != Level::Fail) {
+            let is_given = sources.merge().settings.contains_key("master_key");
+            vault(&config, is_given, &mut report).await;
+        }
         for address in &config.listen {
             listener(*address, &config, &mut report).await;
         }
@@ -180,30 +183,32 @@ async fn active_keys(ledger: &Ledger) -> Result<BTreeSet<SigningAlg>, String> {
 }
 
 /// Looks at a vault that is there; an empty one would be given a master key by unlocking it.
-async fn vault(config: &Config, report: &mut Report) {
-    let exists = match &config.database {
-        Database::Sqlite(path) => path.with_file_name("vault.db").exists(),
-        Database::Postgres(_) => true,
-    };
-    if !exists {
+async fn vault(config: &Config, is_given: bool, report: &mut Report) {
+    if let Database::Sqlite(path) = &config.database
+        && !path.with_file_name("vault.db").exists()
+    {
         return report.ok("there is no vault yet; the first start makes it with the master key it is given");
     }
-    let is_kept = config.data_dir.join(MASTER_FILE).exists();
-    if config.mode == Mode::Development && !is_kept && std::env::var_os("CHANCERY_MASTER_KEY").is_none() {
-        return report.warn(format!("there is a vault, but no {MASTER_FILE} beside it: a start would make another key and be refused"));
-    }
-    match unlock(config).await {
+    match unlock(config, is_given).await {
         Ok(true) => report.ok("the master key opens the vault"),
         Ok(false) => report.ok("the vault is empty; the first start gives it the master key"),
         Err(error) => report.fail(error.to_string()),
     }
 }
 
-async fn unlock(config: &Config) -> Result<bool, StartError> {
+async fn unlock(config: &Config, is_given: bool) -> Result<bool, StartError> {
     let store = start::open_vault_store(config).await?;
     let kinds = store.kinds().await.map_err(|error| StartError::Vault(error.into()))?;
     if kinds.is_empty() {
         return Ok(false);
+    }
+    let kept = config.data_dir.join(MASTER_FILE);
+    if config.mode == Mode::Development && !is_given && !kept.exists() {
+        let gone = format!(
+            "there is a vault but no {}: a start would make another key, which opens nothing; put the old one back",
+            kept.display()
+        );
+        return Err(StartError::Other(gone));
     }
     let secrets = config.secrets(random::fill).map_err(|error| StartError::Other(error.to_string()))?;
     Vault::unlock(store, &secrets.master_key, Clock::System, random::fill).await?;
