@@ -21,6 +21,7 @@ pub mod instant;
 pub mod keys;
 pub mod logging;
 pub mod migrate;
+pub mod openapi;
 pub mod operate;
 pub mod outcome;
 pub mod password;
@@ -92,6 +93,8 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Print the OpenAPI document
+    Openapi(openapi::Args),
     /// Signing keys and the master key
     #[command(subcommand)]
     Keys(keys::Command),
@@ -135,6 +138,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             serve::run(config, secrets, Opening { change_issuer: args.change_issuer, clock: None }).await
         }
         Command::Demo(args) => demo::run(flags, &args).await,
+        Command::Openapi(args) => openapi::run(&args),
         Command::Config(command) => config::run(flags, &command),
         Command::Doctor(args) => doctor::run(flags, &args).await,
         Command::Migrate => migrate::run(quiet(flags)?).await,

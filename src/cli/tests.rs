@@ -102,8 +102,8 @@ async fn whatever_is_said_to_the_socket_it_answers_in_one_line_and_goes_on() {
 async fn a_command_comes_back_with_its_outcome_or_a_sentence() {
     let directory = tempfile::tempdir().unwrap();
     socket::listen(app(directory.path()).await, directory.path()).await.unwrap();
-    let ask = |command| async move { socket::ask(directory.path(), &command).await.unwrap().unwrap().into_result() };
-    let directory = &directory;
+    let path = directory.path();
+    let ask = |command| async move { socket::ask(path, &command).await.unwrap().unwrap().into_result() };
     let minted = ask(Command::Token { scope: "admin".into(), seconds: 60 }).await.unwrap();
     assert!(minted["access_token"].as_str().unwrap().starts_with("cha_at_"));
     let unknown = ask(Command::ClientShow { client_id: "nobody".into() }).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn an_export_grows_with_its_log_and_with_no_other() {
     assert_eq!(lines(), 2);
 
     let other = directory.path().join("other");
-    super::tests::app(&other).await;
+    self::app(&other).await;
     let refused = export(other).await.unwrap_err();
     assert!(refused.to_string().contains("another log"), "{refused}");
 
