@@ -66,6 +66,30 @@ fn cited(name: &str) -> Option<(String, String, String)> {
     Some((book, section.join("."), words[section.len()..].join(" ")))
 }
 
+/// What `--help` says, of the program and of each of its commands.
+#[test]
+fn help() {
+    let help = |arguments: &[&str]| {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"));
+        let output = { program }.args(arguments).arg("--help").env_clear().env("COLUMNS", "100").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut text = String::new();
+    let mut waiting = vec![Vec::<String>::new()];
+    while let Some(command) = waiting.pop() {
+        let arguments: Vec<_> = command.iter().map(String::as_str).collect();
+        let page = help(&arguments);
+        text.push_str(&format!("$ chancery {}\n\n{page}\n", [&arguments[..], &["--help"]].concat().join(" ")));
+        let listed = page.split("\nCommands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+        let names = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
+        let mut below: Vec<_> = names.map(|name| [&command[..], &[name.to_owned()]].concat()).collect();
+        below.reverse();
+        waiting.extend(below);
+    }
+    golden("tests/golden/help.txt", &text);
+}
+
 #[tokio::test]
 async fn openapi() {
     let server = Server::start().await;

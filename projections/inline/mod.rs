@@ -40,7 +40,7 @@ pub const SET: &str = "inline.v1";
 const KEEP_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A state that has a row.
-pub trait Inline: Stream {
+pub trait Inline: Stream + Send + Sync + 'static {
     /// The two look-up columns.
     fn index(&self) -> [Option<String>; 2] {
         [None, None]
@@ -118,14 +118,14 @@ impl Inline for Log {}
 ///
 /// # Errors
 /// A state that JSON cannot hold; none of ours.
-pub fn row<S: Inline>(stream: &str, versioned: &Versioned<S>) -> Result<Row, serde_json::Error> {
+pub fn row<S: Inline>(stream: &str, state: &S, version: u64) -> Result<Row, serde_json::Error> {
     Ok(Row {
         table: S::KIND,
         key: stream.to_owned(),
-        version: versioned.version,
-        body: serde_json::to_vec(&versioned.state)?.into(),
-        index: versioned.state.index(),
-        expires_at: versioned.state.expires_at(),
+        version,
+        body: serde_json::to_vec(state)?.into(),
+        index: state.index(),
+        expires_at: state.expires_at(),
     })
 }
 
@@ -163,6 +163,6 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
 fn one<S: Inline>(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
     let Some(versioned) = fold::stream::<S>(None, events)? else { return Ok(Vec::new()) };
     let position = events.last().map_or(0, |event| event.position);
-    let row = row(stream, &versioned).map_err(|e| Unreadable { position, why: e.to_string() })?;
+    let row = row(stream, &versioned.state, versioned.version).map_err(|e| Unreadable { position, why: e.to_string() })?;
     Ok(vec![RowWrite::Upsert(row)])
 }

@@ -7,6 +7,7 @@
 //! | a failed login is an event, known account or not | DESIGN: events |
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chancery_core::account::register::{self, Register};
 use chancery_core::account::{
@@ -112,7 +113,7 @@ impl App {
             None => None,
         };
         let checked = self.passwords.check(password, hash.as_deref()).await?;
-        let active = account.as_ref().is_some_and(Account::is_active);
+        let active = account.as_ref().is_some_and(|own| own.is_active());
         let attempt = evidence::Attempt {
             account: account.as_ref().map(|account| account.id),
             correct: checked.correct && active,
@@ -139,7 +140,7 @@ impl App {
     ///
     /// # Errors
     /// `temporarily_unavailable`.
-    pub async fn account_of(&self, email: &str) -> Result<Option<Account>, OAuthError> {
+    pub async fn account_of(&self, email: &str) -> Result<Option<Arc<Account>>, OAuthError> {
         let index = blind_index(&self.names.blind_index, email);
         let Some(owner) = self.ledger.claim_owner(EMAIL, &index).await.map_err(unreadable)? else { return Ok(None) };
         let Some(account) = AccountId::parse(&owner) else { return Err(OAuthError::server_error("a claim without account")) };

@@ -9,14 +9,12 @@ use super::context::Context;
 use super::work::{Seal, Stop, Work, decide, unreadable};
 
 impl App {
-    /// Answers a question. A page that follows another (`continued`) is the same question and no further event.
+    /// Answers a question, which is an event: each page, since nobody can tell a further page from a new question.
     ///
     /// # Errors
     /// `temporarily_unavailable`; a leaf that cannot be read is a fault.
-    pub async fn ask_log(&self, context: &Context, question: &Question, continued: bool) -> Result<Page, OAuthError> {
-        if !continued {
-            decide!(self, context, |work| self.record_question(work, question))?;
-        }
+    pub async fn ask_log(&self, context: &Context, question: &Question) -> Result<Page, OAuthError> {
+        decide!(self, context, |work| self.record_question(work, question))?;
         query::ask(&self.ledger, question).await.map_err(|error| match error {
             QueryError::Read(error) => unreadable(error),
             QueryError::Unreadable(error) => OAuthError::server_error(error.to_string()),

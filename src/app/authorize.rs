@@ -12,6 +12,8 @@
 //!
 //! Out of scope: which step comes next (`chancery_core::interaction::next`), pages and cookies (`http`).
 
+use std::sync::Arc;
+
 use chancery_core::client::Client;
 use chancery_core::client::metadata::ResponseMode;
 use chancery_core::consent::{self, Consent};
@@ -54,8 +56,8 @@ pub enum Step {
 
 /// What the page of an interaction has to show.
 pub enum Show {
-    SignIn { client: Box<Client>, request: Box<Request>, login_hint: Option<String> },
-    Consent { client: Box<Client>, request: Box<Request>, account: AccountId },
+    SignIn { client: Arc<Client>, request: Box<Request>, login_hint: Option<String> },
+    Consent { client: Arc<Client>, request: Box<Request>, account: AccountId },
 }
 
 /// Why a request failed, and where to say so.
@@ -122,13 +124,13 @@ impl App {
         }
     }
 
-    async fn requesting_client(&self, parameters: &Parameters) -> Result<Client, OAuthError> {
+    async fn requesting_client(&self, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {
         let Some(named) = parameters.get("client_id") else {
             return Err(OAuthError::invalid_request("client_id is missing").saying("client_id is missing."));
         };
         let unknown = || OAuthError::invalid_request("unknown client").saying("There is no client with this client_id here.");
         let id = ClientId::parse(named).ok_or_else(unknown)?;
-        self.load_client(&id.stream()).await?.state.filter(Client::is_active).ok_or_else(unknown)
+        self.load_client(&id.stream()).await?.state.filter(|own| own.is_active()).ok_or_else(unknown)
     }
 
     /// The account of an `id_token_hint`; `Err(())` inside for a hint that is not ours.
@@ -163,8 +165,8 @@ impl App {
         Ok(next::decide(&Seen {
             request,
             authenticated,
-            session: current.map(|current| &current.session),
-            consent: consent.as_ref(),
+            session: current.map(|current| &*current.session),
+            consent: consent.as_deref(),
             production: self.is_production(),
             at: self.now(),
         }))
@@ -224,13 +226,13 @@ impl App {
         client: &ClientId,
         session: SessionId,
         account: AccountId,
-    ) -> Result<Session, Stop> {
+    ) -> Result<Arc<Session>, Stop> {
         let client = work.load::<Client>(&client.stream()).await?;
-        if !client.state.as_ref().is_some_and(Client::is_active) {
+        if !client.state.as_ref().is_some_and(|own| own.is_active()) {
             return Err(OAuthError::unauthorized_client("the client is disabled").into());
         }
         let account = work.load::<chancery_core::account::Account>(&account.stream()).await?;
-        if !account.state.as_ref().is_some_and(chancery_core::account::Account::is_active) {
+        if !account.state.as_ref().is_some_and(|own| own.is_active()) {
             return Err(OAuthError::access_denied("the account is not active").into());
         }
         let mut session = work.load::<Session>(&session.stream()).await?;
@@ -316,7 +318,7 @@ impl App {
     }
 
     /// Loads an interaction for one of its steps, in the browser that began it.
-    async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Interaction, Client), OAuthError> {
+    async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Interaction>, Arc<Client>), OAuthError> {
         let unknown = || {
             OAuthError::invalid_request("unknown interaction")
                 .saying("This sign-in is over or was begun in another browser; go back to the application and start again.")
@@ -324,7 +326,7 @@ impl App {
         let id = InteractionId::parse(id).ok_or_else(unknown)?;
         let interaction = self.read::<Interaction>(&id.stream()).await?.ok_or_else(unknown)?;
         interaction::check_step(&interaction, browser.binding.map(digest).as_ref(), self.now())?;
-        let client = self.load_client(&interaction.client.stream()).await?.state.filter(Client::is_active).ok_or_else(unknown)?;
+        let client = self.load_client(&interaction.client.stream()).await?.state.filter(|own| own.is_active()).ok_or_else(unknown)?;
         Ok((interaction, client))
     }
 
@@ -339,11 +341,11 @@ impl App {
         match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id).await? {
             Next::SignIn => {
                 let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
-                Ok(Ok(Show::SignIn { client: Box::new(client), request: Box::new(interaction.request), login_hint }))
+                Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
             }
             Next::AskConsent => match current {
                 Some(current) => {
-                    Ok(Ok(Show::Consent { client: Box::new(client), request: Box::new(interaction.request), account: current.account.id }))
+                    Ok(Ok(Show::Consent { client, request: Box::new(interaction.request.clone()), account: current.account.id }))
                 }
                 None => Err(OAuthError::server_error("consent without a session").into()),
             },
@@ -385,9 +387,9 @@ impl App {
     ///
     /// # Errors
     /// `invalid_request`.
-    pub async fn client_of_interaction(&self, id: &str, browser: Browser<'_>) -> Result<(Client, Request), OAuthError> {
+    pub async fn client_of_interaction(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Client>, Request), OAuthError> {
         let (interaction, client) = self.step_of(id, browser).await?;
-        Ok((client, interaction.request))
+        Ok((client, interaction.request.clone()))
     }
 
     async fn enter(
@@ -400,7 +402,7 @@ impl App {
         let context = context.as_account(proven.account);
         let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
         let replaced = self.session_of(browser.session).await?.map(|current| current.session);
-        let cookie = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_ref(), &seal))?;
+        let cookie = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?;
         // From here on, erasing the account erases the interaction's personal data too.
         match self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await {
             // Somebody else signed in here before ("Not you?"): it stays with whom it began.

@@ -9,6 +9,8 @@
 //!
 //! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
 
+use std::sync::Arc;
+
 use chancery_core::client::authenticate::{self, Proof};
 use chancery_core::client::{Client, Secret};
 use chancery_core::digest::Digest;
@@ -47,7 +49,7 @@ impl Authenticated {
     ///
     /// # Errors
     /// `invalid_client` when the client has changed and does not authenticate any more.
-    pub async fn assert(&self, work: &mut Work<'_>) -> Result<Client, OAuthError> {
+    pub async fn assert(&self, work: &mut Work<'_>) -> Result<Arc<Client>, OAuthError> {
         let client = work.load::<Client>(&self.client.stream).await?;
         let client = client.state.ok_or_else(|| OAuthError::invalid_client("the client is gone"))?;
         if !client.is_active() {
@@ -69,7 +71,7 @@ impl App {
         let id = named_client(presented)?;
         let stream = id.stream();
         let loaded = self.load_client(&stream).await?;
-        let Some(client) = loaded.state.as_ref() else {
+        let Some(client) = loaded.state.as_deref() else {
             // The work of a comparison, so that unknown and wrong take the same time.
             let _ = Digest::of(b"nobody").matches(&Digest::of(stream.as_bytes()));
             return Err(OAuthError::invalid_client("unknown client"));

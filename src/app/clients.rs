@@ -1,5 +1,7 @@
 //! Registering clients: dynamically, by an operator, or by the configuration file.
 
+use std::sync::Arc;
+
 use chancery_core::account::FieldError;
 use chancery_core::client::metadata::{self, Asked, AuthMethod, Metadata, Terms};
 use chancery_core::client::{self, Client, Declare, Origin, Register, Secret};
@@ -161,7 +163,7 @@ impl App {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn client(&self, id: &str) -> Result<Client, OAuthError> {
+    pub async fn client(&self, id: &str) -> Result<Arc<Client>, OAuthError> {
         let unknown = || OAuthError::not_found("no such client").saying("There is no client with this client_id.");
         let id = ClientId::parse(id).ok_or_else(unknown)?;
         self.read::<Client>(&id.stream()).await?.ok_or_else(unknown)

@@ -6,6 +6,8 @@
 //! | everybody else, and every dead or unknown token, gets `{"active":false}` and nothing more | RFC 7662 §2.2 |
 //! | a public client cannot ask | RFC 7662 §2.1 |
 
+use std::sync::Arc;
+
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
@@ -23,28 +25,28 @@ use super::client_auth::Authenticated;
 
 /// What an access token speaks for.
 pub struct Bearer {
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
     pub scope: Scope,
     pub issued_at: i64,
     pub expires_at: i64,
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
 }
 
 /// The states that a grant rests on.
 struct Rest {
-    client: Option<Client>,
-    account: Option<Account>,
-    session: Option<Session>,
-    consent: Option<Consent>,
+    client: Option<Arc<Client>>,
+    account: Option<Arc<Account>>,
+    session: Option<Arc<Session>>,
+    consent: Option<Arc<Consent>>,
 }
 
 impl Rest {
     fn parents(&self) -> Parents<'_> {
         Parents {
-            client: self.client.as_ref(),
-            account: self.account.as_ref(),
-            session: self.session.as_ref(),
-            consent: self.consent.as_ref(),
+            client: self.client.as_deref(),
+            account: self.account.as_deref(),
+            session: self.session.as_deref(),
+            consent: self.consent.as_deref(),
         }
     }
 }

@@ -6,6 +6,8 @@
 //! | `client_id` and `id_token_hint` must agree | §2 |
 //! | the person is asked: anybody can send a browser here | §2, §6 |
 
+use std::sync::Arc;
+
 use chancery_core::client::Client;
 use chancery_core::client::metadata::redirect_uri_matches;
 use chancery_core::error::OAuthError;
@@ -16,7 +18,7 @@ use super::App;
 
 /// A logout request that was checked.
 pub struct LogoutRequest {
-    pub client: Option<Client>,
+    pub client: Option<Arc<Client>>,
     /// Where to go afterwards, with `state` still to be added.
     pub return_to: Option<String>,
     pub state: Option<String>,

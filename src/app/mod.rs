@@ -5,6 +5,7 @@
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
+//! | [`decoded`] | states parsed before |
 //! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
 //! | [`vault`] | data keys and personal data |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
@@ -19,6 +20,7 @@ pub mod client_auth;
 pub mod clients;
 pub mod clock;
 pub mod context;
+pub mod decoded;
 pub mod housekeeping;
 pub mod introspect;
 pub mod logout;
@@ -46,6 +48,7 @@ use chancery_ledger::Ledger;
 
 use crate::config::{Config, Mode, PkceRequired};
 use clock::Clock;
+use decoded::Decoded;
 use mint::Mint;
 use password::Passwords;
 use signing::SigningKeys;
@@ -66,6 +69,7 @@ pub struct Parts {
     pub keys: SigningKeys,
     pub passwords: Passwords,
     pub names: Names,
+    pub decoded: Decoded,
 }
 
 /// Server keys for names: blind indexes and session ids.

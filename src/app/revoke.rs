@@ -37,7 +37,7 @@ impl App {
         let mut loaded = work.load::<Grant>(&grant.stream()).await?;
         let Some(state) = loaded.state.clone() else { return Ok(()) };
         let token = if is_access { Returned::Access(digest(token)) } else { Returned::Refresh };
-        let decision = revoke::decide(&state, &Revoke { token, client: client.id, at: self.now() });
+        let decision = revoke::decide(&state, &Revoke { token, client: client.id.clone(), at: self.now() });
         decision.outcome?;
         let seal = Seal { key: None, subject: state.account().map(|account| account.to_string()) };
         work.record(&mut loaded, decision.events, &seal)?;

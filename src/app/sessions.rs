@@ -1,5 +1,7 @@
 //! Sessions of browsers: starting, finding by cookie, ending.
 
+use std::sync::Arc;
+
 use chancery_core::account::Account;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -16,8 +18,8 @@ use super::{App, random, seconds};
 
 /// A session that was found by its cookie, with its account.
 pub struct Current {
-    pub session: Session,
-    pub account: Account,
+    pub session: Arc<Session>,
+    pub account: Arc<Account>,
 }
 
 impl App {
@@ -32,7 +34,7 @@ impl App {
             return Ok(None);
         }
         let account = self.read::<Account>(&session.account.stream()).await?;
-        Ok(account.filter(Account::is_active).map(|account| Current { session, account }))
+        Ok(account.filter(|own| own.is_active()).map(|account| Current { session, account }))
     }
 
     /// A login outside an authorization request: `POST /auth/login`, the home page.
@@ -73,7 +75,7 @@ impl App {
         let id = SessionId(random::uuid_v7(self.clock.now_ms()));
         let cookie = self.mint.opaque(Kind::Session, id.0);
         let account = work.load::<Account>(&proven.account.stream()).await?;
-        if !account.state.as_ref().is_some_and(Account::is_active) {
+        if !account.state.as_ref().is_some_and(|own| own.is_active()) {
             return Err(OAuthError::access_denied("the account is not active").into());
         }
         self.clear_attempts(work, proven, seal).await?;

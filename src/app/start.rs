@@ -3,7 +3,7 @@
 //! | Check | Refused with |
 //! |---|---|
 //! | head and tail of the log | the position that is damaged (the ledger) |
-//! | master key | what to do (the vault) |
+//! | master key; a vault that is missing beside its log | what to do (the vault) |
 //! | event types in use | the type that this program does not know |
 //! | issuer of the log | both issuers, and `--change-issuer` |
 //! | inline rows of another form | rebuilt first |
@@ -22,11 +22,11 @@ use chancery_ledger::error::AppendError;
 use chancery_ledger::recorded::Freshness;
 use chancery_ledger::write::{Actor, Expected, NewEvent, RowWrite, StreamWrite, Write};
 use chancery_ledger::{Ledger, Options};
-use chancery_projections::fold::Versioned;
 use chancery_projections::inline::{self, rebuild};
 
 use super::clock::Clock;
 use super::context::Context;
+use super::decoded::Decoded;
 use super::mint::Mint;
 use super::password::Passwords;
 use super::signing::SigningKeys;
@@ -38,13 +38,13 @@ use crate::config::{Config, Database, Secrets};
 /// Why the server does not start: a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{0}")]
+    #[error(transparent)]
     Ledger(#[from] chancery_ledger::error::OpenError),
     #[error("the log cannot be read: {0}")]
     Read(#[from] chancery_ledger::error::ReadError),
     #[error("the log cannot be written: {0}")]
     Append(#[from] AppendError),
-    #[error("{0}")]
+    #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(
         "the log holds events of the type {name} (schema {schema}), which this program does not know: use the newer program that wrote them"
@@ -54,6 +54,10 @@ pub enum StartError {
         "this log belongs to the issuer {found}, not to {configured}. If the issuer really moved, start once with --change-issuer; every client has to learn the new one"
     )]
     OtherIssuer { found: String, configured: String },
+    #[error(
+        "the log has {events} events, but the vault beside it is empty: restore the vault (vault.db, or the schema vault) from the backup that belongs to this log; without it personal data and signing keys cannot be read"
+    )]
+    VaultMissing { events: u64 },
     #[error("the read models cannot be rebuilt: {0}")]
     Rebuild(#[from] rebuild::RebuildError),
     #[error("{0}")]
@@ -80,7 +84,7 @@ pub struct Opening {
 pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Opening) -> Result<App, StartError> {
     let ledger = open_ledger(&config, &clock).await?;
     check_event_types(&ledger).await?;
-    let vault = open_vault(&config, secrets, &clock).await?;
+    let vault = open_vault(&config, secrets, &clock, ledger.head().await?.size).await?;
     let log = identify(&ledger, &config, &clock).await?;
     if inline_set_is_old(&ledger).await? {
         tracing::info!("the read models have another form than this program's; rebuilding them beside the old ones");
@@ -100,6 +104,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         mint,
         passwords,
         names,
+        decoded: Decoded::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     app.check_issuer(&context, &log, opening.change_issuer).await?;
@@ -152,8 +157,14 @@ pub async fn open_vault_store(config: &Config) -> Result<Store, StartError> {
     store.map(Store::Ledger).map_err(|e| StartError::Vault(e.into()))
 }
 
-async fn open_vault(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Vault, StartError> {
-    Ok(Vault::unlock(open_vault_store(config).await?, &secrets.master_key, clock.clone(), random::fill).await?)
+async fn open_vault(config: &Config, secrets: &Secrets, clock: &Clock, events: u64) -> Result<Vault, StartError> {
+    let store = open_vault_store(config).await?;
+    // An empty vault beside a log is a vault that got lost: starting a new one would hide that until the first login fails. The log
+    // alone begins with one event, so that a first start that broke off in between goes on.
+    if events > 1 && store.kinds().await.map_err(VaultError::from)?.is_empty() {
+        return Err(StartError::VaultMissing { events });
+    }
+    Ok(Vault::unlock(store, &secrets.master_key, clock.clone(), random::fill).await?)
 }
 
 /// An unknown type would stop a fold in the middle of a request; it stops the start instead.
@@ -209,7 +220,7 @@ fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
     let personal = std::collections::BTreeMap::new();
     let fact = Fact { id, version: 1, event: &event, personal: &personal };
     let state = Log::evolve(None, &fact).map_err(|e| broken(e.to_string()))?;
-    let row = inline::row(server::STREAM, &Versioned { state, version: 1 }).map_err(|e| broken(e.to_string()))?;
+    let row = inline::row(server::STREAM, &state, 1).map_err(|e| broken(e.to_string()))?;
     let new = NewEvent {
         id,
         kind: event.event_type().name,

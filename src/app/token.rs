@@ -10,6 +10,8 @@
 //!
 //! Out of scope: the rules (`chancery_core::grant`), parsing (`http`), who is calling (`client_auth`).
 
+use std::sync::Arc;
+
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::IdTokenClaims;
@@ -62,19 +64,19 @@ pub struct CodeRequest<'a> {
 
 /// Everything that a person's tokens rest on, loaded and asserted together.
 struct Standing {
-    client: Client,
-    account: Option<Account>,
-    session: Option<Session>,
-    consent: Option<Consent>,
+    client: Arc<Client>,
+    account: Option<Arc<Account>>,
+    session: Option<Arc<Session>>,
+    consent: Option<Arc<Consent>>,
 }
 
 impl Standing {
     fn parents(&self) -> Parents<'_> {
         Parents {
             client: Some(&self.client),
-            account: self.account.as_ref(),
-            session: self.session.as_ref(),
-            consent: self.consent.as_ref(),
+            account: self.account.as_deref(),
+            session: self.session.as_deref(),
+            consent: self.consent.as_deref(),
         }
     }
 }
@@ -269,7 +271,7 @@ impl App {
     }
 
     /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
-    async fn standing(&self, work: &mut Work<'_>, client: Client, grant: &Grant) -> Result<Standing, OAuthError> {
+    async fn standing(&self, work: &mut Work<'_>, client: Arc<Client>, grant: &Grant) -> Result<Standing, OAuthError> {
         let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None }) };
         let session = match grant.bound_session() {
             Some(session) => work.load::<Session>(&session.stream()).await?.state,

@@ -18,7 +18,7 @@ use chancery_core::{canonical, stream};
 use chancery_ledger::error::{AppendError, ReadError};
 use chancery_ledger::recorded::{Committed, Freshness};
 use chancery_ledger::write::{ClaimWrite, Expected, NewEvent, RowWrite, StreamWrite, Write};
-use chancery_projections::fold::{self, Versioned};
+use chancery_projections::fold;
 use chancery_projections::inline::{self, Inline};
 
 use super::App;
@@ -99,13 +99,13 @@ pub(crate) use decide;
 pub struct Loaded<S> {
     pub stream: String,
     pub version: u64,
-    pub state: Option<S>,
+    pub state: Option<Arc<S>>,
 }
 
 impl<S> Loaded<S> {
     /// The state, or a refusal.
     pub fn or(&self, refusal: impl FnOnce() -> OAuthError) -> Result<&S, OAuthError> {
-        self.state.as_ref().ok_or_else(refusal)
+        self.state.as_deref().ok_or_else(refusal)
     }
 }
 
@@ -135,21 +135,29 @@ impl App {
     ///
     /// # Errors
     /// `temporarily_unavailable` when the log cannot be read.
-    pub async fn read<S: Inline>(&self, stream: &str) -> Result<Option<S>, OAuthError> {
+    pub async fn read<S: Inline>(&self, stream: &str) -> Result<Option<Arc<S>>, OAuthError> {
         Ok(self.load::<S>(stream, Freshness::Fresh).await?.state)
     }
 
     pub(super) async fn load<S: Inline>(&self, stream: &str, freshness: Freshness) -> Result<Loaded<S>, OAuthError> {
         let row = self.ledger.row(S::KIND, stream, freshness).await.map_err(unreadable)?;
-        let versioned = match row {
-            Some(row) => Some(inline::state::<S>(&row).map_err(|e| OAuthError::server_error(format!("row {stream}: {e}")))?),
+        let Some(row) = row else {
+            // A row that housekeeping dropped is folded from the log: a missing row decides nothing.
+            let events = self.ledger.read_stream(stream, 1).await.map_err(unreadable)?;
+            let folded = fold::stream::<S>(None, &events).map_err(|e| OAuthError::server_error(e.to_string()))?;
+            let (state, version) = folded.map_or((None, 0), |own| (Some(Arc::new(own.state)), own.version));
+            return Ok(Loaded { stream: stream.to_owned(), version, state });
+        };
+        let version = row.version;
+        let state = match self.decoded.get::<S>(stream, version) {
+            Some(state) => Some(state),
             None => {
-                // A row that housekeeping dropped is folded from the log: a missing row decides nothing.
-                let events = self.ledger.read_stream(stream, 1).await.map_err(unreadable)?;
-                fold::stream::<S>(None, &events).map_err(|e| OAuthError::server_error(e.to_string()))?
+                let parsed = inline::state::<S>(&row).map_err(|e| OAuthError::server_error(format!("row {stream}: {e}")))?;
+                let state = Arc::new(parsed.state);
+                self.decoded.put(stream, version, &state);
+                Some(state)
             }
         };
-        let (state, version) = versioned.map_or((None, 0), |own| (Some(own.state), own.version));
         Ok(Loaded { stream: stream.to_owned(), version, state })
     }
 
@@ -253,13 +261,13 @@ impl Work<'_> {
             let (event, personal) = self.event(&loaded.stream, &draft, seal)?;
             loaded.version += 1;
             let fact = Fact { id: event.id, version: loaded.version, event: &draft.event, personal: &personal };
-            let state = S::evolve(loaded.state.take(), &fact).map_err(|e| OAuthError::server_error(e.to_string()))?;
-            loaded.state = Some(state);
+            let before = loaded.state.take().map(Arc::unwrap_or_clone);
+            let state = S::evolve(before, &fact).map_err(|e| OAuthError::server_error(e.to_string()))?;
+            loaded.state = Some(Arc::new(state));
             self.entry(&loaded.stream, began_at).events.push(event);
         }
         let Some(state) = loaded.state.clone() else { return Ok(()) };
-        let row = inline::row(&loaded.stream, &Versioned { state, version: loaded.version })
-            .map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let row = inline::row(&loaded.stream, &*state, loaded.version).map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));
         Ok(())

@@ -1,1 +1,168 @@
-//! cli
+//! The command line: what an operator types, and nothing that decides.
+//!
+//! | Room | Commands |
+//! |---|---|
+//! | [`serve`] | `serve` (also without a command), `openapi` |
+//! | [`demo`] | the server with an example client application |
+//! | [`migrate`], [`config`], [`doctor`] | before serving |
+//! | [`keys`], [`token`], [`user`], [`client`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
+//! | [`audit`], [`projections`] | the log and what is folded from it |
+//! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
+//!
+//! Exit codes: 0 done, 1 the check failed or the command was refused (what and where on stderr), 2 wrong usage.
+//! No secret is an argument: a command line can be read by every user of the machine.
+
+pub mod audit;
+pub mod client;
+pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod instant;
+pub mod keys;
+pub mod logging;
+pub mod migrate;
+pub mod openapi;
+pub mod operate;
+pub mod outcome;
+pub mod password;
+pub mod print;
+pub mod projections;
+pub mod serve;
+pub mod socket;
+pub mod token;
+pub mod user;
+
+#[cfg(test)]
+mod tests;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::app::random;
+use crate::app::start::Opening;
+use crate::config::{Config, Flags, Sources, resolve};
+
+const EXAMPLES: &str = "\
+Examples:
+  chancery                                  serve on localhost:3000 with embedded SQLite
+  chancery demo                             the server with an example client application
+  chancery config example > chancery.toml   every setting with its default
+  chancery --config chancery.toml doctor    check a set-up before serving
+  chancery user create --email alice@example.com --admin
+  chancery token --scope 'admin audit:read'
+  chancery audit tail --follow
+  chancery audit verify
+
+Secrets come from the environment, a file or a prompt, never from the command line.
+Exit codes: 0 done, 1 the check failed or the command was refused, 2 wrong usage.";
+
+/// An event-sourced OAuth 2.0 / OpenID Connect authorization server.
+///
+/// No event, no token: every action is in the log before it has an effect, and the log can be verified.
+#[derive(Parser)]
+#[command(name = "chancery", version, after_help = EXAMPLES, disable_help_subcommand = true, term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten, next_help_heading = "Configuration")]
+    flags: Flags,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// The issuer really moved: accept another one than the log's, and record it
+    #[arg(long)]
+    change_issuer: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT; what `chancery` without a command does
+    Serve(ServeArgs),
+    /// Serve for development, with an example client application that shows claims, tokens and events
+    Demo(demo::Args),
+    /// Bring the PostgreSQL schema to this program's level, with the owner's DATABASE_URL
+    Migrate,
+    /// Check a set-up without starting it
+    Doctor(doctor::Args),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the OpenAPI document
+    Openapi(openapi::Args),
+    /// Signing keys and the master key
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Mint an operator's token; it alone goes to stdout
+    Token(token::Args),
+    /// Accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// Clients
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Read, export and verify the log
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// What is folded from the log
+    #[command(subcommand)]
+    Projections(projections::Command),
+}
+
+/// Parses, runs and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    logging::catch_panics();
+    let cli = Cli::parse();
+    if cli.serve.change_issuer && cli.command.is_some() {
+        Cli::command().error(ErrorKind::ArgumentConflict, "--change-issuer belongs to `chancery serve`").exit();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return outcome::exit_code(Err(anyhow::Error::new(error).context("no threads"))),
+    };
+    outcome::exit_code(runtime.block_on(run(cli)))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let flags = &cli.flags;
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => {
+            let config = configuration(flags)?;
+            logging::start(config.log.json, config.log.level);
+            let secrets = config.secrets(random::fill)?;
+            serve::run(config, secrets, Opening { change_issuer: args.change_issuer, clock: None }).await
+        }
+        Command::Demo(args) => demo::run(flags, &args).await,
+        Command::Openapi(args) => openapi::run(&args),
+        Command::Config(command) => config::run(flags, &command),
+        Command::Doctor(args) => doctor::run(flags, &args).await,
+        Command::Migrate => migrate::run(quiet(flags)?).await,
+        Command::Keys(command) => keys::run(quiet(flags)?, command).await,
+        Command::Token(args) => token::run(quiet(flags)?, args).await,
+        Command::User(command) => user::run(quiet(flags)?, command).await,
+        Command::Client(command) => client::run(quiet(flags)?, command).await,
+        Command::Audit(command) => audit::run(quiet(flags)?, command).await,
+        Command::Projections(command) => projections::run(quiet(flags)?, command).await,
+    }
+}
+
+fn configuration(flags: &Flags) -> anyhow::Result<Config> {
+    resolve(&Sources::of_process(flags)).map_err(anyhow::Error::new)
+}
+
+/// For commands that answer on stdout: only warnings are told besides.
+fn quiet(flags: &Flags) -> anyhow::Result<Config> {
+    let config = configuration(flags)?;
+    logging::start(config.log.json, "warn");
+    Ok(config)
+}
+
+/// Runs work that waits for a person or for standard input where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await.context("interrupted")?
+}

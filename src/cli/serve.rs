@@ -76,13 +76,15 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     Ok(())
 }
 
-/// The OpenAPI document.
-///
-/// # Errors
-/// Never in a released program: the document is computed from types.
+/// The routes as an OpenAPI service.
 pub fn service(server: &Server) -> OpenApiService<impl poem_openapi::OpenApi + use<>, ()> {
     OpenApiService::new((http::routes::api(server), pages::routes::api(server)), "Chancery", env!("CARGO_PKG_VERSION"))
         .description("An event-sourced OAuth 2.0 / OpenID Connect authorization server: every action is an event before it has an effect.")
+}
+
+/// The OpenAPI document without a server: the golden one, which a test holds against the routes.
+pub fn openapi() -> String {
+    include_str!("../../openapi/openapi.json").to_owned()
 }
 
 /// Every route with every layer.

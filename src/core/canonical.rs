@@ -20,13 +20,83 @@ pub struct NotCanonical(pub String);
 
 /// Canonical bytes of a serialisable value.
 ///
+/// Most of our types declare their members in canonical order, so what serde writes is canonical already; one pass over the bytes
+/// proves it. Everything else takes the long way round, sorted.
+///
 /// # Errors
 /// A number that is no integer within ±(2^53 - 1), or a map whose keys are no strings.
 pub fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
-    let value = serde_json::to_value(value).map_err(|e| NotCanonical(alloc::format!("{e}")))?;
-    let mut out = Vec::with_capacity(256);
+    let written = serde_json::to_vec(value).map_err(|e| NotCanonical(alloc::format!("{e}")))?;
+    if is_canonical(&written) {
+        return Ok(written);
+    }
+    let value: Value = serde_json::from_slice(&written).map_err(|e| NotCanonical(alloc::format!("{e}")))?;
+    let mut out = Vec::with_capacity(written.len());
     write(&value, &mut out)?;
     Ok(out)
+}
+
+/// Deepest nesting that the proof follows.
+const DEEPEST: usize = 16;
+/// Digits that every number below 2^53 fits in.
+const DIGITS: usize = 15;
+
+/// Are these bytes, which serde_json wrote, canonical? `false` also where the proof would be laborious: odd keys, long numbers.
+///
+/// serde_json writes no white space and escapes strings as RFC 8785 §3.2.2.2 does; what is left to prove is the order of members and
+/// that numbers are plain integers.
+fn is_canonical(json: &[u8]) -> bool {
+    // The last key of each object that is open; `None` in arrays and before the first key.
+    let mut open: [Option<&[u8]>; DEEPEST] = [None; DEEPEST];
+    let (mut depth, mut at) = (0, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                let Some(slot) = open.get_mut(depth) else { return false };
+                *slot = None;
+                at += 1;
+            }
+            b'}' | b']' => {
+                depth -= 1;
+                at += 1;
+            }
+            b'"' => {
+                let Some(end) = string_end(json, at + 1) else { return false };
+                let text = &json[at + 1..end];
+                at = end + 1;
+                if json.get(at) == Some(&b':') {
+                    let plain = text.is_ascii() && !text.contains(&b'\\');
+                    if !plain || open[depth].is_some_and(|before| before >= text) {
+                        return false;
+                    }
+                    open[depth] = Some(text);
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                let length = json[at..].iter().take_while(|byte| !matches!(byte, b',' | b'}' | b']')).count();
+                let number = &json[at..at + length];
+                let digits = number.strip_prefix(b"-").unwrap_or(number);
+                if digits.len() > DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+                    return false;
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    true
+}
+
+/// Where the string that began ends.
+fn string_end(json: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
 }
 
 fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
@@ -88,6 +158,8 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::String;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -101,6 +173,32 @@ mod tests {
     fn rfc8785_3_2_2_2_strings() {
         let text = String::from_utf8(to_vec(&json!("\u{20ac}$\u{f}\nA'B\"\\\"/")).unwrap()).unwrap();
         assert_eq!(text, "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\"/\"");
+    }
+
+    proptest! {
+        /// The short way and the long way write the same bytes.
+        #[test]
+        fn the_proof_never_lets_another_order_pass(keys in proptest::collection::vec("[a-c\u{e9}\"\\\\]{0,3}", 0..6), number: i64, text in ".{0,12}") {
+            let members: Vec<(String, Value)> = keys.into_iter().enumerate()
+                .map(|(index, key)| (key, if index % 2 == 0 { json!([number, {"b": text, "a": null}]) } else { json!(text) }))
+                .collect();
+            // A list of members, written in the order given: what a struct with that order of fields would write.
+            let mut written = alloc::string::String::from("{");
+            let mut seen = alloc::collections::BTreeSet::new();
+            for (key, member) in &members {
+                if seen.insert(key.clone()) {
+                    if written.len() > 1 { written.push(','); }
+                    written.push_str(&alloc::format!("{}:{member}", json!(key)));
+                }
+            }
+            written.push('}');
+            let value: Value = serde_json::from_str(&written).unwrap();
+            let mut sorted = Vec::new();
+            if write(&value, &mut sorted).is_ok() && is_canonical(written.as_bytes()) {
+                prop_assert_eq!(written.as_bytes(), sorted.as_slice());
+            }
+            prop_assert_eq!(write(&value, &mut Vec::new()).is_ok(), to_vec(&value).is_ok());
+        }
     }
 
     #[test]

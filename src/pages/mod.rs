@@ -13,7 +13,8 @@
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
 //! | `routes` | the browser endpoints |
 //! | `text` | every sentence, in English and German |
-//! | `asset`, `policy`, `link` | stylesheet and seal, Content-Security-Policy, addresses chosen by others |
+//! | `asset`, `link` | stylesheet and seal, addresses chosen by others |
+//! | `policy` | Content-Security-Policy of the example client, which has no server around it |
 //!
 //! A page is a struct of plain values that derives `Template`; `render()` gives the HTML. Everything that a person or a client
 //! supplied is escaped by the template engine, stands in `<bdi>` and may wrap.

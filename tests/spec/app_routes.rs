@@ -29,6 +29,19 @@ async fn registration_lists_each_bad_field_and_a_taken_address_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn in_production_an_operator_registers_people() {
+    let server = Server::production(&[], "").await;
+    let body = json!({ "email": "alice@example.com", "password": PASSWORD });
+    assert_eq!(server.post("/auth/register").json(&body).send().await.status, 401);
+    let auditor = server.operator_token("audit:read").await;
+    assert_eq!(server.post("/auth/register").bearer(&auditor).json(&body).send().await.refusal(), (403, "insufficient_scope".to_owned()));
+    let admin = server.operator_token("admin").await;
+    assert_eq!(server.post("/auth/register").bearer(&admin).json(&body).send().await.status, 201);
+    let open = Server::production(&[("CHANCERY_REGISTRATION", "open")], "").await;
+    assert_eq!(open.post("/auth/register").json(&body).send().await.status, 201);
+}
+
+#[tokio::test]
 async fn login_tells_nobody_whether_an_account_exists() {
     let server = Server::start().await;
     let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);

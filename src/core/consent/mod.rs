@@ -24,11 +24,11 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConsentGiven {
     pub account: AccountId,
+    pub at: Timestamp,
     pub client: ClientId,
     pub scope: Scope,
     /// SHA-256 of the text that the person read.
     pub text: Digest,
-    pub at: Timestamp,
 }
 
 /// The person pressed Deny. `personal`: `context`.
@@ -36,10 +36,10 @@ pub struct ConsentGiven {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConsentDenied {
     pub account: AccountId,
+    pub at: Timestamp,
     pub client: ClientId,
     pub scope: Scope,
     pub text: Digest,
-    pub at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,13 +81,8 @@ impl Stream for Consent {
     type Event = ConsentEvent;
 
     fn evolve(state: Option<Self>, fact: &Fact<'_, ConsentEvent>) -> Result<Self, FoldError> {
-        let fresh = |account, client: &ClientId| Self {
-            account,
-            client: client.clone(),
-            scope: Scope::default(),
-            given_at: None,
-            withdrawals: 0,
-        };
+        let fresh =
+            |account, client: &ClientId| Self { account, client: client.clone(), scope: Scope::default(), given_at: None, withdrawals: 0 };
         match (state, fact.event) {
             (state, ConsentEvent::ConsentGiven(event)) => {
                 let mut consent = state.unwrap_or_else(|| fresh(event.account, &event.client));

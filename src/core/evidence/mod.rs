@@ -39,19 +39,19 @@ pub struct LoginFailuresCleared {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientAuthenticationFailed {
+    pub at: Timestamp,
     pub client: ClientId,
     /// Our own words, never the caller's.
     pub reason: String,
-    pub at: Timestamp,
 }
 
 /// Refusals beyond the limits, counted. `personal`: `source`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttemptsRefused {
-    pub kind: String,
     pub count: u32,
     pub from: Timestamp,
+    pub kind: String,
     pub until: Timestamp,
 }
 
@@ -59,9 +59,9 @@ pub struct AttemptsRefused {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditQueried {
+    pub at: Timestamp,
     /// The filters, in our own words.
     pub question: String,
-    pub at: Timestamp,
 }
 
 events! {
@@ -133,8 +133,7 @@ pub fn attempt(attempts: &Attempts, cmd: &Attempt) -> Decision<EvidenceEvent, ()
         return Decision::refuse(OAuthError::slow_down("too many failed logins")).recording(failed(cmd));
     }
     if !cmd.correct {
-        return Decision::refuse(OAuthError::invalid_credentials("wrong credentials"))
-            .recording(failed(cmd));
+        return Decision::refuse(OAuthError::invalid_credentials("wrong credentials")).recording(failed(cmd));
     }
     let events = if attempts.failures > 0 { alloc::vec![LoginFailuresCleared { at: cmd.at }.into()] } else { Vec::new() };
     Decision::accept(events, ())

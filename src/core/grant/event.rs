@@ -31,31 +31,31 @@ impl IssuedAccess {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IssuedRefresh {
     pub digest: Digest,
-    pub expires_at: Timestamp,
     pub ends_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeIssued {
-    pub grant: GrantId,
-    pub client: ClientId,
     pub account: AccountId,
-    pub session: SessionId,
-    pub interaction: InteractionId,
-    pub scope: Scope,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub client: ClientId,
     pub code: Digest,
-    pub code_expires_at: Timestamp,
-    pub redirect_uri: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<String>,
-    pub auth_time: Timestamp,
-    pub amr: Vec<String>,
-    pub wants_auth_time: bool,
+    pub code_expires_at: Timestamp,
     /// How often the consent had been withdrawn before: the next withdrawal ends this grant.
     pub consent_epoch: u32,
-    pub at: Timestamp,
+    pub grant: GrantId,
+    pub interaction: InteractionId,
+    pub redirect_uri: String,
+    pub scope: Scope,
+    pub session: SessionId,
+    pub wants_auth_time: bool,
 }
 
 /// The code became tokens. `personal`: `context`.
@@ -63,12 +63,12 @@ pub struct CodeIssued {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeRedeemed {
     pub access: IssuedAccess,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh: Option<IssuedRefresh>,
+    pub at: Timestamp,
     /// `kid` of the key that signed the id_token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_kid: Option<String>,
-    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<IssuedRefresh>,
 }
 
 /// A first use with a wrong `code_verifier`: refused, the code is not spent (five burn it).
@@ -81,29 +81,29 @@ pub struct CodeVerifierRefused {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshTokenRotated {
+    pub access: IssuedAccess,
+    pub at: Timestamp,
     pub generation: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
     pub refresh: Digest,
     pub refresh_expires_at: Timestamp,
-    pub access: IssuedAccess,
     /// When the new access token has less than the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_kid: Option<String>,
-    pub at: Timestamp,
 }
 
 /// A refresh token of a client without rotation was used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshTokenUsed {
-    pub refresh_expires_at: Timestamp,
     pub access: IssuedAccess,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_kid: Option<String>,
-    pub at: Timestamp,
+    pub refresh_expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// The immediate predecessor came again within the grace window and got the same successor.
@@ -111,11 +111,11 @@ pub struct RefreshTokenUsed {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshTokenRepeated {
     pub access: IssuedAccess,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_kid: Option<String>,
-    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// What was tried and refused without ending anything.
@@ -130,9 +130,9 @@ pub enum Misuse {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MisuseRefused {
-    pub misuse: Misuse,
-    pub by: ClientId,
     pub at: Timestamp,
+    pub by: ClientId,
+    pub misuse: Misuse,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,30 +156,30 @@ pub enum EndReason {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GrantEnded {
-    pub reason: EndReason,
     pub at: Timestamp,
+    pub reason: EndReason,
 }
 
 /// A token for the client itself (RFC 6749 §4.4). `personal`: `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientCredentialsGranted {
-    pub grant: GrantId,
-    pub client: ClientId,
-    pub scope: Scope,
     pub access: IssuedAccess,
     pub at: Timestamp,
+    pub client: ClientId,
+    pub grant: GrantId,
+    pub scope: Scope,
 }
 
 /// A token for the management interface, minted over the local socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorTokenMinted {
-    pub grant: GrantId,
-    pub client: ClientId,
-    pub scope: Scope,
     pub access: IssuedAccess,
     pub at: Timestamp,
+    pub client: ClientId,
+    pub grant: GrantId,
+    pub scope: Scope,
 }
 
 events! {

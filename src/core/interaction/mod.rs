@@ -28,28 +28,28 @@ use crate::time::{Seconds, Timestamp};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationRequested {
-    pub interaction: InteractionId,
-    pub client: ClientId,
-    pub request: Request,
+    pub at: Timestamp,
     /// Digest of the cookie that every further step must bring.
     pub browser: Digest,
+    pub client: ClientId,
+    pub expires_at: Timestamp,
+    pub interaction: InteractionId,
     /// Commitment to the interaction's data key.
     pub key_commitment: Digest,
-    pub expires_at: Timestamp,
-    pub at: Timestamp,
+    pub request: Request,
 }
 
 /// A valid request that needed nothing from the person. `personal`: `state`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationAnsweredAtOnce {
-    pub interaction: InteractionId,
-    pub client: ClientId,
-    pub request: Request,
     pub account: AccountId,
-    pub session: SessionId,
-    pub grant: GrantId,
     pub at: Timestamp,
+    pub client: ClientId,
+    pub grant: GrantId,
+    pub interaction: InteractionId,
+    pub request: Request,
+    pub session: SessionId,
 }
 
 /// The person signed in for this request.
@@ -57,8 +57,8 @@ pub struct AuthorizationAnsweredAtOnce {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonAuthenticated {
     pub account: AccountId,
-    pub session: SessionId,
     pub at: Timestamp,
+    pub session: SessionId,
 }
 
 /// The answer left for the client.
@@ -66,16 +66,16 @@ pub struct PersonAuthenticated {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationGranted {
     pub account: AccountId,
-    pub grant: GrantId,
     pub at: Timestamp,
+    pub grant: GrantId,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationRefused {
+    pub at: Timestamp,
     /// A code of the error registry.
     pub error: String,
-    pub at: Timestamp,
 }
 
 events! {

@@ -38,23 +38,23 @@ impl Prompt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
-    pub redirect_uri: String,
-    pub response_mode: ResponseMode,
-    pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub prompt: BTreeSet<Prompt>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Seconds>,
-    /// `auth_time` belongs into the id_token.
-    pub wants_auth_time: bool,
-    /// Languages that the person reads (OpenID Connect Core 1.0 §3.1.2.1), for the pages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ui_locales: Option<String>,
     /// The account that a verified `id_token_hint` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hinted_account: Option<AccountId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Seconds>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub prompt: BTreeSet<Prompt>,
+    pub redirect_uri: String,
+    pub response_mode: ResponseMode,
+    pub scope: Scope,
+    /// Languages that the person reads (OpenID Connect Core 1.0 §3.1.2.1), for the pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ui_locales: Option<String>,
+    /// `auth_time` belongs into the id_token.
+    pub wants_auth_time: bool,
 }
 
 /// Parameters after the strict parse: no name twice, empty ones absent.

@@ -25,15 +25,15 @@ use crate::time::{Seconds, Timestamp};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionStarted {
-    pub session: SessionId,
     pub account: AccountId,
-    /// Digest of the cookie's value.
-    pub cookie: Digest,
     /// RFC 8176 authentication method references.
     pub amr: Vec<String>,
     pub at: Timestamp,
-    pub idle: Seconds,
+    /// Digest of the cookie's value.
+    pub cookie: Digest,
     pub ends_at: Timestamp,
+    pub idle: Seconds,
+    pub session: SessionId,
 }
 
 /// The session was used again: its idle time starts anew. At most one a day, or two in a shorter idle time.

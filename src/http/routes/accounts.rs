@@ -17,6 +17,9 @@ use serde_json::json;
 
 use super::Group;
 use crate::app::accounts::{Form, NotRegistered};
+use crate::app::vault::email::normalised;
+use crate::config;
+use crate::http::credentials;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
 use crate::http::json::StrictJson;
@@ -91,6 +94,10 @@ impl Accounts {
     #[oai(path = "/auth/register", method = "post", operation_id = "registerAccount")]
     async fn register(&self, request: &Request, body: StrictJson<NewAccount>) -> Result<Reply<AccountCreated>, Refused> {
         self.expect_same_origin(request)?;
+        if !self.0.registration_is_open() {
+            // As the registration page: where people cannot register by themselves, an operator can.
+            self.0.app.operator(credentials::bearer(request, None)?.as_deref(), "admin").await?;
+        }
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.account_registrations_per_address)?;
         let form =
             Form { email: &body.email, password: &body.password, name: body.name.as_deref(), roles: BTreeSet::new(), declared: false };
@@ -107,18 +114,18 @@ impl Accounts {
         self.expect_same_origin(request)?;
         let rate = self.0.app.config.rate_limits.login_failures_per_address;
         self.0.check_limit(LOGIN_FAILURES, request, rate)?;
+        self.0.check_login(&body.email)?;
         let context = context(request);
         let proven = self.0.app.prove_password(&context, &body.email, &body.password).await.inspect_err(|error| {
             if error.code == Code::InvalidCredentials {
                 // The answer stays the same sentence; the next one may be 429.
-                let _ = self.0.count(LOGIN_FAILURES, request, rate);
+                self.0.count_failed_login(request, &body.email);
             }
-        });
-        let proven = proven?;
+        })?;
         let now = self.0.app.now().numeric_date();
         let old = self.0.cookies.get(request.headers(), SESSION, now);
         let replaced = self.0.app.session_of(old.as_deref()).await?;
-        let cookie = self.0.app.sign_in(&context, &proven, replaced.as_ref().map(|current| &current.session)).await?;
+        let cookie = self.0.app.sign_in(&context, &proven, replaced.as_ref().map(|current| &*current.session)).await?;
         Ok(WithCookie(Reply::new(&json!({ "account_id": proven.account })), self.0.session_cookie(&cookie.text)))
     }
 }
@@ -134,6 +141,23 @@ impl Accounts {
 }
 
 impl Server {
+    /// Refuses when an address was tried too often, whether or not there is such an account: both look the same.
+    pub fn check_login(&self, email: &str) -> Result<(), Refused> {
+        self.check_name(LOGIN_FAILURES, &normalised(email), self.app.config.rate_limits.login_failures_per_account)
+    }
+
+    /// Counts a failed login against the source and against what was tried. The answer stays the same; the next one may be 429.
+    pub fn count_failed_login(&self, request: &Request, email: &str) {
+        let rates = &self.app.config.rate_limits;
+        let _ = self.count(LOGIN_FAILURES, request, rates.login_failures_per_address);
+        let _ = self.count_name(LOGIN_FAILURES, &normalised(email), rates.login_failures_per_account);
+    }
+
+    /// May people register by themselves?
+    pub fn registration_is_open(&self) -> bool {
+        self.app.config.registration == config::Registration::Open
+    }
+
     /// `Set-Cookie` for a session. The server decides how long it lives; the cookie only must not end first.
     pub fn session_cookie(&self, text: &str) -> Option<HeaderValue> {
         let now = self.app.now().numeric_date();

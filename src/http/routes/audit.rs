@@ -58,7 +58,7 @@ impl Audit {
             limit: limit.0.unwrap_or(100).clamp(1, MOST),
         };
         let context = context(request).as_operator(bearer.grant.id.to_string());
-        let page = self.0.app.ask_log(&context, &question, question.from > 0).await?;
+        let page = self.0.app.ask_log(&context, &question).await?;
         let mut answer = json!({ "events": page.events, "indexed": page.indexed });
         if let Some(next) = page.next {
             answer["next"] = json!(next);

@@ -23,7 +23,6 @@ use super::show::{Shown, in_interaction, page_for, refusal};
 use super::{Cookies, Group};
 use crate::app::accounts::{Form, NotRegistered};
 use crate::app::authorize::{Failed, Show};
-use crate::config;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
@@ -199,7 +198,7 @@ impl Interactions {
         }
         let rate = self.0.app.config.rate_limits.login_failures_per_address;
         if problems.is_empty() {
-            let proven = match self.0.check_limit(LOGIN_FAILURES, request, rate) {
+            let proven = match self.0.check_limit(LOGIN_FAILURES, request, rate).and_then(|()| self.0.check_login(login)) {
                 Ok(()) => self.0.app.authenticate_in(&context(request), uid, cookies.browser(), login, password).await,
                 Err(refused) => Err(refused.refusal),
             };
@@ -209,8 +208,7 @@ impl Interactions {
                     return Ok(shown.with_cookie(self.0.session_cookie(&cookie)));
                 }
                 Err(error) if error.code == Code::InvalidCredentials => {
-                    // The page stays the same; the next attempt may have to wait.
-                    let _ = self.0.count(LOGIN_FAILURES, request, rate);
+                    self.0.count_failed_login(request, login);
                     problems.push(Problem::WrongCredentials);
                 }
                 Err(error) if error.code == Code::SlowDown => problems.push(Problem::TooManyAttempts { wait_seconds: 60 }),
@@ -308,13 +306,6 @@ impl Interactions {
             Ok(cookie) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.session_cookie(&cookie))),
             Err(error) => refusal(&self.0, request, &error),
         }
-    }
-}
-
-impl Server {
-    /// May people register by themselves?
-    pub fn registration_is_open(&self) -> bool {
-        self.app.config.registration == config::Registration::Open
     }
 }
 

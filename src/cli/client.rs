@@ -1,0 +1,156 @@
+//! `chancery client`: clients, by the operator. The words are those of RFC 7591 §2.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::operate::operate;
+use super::outcome::usage;
+use super::{blocking, print};
+use crate::app::operator;
+use crate::config::Config;
+
+/// Largest metadata that is read: it has to fit a line of the control socket.
+const LONGEST: u64 = 60 * 1024;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Register a client; its secret is shown this once
+    #[command(after_help = "\
+Examples:
+  chancery client create --name 'My app' --redirect-uri https://app.example/callback
+  chancery client create --name worker --grant-type client_credentials --scope reports
+  chancery client create --json metadata.json")]
+    Create(Box<Create>),
+    /// Show a client as it is registered
+    Show {
+        /// Its client_id
+        client_id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct Create {
+    /// Read the metadata of RFC 7591 from a file, or - for standard input; answers in JSON
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "name", "redirect_uri", "post_logout_redirect_uri", "grant_type", "auth_method", "scope", "alg", "application_type", "introspect",
+    ])]
+    json: Option<PathBuf>,
+    /// client_name, shown to people
+    #[arg(long)]
+    name: Option<String>,
+    /// Where codes are sent; may be repeated
+    #[arg(long, value_name = "URL")]
+    redirect_uri: Vec<String>,
+    /// Where people land after logout; may be repeated
+    #[arg(long, value_name = "URL")]
+    post_logout_redirect_uri: Vec<String>,
+    /// authorization_code, refresh_token or client_credentials; may be repeated
+    #[arg(long, value_name = "GRANT")]
+    grant_type: Vec<String>,
+    /// client_secret_basic, client_secret_post, private_key_jwt or none
+    #[arg(long, value_name = "METHOD")]
+    auth_method: Option<String>,
+    /// Space-separated scopes it may ask for
+    #[arg(long, value_name = "SCOPES")]
+    scope: Option<String>,
+    /// RS256 or ES256, for its id_tokens
+    #[arg(long)]
+    alg: Option<String>,
+    /// web or native
+    #[arg(long, value_name = "TYPE")]
+    application_type: Option<String>,
+    /// May introspect the tokens of others
+    #[arg(long)]
+    introspect: bool,
+}
+
+pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create(create) => {
+            let speaks_json = create.json.is_some();
+            let metadata = metadata(*create).await?;
+            let answer = operate(config, operator::Command::ClientCreate { metadata }).await?;
+            if speaks_json { Ok(print::json(&answer)?) } else { created(&answer) }
+        }
+        Command::Show { client_id, json } => {
+            let answer = operate(config, operator::Command::ClientShow { client_id }).await?;
+            if json { Ok(print::json(&answer)?) } else { show(&answer) }
+        }
+    }
+}
+
+async fn metadata(create: Create) -> anyhow::Result<Value> {
+    if let Some(file) = create.json {
+        let text = blocking(move || read(&file)).await?;
+        return serde_json::from_str(&text).map_err(|error| usage(format!("the metadata is not JSON: {error}")));
+    }
+    let mut metadata = Map::new();
+    let lists = [
+        ("redirect_uris", create.redirect_uri),
+        ("post_logout_redirect_uris", create.post_logout_redirect_uri),
+        ("grant_types", create.grant_type),
+    ];
+    for (member, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        metadata.insert(member.to_owned(), json!(list));
+    }
+    let texts = [
+        ("client_name", create.name),
+        ("token_endpoint_auth_method", create.auth_method),
+        ("scope", create.scope),
+        ("id_token_signed_response_alg", create.alg),
+        ("application_type", create.application_type),
+    ];
+    for (member, text) in texts {
+        metadata.extend(text.map(|text| (member.to_owned(), json!(text))));
+    }
+    if create.introspect {
+        metadata.insert("introspect".to_owned(), json!(true));
+    }
+    if metadata.is_empty() {
+        return Err(usage("a client needs metadata: --redirect-uri URL, or --grant-type client_credentials, or --json FILE; see --help"));
+    }
+    Ok(Value::Object(metadata))
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = match file.to_str() {
+        Some("-") => std::io::stdin().lock().take(LONGEST).read_to_string(&mut text),
+        _ => std::fs::File::open(file).with_context(|| file.display().to_string())?.take(LONGEST).read_to_string(&mut text),
+    };
+    read.with_context(|| file.display().to_string())?;
+    Ok(text)
+}
+
+fn created(answer: &Value) -> anyhow::Result<()> {
+    let text = |member: &str| answer.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    print::pairs(&[("client_id", text("client_id")), ("client_secret", text("client_secret"))])?;
+    if answer.get("client_secret").is_some_and(Value::is_string) {
+        eprintln!("The secret is shown this once; the log keeps only its digest.");
+    }
+    Ok(())
+}
+
+fn show(answer: &Value) -> anyhow::Result<()> {
+    let own = ["client_id", "origin", "disabled"];
+    let mut pairs: Vec<(&str, String)> = own.iter().map(|member| (*member, words(answer.get(*member)))).collect();
+    let metadata = answer.get("metadata").and_then(Value::as_object);
+    pairs.extend(metadata.into_iter().flatten().map(|(member, value)| (member.as_str(), words(Some(value)))));
+    Ok(print::pairs(&pairs)?)
+}
+
+fn words(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => items.iter().map(|item| words(Some(item))).collect::<Vec<_>>().join(" "),
+        Some(other) => other.to_string(),
+    }
+}

@@ -1,0 +1,229 @@
+//! `chancery doctor`: what would keep a server from starting or serving, found without starting one.
+//!
+//! | Looked at | How |
+//! |---|---|
+//! | configuration | `config::check` |
+//! | database, its level, the role on PostgreSQL | opened as a server would, on SQLite to read only |
+//! | whose log it is, which types of events it holds | read |
+//! | master key, signing keys | the vault is unlocked if there is one; nothing is made |
+//! | clock | against the last event |
+//! | addresses | bound for a moment, or asked whether a server is alive there |
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_core::client::metadata::SigningAlg;
+use chancery_core::event::event_catalogue;
+use chancery_core::key::{Key, Phase};
+use chancery_core::server::{self, Log};
+use chancery_core::stream::Stream as _;
+use chancery_ledger::recorded::Freshness;
+use chancery_ledger::{Ledger, Options};
+use chancery_projections::inline;
+use serde_json::json;
+
+use super::config::{fail_on, show, word};
+use super::{instant, logging, print, socket};
+use crate::app::clock::Clock;
+use crate::app::random;
+use crate::app::start::{self, StartError};
+use crate::app::vault::Vault;
+use crate::config::check::{Finding, Level, check};
+use crate::config::{Config, Database, Flags, MASTER_FILE, Mode, Sources, resolve};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// As JSON, one finding per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A clock that is this far behind the last event was set back.
+const SET_BACK_MS: i64 = 60_000;
+/// 2025-01-01: no clock is right that shows less.
+const EARLIEST_MS: i64 = 1_735_689_600_000;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub async fn run(flags: &Flags, args: &Args) -> anyhow::Result<()> {
+    logging::start(false, "error");
+    let sources = Sources::of_process(flags);
+    let mut report = Report(check(&sources));
+    if let Ok(config) = resolve(&sources) {
+        let running = socket::is_answered(&config.data_dir).await;
+        clock(&mut report);
+        if let Some(ledger) = database(&config, &mut report).await {
+            log(&ledger, &config, &mut report).await;
+            ledger.close().await;
+        }
+        vault(&config, &mut report).await;
+        for address in &config.listen {
+            listener(*address, &config, &mut report).await;
+        }
+        if running {
+            report.ok(format!("a server runs on this data directory and answers on {}", config.data_dir.join(socket::FILE).display()));
+        }
+    }
+    for finding in &report.0 {
+        if args.json {
+            print::line(json!({ "level": word(finding.level).to_ascii_lowercase(), "sentence": finding.sentence }))?;
+        } else {
+            show(finding)?;
+        }
+    }
+    fail_on(&report.0)
+}
+
+struct Report(Vec<Finding>);
+
+impl Report {
+    fn ok(&mut self, sentence: impl Into<String>) {
+        self.0.push(Finding { level: Level::Ok, sentence: sentence.into() });
+    }
+
+    fn warn(&mut self, sentence: impl Into<String>) {
+        self.0.push(Finding { level: Level::Warn, sentence: sentence.into() });
+    }
+
+    fn fail(&mut self, sentence: impl Into<String>) {
+        self.0.push(Finding { level: Level::Fail, sentence: sentence.into() });
+    }
+}
+
+fn clock(report: &mut Report) {
+    let now = Clock::System.now_ms();
+    match now {
+        ..EARLIEST_MS => report.fail(format!("the clock shows {}; set it, or no token will be accepted anywhere", instant::rfc3339(now))),
+        _ => report.ok(format!("the clock shows {}", instant::rfc3339(now))),
+    }
+}
+
+async fn database(config: &Config, report: &mut Report) -> Option<Ledger> {
+    let opened = match &config.database {
+        Database::Sqlite(path) if !path.exists() => {
+            directory(config, report);
+            return None;
+        }
+        Database::Sqlite(_) => start::open_ledger_readonly(config, &Clock::System).await,
+        // As a server does: only so is the role looked at.
+        Database::Postgres(url) => {
+            let mut options = Options::new(Arc::new(|| Clock::System.now_ms()));
+            options.inline_set = inline::SET.into();
+            Ledger::open_postgres(url.expose(), options).await.map_err(StartError::from)
+        }
+    };
+    match opened {
+        Ok(ledger) => {
+            report.ok("the database can be opened and has this program's level");
+            Some(ledger)
+        }
+        Err(error) => {
+            report.fail(error.to_string());
+            None
+        }
+    }
+}
+
+fn directory(config: &Config, report: &mut Report) {
+    let directory = &config.data_dir;
+    match std::fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => report.fail(format!("{} is not a directory", directory.display())),
+        Ok(found) if found.permissions().readonly() => report.fail(format!("{} cannot be written", directory.display())),
+        _ => report.ok(format!("there is no log in {} yet; the first start makes it", directory.display())),
+    }
+}
+
+async fn log(ledger: &Ledger, config: &Config, report: &mut Report) {
+    let identity = ledger.row(Log::KIND, server::STREAM, Freshness::Fresh).await;
+    let (head, kinds, identity) = match (ledger.head().await, ledger.event_kinds().await, identity) {
+        (Ok(head), Ok(kinds), Ok(identity)) => (head, kinds, identity),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return report.fail(error.to_string()),
+    };
+    if head.size == 0 {
+        return report.ok("the log is empty; the first start begins it");
+    }
+    report.ok(format!("the log has {} events, the last of {}", head.size, instant::rfc3339(head.recorded_at)));
+    if head.recorded_at > Clock::System.now_ms() + SET_BACK_MS {
+        report
+            .warn("the clock is behind the last event: it was set back, and new events carry the time of that one until it has caught up");
+    }
+    let catalogue = event_catalogue();
+    for (name, schema) in kinds {
+        if !catalogue.iter().any(|(_, own)| own.name == name && own.schema >= schema) {
+            report.fail(format!(
+                "the log holds events of the type {name} (schema {schema}), which this program does not know: use a newer program"
+            ));
+        }
+    }
+    match identity.map(|row| inline::state::<Log>(&row)) {
+        Some(Ok(log)) if log.state.issuer == config.issuer.as_str() => report.ok(format!("the log {} is of this issuer", log.state.log_id)),
+        Some(Ok(log)) => report.fail(format!(
+            "the log belongs to the issuer {}, not to {}: correct OIDC_ISSUER, or start once with --change-issuer if it really moved",
+            log.state.issuer,
+            config.issuer.as_str()
+        )),
+        _ => report.warn("the read models are of another form; the next start rebuilds them, or run `chancery projections rebuild`"),
+    }
+    match active_keys(ledger).await {
+        Ok(active) if active.len() == SigningAlg::ALL.len() => report.ok("there are signing keys for RS256 and ES256"),
+        Ok(_) => report.warn("signing keys are missing; the next start makes them"),
+        Err(error) => report.fail(error),
+    }
+}
+
+async fn active_keys(ledger: &Ledger) -> Result<BTreeSet<SigningAlg>, String> {
+    let rows = ledger.rows_all(Key::KIND, None, 1000).await.map_err(|error| error.to_string())?;
+    let keys: Result<Vec<_>, _> = rows.iter().map(inline::state::<Key>).collect();
+    let keys = keys.map_err(|error| format!("the rows of the signing keys cannot be read: {error}"))?;
+    Ok(keys.into_iter().filter(|key| key.state.phase == Phase::Active).map(|key| key.state.alg).collect())
+}
+
+/// Looks at a vault that is there; an empty one would be given a master key by unlocking it.
+async fn vault(config: &Config, report: &mut Report) {
+    let exists = match &config.database {
+        Database::Sqlite(path) => path.with_file_name("vault.db").exists(),
+        Database::Postgres(_) => true,
+    };
+    if !exists {
+        return report.ok("there is no vault yet; the first start makes it with the master key it is given");
+    }
+    let is_kept = config.data_dir.join(MASTER_FILE).exists();
+    if config.mode == Mode::Development && !is_kept && std::env::var_os("CHANCERY_MASTER_KEY").is_none() {
+        return report.warn(format!("there is a vault, but no {MASTER_FILE} beside it: a start would make another key and be refused"));
+    }
+    match unlock(config).await {
+        Ok(true) => report.ok("the master key opens the vault"),
+        Ok(false) => report.ok("the vault is empty; the first start gives it the master key"),
+        Err(error) => report.fail(error.to_string()),
+    }
+}
+
+async fn unlock(config: &Config) -> Result<bool, StartError> {
+    let store = start::open_vault_store(config).await?;
+    let kinds = store.kinds().await.map_err(|error| StartError::Vault(error.into()))?;
+    if kinds.is_empty() {
+        return Ok(false);
+    }
+    let secrets = config.secrets(random::fill).map_err(|error| StartError::Other(error.to_string()))?;
+    Vault::unlock(store, &secrets.master_key, Clock::System, random::fill).await?;
+    Ok(true)
+}
+
+async fn listener(address: SocketAddr, config: &Config, report: &mut Report) {
+    match TcpListener::bind(address) {
+        Ok(_) => report.ok(format!("{address} is free")),
+        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => report.fail(format!("{address} cannot be listened on: {error}")),
+        Err(_) if config.tls.is_some() => report.warn(format!("{address} is in use, perhaps by this server itself")),
+        Err(_) if is_alive(address, config).await => report.ok(format!("{address} is in use by a running server of this issuer")),
+        Err(_) => report.fail(format!("{address} is in use by another program; stop it, or choose another address with --listen")),
+    }
+}
+
+/// Does this server answer there? Asked with the issuer's own name, since development answers to no other.
+async fn is_alive(address: SocketAddr, config: &Config) -> bool {
+    let Ok(client) = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build() else { return false };
+    let asked = client.get(format!("http://{address}/health/live")).header("host", config.issuer.authority());
+    let Ok(answer) = asked.send().await else { return false };
+    answer.json::<serde_json::Value>().await.is_ok_and(|body| body["status"] == "alive")
+}
