@@ -22,7 +22,8 @@ fn sources() -> Vec<Source> {
     }
     assert!(found.len() > 100, "the sources were not found");
     found.sort();
-    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/benches/") || path.contains("/examples/");
+    let is_test =
+        |path: &str| path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/benches/") || path.contains("/examples/");
     let relative = |path: &PathBuf| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
     found.iter().filter(|path| !is_test(&relative(path))).map(|path| read(&relative(path), path)).collect()
 }
@@ -48,7 +49,8 @@ fn read(relative: &str, path: &Path) -> Source {
 
 /// Files outside `allowed` (prefixes of paths) whose code has one of the words.
 fn strangers(words: &[&str], allowed: &[&str]) -> Vec<String> {
-    let names = |source: &Source| words.iter().find(|word| source.code.contains(**word)).map(|word| format!("{} names {word}", source.path));
+    let names =
+        |source: &Source| words.iter().find(|word| source.code.contains(**word)).map(|word| format!("{} names {word}", source.path));
     sources().iter().filter(|source| !allowed.iter().any(|prefix| source.path.starts_with(prefix))).filter_map(names).collect()
 }
 
@@ -133,11 +135,38 @@ fn only_random_reads_entropy() {
 #[test]
 fn the_rules_know_no_std_and_few_packages() {
     let lib = std::fs::read_to_string(root().join("src/core/lib.rs")).unwrap();
-    assert!(lib.contains("#![cfg_attr(not(test), no_std)]") || lib.contains("#![no_std]"), "src/core is no_std: it has no clock, disk or network");
+    assert!(
+        lib.contains("#![cfg_attr(not(test), no_std)]") || lib.contains("#![no_std]"),
+        "src/core is no_std: it has no clock, disk or network"
+    );
     let allowed = BTreeSet::from([
-        "block-buffer", "bytes", "cfg-if", "chancery-core", "cpufeatures", "crypto-common", "digest", "generic-array", "itoa", "libc", "memchr",
-        "proc-macro2", "quote", "ryu", "serde", "serde_core", "serde_derive", "serde_json", "sha2", "syn", "thiserror", "thiserror-impl", "typenum",
-        "unicode-ident", "uuid", "version_check", "zmij",
+        "block-buffer",
+        "bytes",
+        "cfg-if",
+        "chancery-core",
+        "cpufeatures",
+        "crypto-common",
+        "digest",
+        "generic-array",
+        "itoa",
+        "libc",
+        "memchr",
+        "proc-macro2",
+        "quote",
+        "ryu",
+        "serde",
+        "serde_core",
+        "serde_derive",
+        "serde_json",
+        "sha2",
+        "syn",
+        "thiserror",
+        "thiserror-impl",
+        "typenum",
+        "unicode-ident",
+        "uuid",
+        "version_check",
+        "zmij",
     ]);
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let tree = std::process::Command::new(cargo)
@@ -168,8 +197,11 @@ fn files_stay_small() {
     /// Above the soft limit of CONVENTIONS.md §5, with the most that each may have. Lower a number when a file shrinks.
     const KNOWN: &[(&str, usize)] = &[("src/app/authorize.rs", 720)];
     let most = |path: &str| KNOWN.iter().find(|(known, _)| *known == path).map_or(400, |(_, most)| *most);
-    let long: Vec<_> =
-        sources().iter().filter(|source| source.lines > most(&source.path)).map(|source| format!("{}: {}", source.path, source.lines)).collect();
+    let long: Vec<_> = sources()
+        .iter()
+        .filter(|source| source.lines > most(&source.path))
+        .map(|source| format!("{}: {}", source.path, source.lines))
+        .collect();
     assert!(long.is_empty(), "split by what the parts are: {long:#?}");
 }
 

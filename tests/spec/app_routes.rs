@@ -52,7 +52,8 @@ async fn failed_logins_slow_the_next_ones_down_and_never_a_live_session() {
     let (client, alice) = (server.web_client().await, server.alice().await);
     let mut browser = Browser::new(&server);
     browser.authorize(&client, &alice, &[]).await.code();
-    let login = |password: &'static str| server.post("/auth/login").json(&json!({ "email": "alice@example.com", "password": password })).send();
+    let login =
+        |password: &'static str| server.post("/auth/login").json(&json!({ "email": "alice@example.com", "password": password })).send();
     for _ in 0..5 {
         assert_eq!(login("wrong password").await.status, 401);
     }
@@ -121,7 +122,9 @@ async fn an_operators_token_opens_what_its_scope_says_and_ends() {
 #[tokio::test]
 async fn development_mode_answers_to_its_own_host_and_to_no_proxy() {
     let server = Server::start().await;
-    for (name, value) in [("host", "evil.example"), ("host", "localhost:3001"), ("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")] {
+    for (name, value) in
+        [("host", "evil.example"), ("host", "localhost:3001"), ("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")]
+    {
         let answer = server.get("/oidc/.well-known/openid-configuration").header(name, value).send().await;
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{name}: {value}");
         assert_eq!(server.get("/health/live").header(name, value).send().await.status, 200);

@@ -39,26 +39,29 @@ async fn a_whole_flow_is_on_the_log_in_the_order_in_which_it_was_decided() {
     let started = server.kinds_since(0).await;
     assert_eq!((started[0].as_str(), started.iter().filter(|kind| *kind == "ServerStarted").count()), ("LogCreated", 1));
     whole_flow(&server).await;
-    assert_eq!(server.kinds_since(started.len()).await, [
-        "ClientRegistered",
-        "AccountRegistered",
-        "AuthorizationRequested",
-        "SessionStarted",
-        "PersonAuthenticated",
-        "ConsentGiven",
-        "CodeIssued",
-        "AuthorizationGranted",
-        "CodeRedeemed",
-        "RefreshTokenRotated",
-        "ClientCredentialsGranted",
-        "CodeIssued",
-        "AuthorizationAnsweredAtOnce",
-        "ClientAuthenticationFailed",
-        "LoginFailed",
-        "AccessTokenRevoked",
-        "SessionEnded",
-        "OperatorTokenMinted",
-    ]);
+    assert_eq!(
+        server.kinds_since(started.len()).await,
+        [
+            "ClientRegistered",
+            "AccountRegistered",
+            "AuthorizationRequested",
+            "SessionStarted",
+            "PersonAuthenticated",
+            "ConsentGiven",
+            "CodeIssued",
+            "AuthorizationGranted",
+            "CodeRedeemed",
+            "RefreshTokenRotated",
+            "ClientCredentialsGranted",
+            "CodeIssued",
+            "AuthorizationAnsweredAtOnce",
+            "ClientAuthenticationFailed",
+            "LoginFailed",
+            "AccessTokenRevoked",
+            "SessionEnded",
+            "OperatorTokenMinted",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -75,8 +78,14 @@ async fn positions_are_dense_and_every_event_says_who_and_why() {
 async fn no_secret_and_no_personal_datum_is_on_the_log_or_on_the_disk() {
     let server = Server::start().await;
     let mut never = whole_flow(&server).await;
-    never.extend(["alice@example.com", "Alice Liddell", "nobody@example.com", PASSWORD, "a-wrong-password", "wrong-secret-of-a-client"].map(str::to_owned));
-    never.extend(["af0ifjsldkj", "state-is-personal", "n-0S6_WzA2Mj", VERIFIER, "127.0.0.1", "secret agent", "ops@app.example", "$scrypt$"].map(str::to_owned));
+    never.extend(
+        ["alice@example.com", "Alice Liddell", "nobody@example.com", PASSWORD, "a-wrong-password", "wrong-secret-of-a-client"]
+            .map(str::to_owned),
+    );
+    never.extend(
+        ["af0ifjsldkj", "state-is-personal", "n-0S6_WzA2Mj", VERIFIER, "127.0.0.1", "secret agent", "ops@app.example", "$scrypt$"]
+            .map(str::to_owned),
+    );
     let mut haystacks: Vec<(String, Vec<u8>)> = vec![("the log".to_owned(), Vec::new())];
     for leaf in server.leaves().await {
         haystacks[0].1.extend_from_slice(&leaf.leaf);
@@ -121,7 +130,9 @@ async fn an_auditor_filters_and_pages_and_the_question_is_an_event() {
         assert_eq!(answer.status, 200, "{query}: {}", answer.text());
         answer.json()
     };
-    let kinds = |answer: &Value| answer["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let kinds = |answer: &Value| {
+        answer["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     let events = server.events().await;
     let find = |kind: &str| events.iter().find(|event| event.kind == kind).unwrap();
     let account = find("AccountRegistered").subject.clone().unwrap();

@@ -69,8 +69,18 @@ async fn bodies() {
                 call = call.header("content-type", media_type);
             }
             let answer = call.send().await;
-            assert!(answer.status < 500, "{path} {media_type} {:?}: {} {}", String::from_utf8_lossy(&body[..body.len().min(80)]), answer.status, answer.text());
-            assert!(!(200..300).contains(&answer.status) || path.ends_with("/session/end"), "{path} accepted {media_type} {:?}", String::from_utf8_lossy(&body[..body.len().min(80)]));
+            assert!(
+                answer.status < 500,
+                "{path} {media_type} {:?}: {} {}",
+                String::from_utf8_lossy(&body[..body.len().min(80)]),
+                answer.status,
+                answer.text()
+            );
+            assert!(
+                !(200..300).contains(&answer.status) || path.ends_with("/session/end"),
+                "{path} accepted {media_type} {:?}",
+                String::from_utf8_lossy(&body[..body.len().min(80)])
+            );
         }
     }
     assert_only_evidence(&server, mark).await;
@@ -105,7 +115,8 @@ async fn queries_and_paths() {
         }
     }
     for path in ["/auth/interaction/", "/clients/", "/assets/", "/docs/"] {
-        for name in ["%00", "%ff", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/", "a%0d%0aX:%20y", &long[..5000], "%F0%9F%92%A9", "';--", "*"] {
+        for name in ["%00", "%ff", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/", "a%0d%0aX:%20y", &long[..5000], "%F0%9F%92%A9", "';--", "*"]
+        {
             let answer = server.get(&format!("{path}{name}")).send().await;
             assert!((400..500).contains(&answer.status) || answer.status == 303 || path == "/docs/", "{path}{name}: {}", answer.status);
         }
@@ -130,10 +141,21 @@ async fn headers_and_cookies() {
         ("cookie", many),
         ("content-length", b"0".to_vec()),
     ];
-    for name in ["authorization", "accept", "accept-language", "origin", "user-agent", "x-request-id", "sec-fetch-site", "if-none-match", "dpop"] {
+    for name in
+        ["authorization", "accept", "accept-language", "origin", "user-agent", "x-request-id", "sec-fetch-site", "if-none-match", "dpop"]
+    {
         headers.extend([b"\xff\xfe".to_vec(), b"".to_vec(), b"\"',;=\\".to_vec(), large.clone()].map(|value| (name, value)));
     }
-    for value in ["Bearer", "Bearer a b", "Basic Og==", "Basic /////w==", "Bearer cha_at_", "Basic AAAA", "Negotiate x", "Bearer eyJhbGciOiJub25lIn0.e30."] {
+    for value in [
+        "Bearer",
+        "Bearer a b",
+        "Basic Og==",
+        "Basic /////w==",
+        "Bearer cha_at_",
+        "Basic AAAA",
+        "Negotiate x",
+        "Bearer eyJhbGciOiJub25lIn0.e30.",
+    ] {
         headers.push(("authorization", value.as_bytes().to_vec()));
     }
     let mark = server.mark().await;
@@ -144,7 +166,13 @@ async fn headers_and_cookies() {
                 call = call.header("content-type", FORM);
             }
             let answer = call.send().await;
-            assert!(answer.status < 500, "{method} {path} {name}: {:?}: {} {}", String::from_utf8_lossy(value), answer.status, answer.text());
+            assert!(
+                answer.status < 500,
+                "{method} {path} {name}: {:?}: {} {}",
+                String::from_utf8_lossy(value),
+                answer.status,
+                answer.text()
+            );
         }
     }
     assert_only_evidence(&server, mark).await;
