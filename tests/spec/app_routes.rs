@@ -29,6 +29,19 @@ async fn registration_lists_each_bad_field_and_a_taken_address_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn in_production_an_operator_registers_people() {
+    let server = Server::production(&[], "").await;
+    let body = json!({ "email": "alice@example.com", "password": PASSWORD });
+    assert_eq!(server.post("/auth/register").json(&body).send().await.status, 401);
+    let auditor = server.operator_token("audit:read").await;
+    assert_eq!(server.post("/auth/register").bearer(&auditor).json(&body).send().await.refusal(), (403, "insufficient_scope".to_owned()));
+    let admin = server.operator_token("admin").await;
+    assert_eq!(server.post("/auth/register").bearer(&admin).json(&body).send().await.status, 201);
+    let open = Server::production(&[("CHANCERY_REGISTRATION", "open")], "").await;
+    assert_eq!(open.post("/auth/register").json(&body).send().await.status, 201);
+}
+
+#[tokio::test]
 async fn login_tells_nobody_whether_an_account_exists() {
     let server = Server::start().await;
     let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);
@@ -73,7 +86,7 @@ async fn failed_logins_slow_the_next_ones_down_and_never_a_live_session() {
 }
 
 #[tokio::test]
-async fn rfc6585_4_addresses_are_limited_and_the_refusals_become_one_event() {
+async fn rfc6585_4_addresses_are_limited_for_a_while() {
     let limits = [
         ("CHANCERY_RATE_LIMITS_LOGIN_FAILURES_PER_ADDRESS", "3/15m"),
         ("CHANCERY_RATE_LIMITS_ACCOUNT_REGISTRATIONS_PER_ADDRESS", "2/1h"),

@@ -113,7 +113,8 @@ async fn a_rebuild_gives_equal_rows() {
     whole_flow(&server).await;
     let ledger = &server.app.ledger;
     assert_eq!(rebuild::check(ledger, &mut |_, _| {}).await.unwrap(), []);
-    rebuild::rebuild(ledger, inline::SET, &mut |_, _| {}).await.unwrap();
+    // Beside the live set, under another name, and then in its place.
+    rebuild::rebuild(ledger, &format!("{}.again", inline::SET), &mut |_, _| {}).await.unwrap();
     assert_eq!(rebuild::check(ledger, &mut |_, _| {}).await.unwrap(), []);
     let (client, bob) = (server.web_client().await, server.person("bob@example.com").await);
     Browser::new(&server).tokens(&client, &bob, &[]).await;
@@ -124,7 +125,9 @@ async fn an_auditor_filters_and_pages_and_the_question_is_an_event() {
     let server = Server::start().await;
     whole_flow(&server).await;
     let token = server.operator_token("audit:read").await;
+    let asked = std::cell::Cell::new(0);
     let ask = async |query: &str| {
+        asked.set(asked.get() + 1);
         server.index_is_current().await;
         let answer = server.get(&format!("/audit/events?{query}")).bearer(&token).send().await;
         assert_eq!(answer.status, 200, "{query}: {}", answer.text());
@@ -155,7 +158,7 @@ async fn an_auditor_filters_and_pages_and_the_question_is_an_event() {
     let positions: Vec<_> = paged.iter().map(|event| event["position"].as_u64().unwrap()).collect();
     assert_eq!(positions, (0..positions.len() as u64).collect::<Vec<_>>());
     let queried = server.kinds_since(0).await.into_iter().filter(|kind| kind == "AuditQueried").count();
-    assert_eq!(queried, 7, "one for each question, none for its next pages");
+    assert_eq!(queried, asked.get(), "one for each page: nobody can tell it from a new question");
     for bad in ["limit=x", "from=-1", "limit=99999999999"] {
         assert_eq!(server.get(&format!("/audit/events?{bad}")).bearer(&token).send().await.status, 400, "{bad}");
     }

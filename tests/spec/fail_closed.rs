@@ -59,7 +59,7 @@ async fn a_log_that_cannot_be_written_grants_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_may_go_and_come_back() {
-    let mut cluster = Cluster::start_new(Fsync::Off).unwrap();
+    let cluster = Cluster::start_new(Fsync::Off).unwrap();
     let url = cluster.database().unwrap();
     chancery_ledger::postgres::migrate(&url).await.unwrap();
     let server = Server::with(&[("DATABASE_URL", &url)], "").await;

@@ -110,13 +110,12 @@ async fn queries_and_paths() {
         for query in &queries {
             let answer = server.call(&method, &format!("{path}?{query}")).header("accept", "text/html").send().await;
             assert!(answer.status < 500, "{method} {path}?{query}: {} {}", answer.status, answer.text());
-            assert!(!answer.location().starts_with("javascript:") && answer.header("x") == "");
+            assert!(!answer.location().starts_with("javascript:") && answer.header("x").is_empty());
             assert!(!answer.text().contains("<script>alert"), "{path}?{query}");
         }
     }
     for path in ["/auth/interaction/", "/clients/", "/assets/", "/docs/"] {
-        for name in ["%00", "%ff", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/", "a%0d%0aX:%20y", &long[..5000], "%F0%9F%92%A9", "';--", "*"]
-        {
+        for name in ["%00", "%ff", "..%2f..%2fetc%2fpasswd", "a%0d%0aX:%20y", &long[..5000], "%F0%9F%92%A9", "';--", "*"] {
             let answer = server.get(&format!("{path}{name}")).send().await;
             assert!((400..500).contains(&answer.status) || answer.status == 303 || path == "/docs/", "{path}{name}: {}", answer.status);
         }
