@@ -266,7 +266,7 @@ impl Work<'_> {
             loaded.state = Some(Arc::new(state));
             self.entry(&loaded.stream, began_at).events.push(event);
         }
-        let Some(state) = loaded.state.clone() else { return Ok(()) };
+        let Some(state) = loaded.state.clone().filter(|state| state.is_kept()) else { return Ok(()) };
         let row = inline::row(&loaded.stream, &*state, loaded.version).map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));

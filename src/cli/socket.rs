@@ -153,8 +153,8 @@ async fn converse(app: &App, stream: UnixStream, us: u32) -> io::Result<()> {
         tracing::warn!("another user spoke to the control socket");
         return Ok(());
     }
-    let (reading, writing) = stream.into_split();
-    let answer = match timeout(LINE, read_line(reading, LONGEST)).await {
+    let (mut reading, writing) = stream.into_split();
+    let answer = match timeout(LINE, read_line(&mut reading, LONGEST)).await {
         Err(_) => Answer::refuse("The command did not arrive in time."),
         Ok(Err(error)) => return Err(error),
         Ok(Ok(None)) => Answer::refuse("A command is one line of text of at most 65536 bytes."),
@@ -164,7 +164,11 @@ async fn converse(app: &App, stream: UnixStream, us: u32) -> io::Result<()> {
             Err(_) => Answer::refuse("This is not a command of this server; use the program of the same version."),
         },
     };
-    write_line(writing, &answer).await
+    write_line(writing, &answer).await?;
+    // Closing over bytes that were not read resets the connection, and the answer with it.
+    let mut rest = reading.take(LONGEST);
+    let _ = timeout(LINE, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Ok(())
 }
 
 async fn carry_out(app: &App, command: Command) -> Answer {

@@ -29,7 +29,8 @@ use crate::pages::{Page, Template, Text, asset};
 /// Cookies know no ports: the name must not be one of the server's.
 const COOKIE: &str = "chancery_example";
 /// The pages are ours, but not the server's: they need less than any of those.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Handle on the application.
 #[derive(Clone)]

@@ -63,8 +63,7 @@ impl Roll {
                 Some(known) => known.clone(),
                 None => token.insert(self.mint().await?).clone(),
             };
-            let query =
-                form_urlencoded::Serializer::new(String::new()).extend_pairs([(filter, value), ("limit", "1000")]).finish();
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs([(filter, value), ("limit", "1000")]).finish();
             let answer = self.http.get(format!("{}/audit/events?{query}", self.server)).bearer_auth(bearer).send().await?;
             if answer.status() == reqwest::StatusCode::UNAUTHORIZED {
                 *token = None;
