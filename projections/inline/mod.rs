@@ -46,6 +46,11 @@ pub trait Inline: Stream + Send + Sync + 'static {
         [None, None]
     }
 
+    /// Whether anybody will load it again: a state that is over when it begins has no row.
+    fn is_kept(&self) -> bool {
+        true
+    }
+
     /// Milliseconds since the epoch after which the row may go.
     fn expires_at(&self) -> Option<i64> {
         None
@@ -89,6 +94,11 @@ impl Inline for Consent {
 }
 
 impl Inline for Interaction {
+    /// A request that was answered at once is never resumed; the log has it.
+    fn is_kept(&self) -> bool {
+        self.browser.is_some()
+    }
+
     fn expires_at(&self) -> Option<i64> {
         Some(self.expires_at.0 + KEEP_MS)
     }
@@ -161,7 +171,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
 }
 
 fn one<S: Inline>(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
-    let Some(versioned) = fold::stream::<S>(None, events)? else { return Ok(Vec::new()) };
+    let Some(versioned) = fold::stream::<S>(None, events)?.filter(|own| own.state.is_kept()) else { return Ok(Vec::new()) };
     let position = events.last().map_or(0, |event| event.position);
     let row = row(stream, &versioned.state, versioned.version).map_err(|e| Unreadable { position, why: e.to_string() })?;
     Ok(vec![RowWrite::Upsert(row)])

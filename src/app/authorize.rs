@@ -32,7 +32,7 @@ use chancery_jose::{Algorithm, RegisteredClaims, jws};
 use super::accounts::{Proven, account_seal};
 use super::context::Context;
 use super::sessions::Current;
-use super::vault::KeyKind;
+use super::vault::{KeyKind, VaultError};
 use super::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
 use super::{App, random, seconds};
 
@@ -56,7 +56,7 @@ pub enum Step {
 
 /// What the page of an interaction has to show.
 pub enum Show {
-    SignIn { client: Arc<Client>, login_hint: Option<String> },
+    SignIn { client: Arc<Client>, request: Box<Request>, login_hint: Option<String> },
     Consent { client: Arc<Client>, request: Box<Request>, account: AccountId },
 }
 
@@ -341,7 +341,7 @@ impl App {
         match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id).await? {
             Next::SignIn => {
                 let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
-                Ok(Ok(Show::SignIn { client, login_hint }))
+                Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
             }
             Next::AskConsent => match current {
                 Some(current) => {
@@ -383,12 +383,13 @@ impl App {
         self.enter(context, &interaction, browser, &Proven { account, attempts: None }).await
     }
 
-    /// May the page of this interaction be shown at all?
+    /// May the page of this interaction be shown at all? For whom, and what was asked.
     ///
     /// # Errors
     /// `invalid_request`.
-    pub async fn client_of_interaction(&self, id: &str, browser: Browser<'_>) -> Result<Arc<Client>, OAuthError> {
-        Ok(self.step_of(id, browser).await?.1)
+    pub async fn client_of_interaction(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Client>, Request), OAuthError> {
+        let (interaction, client) = self.step_of(id, browser).await?;
+        Ok((client, interaction.request.clone()))
     }
 
     async fn enter(
@@ -403,8 +404,11 @@ impl App {
         let replaced = self.session_of(browser.session).await?.map(|current| current.session);
         let cookie = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?;
         // From here on, erasing the account erases the interaction's personal data too.
-        self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await.map_err(vault_trouble)?;
-        Ok(cookie)
+        match self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await {
+            // Somebody else signed in here before ("Not you?"): it stays with whom it began.
+            Ok(()) | Err(VaultError::AdoptedByAnother { .. }) => Ok(cookie),
+            Err(error) => Err(vault_trouble(error)),
+        }
     }
 
     async fn enter_once(

@@ -22,7 +22,7 @@ use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 
 use super::App;
 use super::context::Context;
-use super::work::{Loaded, Seal, Stop, Work, decide};
+use super::work::{ASSERTION_JTI, Loaded, Seal, Stop, Work, decide};
 
 /// What a request brought, as it stood there.
 #[derive(Clone, Default)]
@@ -56,7 +56,7 @@ impl Authenticated {
             return Err(OAuthError::invalid_client("the client is disabled"));
         }
         if let Some(jti) = &self.assertion {
-            work.take("assertion_jti", jti.clone(), client.id.to_string());
+            work.take(ASSERTION_JTI, jti.clone(), client.id.to_string());
         }
         Ok(client)
     }

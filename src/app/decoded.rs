@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Locks.
 const SHARDS: usize = 16;
 /// States kept in one shard. A full shard is emptied: what is in use comes back with its next read.
-const PER_SHARD: usize = 512;
+const PER_SHARD: usize = 128;
 
 type State = Arc<dyn Any + Send + Sync>;
 

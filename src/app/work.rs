@@ -46,10 +46,15 @@ impl From<OAuthError> for Stop {
     }
 }
 
+/// Kind of the claim on the `jti` of a client assertion.
+pub const ASSERTION_JTI: &str = "assertion_jti";
+
 impl From<Stop> for OAuthError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Refused(error) => error,
+            // RFC 7523 §3, RFC 7521 §4.2.1: an assertion that comes again proves nothing.
+            Stop::Taken(ASSERTION_JTI) => Self::invalid_client("the client assertion was used before"),
             Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
             Stop::Conflict => Self::temporarily_unavailable("the race did not end"),
         }
@@ -261,7 +266,7 @@ impl Work<'_> {
             loaded.state = Some(Arc::new(state));
             self.entry(&loaded.stream, began_at).events.push(event);
         }
-        let Some(state) = loaded.state.clone() else { return Ok(()) };
+        let Some(state) = loaded.state.clone().filter(|state| state.is_kept()) else { return Ok(()) };
         let row = inline::row(&loaded.stream, &*state, loaded.version).map_err(|e| OAuthError::server_error(e.to_string()))?;
         self.write.rows.retain(|own| !matches!(own, RowWrite::Upsert(own) if own.table == row.table && own.key == row.key));
         self.write.rows.push(RowWrite::Upsert(row));

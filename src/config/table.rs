@@ -98,7 +98,7 @@ settings! {
         "Networks whose forwarded headers are believed. From anybody else they are stripped.";
     "registration" "" "" Kind::Choice(&["open", "initial_access_token"]), "", r#""initial_access_token""#,
         "Who may register clients. Unset: open in development, with an initial access token in production.";
-    "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "16", "",
+    "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "8", "",
         "Memory for cached state, in MiB.";
 
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",

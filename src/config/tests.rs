@@ -77,7 +77,7 @@ fn nothing_typed_is_development_on_both_loopbacks() {
     let config = Typed::nothing().config();
     assert_eq!((config.mode, config.issuer.as_str()), (Mode::Development, "http://localhost:3000/oidc"));
     assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:3000", "[::1]:3000"]);
-    assert_eq!((config.registration, config.pkce, config.cache_mb), (Registration::Open, PkceRequired::Public, 16));
+    assert_eq!((config.registration, config.pkce, config.cache_mb), (Registration::Open, PkceRequired::Public, 8));
     assert!(matches!(&config.database, Database::Sqlite(path) if path == &PathBuf::from("./chancery-data/chancery.db")));
     assert_eq!((config.lifetimes.code, config.lifetimes.refresh_absolute), (Duration::from_secs(60), Duration::from_secs(90 * 86_400)));
     assert_eq!(config.scrypt, Scrypt { ln: 17, r: 8, p: 1, permits: None, queue: 64 });

@@ -83,7 +83,8 @@ mod tests {
     async fn status(authority: Option<&str>, path: &str, headers: &[(&'static str, &str)]) -> StatusCode {
         let guard = DevelopmentGuard { authority: authority.map(Into::into) };
         let routes = Route::new().at("/x", get(fine)).at("/health/live", get(fine)).with(guard).with(ClientAddresses::default());
-        let mut request = TestClient::new(routes).get(path);
+        let client = TestClient::new(routes);
+        let mut request = client.get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -122,7 +122,8 @@ mod tests {
     async fn a_request_has_an_id_and_one_line_without_what_the_caller_chose() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
         let surface = Arc::new(Surface::new().at("/clients/{id}", Kind::Api, &[Method::GET]));
         let id = Uuid::from_u128(7);
         let routes = Route::new().at("/clients/:id", shows).with(RequestIds { surface, generate: Arc::new(move || id) });

@@ -1,5 +1,9 @@
 //! The specifications, one file each, and what no specification covers. Tests are named `rfcNNNN_section_sentence`.
 
+mod app_routes;
+mod audit;
+mod fail_closed;
+mod hostile;
 mod oidc_core;
 mod oidc_discovery;
 mod oidc_rp_logout;
@@ -11,3 +15,4 @@ mod rfc7636;
 mod rfc7662;
 mod rfc8252;
 mod rfc9700;
+mod time;

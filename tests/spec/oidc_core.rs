@@ -64,7 +64,10 @@ async fn oidc_core_5_4_claims_of_scopes_stand_in_the_id_token_only_when_asked_fo
     let server = Server::start().await;
     let (all, alice) = (server.client(json!({ "id_token_claims": "all" })).await, server.alice().await);
     let claims = claims(&server, &Browser::new(&server).tokens(&all, &alice, &[]).await).await.1;
-    assert_eq!((&claims["email"], &claims["name"], &claims["email_verified"]), (&json!("alice@example.com"), &json!("Alice Liddell"), &json!(false)));
+    assert_eq!(
+        (&claims["email"], &claims["name"], &claims["email_verified"]),
+        (&json!("alice@example.com"), &json!("Alice Liddell"), &json!(false))
+    );
     let timed = server.client(json!({ "require_auth_time": true })).await;
     let tokens = Browser::new(&server).tokens(&timed, &alice, &[("nonce", "")]).await;
     let claims = self::claims(&server, &tokens).await.1;
@@ -99,7 +102,12 @@ async fn oidc_core_3_1_2_1_prompt_login_and_consent_ask_once() {
     let (client, alice) = (server.web_client().await, server.alice().await);
     let mut browser = Browser::new(&server);
     browser.authorize(&client, &alice, &[]).await.code();
-    for (prompt, pages) in [("login", vec!["login"]), ("consent", vec!["consent"]), ("select_account", vec!["login"]), ("login consent", vec!["login", "consent"])] {
+    for (prompt, pages) in [
+        ("login", vec!["login"]),
+        ("consent", vec!["consent"]),
+        ("select_account", vec!["login"]),
+        ("login consent", vec!["login", "consent"]),
+    ] {
         server.advance(1000);
         let mut answer = browser.open(&client.request(&[("prompt", prompt)])).await;
         for page in pages {

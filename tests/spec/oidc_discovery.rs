@@ -33,7 +33,8 @@ async fn rfc8414_3_both_documents_are_one_and_any_script_may_read_them() {
 async fn oidc_discovery_3_every_advertised_endpoint_answers() {
     let server = Server::start().await;
     let document = document(&server).await;
-    let addresses: Vec<_> = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri").collect();
+    let addresses: Vec<_> =
+        document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri").collect();
     assert_eq!(addresses.len(), 8);
     for (name, address) in addresses {
         let path = address.as_str().unwrap().strip_prefix(&server.origin).unwrap_or_else(|| panic!("{name}: {address}"));
@@ -52,9 +53,11 @@ async fn oidc_discovery_3_every_client_authentication_method_works_everywhere_it
         for method in words(&document, &format!("{endpoint}_endpoint_auth_methods_supported")) {
             let key = Key::generate("ES256");
             let jwks = if method == "private_key_jwt" { key.jwks() } else { Value::Null };
-            let client = server.client(json!({
-                "token_endpoint_auth_method": method, "jwks": jwks, "grant_types": ["authorization_code", "refresh_token"],
-            })).await;
+            let client = server
+                .client(json!({
+                    "token_endpoint_auth_method": method, "jwks": jwks, "grant_types": ["authorization_code", "refresh_token"],
+                }))
+                .await;
             let fields = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("token", "x")];
             let call = match method.as_str() {
                 "private_key_jwt" => assertion_call(&server, &path, &client, &key, &fields, "j1"),
@@ -76,10 +79,8 @@ fn assertion_call<'a>(server: &'a Server, path: &str, client: &Client, key: &Key
     let now = server.app.clock.now_ms() / 1000;
     let claims = json!({ "iss": client.id, "sub": client.id, "aud": server.issuer, "exp": now + 60, "iat": now, "jti": jti });
     let assertion = key.sign(&claims);
-    let own = [
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("client_assertion", assertion.as_str()),
-    ];
+    let own =
+        [("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion.as_str())];
     server.post(path).form(&[fields, &own].concat())
 }
 
@@ -121,10 +122,17 @@ async fn rfc7523_3_an_assertion_names_client_server_and_a_near_end() {
         ("nbf", json!(now + 60), false),
         ("jti", Value::Null, false),
         ("jti", json!(""), false),
-    ].into_iter().enumerate() {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut claims = good.clone();
         claims["jti"] = json!(format!("j{index}"));
-        if value.is_null() { claims.as_object_mut().unwrap().remove(name); } else { claims[name] = value; }
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value;
+        }
         let send = |assertion: String| {
             let server = &server;
             async move {

@@ -30,7 +30,11 @@ async fn oidc_rp_logout_2_the_person_is_asked_and_comes_back_with_the_state() {
     assert!(!browser.cookies.contains_key("chancery_session"));
     assert_eq!(browser.open(&client.request(&[("prompt", "none")])).await.sent("error").as_deref(), Some("login_required"));
     let again = browser.open(&request).await;
-    assert_eq!((again.status, again.location()), (303, "https://app.example/bye?x=1&state=s%261"), "nobody is signed in: nothing to confirm");
+    assert_eq!(
+        (again.status, again.location()),
+        (303, "https://app.example/bye?x=1&state=s%261"),
+        "nobody is signed in: nothing to confirm"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +75,8 @@ async fn rfc6749_10_12_nobody_else_can_sign_a_person_out() {
     let mark = server.mark().await;
     for (origin, csrf) in [("https://evil.example", csrf.as_str()), (server.origin.as_str(), "x"), (server.origin.as_str(), "")] {
         let fields = [("logout", "yes"), ("csrf", csrf)];
-        let answer = server.post("/oidc/session/end").header("origin", origin).header("cookie", &browser.cookie()).form(&fields).send().await;
+        let answer =
+            server.post("/oidc/session/end").header("origin", origin).header("cookie", &browser.cookie()).form(&fields).send().await;
         assert_eq!(answer.status, 403, "{origin} {csrf}");
     }
     let foreign = server.post("/oidc/session/end").header("origin", "https://app.example").form(&[("client_id", &client.id)]).send().await;

@@ -93,7 +93,8 @@ async fn rfc6749_3_2_only_post_with_a_form_body() {
     let answer = server.post(in_query).basic(&client.id, &secret).form(&[]).send().await;
     assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "parameters in the query count for nothing");
     let body = "grant_type=client_credentials";
-    for media_type in ["application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded, text/plain"] {
+    for media_type in ["application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded, text/plain"]
+    {
         let call = server.post("/oidc/token").basic(&client.id, &secret).header("content-type", media_type);
         assert_eq!(call.body(body).send().await.status, 415, "{media_type}");
     }

@@ -30,7 +30,8 @@ async fn rfc7636_4_6_challenge_and_verifier_belong_together() {
         let method = if challenge.is_empty() { "" } else { "S256" };
         let changes = [("code_challenge", challenge), ("code_challenge_method", method)];
         let code = browser.authorize(&client, &alice, &changes).await.code();
-        let mut fields = vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", client.redirect_uri.as_str())];
+        let mut fields =
+            vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", client.redirect_uri.as_str())];
         fields.extend((!verifier.is_empty()).then_some(("code_verifier", verifier)));
         let expected = if good { (200, String::new()) } else { (400, "invalid_grant".to_owned()) };
         assert_eq!(server.token(&client, &fields).await.refusal(), expected, "{challenge:?} {verifier:?}");

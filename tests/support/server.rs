@@ -18,7 +18,6 @@ use chancery::cli::serve;
 use chancery::config::{self, Flags, Sources};
 use chancery::http::limits::ConnectionLimits;
 use chancery::http::listen::{self, Listener};
-use chancery::http::server::Server as Routed;
 use chancery_ledger::recorded::Recorded;
 use chancery_projections::audit::follow;
 use chancery_projections::envelope::Envelope;
@@ -39,7 +38,6 @@ pub struct Given {
 
 pub struct Server {
     pub app: App,
-    pub routed: Routed,
     /// `http://localhost:3000`, whatever the socket is.
     pub origin: String,
     pub issuer: String,
@@ -97,7 +95,7 @@ impl Server {
         let stopped = async { drop(stopped.await) };
         tokio::spawn(listen::serve(listeners, routes, ConnectionLimits::default(), stopped));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Ok(Self { app, routed, origin, issuer, http, directory, address, given, stop: Some(stop), follower })
+        Ok(Self { app, origin, issuer, http, directory, address, given, stop: Some(stop), follower })
     }
 
     /// Stops and starts on the same data.

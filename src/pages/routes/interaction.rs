@@ -122,7 +122,10 @@ impl Interactions {
 
     async fn page(&self, request: &Request, uid: &str, cookies: &Cookies, show: Show, typed: Typed) -> Result<Shown, Refused> {
         match show {
-            Show::SignIn { client, login_hint } => self.login_page(request, uid, cookies, &client, login_hint, typed),
+            Show::SignIn { client, request: asked, login_hint } => {
+                let typed = Typed { login: typed.login.or(login_hint), ..typed };
+                self.login_page(request, uid, cookies, &client, &asked, typed)
+            }
             Show::Consent { client, request: asked, account } => {
                 let page = self.consent_page(request, uid, cookies, &client, &asked, account).await?;
                 Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
@@ -136,22 +139,21 @@ impl Interactions {
         uid: &str,
         cookies: &Cookies,
         client: &Client,
-        hint: Option<String>,
+        asked: &AuthorizationRequest,
         typed: Typed,
     ) -> Result<Shown, Refused> {
         let status = if typed.problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         let page = pages::Login {
-            page: page_for(&self.0, request, None),
+            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
             action: format!("/auth/interaction/{uid}"),
             csrf: self.form_token(cookies),
             client: Some(name_of(client)),
-            login: typed.login.or(hint).unwrap_or_default(),
+            login: typed.login.unwrap_or_default(),
             problems: typed.problems,
             register_url: self.0.registration_is_open().then(|| format!("/auth/interaction/{uid}/register")),
         };
         // The form leads to our own pages; the redirect to the client may follow, and Chromium checks every hop.
-        let policy = client.metadata.redirect_uris.first().map(|uri| in_interaction(uri)).unwrap_or_default();
-        Shown::page(&page, status, policy)
+        Shown::page(&page, status, in_interaction(&asked.redirect_uri))
     }
 
     async fn consent_page(
@@ -214,9 +216,9 @@ impl Interactions {
             }
         }
         match self.0.app.client_of_interaction(uid, cookies.browser()).await {
-            Ok(client) => {
+            Ok((client, asked)) => {
                 let typed = Typed { login: Some(login.to_owned()), problems };
-                self.login_page(request, uid, cookies, &client, None, typed)
+                self.login_page(request, uid, cookies, &client, &asked, typed)
             }
             Err(error) => refusal(&self.0, request, &error),
         }
@@ -258,13 +260,13 @@ impl Interactions {
         if !self.0.registration_is_open() {
             return refusal(&self.0, request, &OAuthError::not_found("registration is closed"));
         }
-        let client = match self.0.app.client_of_interaction(uid, cookies.browser()).await {
-            Ok(client) => client,
+        let (client, asked) = match self.0.app.client_of_interaction(uid, cookies.browser()).await {
+            Ok(found) => found,
             Err(error) => return refusal(&self.0, request, &error),
         };
         let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         let page = pages::Register {
-            page: page_for(&self.0, request, None),
+            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
             action: format!("/auth/interaction/{uid}/register"),
             csrf: self.form_token(cookies),
             client: Some(name_of(&client)),
@@ -274,8 +276,7 @@ impl Interactions {
             problems,
             login_url: Some(format!("/auth/interaction/{uid}")),
         };
-        let policy = client.metadata.redirect_uris.first().map(|uri| in_interaction(uri)).unwrap_or_default();
-        Shown::page(&page, status, policy)
+        Shown::page(&page, status, in_interaction(&asked.redirect_uri))
     }
 
     async fn create_account(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {

@@ -1,6 +1,6 @@
 //! A page as a response, and refusals as pages.
 
-use chancery_core::error::OAuthError;
+use chancery_core::error::{Code, OAuthError};
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
@@ -101,7 +101,17 @@ pub fn refusal(server: &Server, request: &Request, error: &OAuthError) -> Result
         developer_detail: (!server.app.is_production()).then(|| error.detail.to_string()),
     };
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    Shown::page(&page, status, PagePolicy { in_interaction: true, ..PagePolicy::default() })
+    let mut shown = Shown::page(&page, status, PagePolicy { in_interaction: true, ..PagePolicy::default() })?;
+    // RFC 9110 §10.2.3, RFC 6585 §4: as the machine answers say it.
+    let wait = match error.code {
+        Code::TemporarilyUnavailable => Some("5"),
+        Code::SlowDown => Some("60"),
+        _ => None,
+    };
+    if let Some(seconds) = wait {
+        shown.0.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    Ok(shown)
 }
 
 /// An error for a client that nobody vouches for: named, with a button (RFC 9700 §4.11.2).

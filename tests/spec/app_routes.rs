@@ -1,0 +1,217 @@
+//! The app routes, operators' tokens, rate limits and the limits of development mode: what no specification covers.
+
+use chancery::app::operator::Command;
+use serde_json::json;
+
+use crate::support::flow::{PASSWORD, Tokens, page_of};
+use crate::support::*;
+
+#[tokio::test]
+async fn registration_lists_each_bad_field_and_a_taken_address_is_a_conflict() {
+    let server = Server::start().await;
+    let bad = json!({ "email": "nobody", "password": "short", "name": "a\u{1}b" });
+    let answer = server.post("/auth/register").json(&bad).send().await;
+    assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()));
+    for field in ["email: ", "password: ", "name: "] {
+        assert!(answer.sentence().contains(field), "{}", answer.sentence());
+    }
+    server.alice().await;
+    let again = json!({ "email": "ALICE@EXAMPLE.COM", "password": PASSWORD });
+    assert_eq!(server.post("/auth/register").json(&again).send().await.refusal(), (409, "conflict".to_owned()));
+    for (body, sentence) in [
+        (json!({}), "The member email is missing."),
+        (json!({ "email": 5, "password": PASSWORD }), "The member email has a wrong type or value."),
+        (json!([]), "The JSON body must be an object."),
+    ] {
+        let answer = server.post("/auth/register").json(&body).send().await;
+        assert_eq!((answer.status, answer.sentence().as_str()), (400, sentence));
+    }
+}
+
+#[tokio::test]
+async fn in_production_an_operator_registers_people() {
+    let server = Server::production(&[], "").await;
+    let body = json!({ "email": "alice@example.com", "password": PASSWORD });
+    assert_eq!(server.post("/auth/register").json(&body).send().await.status, 401);
+    let auditor = server.operator_token("audit:read").await;
+    assert_eq!(server.post("/auth/register").bearer(&auditor).json(&body).send().await.refusal(), (403, "insufficient_scope".to_owned()));
+    let admin = server.operator_token("admin").await;
+    assert_eq!(server.post("/auth/register").bearer(&admin).json(&body).send().await.status, 201);
+    let open = Server::production(&[("CHANCERY_REGISTRATION", "open")], "").await;
+    assert_eq!(open.post("/auth/register").json(&body).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn login_tells_nobody_whether_an_account_exists() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);
+    server.disable(&bob.account).await;
+    let mark = server.mark().await;
+    let mut bodies = Vec::new();
+    for (email, password) in [("alice@example.com", "wrong password"), ("nobody@example.com", PASSWORD), ("bob@example.com", PASSWORD)] {
+        let answer = server.post("/auth/login").json(&json!({ "email": email, "password": password })).send().await;
+        assert_eq!((answer.refusal(), answer.header("set-cookie")), ((401, "invalid_credentials".to_owned()), ""));
+        bodies.push(answer.body);
+    }
+    assert!(bodies.windows(2).all(|two| two[0] == two[1]));
+    assert_eq!(server.kinds_since(mark).await, ["LoginFailed"; 3]);
+    let good = server.post("/auth/login").json(&json!({ "email": " Alice@Example.com ", "password": PASSWORD })).send().await;
+    assert_eq!((good.status, &good.json()["account_id"]), (200, &json!(alice.account)));
+}
+
+#[tokio::test]
+async fn failed_logins_slow_the_next_ones_down_and_never_a_live_session() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    browser.authorize(&client, &alice, &[]).await.code();
+    let login =
+        |password: &'static str| server.post("/auth/login").json(&json!({ "email": "alice@example.com", "password": password })).send();
+    for _ in 0..5 {
+        assert_eq!(login("wrong password").await.status, 401);
+    }
+    let blocked = login(PASSWORD).await;
+    assert_eq!(blocked.refusal(), (429, "slow_down".to_owned()), "the right password gains nothing");
+    assert!(blocked.header("retry-after").parse::<u32>().unwrap() >= 1);
+    browser.open(&client.request(&[])).await.code();
+    // The refused attempt counted: six failures, two seconds.
+    server.advance(1_999);
+    assert_eq!(login(PASSWORD).await.status, 429);
+    server.advance(15 * 60_000);
+    let mark = server.mark().await;
+    assert_eq!(login(PASSWORD).await.status, 200);
+    assert!(server.kinds_since(mark).await.contains(&"LoginFailuresCleared".to_owned()));
+    assert_eq!(login("wrong password").await.status, 401, "the count began again");
+    assert_eq!(login(PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn rfc6585_4_addresses_are_limited_for_a_while() {
+    let limits = [
+        ("CHANCERY_RATE_LIMITS_LOGIN_FAILURES_PER_ADDRESS", "3/15m"),
+        ("CHANCERY_RATE_LIMITS_ACCOUNT_REGISTRATIONS_PER_ADDRESS", "2/1h"),
+        ("CHANCERY_RATE_LIMITS_CLIENT_REGISTRATIONS_PER_ADDRESS", "2/1h"),
+        ("CHANCERY_RATE_LIMITS_TOKEN_FAILURES_PER_ADDRESS", "3/1m"),
+    ];
+    let server = Server::with(&limits, "").await;
+    let client = server.web_client().await;
+    server.web_client().await;
+    assert_eq!(server.post("/clients").json(&json!({})).send().await.status, 429);
+    server.alice().await;
+    server.person("bob@example.com").await;
+    let third = json!({ "email": "carol@example.com", "password": PASSWORD });
+    assert_eq!(server.post("/auth/register").json(&third).send().await.status, 429);
+    let wrong = json!({ "email": "nobody@example.com", "password": PASSWORD });
+    for status in [401, 401, 401, 429, 429] {
+        assert_eq!(server.post("/auth/login").json(&wrong).send().await.status, status);
+    }
+    let forged = Client { secret: Some("x".to_owned()), ..client.clone() };
+    for status in [401, 401, 401, 429] {
+        assert_eq!(server.token(&forged, &[("grant_type", "client_credentials")]).await.status, status);
+    }
+    server.advance(60_000);
+    assert_eq!(server.token(&client, &[("grant_type", "client_credentials")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_operators_token_opens_what_its_scope_says_and_ends() {
+    let server = Server::production(&[], "").await;
+    let (admin, auditor) = (server.operator_token("admin").await, server.operator_token("audit:read").await);
+    assert_eq!(server.get("/audit/events").bearer(&auditor).send().await.status, 200);
+    let wrong = server.get("/audit/events").bearer(&admin).send().await;
+    assert_eq!(wrong.refusal(), (403, "insufficient_scope".to_owned()));
+    assert!(wrong.header("www-authenticate").contains("insufficient_scope"));
+    assert_eq!(server.get("/audit/events").send().await.status, 401);
+    assert_eq!(server.userinfo(&admin).await.refusal(), (403, "insufficient_scope".to_owned()));
+    server.advance(600_000);
+    assert_eq!(server.get("/audit/events").bearer(&auditor).send().await.refusal(), (401, "invalid_token".to_owned()));
+    let context = chancery::app::context::Context::of_server("operator", "x".to_owned());
+    for scope in ["openid", "", "admin root"] {
+        let asked = server.app.operate(&context, Command::Token { scope: scope.to_owned(), seconds: 60 }).await;
+        assert_eq!(asked.unwrap_err().code(), "invalid_scope", "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn development_mode_answers_to_its_own_host_and_to_no_proxy() {
+    let server = Server::start().await;
+    for (name, value) in
+        [("host", "evil.example"), ("host", "localhost:3001"), ("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")]
+    {
+        let answer = server.get("/oidc/.well-known/openid-configuration").header(name, value).send().await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{name}: {value}");
+        assert_eq!(server.get("/health/live").header(name, value).send().await.status, 200);
+    }
+    let production = Server::production(&[], "").await;
+    assert_eq!(production.get("/oidc/jwks").header("host", "10.0.0.1").header("x-forwarded-for", "203.0.113.7").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn declared_clients_and_people_are_seeded_once() {
+    let toml = r#"
+[[client]]
+client_id = "demo-app"
+client_secret = "a-secret-that-is-long-enough-for-it"
+redirect_uris = ["https://app.example/cb"]
+grant_types = ["authorization_code", "refresh_token"]
+id_token_signed_response_alg = "ES256"
+
+[[user]]
+email = "alice@example.com"
+password = "correct horse battery staple"
+name = "Alice"
+"#;
+    let server = Server::with(&[], toml).await;
+    let client = Client {
+        id: "demo-app".to_owned(),
+        secret: Some("a-secret-that-is-long-enough-for-it".to_owned()),
+        redirect_uri: "https://app.example/cb".to_owned(),
+    };
+    let alice = flow::Person { email: "alice@example.com".to_owned(), account: String::new() };
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
+    let before = server.mark().await;
+    let server = server.restart().await;
+    assert_eq!(server.kinds_since(before).await, ["ServerStarted"], "a restart with the same file says nothing new");
+    assert!(server.is_active(&client, &tokens.access).await);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_json_for_machines_and_a_page_for_people() {
+    let server = Server::start().await;
+    for path in ["/nowhere", "/oidc", "/oidc/token/x", "/admin", "/metrics", "/auth/interaction"] {
+        assert_eq!(server.get(path).send().await.refusal(), (404, "not_found".to_owned()), "{path}");
+        let page = server.get(path).header("accept", "text/html").send().await;
+        assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+    }
+    for path in ["/oidc/jwks", "/auth/login", "/", "/health/ready"] {
+        let answer = server.call("DELETE", path).send().await;
+        assert_eq!((answer.status, answer.header("allow").is_empty()), (405, false), "{path}");
+    }
+    for path in ["/", "/docs", "/openapi.json", "/health/live"] {
+        assert_eq!(server.get(path).send().await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing() {
+    let server = Server::start().await;
+    server.index_is_current().await;
+    let ready = server.get("/health/ready").send().await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
+    server.app.ledger.close().await;
+    let answer = server.get("/health/ready").send().await;
+    assert_eq!((answer.status, &answer.json()["log"]), (503, &json!("not ready")));
+}
+
+#[tokio::test]
+async fn the_front_page_shows_who_is_signed_in() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    assert!(!browser.open("/").await.text().contains(&alice.email));
+    browser.authorize(&client, &alice, &[]).await.code();
+    assert!(browser.open("/").await.text().contains(&alice.email));
+    let tokens: Tokens = browser.tokens(&client, &alice, &[]).await;
+    assert_eq!(page_of(&browser.open("/oidc/session/end").await), "logout");
+    assert!(server.is_active(&client, &tokens.access).await, "looking at the page ends nothing");
+}
