@@ -1,0 +1,175 @@
+//! The authorization request, from its arrival to the answer that leaves for the client.
+//!
+//! | Step | What is appended |
+//! |---|---|
+//! | [`App::authorize`]: valid, and somebody has to do something | `AuthorizationRequested` |
+//! | [`App::authorize`]: valid, nothing to do | `CodeIssued`, `AuthorizationAnsweredAtOnce` |
+//! | [`App::authenticate_in`]: the password was right | `SessionStarted`, `PersonAuthenticated` |
+//! | [`App::consent_in`]: Allow or Deny | `ConsentGiven` + `CodeIssued` + `AuthorizationGranted`, or `ConsentDenied` + `AuthorizationRefused` |
+//! | [`App::resume`]: nothing left to do | `CodeIssued`, `AuthorizationGranted` |
+//!
+//! `prompt=none` appends nothing unless it is granted. A refusal before client and redirect_uri are verified is a page.
+//!
+//! Out of scope: which step comes next (`chancery_core::interaction::next`), pages and cookies (`http`).
+
+mod answer;
+mod steps;
+
+use std::sync::Arc;
+
+use chancery_core::client::Client;
+use chancery_core::client::metadata::ResponseMode;
+use chancery_core::consent::Consent;
+use chancery_core::error::OAuthError;
+use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
+use chancery_core::interaction::Private;
+use chancery_core::interaction::next::{self, Next, Seen};
+use chancery_core::request::{self, Asked, Parameters, Refusal, Request};
+use chancery_jose::{Algorithm, RegisteredClaims, jws};
+
+use super::App;
+use super::context::Context;
+use super::sessions::Current;
+use super::work::Stop;
+
+/// An answer on its way to the client.
+#[derive(Debug)]
+pub struct Answer {
+    pub redirect_uri: String,
+    pub response_mode: ResponseMode,
+    pub parameters: Vec<(&'static str, String)>,
+    /// An error that is shown before it is sent, since the client is not vouched for (RFC 9700 §4.11.2).
+    pub ask_first: bool,
+}
+
+/// Where a request stands after a step.
+pub enum Step {
+    /// To the client.
+    Answer(Answer),
+    /// To the page of the interaction.
+    Interact { interaction: InteractionId, browser: Option<String> },
+}
+
+/// What the page of an interaction has to show.
+pub enum Show {
+    SignIn { client: Arc<Client>, request: Box<Request>, login_hint: Option<String> },
+    Consent { client: Arc<Client>, request: Box<Request>, account: AccountId },
+}
+
+/// Why a request failed, and where to say so.
+pub enum Failed {
+    Page(OAuthError),
+    Answer(Answer),
+}
+
+impl From<OAuthError> for Failed {
+    fn from(error: OAuthError) -> Self {
+        Self::Page(error)
+    }
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Self {
+        Self::Page(stop.into())
+    }
+}
+
+/// What the browser brought along.
+#[derive(Clone, Copy, Default)]
+pub struct Browser<'a> {
+    pub session: Option<&'a str>,
+    /// Value of the cookie that binds interactions.
+    pub binding: Option<&'a str>,
+}
+
+impl App {
+    /// Takes an authorization request.
+    ///
+    /// # Errors
+    /// A page, or an error for the client.
+    pub async fn authorize(&self, context: &Context, parameters: &Parameters, browser: Browser<'_>) -> Result<Step, Failed> {
+        let client = self.requesting_client(parameters).await?;
+        let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
+        let asked = Asked { parameters, client: &client, hint, policy: self.policy() };
+        let state = parameters.get("state").cloned();
+        let request = match request::validate(&asked) {
+            Ok(request) => request,
+            Err(Refusal::Page(error)) => return Err(Failed::Page(error)),
+            Err(Refusal::Redirect { redirect_uri, response_mode, error }) => {
+                let ask_first = !self.vouches_for(&client);
+                return Err(Failed::Answer(self.error_answer(redirect_uri, response_mode, state, &error, ask_first)));
+            }
+        };
+        let private = Private {
+            state,
+            nonce: parameters.get("nonce").cloned(),
+            login_hint: parameters.get("login_hint").cloned(),
+            context: context.personal(),
+        };
+        let current = self.session_of(browser.session).await?;
+        match self.next_step(&request, None, current.as_ref(), &client.id).await? {
+            Next::Refuse(error) => {
+                let (uri, mode) = (request.redirect_uri, request.response_mode);
+                Err(Failed::Answer(self.error_answer(uri, mode, private.state, &error, false)))
+            }
+            Next::Grant => match current {
+                Some(current) => self.answer_at_once(context, &client.id, request, private, &current).await.map(Step::Answer),
+                None => Err(OAuthError::server_error("granted without a session").into()),
+            },
+            Next::SignIn | Next::AskConsent => self.open_interaction(context, &client.id, request, private, browser).await,
+        }
+    }
+
+    async fn requesting_client(&self, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {
+        let Some(named) = parameters.get("client_id") else {
+            return Err(OAuthError::invalid_request("client_id is missing").saying("client_id is missing."));
+        };
+        let unknown = || OAuthError::invalid_request("unknown client").saying("There is no client with this client_id here.");
+        let id = ClientId::parse(named).ok_or_else(unknown)?;
+        self.load_client(&id.stream()).await?.state.filter(|own| own.is_active()).ok_or_else(unknown)
+    }
+
+    /// The account of an `id_token_hint`; `Err(())` inside for a hint that is not ours.
+    pub(super) async fn hinted_account(&self, hint: Option<&str>) -> Result<Result<Option<AccountId>, ()>, OAuthError> {
+        let Some(hint) = hint else { return Ok(Ok(None)) };
+        Ok(self.read_hint(hint).await?.map(|(account, _)| Some(account)).ok_or(()))
+    }
+
+    /// Account and audience of an id_token that we signed, expired or not.
+    pub(super) async fn read_hint(&self, hint: &str) -> Result<Option<(AccountId, Vec<String>)>, OAuthError> {
+        let keys = self.keys.current().await?;
+        let Ok(parsed) = jws::parse(hint) else { return Ok(None) };
+        let Ok(verified) = parsed.verify(&keys.published, &[Algorithm::RS256, Algorithm::ES256]) else { return Ok(None) };
+        let Ok(claims) = RegisteredClaims::parse(&verified.payload) else { return Ok(None) };
+        if claims.iss.as_deref() != Some(self.endpoints.issuer.as_str()) {
+            return Ok(None);
+        }
+        Ok(claims.sub.as_deref().and_then(AccountId::parse).map(|account| (account, claims.aud)))
+    }
+
+    pub(super) async fn next_step(
+        &self,
+        request: &Request,
+        authenticated: Option<SessionId>,
+        current: Option<&Current>,
+        client: &ClientId,
+    ) -> Result<Next, OAuthError> {
+        let consent = match current {
+            Some(current) => self.read::<Consent>(&consent_stream(current.account.id, client)).await?,
+            None => None,
+        };
+        Ok(next::decide(&Seen {
+            request,
+            authenticated,
+            session: current.map(|current| &*current.session),
+            consent: consent.as_deref(),
+            production: self.is_production(),
+            at: self.now(),
+        }))
+    }
+
+    /// RFC 9700 §4.11.2: in development everybody is trusted, in production whom the operator brought in.
+    fn vouches_for(&self, client: &Client) -> bool {
+        !self.is_production() || client.origin.is_vouched()
+    }
+}

@@ -1,0 +1,282 @@
+//! The steps of an interaction: opened, signed in, consented, answered.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | every step happens in the browser that began the request | RFC 9700 §4.7 |
+//! | a consent is recorded in the append that answers the request | DESIGN: rule 1 |
+
+use std::sync::Arc;
+
+use chancery_core::client::Client;
+use chancery_core::consent::{self, Consent};
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::id::{AccountId, ClientId, InteractionId, consent_stream};
+use chancery_core::interaction::next::Next;
+use chancery_core::interaction::{self, Interaction, Private};
+use chancery_core::request::Request;
+use chancery_core::session::Session;
+use chancery_core::token::opaque::{Kind, digest};
+
+use super::answer::epoch_of;
+use super::{Answer, Browser, Failed, Show, Step};
+use crate::app::accounts::{Proven, account_seal};
+use crate::app::context::Context;
+use crate::app::sessions::Current;
+use crate::app::vault::{KeyKind, VaultError};
+use crate::app::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
+use crate::app::{App, random, seconds};
+
+impl App {
+    pub(super) async fn open_interaction(
+        &self,
+        context: &Context,
+        client: &ClientId,
+        request: Request,
+        private: Private,
+        browser: Browser<'_>,
+    ) -> Result<Step, Failed> {
+        let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
+        // One cookie for all interactions of a browser; a forged or foreign text is replaced.
+        let kept = browser.binding.filter(|text| chancery_core::token::opaque::Opaque::parse(Kind::Browser, text).is_some());
+        let fresh = if kept.is_some() { None } else { Some(self.mint.opaque(Kind::Browser, interaction.0).text) };
+        let binding = kept.map(str::to_owned).or_else(|| fresh.clone()).unwrap_or_default();
+        let key = self.vault.create(KeyKind::Interaction, &interaction.to_string()).await.map_err(vault_trouble)?;
+        let command = interaction::Open {
+            interaction,
+            client: client.clone(),
+            request,
+            browser: digest(&binding),
+            key_commitment: Digest(key.commitment()),
+            private,
+            lifetime: seconds(self.config.lifetimes.interaction),
+            at: self.now(),
+        };
+        let seal = Seal { key: Some(key), subject: None };
+        decide!(self, context, |work| open_once(work, &command, &seal))?;
+        Ok(Step::Interact { interaction, browser: fresh })
+    }
+
+    /// Loads an interaction for one of its steps, in the browser that began it.
+    pub(super) async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Interaction>, Arc<Client>), OAuthError> {
+        let unknown = || {
+            OAuthError::invalid_request("unknown interaction")
+                .saying("This sign-in is over or was begun in another browser; go back to the application and start again.")
+        };
+        let id = InteractionId::parse(id).ok_or_else(unknown)?;
+        let interaction = self.read::<Interaction>(&id.stream()).await?.ok_or_else(unknown)?;
+        interaction::check_step(&interaction, browser.binding.map(digest).as_ref(), self.now())?;
+        let client = self.load_client(&interaction.client.stream()).await?.state.filter(|own| own.is_active()).ok_or_else(unknown)?;
+        Ok((interaction, client))
+    }
+
+    /// Shows where an interaction stands; answers it when nothing is left to do.
+    ///
+    /// # Errors
+    /// A page, or an error for the client.
+    pub async fn resume(&self, context: &Context, id: &str, browser: Browser<'_>) -> Result<Result<Show, Answer>, Failed> {
+        let (interaction, client) = self.step_of(id, browser).await?;
+        let current = self.session_of(browser.session).await?;
+        let authenticated = interaction.authenticated.map(|(_, session)| session);
+        match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id).await? {
+            Next::SignIn => {
+                let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
+                Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
+            }
+            Next::AskConsent => match current {
+                Some(current) => {
+                    Ok(Ok(Show::Consent { client, request: Box::new(interaction.request.clone()), account: current.account.id }))
+                }
+                None => Err(OAuthError::server_error("consent without a session").into()),
+            },
+            Next::Grant => match current {
+                Some(current) => self.grant(context, &interaction, &current, None).await.map(Err),
+                None => Err(OAuthError::server_error("granted without a session").into()),
+            },
+            Next::Refuse(error) => self.refuse(context, &interaction, &error).await.map(Err),
+        }
+    }
+
+    /// The person proved the password on the page of this interaction. Gives the new session cookie.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, `slow_down`; `invalid_request` when the interaction is over.
+    pub async fn authenticate_in(
+        &self,
+        context: &Context,
+        id: &str,
+        browser: Browser<'_>,
+        email: &str,
+        password: &str,
+    ) -> Result<String, OAuthError> {
+        let (interaction, _) = self.step_of(id, browser).await?;
+        let proven = self.prove_password(context, email, password).await?;
+        self.enter(context, &interaction, browser, &proven).await
+    }
+
+    /// The same for somebody who has just registered on the way.
+    ///
+    /// # Errors
+    /// As for [`Self::authenticate_in`].
+    pub async fn registered_in(&self, context: &Context, id: &str, browser: Browser<'_>, account: AccountId) -> Result<String, OAuthError> {
+        let (interaction, _) = self.step_of(id, browser).await?;
+        self.enter(context, &interaction, browser, &Proven { account, attempts: None }).await
+    }
+
+    /// May the page of this interaction be shown at all? For whom, and what was asked.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub async fn client_of_interaction(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Client>, Request), OAuthError> {
+        let (interaction, client) = self.step_of(id, browser).await?;
+        Ok((client, interaction.request.clone()))
+    }
+
+    async fn enter(
+        &self,
+        context: &Context,
+        interaction: &Interaction,
+        browser: Browser<'_>,
+        proven: &Proven,
+    ) -> Result<String, OAuthError> {
+        let context = context.as_account(proven.account);
+        let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
+        let replaced = self.session_of(browser.session).await?.map(|current| current.session);
+        let cookie = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?;
+        // From here on, erasing the account erases the interaction's personal data too.
+        match self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await {
+            // Somebody else signed in here before ("Not you?"): it stays with whom it began.
+            Ok(()) | Err(VaultError::AdoptedByAnother { .. }) => Ok(cookie),
+            Err(error) => Err(vault_trouble(error)),
+        }
+    }
+
+    async fn enter_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        interaction: &Interaction,
+        proven: &Proven,
+        replaced: Option<&Session>,
+        seal: &Seal,
+    ) -> Result<String, Stop> {
+        let mut loaded = work.load::<Interaction>(&interaction.id.stream()).await?;
+        if loaded.state.as_ref().is_none_or(|own| own.answered) {
+            return Err(OAuthError::invalid_request("answered meanwhile").into());
+        }
+        let (cookie, session) = self.start_session(&mut work, context, proven, replaced, seal).await?;
+        let decision = interaction::authenticated(proven.account, session, self.now());
+        work.record(&mut loaded, decision.events, seal)?;
+        work.commit().await?;
+        Ok(cookie.text)
+    }
+
+    /// The person pressed Allow or Deny; `text` is the digest of what was shown.
+    ///
+    /// # Errors
+    /// A page, or an error for the client.
+    pub async fn consent_in(&self, context: &Context, id: &str, browser: Browser<'_>, text: Digest, allow: bool) -> Result<Answer, Failed> {
+        let (interaction, client) = self.step_of(id, browser).await?;
+        let current = self.session_of(browser.session).await?.ok_or_else(|| {
+            OAuthError::login_required("the session ended on the consent page").saying("You were signed out meanwhile; sign in again.")
+        })?;
+        let authenticated = interaction.authenticated.map(|(_, session)| session);
+        // Only when nothing but the consent is missing: a stale login must not be skipped by posting the form.
+        if self.next_step(&interaction.request, authenticated, Some(&current), &client.id).await? != Next::AskConsent {
+            return Err(OAuthError::invalid_request("no consent is asked for").saying("Go back and load the page again.").into());
+        }
+        let answer = consent::Answer {
+            account: current.account.id,
+            client: client.id.clone(),
+            scope: interaction.request.scope.clone(),
+            text,
+            allow,
+            context: context.personal(),
+            at: self.now(),
+        };
+        self.grant(context, &interaction, &current, Some(answer)).await
+    }
+
+    /// Answers an interaction with a code, recording the consent if there is one to record.
+    async fn grant(
+        &self,
+        context: &Context,
+        interaction: &Interaction,
+        current: &Current,
+        consent: Option<consent::Answer>,
+    ) -> Result<Answer, Failed> {
+        let account = current.account.id;
+        let context = context.as_account(account);
+        let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
+        let private = Private {
+            state: self.unseal_optional(interaction.state.as_ref()).await?,
+            nonce: self.unseal_optional(interaction.nonce.as_ref()).await?,
+            login_hint: None,
+            context: context.personal(),
+        };
+        Ok(decide!(self, &context, |work| self.grant_once(work, interaction, current, consent.as_ref(), &private, &seal))?)
+    }
+
+    async fn grant_once(
+        &self,
+        mut work: Work<'_>,
+        interaction: &Interaction,
+        current: &Current,
+        consent: Option<&consent::Answer>,
+        private: &Private,
+        seal: &Seal,
+    ) -> Result<Answer, Stop> {
+        let mut loaded = work.load::<Interaction>(&interaction.id.stream()).await?;
+        if loaded.state.as_ref().is_none_or(|own| own.answered) {
+            return Err(OAuthError::invalid_request("answered meanwhile").saying("This request was answered already.").into());
+        }
+        let session = self.assert_parents(&mut work, &interaction.client, current.session.id, current.account.id).await?;
+        let mut recorded = work.load::<Consent>(&consent_stream(current.account.id, &interaction.client)).await?;
+        if let Some(answer) = consent {
+            let decision = consent::answer(answer);
+            work.record(&mut recorded, decision.events, seal)?;
+            if let Err(error) = decision.outcome {
+                work.record(&mut loaded, interaction::refused(&error, self.now()).events, seal)?;
+                work.commit().await?;
+                let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
+                return Ok(self.error_answer(uri, mode, private.state.clone(), &error, false));
+            }
+        } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.scope)) {
+            return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
+        }
+        let (answer, grant) = self.issue_code(
+            &mut work,
+            &interaction.client,
+            &interaction.request,
+            private,
+            &session,
+            interaction.id,
+            epoch_of(&recorded),
+            seal,
+        )?;
+        work.record(&mut loaded, interaction::granted(session.account, grant, self.now()).events, seal)?;
+        work.commit().await?;
+        Ok(answer)
+    }
+
+    async fn refuse(&self, context: &Context, interaction: &Interaction, error: &OAuthError) -> Result<Answer, Failed> {
+        let state = self.unseal_optional(interaction.state.as_ref()).await?;
+        decide!(self, context, |work| self.refuse_once(work, interaction, error))?;
+        Ok(self.error_answer(interaction.request.redirect_uri.clone(), interaction.request.response_mode, state, error, false))
+    }
+
+    async fn refuse_once(&self, mut work: Work<'_>, interaction: &Interaction, error: &OAuthError) -> Result<(), Stop> {
+        let mut loaded = work.load::<Interaction>(&interaction.id.stream()).await?;
+        if loaded.state.as_ref().is_none_or(|own| own.answered) {
+            return Ok(());
+        }
+        work.record(&mut loaded, interaction::refused(error, self.now()).events, &Seal::default())?;
+        work.commit().await.map(drop)
+    }
+}
+
+async fn open_once(mut work: Work<'_>, command: &interaction::Open, seal: &Seal) -> Result<(), Stop> {
+    let mut loaded: Loaded<Interaction> = work.fresh(command.interaction.stream());
+    work.record(&mut loaded, interaction::open(command).events, seal)?;
+    work.commit().await.map(drop)
+}
