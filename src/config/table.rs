@@ -122,7 +122,7 @@ settings! {
         "Session, however often it is used.";
     "lifetimes.interaction" "" "" Kind::Duration { min: MINUTE, max: DAY }, r#""1h""#, "",
         "Time a person has to sign in and consent.";
-    "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: HOUR }, r#""10m""#, "",
+    "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: 24 * HOUR }, r#""1h""#, "",
         "How far ahead the exp of a client assertion may lie.";
     "lifetimes.clock_tolerance" "" "" Kind::Duration { min: 0, max: 5 * MINUTE }, r#""15s""#, "",
         "How far the clocks of others may be off.";
