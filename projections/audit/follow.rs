@@ -5,10 +5,11 @@ use std::time::Duration;
 use chancery_ledger::Ledger;
 use chancery_ledger::error::{ReadError, SetError};
 
-use super::{SET, rows};
+use super::{PAGE, SET, rows};
 
-const PAGE: u32 = 500;
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long new events are gathered into one page: a question may be this much behind, and a busy log costs few rows.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Why the index stands still. It is tried again; readiness tells.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,7 @@ pub async fn run(ledger: Ledger) {
             Ok(false) => {
                 let at = ledger.checkpoint(SET).await.ok().flatten().unwrap_or(0);
                 ledger.wait(at).await;
+                tokio::time::sleep(GATHER).await;
             }
             // Another node wrote the same rows first: go on from its checkpoint.
             Err(FollowError::Set(SetError::CheckpointMoved { .. })) => {}
@@ -51,10 +53,7 @@ pub async fn step(ledger: &Ledger) -> Result<bool, FollowError> {
         return Ok(false);
     }
     let next = from + events.len() as u64;
-    let mut writes = Vec::with_capacity(events.len() * 2);
-    for event in &events {
-        writes.extend(rows(event).map_err(|e| FollowError::Fold(e.to_string()))?);
-    }
+    let writes = rows(from, &events).map_err(|e| FollowError::Fold(e.to_string()))?;
     ledger.project(SET, from, next, writes).await?;
     Ok(true)
 }

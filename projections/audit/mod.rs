@@ -1,14 +1,18 @@
 //! The audit index: which events concern whom. It follows the log with its own checkpoint and can never block a login.
 //!
-//! | Row | Look-up 0 | Look-up 1 |
-//! |---|---|---|
-//! | `event`, one per position | subject | client |
-//! | `event_type`, one per position | type | stream |
+//! The log is indexed page by page: a row lists the positions of one page that share a value. So a page of five hundred tokens of one
+//! client costs one row, not five hundred.
 //!
-//! The rows say where to look; the answer is always read from the log itself.
+//! | Table | Look-up 0 | Body |
+//! |---|---|---|
+//! | `subject`, `client`, `type` | the value | positions in the page, as a JSON list |
+//!
+//! The rows say where to look; the answer is always read from the log itself. A stream needs no index: the log has one.
 
 pub mod follow;
 pub mod query;
+
+use std::collections::BTreeMap;
 
 use chancery_ledger::recorded::Recorded;
 use chancery_ledger::write::{Row, RowWrite};
@@ -17,31 +21,53 @@ use serde_json::Value;
 use crate::envelope::{Envelope, Unreadable};
 
 /// Name of the row set.
-pub const SET: &str = "audit.v1";
+pub const SET: &str = "audit.v2";
 
-/// Key of a position: fixed width, so that the order of the keys is the order of the log.
-pub fn key(position: u64) -> String {
-    format!("{position:016}")
+/// Most events in one page of the index.
+pub const PAGE: u32 = 500;
+
+/// Key of a page's list: fixed width in front, so that the order of the keys is the order of the log.
+pub fn key(first: u64, value: &str) -> String {
+    format!("{first:016} {value}")
 }
 
-/// The index rows of one event.
+/// The tables of the index.
+pub const TABLES: [&str; 3] = ["client", "subject", "type"];
+
+/// Positions by table and value.
+pub type Lists = BTreeMap<(&'static str, String), Vec<u64>>;
+
+/// What a page of events adds to each list.
 ///
 /// # Errors
 /// A leaf that is no event.
-pub fn rows(recorded: &Recorded) -> Result<[RowWrite; 2], Unreadable> {
-    let envelope = Envelope::read(recorded)?;
-    let client = client_of(&envelope);
-    let row = |table, index| {
-        RowWrite::Upsert(Row {
-            table,
-            key: key(envelope.position),
-            version: recorded.version,
-            body: bytes::Bytes::from_static(b"{}"),
-            index,
-            expires_at: None,
-        })
+pub fn lists(page: &[Recorded]) -> Result<Lists, Unreadable> {
+    let mut lists = Lists::new();
+    for recorded in page {
+        let envelope = Envelope::read(recorded)?;
+        let mut list = |table, value: Option<String>| {
+            if let Some(value) = value {
+                lists.entry((table, value)).or_default().push(envelope.position);
+            }
+        };
+        list("client", client_of(&envelope));
+        list("subject", envelope.subject.clone());
+        list("type", Some(envelope.kind.clone()));
+    }
+    Ok(lists)
+}
+
+/// The index rows of a page of events that begins at `first`.
+///
+/// # Errors
+/// A leaf that is no event.
+pub fn rows(first: u64, page: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
+    let row = |((table, value), positions): ((&'static str, String), Vec<u64>)| {
+        let body = serde_json::to_vec(&positions).map_err(|e| Unreadable { position: first, why: e.to_string() })?;
+        let key = key(first, &value);
+        Ok(RowWrite::Upsert(Row { table, key, version: 1, body: body.into(), index: [Some(value), None], expires_at: None }))
     };
-    Ok([row("event", [envelope.subject.clone(), client]), row("event_type", [Some(envelope.kind.clone()), Some(envelope.stream.clone())])])
+    lists(page)?.into_iter().map(row).collect()
 }
 
 /// The client that an event names: in its data, as its actor, or by its stream.

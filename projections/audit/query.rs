@@ -3,11 +3,13 @@
 use chancery_ledger::Ledger;
 use chancery_ledger::error::ReadError;
 
-use super::{SET, key};
+use super::{PAGE, SET};
 use crate::envelope::{Envelope, Unreadable};
 
-/// Largest page.
+/// Largest page of an answer.
 pub const MOST: u32 = 1000;
+/// Lists of the index that are read at once.
+const LISTS: u32 = 64;
 
 /// What to look for; filters that are given must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,17 +43,9 @@ pub enum QueryError {
 
 impl Question {
     /// The most selective look-up of the index, if any filter is given.
-    fn look_up(&self) -> Option<(&'static str, usize, &str)> {
-        if let Some(stream) = &self.stream {
-            return Some(("event_type", 1, stream));
-        }
-        if let Some(subject) = &self.subject {
-            return Some(("event", 0, subject));
-        }
-        if let Some(client) = &self.client {
-            return Some(("event", 1, client));
-        }
-        self.kind.as_deref().map(|kind| ("event_type", 0, kind))
+    fn look_up(&self) -> Option<(&'static str, &str)> {
+        let filters = [("subject", &self.subject), ("client", &self.client), ("type", &self.kind)];
+        filters.into_iter().find_map(|(table, value)| Some((table, value.as_deref()?)))
     }
 
     fn accepts(&self, envelope: &Envelope) -> bool {
@@ -69,30 +63,55 @@ impl Question {
 /// A database that does not answer, or a leaf that cannot be read.
 pub async fn ask(ledger: &Ledger, question: &Question) -> Result<Page, QueryError> {
     let limit = question.limit.clamp(1, MOST);
-    let Some((table, column, value)) = question.look_up() else { return everything(ledger, question.from, limit).await };
+    if let Some(stream) = &question.stream {
+        return of_stream(ledger, question, stream, limit).await;
+    }
+    let Some((table, value)) = question.look_up() else { return everything(ledger, question.from, limit).await };
     let indexed = ledger.checkpoint(SET).await?.unwrap_or(0);
-    let mut after = question.from.checked_sub(1).map(key);
     let mut page = Page { events: Vec::new(), next: None, indexed };
+    // A list that begins before `from` may reach beyond it, by a page at most.
+    let mut after = question.from.checked_sub(u64::from(PAGE) + 1).map(|first| format!("{first:016}"));
     loop {
-        let found = ledger.projected_by(SET, table, (column, value), after.as_deref(), limit).await?;
-        for row in &found {
-            let Ok(position) = row.key.parse::<u64>() else { continue };
-            for recorded in ledger.read_all(position, 1).await? {
-                let envelope = Envelope::read(&recorded)?;
-                if question.accepts(&envelope) {
-                    page.events.push(envelope);
+        let lists = ledger.projected_by(SET, table, (0, value), after.as_deref(), LISTS).await?;
+        for row in &lists {
+            let positions: Vec<u64> =
+                serde_json::from_slice(&row.body).map_err(|e| Unreadable { position: 0, why: format!("audit index: {e}") })?;
+            for position in positions.into_iter().filter(|position| *position >= question.from) {
+                for recorded in ledger.read_all(position, 1).await? {
+                    let envelope = Envelope::read(&recorded)?;
+                    if question.accepts(&envelope) {
+                        page.events.push(envelope);
+                    }
+                }
+                if page.events.len() as u32 == limit {
+                    page.next = Some(position + 1);
+                    return Ok(page);
                 }
             }
-            if page.events.len() as u32 == limit {
-                page.next = Some(position + 1);
-                return Ok(page);
-            }
         }
-        match found.last() {
-            Some(last) if found.len() as u32 == limit => after = Some(last.key.clone()),
+        match lists.last() {
+            Some(last) if lists.len() == LISTS as usize => after = Some(last.key.clone()),
             _ => return Ok(page),
         }
     }
+}
+
+/// A stream is short and has an index of its own in the log.
+async fn of_stream(ledger: &Ledger, question: &Question, stream: &str, limit: u32) -> Result<Page, QueryError> {
+    let indexed = ledger.head().await?.size;
+    let mut page = Page { events: Vec::new(), next: None, indexed };
+    for recorded in ledger.read_stream(stream, 1).await?.iter().filter(|event| event.position >= question.from) {
+        let envelope = Envelope::read(recorded)?;
+        if !question.accepts(&envelope) {
+            continue;
+        }
+        if page.events.len() as u32 == limit {
+            page.next = Some(envelope.position);
+            break;
+        }
+        page.events.push(envelope);
+    }
+    Ok(page)
 }
 
 async fn everything(ledger: &Ledger, from: u64, limit: u32) -> Result<Page, QueryError> {
