@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::error::OpenError;
 use crate::leaf;
-use crate::merkle::{Frontier, Hash, Subtree, TILE_LEVELS};
 use crate::plan::HeadState;
+use chancery_tree::frontier::Subtree;
+use chancery_tree::{Frontier, Hash, TILE_LEVELS};
 
 /// How many leaves are hashed again at each start.
 pub const RECHECKED: u64 = 1000;

@@ -12,11 +12,12 @@
 use std::io::Write as _;
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use uuid::fmt::Hyphenated;
 
-use crate::merkle::Hash;
 use crate::write::NewEvent;
+
+/// RFC 6962 §2.1.
+pub use chancery_tree::leaf_hash as hash;
 
 /// The largest leaf in bytes. An entry bundle gives each entry a length of 16 bits; the rest is room for what a tile adds.
 pub const MAX_LEAF: usize = 60 * 1024;
@@ -64,11 +65,6 @@ pub fn encode(event: &NewEvent, stream: &str, place: Place) -> Vec<u8> {
     string(&mut out, event.kind);
     let _ = write!(out, ",\"version\":{}}}", place.version);
     out
-}
-
-/// RFC 6962 §2.1: the 0x00 keeps a leaf from being passed off as an inner node.
-pub fn hash(leaf: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(leaf).finalize().into()
 }
 
 /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, `\u00xx` in lower case for other controls, nothing else.
@@ -161,12 +157,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
         let sorted: std::collections::BTreeMap<_, _> = value.as_object().unwrap().iter().collect();
         assert_eq!(String::from_utf8(leaf).unwrap(), serde_json::to_string(&sorted).unwrap());
-    }
-
-    #[test]
-    fn rfc6962_2_1_the_hash_of_the_empty_leaf() {
-        let expected = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
-        assert_eq!(hash(b"").iter().map(|b| format!("{b:02x}")).collect::<String>(), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | Module | What |
 //! |---|---|
 //! | `write`, `recorded`, `error` | what goes in, what comes back, what can go wrong |
-//! | `leaf`, `merkle`, `plan`, `check` | pure: the bytes of an event, the tree, the group commit, the start-up check |
+//! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
 //! | `vault_store` | wrapped keys, apart from the log |
@@ -14,7 +14,6 @@ pub mod check;
 pub mod error;
 pub mod leaf;
 mod ledger;
-pub mod merkle;
 mod options;
 pub mod plan;
 pub mod postgres;

@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 use crate::error::AppendError;
 use crate::leaf::{self, Place};
-use crate::merkle::{Frontier, Hash, Subtree};
 use crate::recorded::{Head, Placed};
 use crate::write::{ClaimWrite, Expected, RowWrite, Write};
+use chancery_tree::frontier::Subtree;
+use chancery_tree::{Frontier, Hash};
 
 /// The end of the log as the head row keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

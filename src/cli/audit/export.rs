@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use chancery_ledger::Ledger;
 use chancery_ledger::leaf;
-use chancery_ledger::merkle::Frontier;
+use chancery_tree::Frontier;
 use serde::{Deserialize, Serialize};
 
 use super::{PAGE, hex};

@@ -15,8 +15,8 @@ use anyhow::bail;
 use chancery_core::event::event_catalogue;
 use chancery_ledger::Ledger;
 use chancery_ledger::leaf;
-use chancery_ledger::merkle::Frontier;
 use chancery_ledger::recorded::Recorded;
+use chancery_tree::Frontier;
 use serde_json::json;
 use tokio::time::Instant;
 

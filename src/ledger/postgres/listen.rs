@@ -20,8 +20,8 @@ use super::migrate::said;
 use super::reading::head_of;
 use super::sql::CHANNEL;
 use super::writing::within;
-use crate::merkle::Hash;
 use crate::shared::Shared;
+use chancery_tree::Hash;
 
 const POLL: Duration = Duration::from_millis(250);
 /// How long this node's own commit may take from the database's answer to its announcement.

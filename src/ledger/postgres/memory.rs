@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::ReadError;
-use crate::merkle::Hash;
+use chancery_tree::Hash;
 
 /// The furthest point that this node told somebody of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

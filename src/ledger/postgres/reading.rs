@@ -15,9 +15,9 @@ use super::migrate::said;
 use super::writing::within;
 use crate::backend::{Filter, Reading, Select};
 use crate::error::ReadError;
-use crate::merkle::Hash;
 use crate::recorded::{Head, Recorded};
 use crate::write::Row;
+use chancery_tree::Hash;
 
 const EVENT: &str = "position, stream, version, kind, recorded_at, leaf";
 const ROW: &str = "key, version, body, i0, i1, expires_at";

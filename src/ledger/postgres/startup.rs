@@ -6,8 +6,9 @@ use super::connect::{Session, Target};
 use super::migrate::{self, said};
 use crate::check::{self, StoredEvent, StoredHead};
 use crate::error::OpenError;
-use crate::merkle::{Hash, Subtree, TILE_LEVELS};
 use crate::plan::HeadState;
+use chancery_tree::frontier::Subtree;
+use chancery_tree::{Hash, TILE_LEVELS};
 
 /// What a sound log looks like at the start.
 pub(super) struct Started {

@@ -25,10 +25,10 @@ use super::sql::Statements;
 use super::store::{Flight, store};
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::error::SetError;
-use crate::merkle::{Frontier, Hash};
 use crate::plan::{self, ClaimKey, HeadState, Plan, Seen, Touched};
 use crate::shared::Shared;
 use crate::write::Write;
+use chancery_tree::{Frontier, Hash};
 
 /// Beyond the server's own limit the client stops waiting: then the network is gone.
 const FLIGHT: Duration = Duration::from_secs(STATEMENT.as_secs() + 2);

@@ -9,9 +9,10 @@ use uuid::Uuid;
 use super::{KNOWN_LEVEL, MIGRATIONS, unavailable};
 use crate::check::{self, StoredEvent, StoredHead};
 use crate::error::OpenError;
-use crate::merkle::{Frontier, Hash, Subtree, TILE_LEVELS};
 use crate::options::Options;
 use crate::plan::HeadState;
+use chancery_tree::frontier::Subtree;
+use chancery_tree::{Frontier, Hash, TILE_LEVELS};
 
 /// A writing connection. Used at the start and again after a failure.
 pub(super) fn open_writable(path: &Path, options: &Options) -> Result<Connection, OpenError> {

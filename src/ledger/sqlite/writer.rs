@@ -21,10 +21,10 @@ use uuid::Uuid;
 use super::{Reader, sets, startup, store};
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::error::SetError;
-use crate::merkle::Frontier;
 use crate::options::Options;
 use crate::plan::{self, HeadState, Plan, Seen};
 use crate::write::Write;
+use chancery_tree::Frontier;
 
 /// Streams whose versions are remembered, in each of two generations.
 const REMEMBERED: usize = 16_384;

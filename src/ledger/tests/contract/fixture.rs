@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use chancery_ledger::error::{AppendError, OpenError};
-use chancery_ledger::merkle::Frontier;
 use chancery_ledger::recorded::{Committed, Freshness, Recorded};
 use chancery_ledger::write::{Actor, ClaimWrite, Expected, NewEvent, Row, RowWrite, StreamWrite, Write};
 use chancery_ledger::{Ledger, Options, leaf};
+use chancery_tree::Frontier;
 use uuid::Uuid;
 
 /// An empty database that lives as long as the fixture.

@@ -6,14 +6,9 @@
 //! | a subtree of 2^8, 2^16, 2^24 ... leaves is kept when it is complete | C2SP tlog-tiles: a tile holds 256 hashes |
 //!
 //! Appending costs one hash on average and needs at most 64 nodes, whatever the size of the log.
-//! Out of scope: inclusion and consistency proofs.
 
-use sha2::{Digest, Sha256};
-
-pub type Hash = [u8; 32];
-
-/// One tile holds 2^8 hashes, so every eighth level is stored.
-pub const TILE_LEVELS: u32 = 8;
+use crate::hash::{Hash, empty_root, node_hash};
+use crate::tile::TILE_LEVELS;
 
 /// A complete subtree of 2^`level` leaves, the `index`-th of its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +43,7 @@ impl Frontier {
         while (self.size >> at) & 1 == 1 {
             // The bit is set, so the node is there.
             let Some(left) = self.nodes.pop() else { break };
-            hash = node(&left, &hash);
+            hash = node_hash(&left, &hash);
             at += 1;
             if at.is_multiple_of(TILE_LEVELS) {
                 completed.push(Subtree { level: at, index: self.size >> at, hash });
@@ -61,8 +56,8 @@ impl Frontier {
     /// RFC 6962 §2.1 Merkle tree hash.
     pub fn root(&self) -> Hash {
         let mut smallest_first = self.nodes.iter().rev();
-        let Some(last) = smallest_first.next() else { return Sha256::digest(b"").into() };
-        smallest_first.fold(*last, |right, left| node(left, &right))
+        let Some(last) = smallest_first.next() else { return empty_root() };
+        smallest_first.fold(*last, |right, left| node_hash(left, &right))
     }
 
     /// The nodes, 32 bytes each, largest subtree first. The size is kept beside them.
@@ -78,17 +73,15 @@ impl Frontier {
     }
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
     use ct_merkle::mem_backed_tree::MemoryBackedTree;
     use proptest::prelude::*;
 
+    use sha2::Sha256;
+
     use super::*;
-    use crate::leaf;
+    use crate::hash::leaf_hash;
 
     fn hex(hash: Hash) -> String {
         hash.iter().map(|b| format!("{b:02x}")).collect()
@@ -96,18 +89,18 @@ mod tests {
 
     fn tree(leaves: &[Vec<u8>]) -> (Frontier, Vec<Subtree>) {
         let (mut frontier, mut completed) = (Frontier::default(), Vec::new());
-        leaves.iter().for_each(|l| frontier.push(leaf::hash(l), &mut completed));
+        leaves.iter().for_each(|l| frontier.push(leaf_hash(l), &mut completed));
         (frontier, completed)
     }
 
     /// RFC 6962 §2.1 word for word.
     fn naive(leaves: &[Vec<u8>]) -> Hash {
         match leaves {
-            [] => Sha256::digest(b"").into(),
-            [one] => leaf::hash(one),
+            [] => empty_root(),
+            [one] => leaf_hash(one),
             many => {
                 let (left, right) = many.split_at(many.len().next_power_of_two() / 2);
-                node(&naive(left), &naive(right))
+                node_hash(&naive(left), &naive(right))
             }
         }
     }
@@ -142,14 +135,14 @@ mod tests {
         assert_eq!(completed.iter().map(|s| (s.level, s.index)).collect::<Vec<_>>(), [(8, 0), (8, 1)]);
         let mut again = Frontier::default();
         completed.iter().for_each(|s| again.push_subtree(s.level, s.hash, &mut Vec::new()));
-        leaves[512..].iter().for_each(|l| again.push(leaf::hash(l), &mut Vec::new()));
+        leaves[512..].iter().for_each(|l| again.push(leaf_hash(l), &mut Vec::new()));
         assert_eq!(again, frontier);
     }
 
     #[test]
     fn a_second_level_of_tiles() {
         let (mut frontier, mut completed) = (Frontier::default(), Vec::new());
-        (0..256u64).for_each(|i| frontier.push_subtree(8, leaf::hash(&i.to_be_bytes()), &mut completed));
+        (0..256u64).for_each(|i| frontier.push_subtree(8, leaf_hash(&i.to_be_bytes()), &mut completed));
         assert_eq!(completed, [Subtree { level: 16, index: 0, hash: frontier.root() }]);
     }
 
