@@ -9,11 +9,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chancery_core::account::claims::{By, Claims, Stated};
 use chancery_core::account::register::{self, Register};
-use chancery_core::account::{
-    Account, AccountDisabled, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, PasswordChanged, Role, Standing,
-};
-use chancery_core::decision::{Draft, Personal};
+use chancery_core::account::{self, Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, Role, Standing};
+use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, Attempts};
@@ -34,6 +33,8 @@ pub struct Form<'a> {
     pub email: &'a str,
     pub password: &'a str,
     pub name: Option<&'a str>,
+    /// Other claims, stated by an operator or the configuration file.
+    pub stated: Stated,
     pub roles: BTreeSet<Role>,
     pub declared: bool,
 }
@@ -65,7 +66,11 @@ impl App {
     /// # Errors
     /// Every problem of the form, a taken address among them; or the log cannot be written.
     pub async fn register_account(&self, context: &Context, form: &Form<'_>) -> Result<AccountId, NotRegistered> {
-        let problems = register::problems(form.email, form.password, form.name);
+        let mut problems = register::problems(form.email, form.password, form.name);
+        let claims = Claims::default().stating(&form.stated, By::Operator).unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            Claims::default()
+        });
         if !problems.is_empty() {
             return Err(NotRegistered::Problems(problems));
         }
@@ -81,9 +86,10 @@ impl App {
         let command = Register {
             account,
             email: form.email.to_owned(),
-            name: form.name.map(str::to_owned),
+            name: form.name.or(claims.get("name")).map(str::to_owned),
             password_hash,
             email_index: chancery_core::base64url::encode(&index),
+            claims,
             key_commitment: Digest(key.commitment()),
             roles: form.roles.clone(),
             declared: form.declared,
@@ -131,7 +137,7 @@ impl App {
         decide!(self, &context, |work| attempt_once(work, &attempt, &seal))?;
         let Some(account) = account.filter(|_| attempt.correct) else { return Err(OAuthError::invalid_credentials("wrong credentials")) };
         if checked.outdated {
-            self.rehash(&context, &account, password, &seal).await?;
+            self.new_password(&context, account.id, password, PasswordChange::StrongerParameters, &seal).await?;
         }
         Ok(Proven { account: account.id, attempts: Some(attempt) })
     }
@@ -147,35 +153,23 @@ impl App {
         self.read(&account.stream()).await
     }
 
-    /// A stronger hash of the password that was just right.
-    async fn rehash(&self, context: &Context, account: &Account, password: &str, seal: &Seal) -> Result<(), OAuthError> {
-        let hash = self.passwords.hash(password).await?;
-        decide!(self, context, |work| change_password_once(work, account.id, &hash, PasswordChange::StrongerParameters, self, seal))?;
-        Ok(())
-    }
-
-    /// The password that the configuration file declares, if it is another one.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
-    pub async fn declare_password(&self, context: &Context, account: &Account, password: &str) -> Result<bool, OAuthError> {
-        let hash = self.unseal_optional(account.password_hash.as_ref()).await?;
-        if self.passwords.check(password, hash.as_deref()).await?.correct {
-            return Ok(false);
-        }
-        let hash = self.passwords.hash(password).await?;
-        let seal = account_seal(account.id, self.data_key(KeyKind::Account, &account.id.to_string()).await?);
-        decide!(self, context, |work| change_password_once(work, account.id, &hash, PasswordChange::Declared, self, &seal))?;
-        Ok(true)
-    }
-
     /// Disables an account: nothing of it can sign in or use a token any more.
     ///
     /// # Errors
     /// `not_found`, `temporarily_unavailable`.
     pub async fn disable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
-        let event = AccountDisabled { at: self.now() };
-        decide!(self, context, |work| mark_once(work, account, event.clone().into(), |state| state.is_active()))?;
+        let at = self.now();
+        decide!(self, context, |work| standing_once(work, account, |state| account::disable(state, at)))?;
+        Ok(())
+    }
+
+    /// Opens a disabled account again.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` for an erased one, `temporarily_unavailable`.
+    pub async fn enable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
+        let at = self.now();
+        decide!(self, context, |work| standing_once(work, account, |state| account::enable(state, at)))?;
         Ok(())
     }
 
@@ -279,18 +273,18 @@ async fn attempt_once(mut work: Work<'_>, attempt: &evidence::Attempt, seal: &Se
     Ok(decision.outcome?)
 }
 
-async fn change_password_once(
-    mut work: Work<'_>,
-    account: AccountId,
-    hash: &str,
-    reason: PasswordChange,
-    app: &App,
-    seal: &Seal,
-) -> Result<(), Stop> {
+/// A decision about whether the account can be used.
+async fn standing_once(mut work: Work<'_>, account: AccountId, rule: impl Fn(&Account) -> Decision<AccountEvent, ()>) -> Result<(), Stop> {
     let mut loaded = work.load::<Account>(&account.stream()).await?;
-    let event = AccountEvent::from(PasswordChanged { at: app.now(), reason });
-    work.record(&mut loaded, vec![Draft::new(event, Personal::default().with("password_hash", Some(hash)))], seal)?;
+    let decision = rule(loaded.or(|| no_such_account())?);
+    decision.outcome?;
+    let seal = Seal { key: None, subject: Some(account.to_string()) };
+    work.record(&mut loaded, decision.events, &seal)?;
     work.commit().await.map(drop)
+}
+
+fn no_such_account() -> OAuthError {
+    OAuthError::not_found("no such account").saying("There is no account with this id or e-mail address.")
 }
 
 /// One event without personal data, if it still says something.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chancery_core::account::FieldError;
 use chancery_core::client::metadata::{self, Asked, AuthMethod, Metadata, Terms};
-use chancery_core::client::{self, Client, Declare, Origin, Register, Secret};
+use chancery_core::client::{self, Client, ClientEvent, Declare, Origin, Register, Secret};
+use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::id::ClientId;
@@ -152,11 +153,43 @@ impl App {
         for row in rows {
             let client = chancery_projections::inline::state::<Client>(&row).map_err(|e| OAuthError::server_error(e.to_string()))?.state;
             if client.is_active() && !named.iter().any(|own| own == client.id.as_str()) {
-                decide!(self, context, |work| disable_once(work, &client.id, self.now()))?;
+                let at = self.now();
+                decide!(self, context, |work| standing_once(work, &client.id, |state| client::disable(state, at)))?;
                 disabled += 1;
             }
         }
         Ok(disabled)
+    }
+
+    /// Closes a client: nothing of it gets or uses a token.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` for one that the configuration file owns, `temporarily_unavailable`.
+    pub async fn disable_client(&self, context: &Context, id: &ClientId) -> Result<(), OAuthError> {
+        let at = self.now();
+        decide!(self, context, |work| standing_once(work, id, |state| client::disable_by_operator(state, at)))?;
+        Ok(())
+    }
+
+    /// Opens a closed client again.
+    ///
+    /// # Errors
+    /// As for [`Self::disable_client`].
+    pub async fn enable_client(&self, context: &Context, id: &ClientId) -> Result<(), OAuthError> {
+        let at = self.now();
+        decide!(self, context, |work| standing_once(work, id, |state| client::enable_by_operator(state, at)))?;
+        Ok(())
+    }
+
+    /// A page of clients in the order of their streams: where to go on, if there are more.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn clients_after(&self, after: Option<&str>, limit: u32) -> Result<(Vec<Client>, Option<String>), OAuthError> {
+        let rows = self.ledger.rows_all("client", after, limit).await.map_err(unreadable)?;
+        let read = |row| chancery_projections::inline::state::<Client>(row).map(|own| own.state);
+        let clients = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|e| OAuthError::server_error(e.to_string()))?;
+        Ok((clients, rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.key.clone())))
     }
 
     /// A client, for operators.
@@ -189,10 +222,11 @@ async fn declare_once(mut work: Work<'_>, id: &ClientId, command: &Declare, seal
     work.commit().await.map(drop)
 }
 
-async fn disable_once(mut work: Work<'_>, id: &ClientId, at: chancery_core::time::Timestamp) -> Result<(), Stop> {
+/// A decision about whether the client can be used.
+async fn standing_once(mut work: Work<'_>, id: &ClientId, rule: impl Fn(&Client) -> Decision<ClientEvent, ()>) -> Result<(), Stop> {
     let mut loaded = work.load::<Client>(&id.stream()).await?;
-    let Some(state) = loaded.state.clone() else { return Ok(()) };
-    let decision = client::disable(&state, at);
+    let decision = rule(loaded.or(|| OAuthError::not_found("no such client").saying("There is no client with this client_id."))?);
+    decision.outcome?;
     work.record(&mut loaded, decision.events, &Seal::default())?;
     work.commit().await.map(drop)
 }

@@ -3,7 +3,8 @@
 //! | Room | What |
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
-//! | [`accounts`], [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`] | one use case each |
+//! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`] | people: who they are, where they are signed in, what they allowed |
+//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
 //! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
@@ -16,15 +17,18 @@
 pub mod accounts;
 pub mod audit;
 pub mod authorize;
+pub mod claims;
 pub mod client_auth;
 pub mod clients;
 pub mod clock;
+pub mod consents;
 pub mod context;
 pub mod decoded;
 pub mod housekeeping;
 pub mod introspect;
 pub mod logout;
 pub mod mint;
+pub mod new_password;
 pub mod operator;
 pub mod password;
 pub mod random;

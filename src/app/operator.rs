@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use chancery_core::account::Role;
-use chancery_core::client::Origin;
+use chancery_core::account::claims::{By, Stated};
+use chancery_core::account::{Account, Role};
 use chancery_core::client::metadata::{Asked, SigningAlg};
+use chancery_core::client::{Client, Origin};
 use chancery_core::error::OAuthError;
 use chancery_core::grant::Grant;
 use chancery_core::grant::issue::{self, MintForOperator};
 use chancery_core::id::{AccountId, ClientId, GrantId};
 use chancery_core::scope::Scope;
+use chancery_core::session::SessionEnd;
 use chancery_core::token::opaque::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accounts::{Form, NotRegistered};
+use super::claims::NotChanged;
 use super::clients;
+use super::clock::rfc3339;
 use super::context::Context;
 use super::work::{Loaded, Seal, Stop, Work, decide};
 use super::{App, random};
@@ -23,18 +27,63 @@ use super::{App, random};
 /// Longest life of an operator's token in seconds.
 const LONGEST_TOKEN: u32 = 24 * 60 * 60;
 
+/// Clients in one answer.
+const LISTED: u32 = 500;
+
 /// What an operator can ask for. The wire form of the local socket; it never leaves the machine.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     KeysList,
-    KeysRotate { alg: String },
-    Token { scope: String, seconds: u32 },
-    UserCreate { email: String, name: Option<String>, password: String, admin: bool },
-    UserDisable { account: String },
-    UserErase { account: String },
-    ClientCreate { metadata: Value },
-    ClientShow { client_id: String },
+    KeysRotate {
+        alg: String,
+    },
+    Token {
+        scope: String,
+        seconds: u32,
+    },
+    UserCreate {
+        email: String,
+        name: Option<String>,
+        password: String,
+        admin: bool,
+        #[serde(default)]
+        claims: Stated,
+    },
+    UserUpdate {
+        account: String,
+        claims: Stated,
+    },
+    UserShow {
+        account: String,
+    },
+    UserDisable {
+        account: String,
+    },
+    UserEnable {
+        account: String,
+    },
+    UserErase {
+        account: String,
+    },
+    ClientCreate {
+        metadata: Value,
+    },
+    ClientShow {
+        client_id: String,
+    },
+    ClientList {
+        after: Option<String>,
+    },
+    ClientDisable {
+        client_id: String,
+    },
+    ClientEnable {
+        client_id: String,
+    },
+    SessionEnd {
+        session: String,
+    },
     Sweep,
 }
 
@@ -53,9 +102,9 @@ impl App {
                 Ok(json!({ "kid": self.rotate_keys(context, alg).await? }))
             }
             Command::Token { scope, seconds } => self.mint_for_operator(context, &scope, seconds).await,
-            Command::UserCreate { email, name, password, admin } => {
+            Command::UserCreate { email, name, password, admin, claims } => {
                 let roles = if admin { BTreeSet::from([Role::Admin]) } else { BTreeSet::new() };
-                let form = Form { email: &email, password: &password, name: name.as_deref(), roles, declared: false };
+                let form = Form { email: &email, password: &password, name: name.as_deref(), stated: claims, roles, declared: false };
                 match self.register_account(context, &form).await {
                     Ok(account) => Ok(json!({ "account": account })),
                     Err(NotRegistered::Refused(error)) => Err(error),
@@ -66,6 +115,23 @@ impl App {
                 let account = self.named_account(&account).await?;
                 self.disable_account(context, account).await?;
                 Ok(json!({ "account": account, "disabled": true }))
+            }
+            Command::UserEnable { account } => {
+                let account = self.named_account(&account).await?;
+                self.enable_account(context, account).await?;
+                Ok(json!({ "account": account, "disabled": false }))
+            }
+            Command::UserUpdate { account, claims } => {
+                let account = self.named_account(&account).await?;
+                match self.change_profile(context, account, &claims, By::Operator).await {
+                    Ok(changed) => Ok(json!({ "account": account, "changed": changed })),
+                    Err(NotChanged::Refused(error)) => Err(error),
+                    Err(NotChanged::Problems(problems)) => Err(listed(&problems)),
+                }
+            }
+            Command::UserShow { account } => {
+                let account = self.named_account(&account).await?;
+                self.show_account(account).await
             }
             Command::UserErase { account } => {
                 let account = self.named_account(&account).await?;
@@ -85,16 +151,61 @@ impl App {
                 let client = self.client(&client_id).await?;
                 Ok(json!({ "client_id": client.id, "disabled": client.disabled, "origin": client.origin, "metadata": client.metadata }))
             }
+            Command::ClientList { after } => {
+                let (clients, next) = self.clients_after(after.as_deref(), LISTED).await?;
+                Ok(json!({ "clients": clients.iter().map(shown).collect::<Vec<_>>(), "next": next }))
+            }
+            Command::ClientDisable { client_id } => {
+                let client = self.client(&client_id).await?;
+                self.disable_client(context, &client.id).await?;
+                Ok(json!({ "client_id": client.id, "disabled": true }))
+            }
+            Command::ClientEnable { client_id } => {
+                let client = self.client(&client_id).await?;
+                self.enable_client(context, &client.id).await?;
+                Ok(json!({ "client_id": client.id, "disabled": false }))
+            }
+            Command::SessionEnd { session } => {
+                let session = self.session(&session).await?;
+                self.end_session(context, session.id, SessionEnd::Operator).await?;
+                Ok(json!({ "session": session.id, "account": session.account, "ended": true }))
+            }
             Command::Sweep => Ok(json!({ "rows": self.sweep(context).await? })),
         }
     }
 
     async fn named_account(&self, text: &str) -> Result<AccountId, OAuthError> {
-        let unknown = || OAuthError::not_found("no such account").saying("There is no account with this id or e-mail address.");
         if let Some(id) = AccountId::parse(text) {
             return Ok(id);
         }
-        self.account_of(text).await?.map(|account| account.id).ok_or_else(unknown)
+        self.account_of(text).await?.map(|account| account.id).ok_or_else(unknown_account)
+    }
+
+    /// Everything that there is to see of an account: who it is, where it is signed in, what it allowed.
+    async fn show_account(&self, account: AccountId) -> Result<Value, OAuthError> {
+        let state = self.read::<Account>(&account.stream()).await?.ok_or_else(unknown_account)?;
+        let mut answer = json!({
+            "account": account,
+            "standing": state.standing,
+            "roles": state.roles,
+            "declared": state.declared,
+            "registered_at": rfc3339(state.registered_at.0),
+        });
+        if !state.is_there() {
+            return Ok(answer);
+        }
+        let sessions = self.living_sessions_of(account).await?;
+        let sessions = sessions.iter().map(
+            |own| json!({ "session": own.id, "signed_in_at": rfc3339(own.auth_time.0), "ends_at": rfc3339(own.ends_at.0), "amr": own.amr }),
+        );
+        let allowed = self.allowed_by(account).await?;
+        let allowed = allowed
+            .iter()
+            .map(|own| json!({ "client_id": own.client, "client_name": own.name, "scope": own.scope, "since": rfc3339(own.since.0) }));
+        answer["sessions"] = sessions.collect();
+        answer["allowed"] = allowed.collect();
+        answer["claims"] = Value::Object(self.scope_claims(&state, &Scope::of(&["profile", "email", "address", "phone"])).await?);
+        Ok(answer)
     }
 
     async fn mint_for_operator(&self, context: &Context, scope: &str, seconds: u32) -> Result<Value, OAuthError> {
@@ -124,6 +235,14 @@ async fn mint_once(mut work: Work<'_>, command: &MintForOperator) -> Result<(), 
     let mut loaded: Loaded<Grant> = work.fresh(command.grant.stream());
     work.record(&mut loaded, decision.events, &Seal::default())?;
     work.commit().await.map(drop)
+}
+
+fn unknown_account() -> OAuthError {
+    OAuthError::not_found("no such account").saying("There is no account with this id or e-mail address.")
+}
+
+fn shown(client: &Client) -> Value {
+    json!({ "client_id": client.id, "client_name": client.metadata.client_name, "origin": client.origin, "disabled": client.disabled })
 }
 
 fn listed(problems: &[chancery_core::account::FieldError]) -> OAuthError {

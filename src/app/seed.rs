@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use chancery_core::account::FieldError;
+use chancery_core::account::claims::By;
 use chancery_core::client::metadata::Asked;
 use chancery_core::error::OAuthError;
 
 use super::App;
 use super::accounts::{self, Form};
+use super::claims::NotChanged;
 use super::clients::{self, Declared};
 use super::context::Context;
 use crate::config::{DeclaredClient, DeclaredUser};
@@ -52,12 +54,19 @@ impl App {
     async fn seed_user(&self, context: &Context, user: &DeclaredUser) -> Result<(), NotSeeded> {
         if let Some(account) = self.account_of(&user.email).await? {
             self.declare_password(context, &account, user.password.expose()).await?;
-            return Ok(());
+            let mut stated = user.claims.clone();
+            stated.extend(user.name.clone().map(|name| ("name".to_owned(), name)));
+            return match self.change_profile(context, account.id, &stated, By::Operator).await {
+                Ok(_) => Ok(()),
+                Err(NotChanged::Refused(error)) => Err(error.into()),
+                Err(NotChanged::Problems(problems)) => Err(listed("user", &user.email, &problems)),
+            };
         }
         let form = Form {
             email: &user.email,
             password: user.password.expose(),
             name: user.name.as_deref(),
+            stated: user.claims.clone(),
             roles: BTreeSet::new(),
             declared: true,
         };

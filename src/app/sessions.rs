@@ -1,4 +1,4 @@
-//! Sessions of browsers: starting, finding by cookie, ending.
+//! Sessions of browsers: starting, finding by cookie, listing, ending.
 
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ impl App {
         Ok((cookie, id))
     }
 
-    async fn end_in(&self, work: &mut Work<'_>, id: SessionId, reason: SessionEnd) -> Result<(), Stop> {
+    pub(super) async fn end_in(&self, work: &mut Work<'_>, id: SessionId, reason: SessionEnd) -> Result<(), Stop> {
         let mut loaded = work.load::<Session>(&id.stream()).await?;
         let Some(state) = loaded.state.clone() else { return Ok(()) };
         let seal = Seal { key: None, subject: Some(state.account.to_string()) };
@@ -125,24 +125,81 @@ impl App {
         chancery_core::base64url::encode(&whole[..16])
     }
 
-    /// The last sessions of an account, newest first: for the person to recognise.
+    /// Ends one session of this person, or says nothing when it is somebody else's: ids are no secret.
+    ///
+    /// # Errors
+    /// `not_found`, `temporarily_unavailable`.
+    pub async fn end_own_session(&self, context: &Context, account: AccountId, id: SessionId) -> Result<(), OAuthError> {
+        let unknown = || OAuthError::not_found("no such session").saying("There is no such session; it may have ended already.");
+        let session = self.read::<Session>(&id.stream()).await?.filter(|own| own.account == account).ok_or_else(unknown)?;
+        self.end_session(context, session.id, SessionEnd::SignedOutElsewhere).await
+    }
+
+    /// Ends every session of this person but one, in one append.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn end_other_sessions(&self, context: &Context, account: AccountId, kept: SessionId) -> Result<(), OAuthError> {
+        let others: Vec<_> = self.living_sessions_of(account).await?.iter().map(|own| own.id).filter(|id| *id != kept).collect();
+        decide!(self, context, |work| self.end_all_once(work, &others, SessionEnd::SignedOutElsewhere))?;
+        Ok(())
+    }
+
+    async fn end_all_once(&self, mut work: Work<'_>, ids: &[SessionId], reason: SessionEnd) -> Result<(), Stop> {
+        for id in ids {
+            self.end_in(&mut work, *id, reason).await?;
+        }
+        work.commit().await.map(drop)
+    }
+
+    /// The session of an id, for operators.
+    ///
+    /// # Errors
+    /// `not_found`, `temporarily_unavailable`.
+    pub async fn session(&self, id: &str) -> Result<Arc<Session>, OAuthError> {
+        let unknown = || OAuthError::not_found("no such session").saying("There is no session with this id.");
+        let id = SessionId::parse(id).ok_or_else(unknown)?;
+        self.read::<Session>(&id.stream()).await?.ok_or_else(unknown)
+    }
+
+    /// The sessions of an account that live now, newest first; at most the newest 200.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn living_sessions_of(&self, account: AccountId) -> Result<Vec<Session>, OAuthError> {
+        let now = self.now();
+        let mut sessions = self.sessions_of(account).await?;
+        sessions.retain(|session| session.is_alive(now));
+        Ok(sessions)
+    }
+
+    /// The last sessions of an account, newest first: for the person to recognise. Sessions that ended long ago have left the rows.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, OAuthError> {
-        let rows = self.ledger.rows_by("session", 0, &account.to_string(), None, 100).await.map_err(super::work::unreadable)?;
-        let mut sessions = rows
-            .iter()
-            .map(|row| {
-                chancery_projections::inline::state::<Session>(row)
-                    .map(|own| own.state)
-                    .map_err(|e| OAuthError::server_error(e.to_string()))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.auth_time));
-        Ok(sessions)
+        const PAGE: u32 = 500;
+        let (account, mut after) = (account.to_string(), None::<String>);
+        let mut sessions = Vec::new();
+        loop {
+            let rows = self.ledger.rows_by("session", 0, &account, after.as_deref(), PAGE).await.map_err(super::work::unreadable)?;
+            for row in &rows {
+                let state = chancery_projections::inline::state::<Session>(row).map_err(|e| OAuthError::server_error(e.to_string()))?;
+                sessions.push(state.state);
+            }
+            // The newest are kept: whoever signs in by program a thousand times a day still sees today.
+            sessions.sort_by_key(|session| std::cmp::Reverse(session.auth_time));
+            sessions.truncate(MOST_LISTED);
+            match rows.last() {
+                Some(last) if rows.len() == PAGE as usize => after = Some(last.key.clone()),
+                _ => return Ok(sessions),
+            }
+        }
     }
 }
+
+/// Sessions in a list.
+const MOST_LISTED: usize = 200;
 
 fn read_cookie(text: &str) -> Option<(SessionId, Digest)> {
     let token = Opaque::parse(Kind::Session, text)?;

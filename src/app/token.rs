@@ -351,27 +351,6 @@ impl App {
         set("at_hash", json!(chancery_core::base64url::encode(&access.digest.0[..16])));
         claims
     }
-
-    /// The claims that scopes ask for (OpenID Connect Core 1.0 §5.4), as far as the account has them.
-    ///
-    /// # Errors
-    /// `server_error` when the account's data cannot be read.
-    pub async fn scope_claims(&self, account: &Account, scope: &Scope) -> Result<Map<String, Value>, OAuthError> {
-        let mut claims = Map::new();
-        if scope.has("profile")
-            && let Some(name) = self.unseal_optional(account.name.as_ref()).await?
-        {
-            claims.insert("name".to_owned(), json!(name));
-        }
-        if scope.has("email")
-            && let Some(email) = self.unseal_optional(account.email.as_ref()).await?
-        {
-            claims.insert("email".to_owned(), json!(email));
-            // Nobody proved that the address can be read: no mail is sent yet.
-            claims.insert("email_verified".to_owned(), json!(false));
-        }
-        Ok(claims)
-    }
 }
 
 /// A refresh token whose MAC was checked.

@@ -25,6 +25,28 @@ Examples:
   chancery client create --name worker --grant-type client_credentials --scope reports
   chancery client create --json metadata.json")]
     Create(Box<Create>),
+    /// List the clients
+    List {
+        /// As JSON, one client a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close a client; its tokens end at once
+    Disable {
+        /// Its client_id
+        client_id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open a closed client again; what is left of its grants lives on
+    Enable {
+        /// Its client_id
+        client_id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show a client as it is registered
     Show {
         /// Its client_id
@@ -83,6 +105,38 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             let answer = operate(config, operator::Command::ClientShow { client_id }).await?;
             if json { Ok(print::json(&answer)?) } else { show(&answer) }
         }
+        Command::List { json } => list(config, json).await,
+        Command::Disable { client_id, json } => stand(config, operator::Command::ClientDisable { client_id }, json, "is closed").await,
+        Command::Enable { client_id, json } => stand(config, operator::Command::ClientEnable { client_id }, json, "is open").await,
+    }
+}
+
+async fn stand(config: Config, command: operator::Command, json: bool, what: &str) -> anyhow::Result<()> {
+    let answer = operate(config, command).await?;
+    if json {
+        return Ok(print::json(&answer)?);
+    }
+    Ok(print::line(format_args!("The client {} {what}.", print::words(answer.get("client_id"))))?)
+}
+
+/// Page by page: an answer of the control socket has an end.
+async fn list(config: Config, json: bool) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let answer = operate(config.clone(), operator::Command::ClientList { after }).await?;
+        for client in answer.get("clients").and_then(Value::as_array).into_iter().flatten() {
+            if json {
+                print::line(client)?;
+                continue;
+            }
+            let word = |member: &str| print::plain(&print::words(client.get(member)));
+            let state = if client.get("disabled") == Some(&Value::Bool(true)) { "closed" } else { "open" };
+            print::line(format_args!("{}  {state}  {}  {}", word("client_id"), word("origin"), word("client_name")))?;
+        }
+        match answer.get("next").and_then(Value::as_str) {
+            Some(next) => after = Some(next.to_owned()),
+            None => return Ok(()),
+        }
     }
 }
 
@@ -140,17 +194,8 @@ fn created(answer: &Value) -> anyhow::Result<()> {
 
 fn show(answer: &Value) -> anyhow::Result<()> {
     let own = ["client_id", "origin", "disabled"];
-    let mut pairs: Vec<(&str, String)> = own.iter().map(|member| (*member, words(answer.get(*member)))).collect();
+    let mut pairs: Vec<(&str, String)> = own.iter().map(|member| (*member, print::words(answer.get(*member)))).collect();
     let metadata = answer.get("metadata").and_then(Value::as_object);
-    pairs.extend(metadata.into_iter().flatten().map(|(member, value)| (member.as_str(), words(Some(value)))));
+    pairs.extend(metadata.into_iter().flatten().map(|(member, value)| (member.as_str(), print::words(Some(value)))));
     Ok(print::pairs(&pairs)?)
-}
-
-fn words(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(items)) => items.iter().map(|item| words(Some(item))).collect::<Vec<_>>().join(" "),
-        Some(other) => other.to_string(),
-    }
 }

@@ -5,7 +5,7 @@
 //! | [`serve`] | `serve` (also without a command), `openapi` |
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
-//! | [`keys`], [`token`], [`user`], [`client`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
+//! | [`keys`], [`token`], [`user`], [`client`], [`session`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`] | the log and what is folded from it |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
@@ -28,6 +28,7 @@ pub mod password;
 pub mod print;
 pub mod projections;
 pub mod serve;
+pub mod session;
 pub mod socket;
 pub mod token;
 pub mod user;
@@ -106,6 +107,9 @@ enum Command {
     /// Clients
     #[command(subcommand)]
     Client(client::Command),
+    /// Signed-in browsers
+    #[command(subcommand)]
+    Session(session::Command),
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -146,6 +150,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(args) => token::run(quiet(flags)?, args).await,
         Command::User(command) => user::run(quiet(flags)?, command).await,
         Command::Client(command) => client::run(quiet(flags)?, command).await,
+        Command::Session(command) => session::run(quiet(flags)?, command).await,
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
     }

@@ -30,6 +30,16 @@ pub fn pairs(pairs: &[(&str, String)]) -> io::Result<()> {
     pairs.iter().filter(|(_, value)| !value.is_empty()).try_for_each(|(name, value)| line(format_args!("{name:width$}  {}", plain(value))))
 }
 
+/// A value in words: lists with spaces between, nothing for null.
+pub fn words(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => items.iter().map(|item| words(Some(item))).collect::<Vec<_>>().join(" "),
+        Some(other) => other.to_string(),
+    }
+}
+
 /// Without control characters: what others chose must not steer the terminal.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

@@ -3,7 +3,7 @@
 //! Whether a redirect URI, grant or algorithm is acceptable is decided by the rules of registration, the same for
 //! everybody who registers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::Entry;
 use super::problem::Problem;
@@ -47,6 +47,8 @@ pub struct DeclaredUser {
     pub email: String,
     pub password: Secret,
     pub name: Option<String>,
+    /// Standard claims by name, a part of the address after `address.`; the rules of accounts say which are acceptable.
+    pub claims: BTreeMap<String, String>,
 }
 
 /// Reads the fields of one entry.
@@ -141,6 +143,7 @@ pub fn users(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredUser
             email: fields.text("email").unwrap_or_default(),
             password: fields.secret("password").unwrap_or_else(|| Secret::new("")),
             name: fields.text("name"),
+            claims: fields.read("claims", claims).unwrap_or_default(),
         };
         if !user.email.is_empty() && !seen.insert(user.email.to_lowercase()) {
             fields.refuse("email", "is declared twice; give each user their own.".to_owned());
@@ -148,6 +151,32 @@ pub fn users(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredUser
         users.push(user);
     }
     users
+}
+
+/// Texts and truths by name; those of a table within it after its name and a dot.
+fn claims(_: Kind, raw: &Raw) -> Result<BTreeMap<String, String>, String> {
+    let wrong = || "is not a table of claims; write { given_name = \"Alice\", address = { country = \"UK\" } }.".to_owned();
+    let Raw::Table(members) = raw else { return Err(wrong()) };
+    let mut flat = BTreeMap::new();
+    for (name, value) in members {
+        match value {
+            Raw::Table(parts) => {
+                for (part, value) in parts {
+                    flat.insert(format!("{name}.{part}"), plain(value).ok_or_else(wrong)?);
+                }
+            }
+            value => drop(flat.insert(name.clone(), plain(value).ok_or_else(wrong)?)),
+        }
+    }
+    Ok(flat)
+}
+
+fn plain(raw: &Raw) -> Option<String> {
+    match raw {
+        Raw::Text(text) => Some(text.clone()),
+        Raw::Boolean(truth) => Some(truth.to_string()),
+        _ => None,
+    }
 }
 
 /// JSON text, which may have line ends, of an object with `keys`. RFC 7517 §5.

@@ -42,7 +42,7 @@ fn describe(text: &mut String, setting: &Setting) {
         Kind::Duration { min, max } => format!(" {} to {}.", span(min), span(max)),
         Kind::Choice(choices) => format!(" One of {}.", choices.join(", ")),
         Kind::Rate => " COUNT/WINDOW, or off.".to_owned(),
-        Kind::Text | Kind::Secret | Kind::List | Kind::Boolean => String::new(),
+        Kind::Text | Kind::Secret | Kind::List | Kind::Table | Kind::Boolean => String::new(),
     };
     let flag = if setting.flag.is_empty() { String::new() } else { format!(", flag {}", setting.flag) };
     let _ = write!(text, "\n# {}{bounds}\n# Environment {}{flag}.\n", setting.about, setting.variable());

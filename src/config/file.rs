@@ -164,6 +164,8 @@ fn raw(value: &DeValue<'_>) -> Raw {
             .map_or(Raw::Other("a list of something else than text"), Raw::List),
         DeValue::Float(_) => Raw::Other("a fraction"),
         DeValue::Datetime(_) => Raw::Other("a date"),
-        DeValue::Table(_) => Raw::Other("a table"),
+        DeValue::Table(members) => {
+            Raw::Table(members.iter().map(|(name, member)| (name.get_ref().clone().into_owned(), raw(member.get_ref()))).collect())
+        }
     }
 }

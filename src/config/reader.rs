@@ -230,6 +230,7 @@ fn named(raw: &Raw) -> &'static str {
         Raw::Integer(_) => "a number",
         Raw::Boolean(_) => "true or false",
         Raw::List(_) => "a list",
+        Raw::Table(_) => "a table",
         Raw::Other(name) => name,
     }
 }

@@ -49,6 +49,8 @@ pub enum Raw {
     Integer(String),
     Boolean(bool),
     List(Vec<String>),
+    /// A table within an entry.
+    Table(BTreeMap<String, Raw>),
     /// Something that no setting can be; the name of its type.
     Other(&'static str),
 }

@@ -18,6 +18,8 @@ pub enum Kind {
     /// Text that is never shown, logged or put on a command line; `file:PATH` reads it from a file.
     Secret,
     List,
+    /// Text, true or false by name, one level deep or two.
+    Table,
     Boolean,
     Integer {
         min: u64,
@@ -212,6 +214,8 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
     "email" Kind::Text, true, r#""alice@example.com""#, "unique";
     "password" Kind::Secret, true, r#""correct horse battery staple""#, "";
     "name" Kind::Text, false, r#""Alice""#, "";
+    "claims" Kind::Table, false, r#"{ given_name = "Alice", email_verified = true, address = { locality = "London", country = "UK" } }"#,
+        "standard claims by the names of OpenID Connect Core §5.1";
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
+use crate::account::claims;
 use crate::client::metadata::{AuthMethod, GrantType, ResponseMode, ResponseType, SigningAlg};
 use crate::request::Prompt;
 use crate::scope::STANDARD;
 
-/// The claims that userinfo and id_tokens can carry. OpenID Connect Core 1.0 §2, §5.1.
-pub const CLAIMS: &[&str] =
-    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid", "name", "email", "email_verified"];
+/// The claims of every id_token and of every account. OpenID Connect Core 1.0 §2, §5.1; the others are those of `account::claims`.
+const CLAIMS: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid", "email", "updated_at"];
+
+/// The claims that userinfo and id_tokens can carry.
+fn claims() -> Vec<&'static str> {
+    CLAIMS.iter().copied().chain(claims::names()).collect()
+}
 
 /// JWS algorithms that a client assertion may use.
 pub const ASSERTION_ALGS: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA"];
@@ -59,7 +64,7 @@ pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.iter().map(|(_, text)| *text).collect::<Vec<_>>(),
-        "claims_supported": CLAIMS,
+        "claims_supported": claims(),
         "claim_types_supported": ["normal"],
         "claims_parameter_supported": false,
         "request_parameter_supported": false,

@@ -62,6 +62,17 @@ impl Server {
         opened.unwrap_or_else(|why| panic!("the server does not start: {why}"))
     }
 
+    /// With a configuration file that may be refused: the sentence.
+    pub async fn try_with(toml: &str) -> Result<Self, String> {
+        let given = Given { environment: Vec::new(), toml: toml.to_owned() };
+        Self::open(given, Arc::new(directory()), Clock::manual(NOW)).await
+    }
+
+    /// Another configuration file from the next start on.
+    pub fn given_toml(&mut self, toml: &str) {
+        self.given.toml = toml.to_owned();
+    }
+
     /// Production mode behind something that ends TLS.
     pub async fn production(environment: &[(&'static str, &str)], toml: &str) -> Self {
         let fixed = [

@@ -4,18 +4,24 @@
 //! |---|---|
 //! | an e-mail address belongs to one account (a claim decides races) | our own |
 //! | a disabled account signs in nowhere and keeps no live token | RFC 6749 §10.3 in spirit |
-//! | the password hash, the address and the name are ciphertext in the log | DESIGN: rule 7 |
+//! | the password hash, the address, the name and every other claim are ciphertext in the log | DESIGN: rule 7 |
+//! | a disabled account comes back, an erased one never | our own |
 //!
 //! Out of scope: hashing (`app::password`), failed attempts (`evidence`).
 
+pub mod claims;
+pub mod profile;
 pub mod register;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decision::Decision;
 use crate::digest::Digest;
+use crate::error::OAuthError;
 use crate::events;
 use crate::id::AccountId;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -30,7 +36,8 @@ pub enum Role {
     Auditor,
 }
 
-/// `personal`: `email`, `name`, `password_hash`, `email_index`.
+/// `personal`: `email`, `name`, `password_hash`, `email_index`; of an account that begins with claims also `profile`,
+/// `email_verified`, `address`, `phone`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountRegistered {
@@ -58,6 +65,16 @@ pub struct PasswordChanged {
 pub enum PasswordChange {
     Declared,
     StrongerParameters,
+    /// The person chose another one.
+    Chosen,
+}
+
+/// What is said of the person changed; the actor tells who changed it. `personal`: `name`, `profile`, `email_verified`, `address`,
+/// `phone`: all of it as it is from here on, so that nobody can see from outside what there is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProfileChanged {
+    pub at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +108,7 @@ events! {
     AccountEvent {
         AccountRegistered = 1,
         PasswordChanged = 1,
+        ProfileChanged = 1,
         AccountDisabled = 1,
         AccountEnabled = 1,
         ErasureOrdered = 1,
@@ -120,12 +138,45 @@ pub struct Account {
     pub name: Option<Sealed>,
     pub password_hash: Option<Sealed>,
     pub email_index: Option<Sealed>,
+    /// The claims of each scope, as one JSON text each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Sealed>,
+    /// When the profile changed, if it did since the registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
 }
 
 impl Account {
     /// May it sign in, and do its tokens live?
     pub fn is_active(&self) -> bool {
         self.standing == Standing::Active
+    }
+
+    /// Is there still a person behind it, whether or not they may sign in?
+    pub fn is_there(&self) -> bool {
+        matches!(self.standing, Standing::Active | Standing::Disabled)
+    }
+
+    /// The claim `updated_at` (OpenID Connect Core 1.0 §5.1).
+    pub fn updated_at(&self) -> Timestamp {
+        self.changed_at.unwrap_or(self.registered_at)
+    }
+
+    /// The ciphertext of the claims that a scope asks for, the name apart.
+    pub fn claims_of(&self, scope: &str) -> Option<&Sealed> {
+        match scope {
+            "profile" => self.profile.as_ref(),
+            "email" => self.email_verified.as_ref(),
+            "address" => self.address.as_ref(),
+            "phone" => self.phone.as_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -149,6 +200,11 @@ impl Stream for Account {
                 name: fact.sealed(&stream, "name"),
                 password_hash: fact.sealed(&stream, "password_hash"),
                 email_index: fact.sealed(&stream, "email_index"),
+                profile: fact.sealed(&stream, "profile"),
+                email_verified: fact.sealed(&stream, "email_verified"),
+                address: fact.sealed(&stream, "address"),
+                phone: fact.sealed(&stream, "phone"),
+                changed_at: None,
             });
         };
         // An erasure is final, and a destroyed key without an order is a loss, never an erasure.
@@ -165,16 +221,48 @@ impl Stream for Account {
         match fact.event {
             AccountEvent::AccountRegistered(_) => {}
             AccountEvent::PasswordChanged(_) => account.password_hash = fact.sealed(&account.id.stream(), "password_hash"),
+            AccountEvent::ProfileChanged(event) => {
+                let stream = account.id.stream();
+                account.name = fact.sealed(&stream, "name");
+                account.profile = fact.sealed(&stream, "profile");
+                account.email_verified = fact.sealed(&stream, "email_verified");
+                account.address = fact.sealed(&stream, "address");
+                account.phone = fact.sealed(&stream, "phone");
+                account.changed_at = Some(event.at);
+            }
             AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
             AccountEvent::AccountEnabled(_) => account.standing = Standing::Active,
             AccountEvent::ErasureOrdered(_) => account.standing = Standing::BeingErased,
             AccountEvent::DataKeyDestroyed(_) => {
                 account.standing = Standing::Erased;
                 (account.email, account.name, account.password_hash, account.email_index) = (None, None, None, None);
+                (account.profile, account.email_verified, account.address, account.phone) = (None, None, None, None);
             }
         }
         Ok(account)
     }
+}
+
+/// The operator closes an account: nothing of it signs in or uses a token. Closing it twice says nothing new.
+pub fn disable(account: &Account, at: Timestamp) -> Decision<AccountEvent, ()> {
+    match account.standing {
+        Standing::Active => Decision::accept(Vec::from([AccountDisabled { at }.into()]), ()),
+        Standing::Disabled => Decision::accept(Vec::new(), ()),
+        Standing::BeingErased | Standing::Erased => Decision::refuse(gone()),
+    }
+}
+
+/// The operator opens it again: its sessions and tokens live on, as far as their time has not run out.
+pub fn enable(account: &Account, at: Timestamp) -> Decision<AccountEvent, ()> {
+    match account.standing {
+        Standing::Disabled => Decision::accept(Vec::from([AccountEnabled { at }.into()]), ()),
+        Standing::Active => Decision::accept(Vec::new(), ()),
+        Standing::BeingErased | Standing::Erased => Decision::refuse(gone()),
+    }
+}
+
+fn gone() -> OAuthError {
+    OAuthError::conflict("the account is erased").saying("This account was erased; nothing brings it back.")
 }
 
 /// A problem with one field of a form or a JSON body.
@@ -190,7 +278,7 @@ mod tests {
     use crate::testing::*;
     use alloc::vec::Vec;
 
-    const FIELDS: &[&str] = &["email", "name", "password_hash", "email_index"];
+    const FIELDS: &[&str] = &["email", "name", "password_hash", "email_index", "profile", "email_verified", "address", "phone"];
 
     fn registered() -> AccountEvent {
         AccountRegistered { account: alice(), at: t(0), key_commitment: digest("key"), roles: [].into(), declared: false }.into()
@@ -226,14 +314,27 @@ mod tests {
         let erased = account([ordered(), destroyed()]);
         assert_eq!((erased.standing, erased.is_active()), (Standing::Erased, false));
         assert!(erased.email.is_none() && erased.name.is_none() && erased.password_hash.is_none() && erased.email_index.is_none());
+        assert!(claims::FIELDS.iter().all(|(scope, _)| erased.claims_of(scope).is_none() && account([]).claims_of(scope).is_some()));
         assert!(account([ordered()]).email.is_some() && !account([ordered()]).is_active());
+    }
+
+    #[test]
+    fn disabling_and_enabling_say_something_once() {
+        assert_eq!(said(&disable(&account([]), t(1))), ([disabled()].into(), "ok"));
+        assert_eq!(said(&disable(&account([disabled()]), t(2))), ([].into(), "ok"));
+        assert_eq!(said(&enable(&account([disabled()]), t(2))), ([enabled()].into(), "ok"));
+        assert_eq!(said(&enable(&account([]), t(2))), ([].into(), "ok"));
+        for erased in [account([ordered()]), account([disabled(), ordered(), destroyed()])] {
+            assert_eq!((said(&disable(&erased, t(9))).1, said(&enable(&erased, t(9))).1), ("conflict", "conflict"));
+        }
     }
 
     #[test]
     fn nothing_revives_an_account_whose_erasure_was_ordered() {
         let changed = PasswordChanged { at: t(5), reason: PasswordChange::StrongerParameters };
+        let profile = AccountEvent::from(ProfileChanged { at: t(5) });
         for given in [account([ordered()]), account([ordered(), destroyed()])] {
-            for late in [registered(), disabled(), enabled(), ordered(), changed.clone().into()] {
+            for late in [registered(), disabled(), enabled(), ordered(), profile.clone(), changed.clone().into()] {
                 assert!(matches!(evolve(Some(given.clone()), 9, &late, FIELDS), Err(FoldError::OutOfOrder { .. })), "{late:?}");
             }
         }
@@ -255,6 +356,7 @@ mod tests {
             name: Some("  ".into()),
             password_hash: "$scrypt$".into(),
             email_index: "index".into(),
+            claims: claims::Claims::default(),
             key_commitment: digest("key"),
             roles: [].into(),
             declared: false,
@@ -265,5 +367,10 @@ mod tests {
         assert_eq!(said(&decision), ([registered()].into(), "ok"));
         let personal: Vec<_> = decision.events[0].personal.iter().collect();
         assert_eq!(personal, [("email", "alice@example.com"), ("email_index", "index"), ("password_hash", "$scrypt$")]);
+        let stated = [("given_name".into(), "Alice".into()), ("email_verified".into(), "true".into())].into();
+        let claims = claims::Claims::default().stating(&stated, claims::By::Operator).ok().unwrap();
+        let with_claims = register::decide(&register::Register { claims, ..cmd });
+        let fields: Vec<_> = with_claims.events[0].personal.iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["address", "email", "email_index", "email_verified", "password_hash", "phone", "profile"]);
     }
 }

@@ -12,7 +12,8 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{AccountEvent, AccountRegistered, FieldError, Role};
+use super::claims::Claims;
+use super::{AccountEvent, AccountRegistered, FieldError, Role, profile};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::id::AccountId;
@@ -25,6 +26,8 @@ pub struct Register {
     pub name: Option<String>,
     pub password_hash: String,
     pub email_index: String,
+    /// Everything besides the address and the name.
+    pub claims: Claims,
     pub key_commitment: Digest,
     pub roles: BTreeSet<Role>,
     pub declared: bool,
@@ -35,21 +38,28 @@ pub struct Register {
 /// Everything that is wrong with a registration form; empty when it is fine.
 pub fn problems(email: &str, password: &str, name: Option<&str>) -> Vec<FieldError> {
     let mut found = Vec::new();
-    let mut wrong = |field, problem: &str| found.push(FieldError { field, problem: problem.to_string() });
     if !is_email(email) {
-        wrong("email", "Enter an e-mail address such as name@example.com.");
+        found.push(FieldError { field: "email", problem: "Enter an e-mail address such as name@example.com.".to_string() });
     }
-    if password.chars().count() < 8 {
-        wrong("password", "Choose a password of at least 8 characters.");
-    } else if password.len() > 1024 {
-        wrong("password", "Choose a password of at most 1,024 bytes.");
-    } else if password.eq_ignore_ascii_case(email.trim()) || name.is_some_and(|name| password.eq_ignore_ascii_case(name.trim())) {
-        wrong("password", "Choose a password that is not your e-mail address or name.");
-    }
+    found.extend(password_problem(password, email, name));
     if name.is_some_and(|name| name.len() > 256 || name.chars().any(char::is_control)) {
-        wrong("name", "Use a name of at most 256 bytes without control characters.");
+        found.push(FieldError { field: "name", problem: "Use a name of at most 256 bytes without control characters.".to_string() });
     }
     found
+}
+
+/// What is wrong with a password of somebody with this address and name, if anything is. NIST SP 800-63B §5.1.1.2.
+pub fn password_problem(password: &str, email: &str, name: Option<&str>) -> Option<FieldError> {
+    let wrong = |problem: &str| Some(FieldError { field: "password", problem: problem.to_string() });
+    if password.chars().count() < 8 {
+        wrong("Choose a password of at least 8 characters.")
+    } else if password.len() > 1024 {
+        wrong("Choose a password of at most 1,024 bytes.")
+    } else if password.eq_ignore_ascii_case(email.trim()) || name.is_some_and(|name| password.eq_ignore_ascii_case(name.trim())) {
+        wrong("Choose a password that is not your e-mail address or name.")
+    } else {
+        None
+    }
 }
 
 fn is_email(text: &str) -> bool {
@@ -82,6 +92,7 @@ pub fn decide(cmd: &Register) -> Decision<AccountEvent, AccountId> {
         .with("password_hash", Some(cmd.password_hash.as_str()))
         .with("email_index", Some(cmd.email_index.as_str()))
         .with("context", cmd.context.as_deref());
+    let personal = if cmd.claims.is_empty() { personal } else { profile::with_claims(personal, &cmd.claims) };
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], cmd.account)
 }
 

@@ -215,6 +215,28 @@ pub fn disable(client: &Client, at: Timestamp) -> Decision<ClientEvent, ()> {
     Decision::accept(events, ())
 }
 
+/// The operator closes a client: nothing of it gets or uses a token. One that the configuration file owns is closed there.
+pub fn disable_by_operator(client: &Client, at: Timestamp) -> Decision<ClientEvent, ()> {
+    if client.origin == Origin::Declared {
+        return Decision::refuse(owned_by_the_file());
+    }
+    disable(client, at)
+}
+
+/// The operator opens it again: its grants live on, as far as their time has not run out.
+pub fn enable_by_operator(client: &Client, at: Timestamp) -> Decision<ClientEvent, ()> {
+    if client.origin == Origin::Declared {
+        return Decision::refuse(owned_by_the_file());
+    }
+    let events = if client.disabled { alloc::vec![ClientEnabled { at }.into()] } else { Vec::new() };
+    Decision::accept(events, ())
+}
+
+fn owned_by_the_file() -> OAuthError {
+    OAuthError::conflict("declared in the configuration file")
+        .saying("The configuration file owns this client: change it there, and start the server again.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +290,20 @@ mod tests {
         assert_eq!(said(&disable(&disabled, t(2))), (Vec::new(), "ok"));
         let back = said(&declare(&disabled, &file(|_| (), true))).0.remove(0);
         assert!(evolve(Some(disabled), 3, &back, &["client_secret"]).unwrap().is_active());
+    }
+
+    #[test]
+    fn an_operator_closes_and_opens_a_client_once_each() {
+        let (closed, opened): (ClientEvent, ClientEvent) = (ClientDisabled { at: t(1) }.into(), ClientEnabled { at: t(2) }.into());
+        let client = crate::testing::client();
+        assert_eq!(said(&disable_by_operator(&client, t(1))), (Vec::from([closed.clone()]), "ok"));
+        assert_eq!(said(&enable_by_operator(&client, t(1))), (Vec::new(), "ok"));
+        let disabled = evolve(Some(client), 2, &closed, &[]).unwrap();
+        assert_eq!(said(&disable_by_operator(&disabled, t(2))), (Vec::new(), "ok"));
+        assert_eq!(said(&enable_by_operator(&disabled, t(2))), (Vec::from([opened.clone()]), "ok"));
+        assert!(evolve(Some(disabled), 3, &opened, &[]).unwrap().is_active());
+        let own: Client = fold_sealed([declared()], &["client_secret"]);
+        assert_eq!((said(&disable_by_operator(&own, t(1))).1, said(&enable_by_operator(&own, t(1))).1), ("conflict", "conflict"));
     }
 
     #[test]

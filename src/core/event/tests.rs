@@ -87,6 +87,7 @@ fn account() {
     check::<Account>(vec![vec![
         AccountRegistered { account, at: t(0), key_commitment, roles: [Role::Admin].into(), declared: false }.into(),
         PasswordChanged { at: t(1), reason: PasswordChange::StrongerParameters }.into(),
+        ProfileChanged { at: t(2) }.into(),
         AccountDisabled { at: t(2) }.into(),
         AccountEnabled { at: t(3) }.into(),
         ErasureOrdered { at: t(4) }.into(),

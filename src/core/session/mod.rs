@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the cookie's value is new at each login | OWASP session fixation; RFC 9700 §4.7 in spirit |
-//! | a session ends by idleness, at an absolute age, by logout or by an operator | our own |
+//! | a session ends by idleness, at an absolute age, by logout here or elsewhere, by a new password or by an operator | our own |
 //! | `auth_time` is when the person last proved who they are | OpenID Connect Core 1.0 §2 |
 //!
 //! Out of scope: the cookie itself (`http::cookies`), logout of clients (a later issue).
@@ -59,6 +59,10 @@ pub enum SessionEnd {
     /// A fresh login in the same browser replaced it.
     Replaced,
     Operator,
+    /// The person ended it from another browser.
+    SignedOutElsewhere,
+    /// The person chose another password in another browser: whoever knew the old one is out.
+    PasswordChanged,
 }
 
 events! {

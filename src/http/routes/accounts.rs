@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use chancery_core::account::FieldError;
+use chancery_core::account::claims::Stated;
 use chancery_core::error::{Code, OAuthError};
 use poem::http::{HeaderValue, header};
 use poem::{IntoResponse, Request, Response};
@@ -99,8 +100,14 @@ impl Accounts {
             self.0.app.operator(credentials::bearer(request, None)?.as_deref(), "admin").await?;
         }
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.account_registrations_per_address)?;
-        let form =
-            Form { email: &body.email, password: &body.password, name: body.name.as_deref(), roles: BTreeSet::new(), declared: false };
+        let form = Form {
+            email: &body.email,
+            password: &body.password,
+            name: body.name.as_deref(),
+            stated: Stated::new(),
+            roles: BTreeSet::new(),
+            declared: false,
+        };
         match self.0.app.register_account(&context(request), &form).await {
             Ok(account) => Ok(Reply::new(&json!({ "account_id": account, "email": body.email.trim() }))),
             Err(NotRegistered::Refused(error)) => Err(error.into()),

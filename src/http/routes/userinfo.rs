@@ -22,8 +22,24 @@ impl Describe for Claims {
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
         ("sub", "string", "The person's identifier, never used for anybody else."),
         ("name", "string", "With the scope profile."),
+        ("given_name", "string", "With the scope profile."),
+        ("family_name", "string", "With the scope profile."),
+        ("middle_name", "string", "With the scope profile."),
+        ("nickname", "string", "With the scope profile."),
+        ("preferred_username", "string", "With the scope profile; not unique."),
+        ("profile", "string", "With the scope profile: the address of a page."),
+        ("picture", "string", "With the scope profile: the address of an image."),
+        ("website", "string", "With the scope profile: the address of a page."),
+        ("gender", "string", "With the scope profile."),
+        ("birthdate", "string", "With the scope profile: 2001-12-31, 0000-12-31 or 2001."),
+        ("zoneinfo", "string", "With the scope profile, such as Europe/Paris."),
+        ("locale", "string", "With the scope profile, such as en-GB."),
+        ("updated_at", "integer", "With the scope profile: when any of this last changed, in seconds since 1970."),
         ("email", "string", "With the scope email."),
         ("email_verified", "boolean", "With the scope email."),
+        ("address", "object", "With the scope address: formatted, street_address, locality, region, postal_code, country."),
+        ("phone_number", "string", "With the scope phone."),
+        ("phone_number_verified", "boolean", "With the scope phone."),
     ];
 }
 

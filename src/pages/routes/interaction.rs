@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use chancery_core::account::claims::Stated;
 use chancery_core::client::Client;
 use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
@@ -292,7 +293,8 @@ impl Interactions {
             return refusal(&self.0, request, &refused.refusal);
         }
         let (email, password) = (form.get("email").unwrap_or_default(), form.get("password").unwrap_or_default());
-        let wanted = Form { email, password, name: form.get("name"), roles: BTreeSet::new(), declared: false };
+        let (stated, roles) = (Stated::new(), BTreeSet::new());
+        let wanted = Form { email, password, name: form.get("name"), stated, roles, declared: false };
         let context = context(request);
         let account = match self.0.app.register_account(&context, &wanted).await {
             Ok(account) => account,

@@ -1,0 +1,117 @@
+//! The claims of a person: told to clients by scope, and changed.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | a scope asks for its claims, as far as the account has them | OpenID Connect Core 1.0 §5.4 |
+//! | only what is told is decrypted | our own |
+//! | what changed is one event, and a race is decided again on the claims that won | DESIGN: rule 4 |
+
+use chancery_core::account::claims::{By, Claims, FIELDS, Stated};
+use chancery_core::account::profile::{self, Change};
+use chancery_core::account::{Account, FieldError};
+use chancery_core::error::OAuthError;
+use chancery_core::id::AccountId;
+use chancery_core::scope::Scope;
+use serde_json::{Map, Value, json};
+
+use super::App;
+use super::accounts::account_seal;
+use super::context::Context;
+use super::vault::KeyKind;
+use super::work::{Seal, Stop, Work, decide};
+
+/// Why nothing was changed.
+#[derive(Debug)]
+pub enum NotChanged {
+    /// What was stated has problems: all of them.
+    Problems(Vec<FieldError>),
+    Refused(OAuthError),
+}
+
+impl From<OAuthError> for NotChanged {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl App {
+    /// The claims that scopes ask for, `sub` apart.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn scope_claims(&self, account: &Account, scope: &Scope) -> Result<Map<String, Value>, OAuthError> {
+        let mut told = Map::new();
+        for (name, _) in FIELDS.iter().filter(|(name, _)| scope.has(name)) {
+            told.append(&mut self.claims_for(account, &[name]).await?.told(name));
+        }
+        if scope.has("profile") {
+            told.insert("updated_at".to_owned(), json!(account.updated_at().numeric_date()));
+        }
+        match self.unseal_optional(account.email.as_ref().filter(|_| scope.has("email"))).await? {
+            Some(email) => drop(told.insert("email".to_owned(), json!(email))),
+            // Whether nothing was verified is no claim.
+            None => drop(told.remove("email_verified")),
+        }
+        Ok(told)
+    }
+
+    /// Everything that is said of the person.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn claims_of(&self, account: &Account) -> Result<Claims, OAuthError> {
+        let scopes: Vec<&str> = FIELDS.iter().map(|(scope, _)| *scope).collect();
+        self.claims_for(account, &scopes).await
+    }
+
+    async fn claims_for(&self, account: &Account, scopes: &[&str]) -> Result<Claims, OAuthError> {
+        let mut claims = Claims::default();
+        if scopes.contains(&"profile") {
+            claims.set_name(self.unseal_optional(account.name.as_ref()).await?);
+        }
+        for scope in scopes {
+            if let Some(text) = self.unseal_optional(account.claims_of(scope)).await? {
+                claims.read(&text).map_err(|e| OAuthError::server_error(format!("claims of {}: {e}", account.id)))?;
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Changes what is said of a person. Says whether that was news.
+    ///
+    /// # Errors
+    /// Every statement that is not acceptable; `not_found`, `conflict` for the erased; `temporarily_unavailable`.
+    pub async fn change_profile(&self, context: &Context, account: AccountId, stated: &Stated, by: By) -> Result<bool, NotChanged> {
+        let state = self.read::<Account>(&account.stream()).await?.filter(|own| own.is_there());
+        if state.is_none() {
+            return Err(OAuthError::not_found("no such account").saying("There is no such account.").into());
+        }
+        let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
+        let outcome = decide!(self, context, |work| self.change_profile_once(work, account, stated, by, context, &seal));
+        outcome.map_err(OAuthError::from)?.map_err(NotChanged::Problems)
+    }
+
+    async fn change_profile_once(
+        &self,
+        mut work: Work<'_>,
+        account: AccountId,
+        stated: &Stated,
+        by: By,
+        context: &Context,
+        seal: &Seal,
+    ) -> Result<Result<bool, Vec<FieldError>>, Stop> {
+        let mut loaded = work.load::<Account>(&account.stream()).await?;
+        let state = loaded.or(|| OAuthError::not_found("no such account"))?.clone();
+        let before = self.claims_of(&state).await?;
+        let after = match before.stating(stated, by) {
+            Ok(after) => after,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let decision = profile::change(&state, &Change { before, after, context: context.personal(), at: self.now() });
+        decision.outcome?;
+        let is_news = !decision.events.is_empty();
+        work.record(&mut loaded, decision.events, seal)?;
+        work.commit().await?;
+        Ok(Ok(is_news))
+    }
+}

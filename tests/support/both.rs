@@ -1,0 +1,14 @@
+//! The same test on both back ends.
+
+use chancery_test_postgres::{Cluster, Fsync};
+
+use super::server::Server;
+
+/// Runs a test on SQLite and on PostgreSQL, each with fresh data.
+pub async fn on_both(toml: &str, test: impl AsyncFn(&Server)) {
+    test(&Server::with(&[], toml).await).await;
+    let cluster = Cluster::start_new(Fsync::Off).unwrap();
+    let url = cluster.database().unwrap();
+    chancery_ledger::postgres::migrate(&url).await.unwrap();
+    test(&Server::with(&[("DATABASE_URL", &url)], toml).await).await;
+}
