@@ -276,7 +276,7 @@ async fn attempt_once(mut work: Work<'_>, attempt: &evidence::Attempt, seal: &Se
 /// A decision about whether the account can be used.
 async fn standing_once(mut work: Work<'_>, account: AccountId, rule: impl Fn(&Account) -> Decision<AccountEvent, ()>) -> Result<(), Stop> {
     let mut loaded = work.load::<Account>(&account.stream()).await?;
-    let decision = rule(loaded.or(|| no_such_account())?);
+    let decision = rule(loaded.or(no_such_account)?);
     decision.outcome?;
     let seal = Seal { key: None, subject: Some(account.to_string()) };
     work.record(&mut loaded, decision.events, &seal)?;
