@@ -11,6 +11,7 @@
 //! | key | stream | phase | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
+//! | seal | stream | - | - |
 //!
 //! A row is the state of its stream and nothing else, so that the rebuild uses the same function.
 
@@ -23,6 +24,7 @@ use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
 use chancery_core::key::Key;
+use chancery_core::seal::Seals;
 use chancery_core::server::Log;
 use chancery_core::session::Session;
 use chancery_core::stream::Stream;
@@ -124,6 +126,12 @@ impl Inline for Attempts {}
 
 impl Inline for Log {}
 
+impl Inline for Seals {
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.last_at.0 + KEEP_MS)
+    }
+}
+
 /// The row of a state.
 ///
 /// # Errors
@@ -163,6 +171,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
         Log::KIND => one::<Log>(stream, events),
+        Seals::KIND => one::<Seals>(stream, events),
         other => {
             let position = events.first().map_or(0, |event| event.position);
             Err(Unreadable { position, why: format!("unknown kind of stream {other}: this program is older than the log") })

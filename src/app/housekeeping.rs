@@ -22,7 +22,7 @@ use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
-const EXPIRING: [&str; 3] = ["session", "interaction", "grant"];
+const EXPIRING: [&str; 4] = ["session", "interaction", "grant", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
 /// Between two rounds.

@@ -41,6 +41,7 @@ pub mod interaction;
 pub mod key;
 pub mod request;
 pub mod scope;
+pub mod seal;
 pub mod server;
 pub mod session;
 pub mod stream;

@@ -19,6 +19,7 @@
 //! | [`alg`] | the closed matrix of algorithms and kinds of keys | RFC 7518, RFC 8037 |
 //! | [`key`] | a private key: generate, PKCS#8 and PEM in, PKCS#8 out | RFC 5958, RFC 7468 |
 //! | [`signing`] | signatures, and JWTs in compact form | RFC 7515 §5.1 |
+//! | [`ed25519`] | plain Ed25519, for signed notes | RFC 8032 |
 //! | [`jwk`] | one public key, from outside or ours | RFC 7517, RFC 8725 §3 |
 //! | [`jwks`] | a set of them, and which of them may check a token | RFC 7517 §5 |
 //! | [`thumbprint`] | the name of a key | RFC 7638 |
@@ -30,6 +31,7 @@
 //! input, the vectors of the RFCs, and two unrelated implementations. No error holds a secret or a token.
 
 pub mod alg;
+pub mod ed25519;
 mod json;
 pub mod jwk;
 pub mod jwks;

@@ -13,8 +13,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::error::{AppendError, ReadError, SetError};
+use chancery_tree::Hash;
+use crate::options::Note;
 use crate::plan::Plan;
-use crate::recorded::{Head, Placed, Recorded};
+use crate::recorded::{Head, KeptNote, Placed, Recorded};
+use crate::shared::Shared;
 use crate::write::{Row, RowWrite, Write};
 
 /// The answer to one group commit, or to the attempt at one.
@@ -24,11 +27,20 @@ pub(crate) struct Done {
     pub outcomes: Vec<Result<Vec<Placed>, AppendError>>,
     /// The head after the commit.
     pub head: Head,
+    /// That head, signed before the commit.
+    pub note: Option<Note>,
 }
 
 impl Done {
-    pub fn of(plan: &Plan<'_>) -> Self {
-        Self { outcomes: plan.outcomes.clone(), head: plan.head.head() }
+    /// Signs the head that the plan leads to: one signature for the whole batch. Nobody sees it before the commit is known; where the
+    /// commit fails it is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` when the head cannot be signed.
+    pub fn of(plan: &Plan<'_>, shared: &Shared) -> Result<Self, Failure> {
+        let head = plan.head.head();
+        let note = if plan.events.is_empty() { None } else { shared.sign(&head).map_err(Failure::Unavailable)? };
+        Ok(Self { outcomes: plan.outcomes.clone(), head, note })
     }
 }
 
@@ -78,6 +90,8 @@ pub(crate) enum Task {
     FinishRebuild { set: String, fold: Fold },
     /// Deletes at most `limit` rows of a set that is not inline; returns how many are left (0: the set is gone).
     DropSet { set: String, limit: u32 },
+    /// Keeps a checkpoint that others have seen, or replaces the one of the same size (which now has more signatures). Returns its size.
+    KeepNote(KeptNote),
 }
 
 /// A page of rows of one table in the order of their keys.
@@ -124,6 +138,16 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     fn claim_owner(&self, kind: String, key: Vec<u8>) -> impl Future<Output = Result<Option<String>, ReadError>> + Send;
 
     fn head(&self) -> impl Future<Output = Result<Head, ReadError>> + Send;
+
+    /// The signed checkpoint of the last commit; `None` in a log that nobody has signed.
+    fn note(&self) -> impl Future<Output = Result<Option<String>, ReadError>> + Send;
+
+    /// The newest kept checkpoint of at most this size.
+    fn kept_note(&self, at_most: u64) -> impl Future<Output = Result<Option<KeptNote>, ReadError>> + Send;
+
+    /// Hashes of complete subtrees of 2^`level` leaves, `level` a multiple of 8 (0: of the leaves), in order from an index on. Fewer than
+    /// `count` where the tree ends.
+    fn hashes(&self, level: u32, from: u64, count: u32) -> impl Future<Output = Result<Vec<Hash>, ReadError>> + Send;
 
     /// Every (type, schema) that an event in the log has.
     fn event_kinds(&self) -> impl Future<Output = Result<Vec<(String, u16)>, ReadError>> + Send;

@@ -17,8 +17,10 @@ use crate::backend::{Filter, Fold, Reading, Select, Task};
 use crate::cache::{Epoch, Lookup};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
+use chancery_tree::Hash;
+use crate::options::{Notary, Note};
 use crate::postgres;
-use crate::recorded::{Committed, Freshness, Head, Recorded};
+use crate::recorded::{Committed, Freshness, Head, KeptNote, Recorded};
 use crate::shared::Shared;
 use crate::sqlite;
 use crate::write::{Row, RowWrite, Write};
@@ -247,6 +249,40 @@ impl Ledger {
         if queue.send(Work::Close(reply)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+}
+
+/// Signed heads and the tree behind them.
+impl Ledger {
+    /// From now on each commit of this process is signed.
+    pub fn set_notary(&self, notary: Notary) {
+        self.inner.shared.set_notary(notary);
+    }
+
+    /// The signed checkpoint of the last commit; `None` in a log that nobody has signed.
+    pub async fn note(&self) -> Result<Option<Note>, ReadError> {
+        if self.inner.sole_writer
+            && let Some(note) = self.inner.shared.note()
+        {
+            return Ok(Some(note));
+        }
+        Ok(read!(self, note())?.map(Note::from))
+    }
+
+    /// The newest kept checkpoint of at most this size.
+    pub async fn kept_note(&self, at_most: u64) -> Result<Option<KeptNote>, ReadError> {
+        read!(self, kept_note(at_most))
+    }
+
+    /// Keeps a checkpoint that others have seen; one of the same size is replaced.
+    pub async fn keep_note(&self, kept: KeptNote) -> Result<(), SetError> {
+        self.task(Task::KeepNote(kept)).await.map(drop)
+    }
+
+    /// Stored hashes of the tree: of leaves (`level` 0) or of complete subtrees of 2^8, 2^16 ... leaves, from an index on. Fewer than
+    /// `count` where the tree ends.
+    pub async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
+        read!(self, hashes(level, from, count))
     }
 }
 

@@ -26,4 +26,4 @@ mod writer;
 
 pub use backend::Fold;
 pub use ledger::Ledger;
-pub use options::{Clock, Options};
+pub use options::{Clock, Notary, Note, Options};

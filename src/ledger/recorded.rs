@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::options::Note;
 use crate::write::Row;
 
 /// A committed event. `leaf` holds the exact bytes that were hashed; everything else is a copy of fields in it.
@@ -32,6 +33,8 @@ pub struct Committed {
     pub placed: Vec<Placed>,
     /// The head right after the group commit that carried the append.
     pub head: Head,
+    /// That head, signed; `None` where nobody signs.
+    pub note: Option<Note>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,4 +58,13 @@ pub enum Freshness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
     pub row: Row,
+}
+
+/// A checkpoint that was kept because others have seen it: witnesses, a file, a receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptNote {
+    pub size: u64,
+    pub note: String,
+    /// Milliseconds since the epoch when it was kept first.
+    pub at: i64,
 }

@@ -1,22 +1,56 @@
 //! What the writer, the readers and a back end's listener have in common.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::options::{Notary, Note};
 use crate::recorded::Head;
 
 pub(crate) struct Shared {
     pub cache: Cache,
     head: watch::Sender<Head>,
+    /// Signs each head before it is committed; `None` until the shell has the key.
+    notary: RwLock<Option<Notary>>,
+    /// The last head that this process committed, signed. Set only once the commit is known.
+    note: Mutex<Option<Note>>,
     /// Why the last commit failed; `None` after one that went well.
     trouble: Mutex<Option<String>>,
 }
 
 impl Shared {
     pub fn new(cache_bytes: usize, head: Head) -> Self {
-        Self { cache: Cache::new(cache_bytes), head: watch::Sender::new(head), trouble: Mutex::default() }
+        Self {
+            cache: Cache::new(cache_bytes),
+            head: watch::Sender::new(head),
+            notary: RwLock::default(),
+            note: Mutex::default(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    pub fn set_notary(&self, notary: Notary) {
+        *self.notary.write().unwrap_or_else(PoisonError::into_inner) = Some(notary);
+    }
+
+    /// The head, signed; `None` where nobody signs.
+    ///
+    /// # Errors
+    /// What the notary says; then nothing may be committed, since its proof would be missing.
+    pub fn sign(&self, head: &Head) -> Result<Option<Note>, String> {
+        let notary = self.notary.read().unwrap_or_else(PoisonError::into_inner).clone();
+        notary.map(|sign| sign(head)).transpose()
+    }
+
+    pub fn note(&self) -> Option<Note> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn publish(&self, note: Option<Note>) {
+        if note.is_some() {
+            *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+        }
     }
 
     /// The highest head this process knows of.

@@ -214,10 +214,11 @@ impl<S: Writing> Writer<S> {
             }
         }
         self.shared.set_trouble(None);
+        self.shared.publish(done.note.clone());
         self.shared.announce(done.head);
         for (job, outcome) in batch.into_iter().zip(done.outcomes) {
             // A request that went away does not want the answer.
-            let _ = job.reply.send(outcome.map(|placed| Committed { placed, head: done.head }));
+            let _ = job.reply.send(outcome.map(|placed| Committed { placed, head: done.head, note: done.note.clone() }));
         }
     }
 

@@ -15,6 +15,7 @@
 //! | adopted | interaction keys wrapped under their account's key |
 //! | named | server keys by purpose |
 //! | signing | PKCS#8 private keys by kid |
+//! | log | PKCS#8 private keys of the log by key ID |
 //! | check | proof of the master key |
 //!
 //! Out of scope: which events go with a key (`app`), how the store keeps bytes (`chancery_ledger::vault_store`).

@@ -10,6 +10,7 @@ use super::{Vault, VaultError, damaged, exactly_32};
 
 const NAMED: &str = "named";
 const SIGNING: &str = "signing";
+const LOG: &str = "log";
 const PAGE: u32 = 100;
 
 impl Vault {
@@ -44,6 +45,22 @@ impl Vault {
         }
         let wrapped = self.master.wrap(self.fill, SIGNING, kid, pkcs8);
         Ok(self.store.put(vec![self.entry(SIGNING, kid, wrapped)]).await?)
+    }
+
+    /// Stores a private key of the log (PKCS#8 DER), durably, under its key ID.
+    pub async fn put_log_key(&self, key_id: &str, pkcs8: &[u8]) -> Result<(), VaultError> {
+        let wrapped = self.master.wrap(self.fill, LOG, key_id, pkcs8);
+        Ok(self.store.put(vec![self.entry(LOG, key_id, wrapped)]).await?)
+    }
+
+    /// PKCS#8 DER of a key of the log.
+    pub async fn log_key(&self, key_id: &str) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        self.store.get(LOG, key_id).await?.map(|entry| self.opened(&entry)).transpose()
+    }
+
+    /// Destroys a key of the log; says whether there was one.
+    pub async fn destroy_log_key(&self, key_id: &str) -> Result<bool, VaultError> {
+        Ok(self.store.destroy(LOG, &[key_id.to_owned()]).await? > 0)
     }
 
     /// PKCS#8 DER of a signing key.

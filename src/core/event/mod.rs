@@ -16,6 +16,7 @@ use crate::evidence::Attempts;
 use crate::grant::Grant;
 use crate::interaction::Interaction;
 use crate::key::Key;
+use crate::seal::Seals;
 use crate::server::Log;
 use crate::session::Session;
 use crate::stream::{Event, EventType, Stream};
@@ -23,7 +24,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Session)
+        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Seals, Session)
     };
 }
 

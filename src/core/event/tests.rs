@@ -22,6 +22,7 @@ use crate::grant::event::*;
 use crate::interaction::*;
 use crate::key::*;
 use crate::request::Prompt;
+use crate::seal::*;
 use crate::server::*;
 use crate::session::*;
 use crate::stream::Event;
@@ -231,7 +232,17 @@ fn log() {
         ServerStarted { version: "0.1.0".into(), config: "00".repeat(32), mode: "development".into(), at: t(1) }.into(),
         IssuerChanged { before: issuer(3000), issuer: issuer(4000), at: t(2) }.into(),
         ExpiredSwept { table: "grant".into(), rows: 1000, until: t(-DAY), at: t(3) }.into(),
+        LogKeyCreated { key_id: "530d903a".into(), vkey: VKEY.into(), at: t(4) }.into(),
+        LogKeyRetired { key_id: "530d903a".into(), at: t(5) }.into(),
     ]]);
+}
+
+/// The example of C2SP signed-note.
+const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+
+#[test]
+fn seal() {
+    check::<Seals>(vec![vec![LogSealed { quiet_since: t(0), at: t(60) }.into()]]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The log's own history: whose it is, and every start.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -50,9 +51,30 @@ pub struct ExpiredSwept {
     pub at: Timestamp,
 }
 
+/// From here on heads of the log are signed with this key. Its private half is in the vault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LogKeyCreated {
+    /// Key ID of the signed notes, 8 hexadecimal digits.
+    pub key_id: String,
+    /// Verifier key (C2SP signed-note): name, key ID, and the Ed25519 public key.
+    pub vkey: String,
+    pub at: Timestamp,
+}
+
+/// Nothing is signed with this key any more; its private half was destroyed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LogKeyRetired {
+    pub key_id: String,
+    pub at: Timestamp,
+}
+
 events! {
     /// The log's own history.
-    ServerEvent { LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1 }
+    ServerEvent {
+        LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1, LogKeyCreated = 1, LogKeyRetired = 1,
+    }
 }
 
 /// The stream that begins at position 0.
@@ -64,6 +86,26 @@ pub struct Log {
     pub origin: String,
     pub issuer: String,
     pub created_at: Timestamp,
+    /// Every key that ever signed heads, in the order of their creation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<LogKey>,
+}
+
+/// A key of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogKey {
+    pub key_id: String,
+    pub vkey: String,
+    pub created_at: Timestamp,
+    pub retired_at: Option<Timestamp>,
+}
+
+impl Log {
+    /// The key that signs now: the newest that is not retired. A rotation has two for a while, so that every node learns of the new one
+    /// before the old one ends.
+    pub fn signing_key(&self) -> Option<&LogKey> {
+        self.keys.iter().rev().find(|key| key.retired_at.is_none())
+    }
 }
 
 impl Stream for Log {
@@ -73,11 +115,22 @@ impl Stream for Log {
     fn evolve(state: Option<Self>, fact: &Fact<'_, ServerEvent>) -> Result<Self, FoldError> {
         match (state, fact.event) {
             (None, ServerEvent::LogCreated(event)) => {
-                Ok(Self { log_id: event.log_id, origin: event.origin.clone(), issuer: event.issuer.clone(), created_at: event.at })
+                let (origin, issuer) = (event.origin.clone(), event.issuer.clone());
+                Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, keys: Vec::new() })
             }
             (Some(log), ServerEvent::ServerStarted(_) | ServerEvent::ExpiredSwept(_)) => Ok(log),
             (Some(mut log), ServerEvent::IssuerChanged(event)) => {
                 log.issuer = event.issuer.clone();
+                Ok(log)
+            }
+            (Some(mut log), ServerEvent::LogKeyCreated(event)) if log.keys.iter().all(|key| key.key_id != event.key_id) => {
+                let (key_id, vkey) = (event.key_id.clone(), event.vkey.clone());
+                log.keys.push(LogKey { key_id, vkey, created_at: event.at, retired_at: None });
+                Ok(log)
+            }
+            (Some(mut log), ServerEvent::LogKeyRetired(event)) => {
+                let key = log.keys.iter_mut().find(|key| key.key_id == event.key_id && key.retired_at.is_none());
+                key.ok_or(FoldError::OutOfOrder { name: "LogKeyRetired" })?.retired_at = Some(event.at);
                 Ok(log)
             }
             (_, event) => Err(FoldError::OutOfOrder { name: event.event_type().name }),
@@ -99,6 +152,23 @@ mod tests {
         let swept: ServerEvent = ExpiredSwept { table: "grant".into(), rows: 1, until: t(0), at: t(1) }.into();
         assert_eq!(evolve::<Log>(None, 1, &swept, &[]), Err(FoldError::OutOfOrder { name: "ExpiredSwept" }));
         assert_eq!(evolve(Some(fold::<Log>([created()])), 2, &created(), &[]), Err(FoldError::OutOfOrder { name: "LogCreated" }));
+    }
+
+    fn key(key_id: &str) -> ServerEvent {
+        LogKeyCreated { key_id: key_id.into(), vkey: alloc::format!("a.example+{key_id}+AQ=="), at: t(1) }.into()
+    }
+
+    #[test]
+    fn the_newest_key_signs_until_it_is_retired() {
+        let retired = |key_id: &str| ServerEvent::from(LogKeyRetired { key_id: key_id.into(), at: t(2) });
+        assert_eq!(fold::<Log>([created()]).signing_key(), None);
+        let log = fold::<Log>([created(), key("00000001"), key("00000002")]);
+        assert_eq!(log.signing_key().map(|key| key.key_id.as_str()), Some("00000002"));
+        let log = fold::<Log>([created(), key("00000001"), key("00000002"), retired("00000001")]);
+        assert_eq!((log.signing_key().map(|key| key.key_id.as_str()), log.keys[0].retired_at), (Some("00000002"), Some(t(2))));
+        assert!(evolve(Some(log.clone()), 5, &retired("00000001"), &[]).is_err(), "a key is retired once");
+        assert!(evolve(Some(log.clone()), 5, &retired("00000003"), &[]).is_err(), "a key is created before");
+        assert!(evolve(Some(log), 5, &key("00000002"), &[]).is_err(), "a key is created once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::migrate::said;
 use super::writing::within;
 use crate::backend::{Filter, Reading, Select};
 use crate::error::ReadError;
-use crate::recorded::{Head, Recorded};
+use crate::recorded::{Head, KeptNote, Recorded};
 use crate::write::Row;
 use chancery_tree::Hash;
 
@@ -166,6 +166,37 @@ impl Reading for PgReading {
         let head = head_of(head).map_err(unreadable)?;
         self.memory.compare(known, head.size, &head.root)?;
         Ok(head)
+    }
+
+    async fn note(&self) -> Result<Option<String>, ReadError> {
+        let rows = self.ask("SELECT note FROM chancery.head", &[]).await?;
+        Ok(rows.first().map(|row| row.try_get::<_, Option<String>>(0).map_err(unreadable)).transpose()?.flatten())
+    }
+
+    async fn kept_note(&self, at_most: u64) -> Result<Option<KeptNote>, ReadError> {
+        let sql = "SELECT size, note, at FROM chancery.notes WHERE size <= $1 ORDER BY size DESC LIMIT 1";
+        let rows = self.ask(sql, &[&clamp(at_most)]).await?;
+        let kept = |row: &PgRow| -> Result<_, Error> {
+            Ok(KeptNote { size: row.try_get::<_, i64>(0)?.cast_unsigned(), note: row.try_get(1)?, at: row.try_get(2)? })
+        };
+        rows.first().map(|row| kept(row).map_err(unreadable)).transpose()
+    }
+
+    async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
+        let (first, end) = (clamp(from), clamp(from).saturating_add(i64::from(count)));
+        let rows = match level {
+            0 => {
+                let sql = "SELECT leaf_hash FROM chancery.events WHERE position >= $1 AND position < $2 ORDER BY position";
+                self.ask(sql, &[&first, &end]).await?
+            }
+            _ => {
+                let sql = "SELECT hash FROM chancery.subtrees WHERE level = $3 AND idx >= $1 AND idx < $2 ORDER BY idx";
+                self.ask(sql, &[&first, &end, &level.cast_signed()]).await?
+            }
+        };
+        let short = |_| ReadError::Damaged { position: from << level, what: "a stored hash is not 32 bytes long".into() };
+        let hash = |row: &PgRow| row.try_get::<_, &[u8]>(0).map_err(unreadable).and_then(|bytes| Hash::try_from(bytes).map_err(short));
+        rows.iter().map(hash).collect()
     }
 
     async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {

@@ -1,4 +1,4 @@
-//! Row sets beside the inline one: filled by rebuilds and projections, swapped in, dropped.
+//! Row sets beside the inline one: filled by rebuilds and projections, swapped in, dropped; and checkpoints that are kept.
 //!
 //! Locks are taken in one order, head before set, so that a swap and a projection cannot wait for each other.
 
@@ -13,6 +13,7 @@ use super::store::RowColumns;
 use super::writing::{PgWriting, head_state};
 use crate::backend::{Fold, Task};
 use crate::error::SetError;
+use crate::recorded::KeptNote;
 use crate::write::RowWrite;
 
 /// Rows written by one statement of a rebuild's last step.
@@ -28,6 +29,7 @@ pub(super) async fn maintain(writing: &mut PgWriting, task: &Task) -> Result<u64
         }
         Task::FinishRebuild { set, fold } => within_transaction(client, finish(client, set, fold)).await,
         Task::DropSet { set, limit } => drop_set(client, set, *limit).await,
+        Task::KeepNote(kept) => keep_note(client, kept).await,
     };
     // A connection that may be inside a transaction is closed, which ends it.
     if !matches!(done, Err(SetError::Unavailable(_))) {
@@ -100,6 +102,12 @@ async fn drop_set(client: &Client, set: &str, limit: u32) -> Result<u64, SetErro
         client.execute("DELETE FROM chancery.sets WHERE id = $1", &[&id]).await?;
     }
     Ok(left.cast_unsigned())
+}
+
+async fn keep_note(client: &Client, kept: &KeptNote) -> Result<u64, SetError> {
+    let sql = "INSERT INTO chancery.notes (size, note, at) VALUES ($1, $2, $3) ON CONFLICT (size) DO UPDATE SET note = excluded.note";
+    client.execute(sql, &[&kept.size.cast_signed(), &kept.note, &kept.at]).await?;
+    Ok(kept.size)
 }
 
 async fn project(client: &Client, set: &str, (expected, checkpoint): (u64, u64), rows: &[RowWrite]) -> Result<u64, SetError> {

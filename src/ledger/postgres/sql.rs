@@ -43,7 +43,7 @@ const INSERT_SUBTREES: &str =
 const INSERT_KINDS: &str =
     "INSERT INTO chancery.event_kinds (kind, schema) SELECT * FROM unnest($1::text[], $2::integer[]) ON CONFLICT DO NOTHING";
 
-const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, \
+const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, note = coalesce($5, note), \
      inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END WHERE one = 1";
 
 const NOTIFY: &str = "SELECT pg_notify('chancery_head', $1::text)";

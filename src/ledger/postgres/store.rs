@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
 use super::sql::Statements;
+use crate::backend::Done;
 use crate::plan::{ClaimChange, Plan};
 use crate::write::{Row, RowWrite};
 
@@ -31,7 +32,8 @@ async fn run<const N: usize>(client: &Client, needed: bool, statement: &Statemen
 }
 
 /// `kinds`: the (type, schema) pairs of the plan that may be new to the log.
-pub(crate) async fn store(client: &Client, s: &Statements, plan: &Plan<'_>, set: i32, kinds: &HashSet<(&str, u16)>, node: &str) -> Flight {
+#[allow(clippy::too_many_arguments)] // what one flight needs
+pub(crate) async fn store(client: &Client, s: &Statements, plan: &Plan<'_>, set: i32, kinds: &HashSet<(&str, u16)>, done: &Done, node: &str) -> Flight {
     let events = &plan.events;
     let positions: Vec<i64> = events.iter().map(|e| e.position.cast_signed()).collect();
     let ids: Vec<Uuid> = events.iter().map(|e| e.id).collect();
@@ -56,7 +58,7 @@ pub(crate) async fn store(client: &Client, s: &Statements, plan: &Plan<'_>, set:
     let tile_hashes: Vec<&[u8]> = plan.subtrees.iter().map(|t| &t.hash[..]).collect();
     let (new_kinds, new_schemas): (Vec<&str>, Vec<i32>) = kinds.iter().map(|(kind, schema)| (*kind, i32::from(*schema))).unzip();
 
-    let head = plan.head.head();
+    let (head, note) = (done.head, done.note.as_deref());
     let (size, frontier, root) = (head.size.cast_signed(), plan.head.frontier.encode(), &head.root[..]);
     let news = format!("{node} {size}");
 
@@ -72,7 +74,7 @@ pub(crate) async fn store(client: &Client, s: &Statements, plan: &Plan<'_>, set:
         run(client, !released.is_empty(), &s.release_claims, [&released_kinds, &released_keys]),
         run(client, !levels.is_empty(), &s.insert_subtrees, [&levels, &indexes, &tile_hashes]),
         run(client, !new_kinds.is_empty(), &s.insert_kinds, [&new_kinds, &new_schemas]),
-        run(client, true, &s.update_head, [&size, &frontier, &root, &head.recorded_at]),
+        run(client, true, &s.update_head, [&size, &frontier, &root, &head.recorded_at, &note]),
         run(client, !events.is_empty(), &s.notify, [&news]),
         run(client, true, &s.commit, []),
     );

@@ -111,22 +111,23 @@ impl PgWriting {
             if link.client.execute(&link.statements.commit, &[]).await.is_ok() {
                 self.put_back(link);
             }
-            return Ok(Done::of(&plan));
+            return Done::of(&plan, &self.shared);
         }
         let kinds: HashSet<(&'static str, u16)> =
             plan.events.iter().map(|e| (e.kind, e.schema)).filter(|kind| !self.known_kinds.contains(kind)).collect();
         let new_kinds = kinds.iter().map(|(kind, schema)| (*kind, *schema)).collect();
-        match within(store(&link.client, &link.statements, &plan, locked.set, &new_kinds, &self.node)).await {
+        let done = Done::of(&plan, &self.shared)?;
+        match within(store(&link.client, &link.statements, &plan, locked.set, &new_kinds, &done, &self.node)).await {
             Ok(Flight::Committed) => {
                 self.put_back(link);
                 self.known_kinds.extend(kinds);
                 self.own_size = plan.head.size();
                 self.acknowledge(&plan);
-                Ok(Done::of(&plan))
+                Ok(done)
             }
             Ok(Flight::Refused(e)) => Err(self.refused(link, &e).await),
-            Ok(Flight::Lost(e)) => Err(Failure::Unknown { why: said(&e), attempted: Done::of(&plan) }),
-            Err(late) => Err(Failure::Unknown { why: late, attempted: Done::of(&plan) }),
+            Ok(Flight::Lost(e)) => Err(Failure::Unknown { why: said(&e), attempted: done }),
+            Err(late) => Err(Failure::Unknown { why: late, attempted: done }),
         }
     }
 

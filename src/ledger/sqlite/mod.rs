@@ -32,7 +32,8 @@ use crate::shared::Shared;
 use crate::writer::Writer;
 
 /// One file for each level of the schema, the first makes level 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../schema/ledger/sqlite/0001_init.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../../schema/ledger/sqlite/0001_init.sql"), include_str!("../../../schema/ledger/sqlite/0002_notes.sql")];
 const KNOWN_LEVEL: u32 = MIGRATIONS.len() as u32;
 
 impl Ledger {
@@ -46,7 +47,7 @@ impl Ledger {
         let head = startup::check(&connection)?;
         let shared = Arc::new(Shared::new(options.cache_bytes, head.head()));
         let reader = Reader::new(path.clone(), options.readers);
-        let store = writer::Store::new(connection, lock, path, reader.clone(), options.clone());
+        let store = writer::Store::new(connection, lock, path, reader.clone(), options.clone(), shared.clone());
         let (sender, queue) = mpsc::channel(options.queue);
         let writer = Writer::new(store, queue, shared.clone(), options.clock);
         thread::Builder::new()

@@ -10,7 +10,8 @@ use super::READ_ONLY;
 use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
 use crate::backend::{Filter, Reading, Select};
 use crate::error::ReadError;
-use crate::recorded::{Head, Recorded};
+use chancery_tree::Hash;
+use crate::recorded::{Head, KeptNote, Recorded};
 use crate::write::Row;
 
 #[derive(Clone)]
@@ -185,6 +186,36 @@ impl Reading for Reader {
 
     async fn head(&self) -> Result<Head, ReadError> {
         self.read(read_head).await
+    }
+
+    async fn note(&self) -> Result<Option<String>, ReadError> {
+        self.read(|connection| connection.prepare_cached("SELECT note FROM head")?.query_row([], |row| row.get(0))).await
+    }
+
+    async fn kept_note(&self, at_most: u64) -> Result<Option<KeptNote>, ReadError> {
+        self.read(move |connection| {
+            let sql = "SELECT size, note, at FROM notes WHERE size <= ?1 ORDER BY size DESC LIMIT 1";
+            let kept = |row: &rusqlite::Row<'_>| {
+                Ok(KeptNote { size: row.get::<_, i64>(0)?.cast_unsigned(), note: row.get(1)?, at: row.get(2)? })
+            };
+            let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+            connection.prepare_cached(sql)?.query_row([at_most], kept).optional()
+        })
+        .await
+    }
+
+    async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
+        self.read(move |connection| {
+            let Ok(first) = i64::try_from(from) else { return Ok(Vec::new()) };
+            let end = first.saturating_add(i64::from(count));
+            if level == 0 {
+                let sql = "SELECT leaf_hash FROM events WHERE position >= ?1 AND position < ?2 ORDER BY position";
+                return connection.prepare_cached(sql)?.query_map(params![first, end], |row| row.get(0))?.collect();
+            }
+            let sql = "SELECT hash FROM subtrees WHERE level = ?3 AND idx >= ?1 AND idx < ?2 ORDER BY idx";
+            connection.prepare_cached(sql)?.query_map(params![first, end, level], |row| row.get(0))?.collect()
+        })
+        .await
     }
 
     async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {

@@ -1,10 +1,11 @@
-//! Row sets: building one beside the inline set, flipping, projecting, dropping.
+//! Row sets: building one beside the inline set, flipping, projecting, dropping; and checkpoints that are kept.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::store::{find_set, inline_set, put_rows, read_head, read_stream};
 use crate::backend::{Fold, Task};
 use crate::error::SetError;
+use crate::recorded::KeptNote;
 use crate::write::RowWrite;
 
 /// Each task is one transaction of the only writer, which is what the head lock means here.
@@ -15,6 +16,7 @@ pub(super) fn run(connection: &mut Connection, task: &Task) -> Result<u64, SetEr
         Task::Project { set, expected, checkpoint, rows } => project(&transaction, set, (*expected, *checkpoint), rows),
         Task::FinishRebuild { set, fold } => finish(&transaction, set, fold),
         Task::DropSet { set, limit } => drop_some(&transaction, set, *limit),
+        Task::KeepNote(kept) => keep_note(&transaction, kept),
     }?;
     transaction.commit().map_err(failed)?;
     Ok(outcome)
@@ -71,6 +73,12 @@ fn drop_some(transaction: &Transaction<'_>, set: &str, limit: u32) -> Result<u64
     }
     transaction.execute("DELETE FROM sets WHERE id = ?1", [id]).map_err(failed)?;
     Ok(0)
+}
+
+fn keep_note(transaction: &Transaction<'_>, kept: &KeptNote) -> Result<u64, SetError> {
+    let sql = "INSERT INTO notes (size, note, at) VALUES (?1, ?2, ?3) ON CONFLICT (size) DO UPDATE SET note = excluded.note";
+    transaction.execute(sql, params![kept.size.cast_signed(), kept.note, kept.at]).map_err(failed)?;
+    Ok(kept.size)
 }
 
 fn not_inline(transaction: &Transaction<'_>, set: &str) -> Result<Option<(i64, u64)>, SetError> {

@@ -66,10 +66,11 @@ pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIte
     Ok(())
 }
 
-pub(super) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32]) -> rusqlite::Result<()> {
-    let mut statement = connection
-        .prepare_cached("UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1 WHERE one = 1")?;
-    statement.execute(params![head.size().cast_signed(), head.frontier.encode(), root, head.recorded_at])?;
+pub(super) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32], note: Option<&str>) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1, note = coalesce(?5, note) WHERE one = 1",
+    )?;
+    statement.execute(params![head.size().cast_signed(), head.frontier.encode(), root, head.recorded_at, note])?;
     Ok(())
 }
 

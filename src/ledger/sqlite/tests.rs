@@ -15,7 +15,8 @@ fn store(path: &Path) -> (writer::Store, Reader) {
     let mut connection = startup::open_writable(path, &options).unwrap();
     startup::migrate(&mut connection, &options).unwrap();
     let reader = Reader::new(path.to_owned(), 4);
-    (writer::Store::new(connection, lock, path.to_owned(), reader.clone(), options), reader)
+    let shared = Arc::new(Shared::new(0, startup::check(&connection).unwrap().head()));
+    (writer::Store::new(connection, lock, path.to_owned(), reader.clone(), options, shared), reader)
 }
 
 fn write(id: u128, stream: &str) -> Write {

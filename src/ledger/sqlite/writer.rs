@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::future::ready;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::backend::{Done, Failure, Task, Writing};
 use crate::error::SetError;
 use crate::options::Options;
 use crate::plan::{self, HeadState, Plan, Seen};
+use crate::shared::Shared;
 use crate::write::Write;
 use chancery_tree::Frontier;
 
@@ -38,6 +40,7 @@ pub(super) struct Store {
     path: PathBuf,
     reader: Reader,
     options: Options,
+    shared: Arc<Shared>,
     _lock: File,
 }
 
@@ -50,8 +53,8 @@ struct Memory {
 }
 
 impl Store {
-    pub fn new(connection: Connection, lock: File, path: PathBuf, reader: Reader, options: Options) -> Self {
-        Self { connection: Some(connection), memory: None, failing: false, path, reader, options, _lock: lock }
+    pub fn new(connection: Connection, lock: File, path: PathBuf, reader: Reader, options: Options, shared: Arc<Shared>) -> Self {
+        Self { connection: Some(connection), memory: None, failing: false, path, reader, options, shared, _lock: lock }
     }
 
     fn try_commit(&mut self, batch: &[&Write], now: i64) -> Result<Done, Failure> {
@@ -67,7 +70,7 @@ impl Store {
         };
         let seen = see(connection, memory, batch).map_err(classify)?;
         let plan = plan::plan(batch, &memory.head, seen, now);
-        let done = Done::of(&plan);
+        let done = Done::of(&plan, &self.shared)?;
         if plan.is_empty() && !self.failing {
             run(connection, "ROLLBACK").map_err(classify)?;
             return Ok(done);
@@ -261,7 +264,7 @@ fn store_plan(connection: &Connection, memory: &Memory, plan: &Plan<'_>, done: &
         };
     }
     store::put_rows(connection, memory.inline_set, plan.rows.iter().copied())?;
-    store::put_head(connection, &plan.head, &done.head.root)
+    store::put_head(connection, &plan.head, &done.head.root, done.note.as_deref())
 }
 
 fn kinds(connection: &Connection) -> rusqlite::Result<HashSet<(String, u16)>> {

@@ -49,7 +49,7 @@ impl Writing for Store {
         }
         self.0.batches.lock().unwrap().push(batch.len());
         let plan = plan(batch, &self.1.clone(), Seen::default(), now);
-        let done = Done::of(&plan);
+        let done = Done::of(&plan, &Shared::new(0, self.1.head()))?;
         let bad = batch.iter().flat_map(|w| &w.streams).any(|s| s.stream == "bad");
         let next = self.0.next.lock().unwrap().pop_front();
         match next {

@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod disk;
 mod fixture;
+mod notes;
 mod postgres;
 mod read;
 mod sets;
@@ -40,6 +41,10 @@ macro_rules! contract {
             sets::a_rebuild_under_load_flips_without_losing_a_row,
             sets::a_projection_moves_rows_and_checkpoint_together,
             sets::a_set_is_dropped_in_pieces,
+            notes::a_commit_carries_its_head_signed_and_a_restart_sees_the_last,
+            notes::what_cannot_be_signed_is_not_committed,
+            notes::checkpoints_that_others_have_seen_are_kept,
+            notes::stored_hashes_are_those_of_the_leaves,
             crash::killed_under_load_nothing_acknowledged_is_lost,
         );
     };
