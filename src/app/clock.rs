@@ -56,6 +56,12 @@ pub fn month(ms: i64) -> String {
     format!("{year:04}-{month:02}")
 }
 
+/// `2026-11-21`, in UTC.
+pub fn day(ms: i64) -> String {
+    let (year, month, day) = civil(ms);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// `2026-11-21T01:44:50.123Z` (RFC 3339).
 pub fn rfc3339(ms: i64) -> String {
     let (year, month, day) = civil(ms);
@@ -74,6 +80,7 @@ mod tests {
             assert_eq!(month(ms), name);
         }
         assert_eq!(rfc3339(1_795_225_490_123), "2026-11-21T01:44:50.123Z");
+        assert_eq!((day(951_782_399_999), day(951_868_800_000)), ("2000-02-28".to_owned(), "2000-03-01".to_owned()));
         assert_eq!(rfc3339(-1), "1969-12-31T23:59:59.999Z");
         assert_eq!(rfc3339(951_782_400_000), "2000-02-29T00:00:00.000Z");
     }

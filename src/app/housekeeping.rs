@@ -7,6 +7,7 @@
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
 //! | key rotations of other nodes come into force | theirs |
+//! | keys of the log that a newer one has followed | `LogKeyRetired` |
 
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ impl App {
         }
         if let Err(error) = self.destroy_abandoned().await {
             tracing::warn!(detail = %error.detail, "abandoned interactions were not erased");
+        }
+        if let Err(error) = self.retire_log_keys(context).await {
+            tracing::warn!(detail = %error.detail, "old keys of the log were not retired");
         }
         if let Err(error) = self.remove_retired_keys(context).await {
             tracing::warn!(detail = %error.detail, "retired keys were not removed");

@@ -8,6 +8,7 @@
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
 //! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
+//! | [`notary`] | the key of the log, signed heads, seals |
 //! | [`vault`] | data keys and personal data |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
@@ -29,6 +30,7 @@ pub mod introspect;
 pub mod logout;
 pub mod mint;
 pub mod new_password;
+pub mod notary;
 pub mod operator;
 pub mod password;
 pub mod random;
@@ -71,6 +73,7 @@ pub struct Parts {
     pub log_id: String,
     pub mint: Mint,
     pub keys: SigningKeys,
+    pub log_key: notary::InForce,
     pub passwords: Passwords,
     pub names: Names,
     pub decoded: Decoded,

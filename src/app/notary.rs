@@ -10,7 +10,7 @@
 //!
 //! Out of scope: when a head is signed (the ledger: once for each group commit), who gets to see it (`receipt`, `anchor`, `http`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chancery_core::error::OAuthError;
@@ -30,6 +30,20 @@ use super::{App, clock, seconds};
 
 /// How long a new key signs beside the old one before that is retired: every node has learnt of it by then.
 pub const OVERLAP_MS: i64 = 60_000;
+
+/// Key ID of the key that this process signs with.
+#[derive(Default)]
+pub struct InForce(Mutex<Option<String>>);
+
+impl InForce {
+    fn is(&self, key_id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(key_id)
+    }
+
+    fn set(&self, key_id: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key_id);
+    }
+}
 
 /// A key of the log, ready to sign.
 struct LogKey {
@@ -160,6 +174,9 @@ impl App {
 
     async fn use_log_key(&self, log: &Log) -> Result<(), OAuthError> {
         let own = log.signing_key().ok_or_else(|| OAuthError::server_error("the log has no key"))?;
+        if self.log_key.is(&own.key_id) {
+            return Ok(());
+        }
         let der = self.vault.log_key(&own.key_id).await.map_err(vault_trouble)?;
         let der = der.ok_or_else(|| {
             OAuthError::server_error(format!("the private half of the log's key {} is not in the vault: restore the vault", own.key_id))
@@ -170,6 +187,7 @@ impl App {
             return Err(OAuthError::server_error(format!("the vault holds another key than {}", own.vkey)));
         }
         self.ledger.set_notary(key.notary());
+        self.log_key.set(own.key_id.clone());
         Ok(())
     }
 

@@ -35,6 +35,7 @@ const LISTED: u32 = 500;
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     KeysList,
+    LogKeyRotate,
     KeysRotate {
         alg: String,
     },
@@ -101,6 +102,7 @@ impl App {
                 self.keys.current().await?;
                 Ok(json!({ "kid": self.rotate_keys(context, alg).await? }))
             }
+            Command::LogKeyRotate => Ok(json!({ "key_id": self.rotate_log_key(context).await? })),
             Command::Token { scope, seconds } => self.mint_for_operator(context, &scope, seconds).await,
             Command::UserCreate { email, name, password, admin, claims } => {
                 let roles = if admin { BTreeSet::from([Role::Admin]) } else { BTreeSet::new() };

@@ -7,6 +7,7 @@
 //! | event types in use | the type that this program does not know |
 //! | issuer of the log | both issuers, and `--change-issuer` |
 //! | inline rows of another form | rebuilt first |
+//! | the checkpoint that was signed last | what does not fit it |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,6 +59,10 @@ pub enum StartError {
         "the log has {events} events, but the vault beside it is empty: restore the vault (vault.db, or the schema vault) from the backup that belongs to this log; without it personal data and signing keys cannot be read"
     )]
     VaultMissing { events: u64 },
+    #[error(
+        "the checkpoint that was signed last does not belong to this log: {what}. Is it an older copy? Restore the newest one, or ask whoever holds checkpoints of it"
+    )]
+    OtherCheckpoint { what: String },
     #[error("the read models cannot be rebuilt: {0}")]
     Rebuild(#[from] rebuild::RebuildError),
     #[error("{0}")]
@@ -97,6 +102,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         endpoints: endpoints(config.issuer.as_str()),
         log_id: log.log_id.to_string(),
         keys: SigningKeys::default(),
+        log_key: super::notary::InForce::default(),
         config,
         ledger,
         vault,
@@ -108,6 +114,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     app.check_issuer(&context, &log, opening.change_issuer).await?;
+    app.open_notary(&context).await?;
     Ok(app)
 }
 
@@ -212,8 +219,8 @@ async fn identify(ledger: &Ledger, config: &Config, clock: &Clock) -> Result<Log
 fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
     let broken = |why: String| StartError::Other(format!("LogCreated: {why}"));
     let issuer = config.issuer.as_str();
-    // The origin of a C2SP checkpoint is a name without a scheme.
-    let origin = issuer.split_once("://").map_or(issuer, |(_, rest)| rest).to_owned();
+    // The origin of a C2SP checkpoint is a name without a scheme, and without a plus, which ends the name of a key.
+    let origin = issuer.split_once("://").map_or(issuer, |(_, rest)| rest).replace('+', "%2B");
     let event = LogCreated { log_id: random::uuid_v7(clock.now_ms()), origin, issuer: issuer.to_owned(), at: Timestamp(clock.now_ms()) };
     let event = ServerEvent::from(event);
     let id = random::uuid_v7(clock.now_ms());

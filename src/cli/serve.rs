@@ -192,9 +192,13 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
             if let Err(error) = keys.refresh_keys().await {
                 tracing::warn!(detail = %error.detail, "signing keys could not be read again");
             }
+            if let Err(error) = keys.refresh_notary().await {
+                tracing::warn!(detail = %error.detail, "the key of the log could not be read again");
+            }
         }
     });
     tokio::spawn(follow::run(app.ledger.clone()));
+    tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
     let (tidy, tidy_server) = (app.clone(), server.clone());
     tokio::spawn(async move {
         loop {
@@ -205,6 +209,19 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
             }
         }
     });
+}
+
+/// A seal whenever the log was quiet for the set time.
+async fn seal_when_quiet(app: App, context: Context) {
+    let Some(after) = app.config.proof.seal_after else { return };
+    loop {
+        let quiet = Duration::from_millis(u64::try_from(app.now().0 - app.ledger.known_head().recorded_at).unwrap_or(0));
+        // Never in a busy loop, whatever the clocks of other nodes say.
+        tokio::time::sleep(after.saturating_sub(quiet).max(Duration::from_millis(100))).await;
+        if let Err(error) = app.seal_when_quiet(&context, after).await {
+            tracing::warn!(detail = %error.detail, "a quiet log was not sealed");
+        }
+    }
 }
 
 /// What the limits refused in whole minutes that are over.

@@ -50,6 +50,8 @@ impl Config {
             ("rate_limits.token_failures_per_client", rate(limits.token_failures_per_client)),
             ("rate_limits.token_failures_per_address", rate(limits.token_failures_per_address)),
             ("rate_limits.token_requests_per_client", rate(limits.token_requests_per_client)),
+            ("proof.seal_after", self.proof.seal_after.map_or(0, |after| after.as_secs()).to_string()),
+            ("proof.public", self.proof.public.to_string()),
             ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
             ("log.level", self.log.level.to_owned()),
             ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),

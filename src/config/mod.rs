@@ -22,6 +22,7 @@ pub mod issuer;
 pub mod mode;
 pub mod nearest;
 pub mod problem;
+pub mod proof;
 pub mod reader;
 pub mod secret;
 pub mod source;
@@ -39,6 +40,7 @@ pub use declared::{DeclaredClient, DeclaredUser};
 pub use issuer::Issuer;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
+pub use proof::Proof;
 pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
@@ -61,6 +63,7 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
+    pub proof: Proof,
     pub log: Log,
     pub tls: Option<Tls>,
     pub clients: Vec<DeclaredClient>,
@@ -212,6 +215,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry]) -> 
             token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
             token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
         },
+        proof: proof::read(reader),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },
         tls: tls(reader),
         clients: declared::clients(clients, &mut reader.problems),

@@ -155,6 +155,11 @@ settings! {
     "rate_limits.token_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
         "Successful requests at the token endpoint for one client_id.";
 
+    "proof.seal_after" "" "" Kind::Duration { min: 0, max: DAY }, r#""60s""#, "",
+        "A log in which nothing happened for this long appends a seal, so that silence can be proven; 0 = never.";
+    "proof.public" "" "" Kind::Boolean, "true", "",
+        "Anybody may read checkpoints, hashes and proofs, which hold no content; false: only with the scope audit:read.";
+
     "log.format" "" "--log-format" Kind::Choice(&["pretty", "json"]), r#""pretty""#, "",
         "Form of the log lines.";
     "log.level" "" "--log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "",

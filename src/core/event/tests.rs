@@ -22,7 +22,7 @@ use crate::grant::event::*;
 use crate::interaction::*;
 use crate::key::*;
 use crate::request::Prompt;
-use crate::seal::*;
+use crate::seal::{LogSealed, Seals};
 use crate::server::*;
 use crate::session::*;
 use crate::stream::Event;
