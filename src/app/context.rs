@@ -1,9 +1,14 @@
 //! Who is behind a command, and from where: what every event of it carries.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use chancery_core::id::{AccountId, ClientId};
 use chancery_core::stream::bounded;
+use chancery_ledger::recorded::Committed;
 use chancery_ledger::write::Actor;
 use serde::Serialize;
+
+use super::receipt::Receipt;
 
 /// The request behind a command.
 #[derive(Clone, Debug)]
@@ -13,6 +18,8 @@ pub struct Context {
     pub actor: Actor,
     address: Option<String>,
     user_agent: Option<String>,
+    /// The last commit of the request, for its receipt. Clones look at the same one.
+    committed: Arc<Mutex<Option<Committed>>>,
 }
 
 #[derive(Serialize)]
@@ -27,12 +34,13 @@ impl Context {
     /// A request from outside whose caller is not known yet.
     pub fn of_request(correlation: String, address: Option<String>, user_agent: Option<&str>) -> Self {
         let actor = Actor { kind: "anonymous", id: String::new() };
-        Self { correlation, actor, address, user_agent: user_agent.map(bounded) }
+        Self { correlation, actor, address, user_agent: user_agent.map(bounded), committed: Arc::default() }
     }
 
     /// The server itself, its configuration file or its operator on the machine.
     pub fn of_server(kind: &'static str, correlation: String) -> Self {
-        Self { correlation, actor: Actor { kind, id: String::new() }, address: None, user_agent: None }
+        let actor = Actor { kind, id: String::new() };
+        Self { correlation, actor, address: None, user_agent: None, committed: Arc::default() }
     }
 
     #[must_use]
@@ -48,6 +56,16 @@ impl Context {
     #[must_use]
     pub fn as_operator(&self, id: impl Into<String>) -> Self {
         Self { actor: Actor { kind: "operator", id: id.into() }, ..self.clone() }
+    }
+
+    /// A unit of work of this request was committed.
+    pub(super) fn note_commit(&self, committed: &Committed) {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some(committed.clone());
+    }
+
+    /// The receipt of what this request appended last.
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Receipt::of)
     }
 
     /// Address and user agent as personal data: one JSON text, to be sealed.

@@ -8,7 +8,7 @@
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
 //! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
-//! | [`notary`] | the key of the log, signed heads, seals |
+//! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`vault`] | data keys and personal data |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
@@ -33,7 +33,9 @@ pub mod new_password;
 pub mod notary;
 pub mod operator;
 pub mod password;
+pub mod proof;
 pub mod random;
+pub mod receipt;
 pub mod revoke;
 pub mod seed;
 pub mod sessions;

@@ -100,6 +100,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         refresh_grace_seconds: Some(u32::try_from(client.refresh_grace_seconds).unwrap_or(u32::MAX)),
         allowed_origins: some(&client.allowed_origins),
         introspect: Some(client.introspect),
+        chancery_receipts: Some(client.chancery_receipts),
         contacts: some(&client.contacts),
         ..Asked::default()
     };

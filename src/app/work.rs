@@ -341,7 +341,10 @@ impl Work<'_> {
             return Ok(None);
         }
         match self.app.ledger.append(self.write).await {
-            Ok(committed) => Ok(Some(committed)),
+            Ok(committed) => {
+                self.context.note_commit(&committed);
+                Ok(Some(committed))
+            }
             Err(AppendError::VersionConflict { .. }) => Err(Stop::Conflict),
             Err(AppendError::ClaimTaken { kind }) => Err(Stop::Taken(kind)),
             Err(error @ AppendError::TooLarge { .. }) => {

@@ -116,7 +116,8 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
     };
     let docs = service.swagger_ui();
     let document = service.spec_endpoint();
-    stack.around(Route::new().nest("/docs", docs).at("/openapi.json", document).nest("/", service))
+    let tiles = http::routes::tiles::Tiles(server.clone());
+    stack.around(Route::new().nest("/docs", docs).at("/openapi.json", document).at("/audit/tile/*path", tiles).nest("/", service))
 }
 
 /// Which path is for whom; the methods come from the document.
@@ -136,11 +137,15 @@ fn surface(specification: &str) -> Surface {
         "/auth/register",
         "/auth/login",
         "/audit/events",
+        "/audit/checkpoint",
+        "/audit/proof/{position}",
+        "/audit/consistency",
         "/health/live",
         "/health/ready",
     ] {
         surface = surface.at(path, Kind::Api, &[]);
     }
+    surface = surface.at("/audit/tile/*", Kind::Api, &[Method::GET]);
     surface.with_openapi(specification).at("/docs", Kind::Docs, &[Method::GET]).at("/docs/*", Kind::Docs, &[Method::GET]).at(
         "/openapi.json",
         Kind::Api,

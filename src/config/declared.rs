@@ -39,6 +39,7 @@ pub struct DeclaredClient {
     pub allowed_origins: Vec<String>,
     pub contacts: Vec<String>,
     pub introspect: bool,
+    pub chancery_receipts: bool,
 }
 
 /// A `[[user]]`, for development.
@@ -124,6 +125,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             allowed_origins: fields.list("allowed_origins").unwrap_or_default(),
             contacts: fields.list("contacts").unwrap_or_default(),
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
+            chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };
         if !client.client_id.is_empty() && !seen.insert(client.client_id.clone()) {
             fields.refuse("client_id", "is declared twice; give each client its own.".to_owned());

@@ -50,6 +50,7 @@ impl Config {
             ("rate_limits.token_failures_per_client", rate(limits.token_failures_per_client)),
             ("rate_limits.token_failures_per_address", rate(limits.token_failures_per_address)),
             ("rate_limits.token_requests_per_client", rate(limits.token_requests_per_client)),
+            ("rate_limits.proofs_per_address", rate(limits.proofs_per_address)),
             ("proof.seal_after", self.proof.seal_after.map_or(0, |after| after.as_secs()).to_string()),
             ("proof.public", self.proof.public.to_string()),
             ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
@@ -103,6 +104,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("jwks_uri", text(&client.jwks_uri)),
         ("allowed_origins", list(&client.allowed_origins)),
         ("introspect", client.introspect.to_string()),
+        ("chancery_receipts", client.chancery_receipts.to_string()),
     ]
     .into_iter()
 }

@@ -136,6 +136,7 @@ pub struct RateLimits {
     pub token_failures_per_client: Option<Rate>,
     pub token_failures_per_address: Option<Rate>,
     pub token_requests_per_client: Option<Rate>,
+    pub proofs_per_address: Option<Rate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,6 +215,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry]) -> 
             token_failures_per_client: reader.rate("rate_limits.token_failures_per_client"),
             token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
             token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
+            proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
         },
         proof: proof::read(reader),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },

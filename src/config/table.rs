@@ -155,6 +155,9 @@ settings! {
     "rate_limits.token_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
         "Successful requests at the token endpoint for one client_id.";
 
+    "rate_limits.proofs_per_address" "" "" Kind::Rate, r#""1200/1m""#, "",
+        "Checkpoints, proofs and tiles of hashes asked for without a token from one address.";
+
     "proof.seal_after" "" "" Kind::Duration { min: 0, max: DAY }, r#""60s""#, "",
         "A log in which nothing happened for this long appends a seal, so that silence can be proven; 0 = never.";
     "proof.public" "" "" Kind::Boolean, "true", "",
@@ -213,6 +216,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "allowed_origins" Kind::List, false, r#"["https://app.example"]"#, "origins of browser code";
     "contacts" Kind::List, false, r#"["ops@app.example"]"#, "whom to write to";
     "introspect" Kind::Boolean, false, "false", "may introspect the tokens of others";
+    "chancery_receipts" Kind::Boolean, false, "true", "answers carry receipts of the log; not for public clients";
 }
 
 fields! { USER, "Fields of `[[user]]`, allowed in development only.":

@@ -9,6 +9,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use serde::Serialize;
 
 use super::cors::AnsweredClient;
+use crate::app::receipt::Receipt;
 
 /// What a document's reader wants to know about an answer.
 pub trait Describe {
@@ -23,6 +24,7 @@ pub struct Reply<D> {
     body: Vec<u8>,
     client: Option<AnsweredClient>,
     cache_control: &'static str,
+    receipt: Option<Receipt>,
     described: PhantomData<D>,
 }
 
@@ -34,13 +36,20 @@ impl<D: Describe> Reply<D> {
 
     /// An answer that was serialised before.
     pub fn bytes(body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), client: None, cache_control: "no-store", described: PhantomData }
+        Self { body: body.into(), client: None, cache_control: "no-store", receipt: None, described: PhantomData }
     }
 
     /// For a client, whose origins may read it.
     #[must_use]
     pub fn for_client(mut self, client: &str) -> Self {
         self.client = Some(AnsweredClient(client.to_owned()));
+        self
+    }
+
+    /// With what the client keeps to prove it later.
+    #[must_use]
+    pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
+        self.receipt = receipt;
         self
     }
 
@@ -59,7 +68,18 @@ impl<D: Describe + Send> IntoResponse for Reply<D> {
         if let Some(client) = self.client {
             response.set_data(client);
         }
+        attach(&mut response, self.receipt);
         response
+    }
+}
+
+/// Puts a receipt on a successful answer: `Chancery-Position` and `Chancery-Receipt` (RFC 9651).
+pub fn attach(response: &mut Response, receipt: Option<Receipt>) {
+    let Some(receipt) = receipt else { return };
+    // Base64 and digits only, so it is a value.
+    if let Ok(field) = HeaderValue::try_from(receipt.field()) {
+        response.headers_mut().insert("chancery-position", HeaderValue::from(receipt.position));
+        response.headers_mut().insert("chancery-receipt", field);
     }
 }
 

@@ -10,6 +10,7 @@ mod oidc_discovery;
 mod oidc_rp_logout;
 mod rfc6749;
 mod rfc6750;
+mod rfc6962;
 mod rfc7009;
 mod rfc7591;
 mod rfc7636;

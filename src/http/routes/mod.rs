@@ -8,6 +8,7 @@
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
 //! | `accounts` | `POST /auth/register`, `POST /auth/login` |
 //! | `audit` | questions to the log |
+//! | `proof`, `tiles` | checkpoint, proofs and tiles of the log |
 //! | `health` | live and ready |
 //!
 //! Browser endpoints (authorize, interaction, logout) are `pages`.
@@ -16,7 +17,9 @@ pub mod accounts;
 pub mod audit;
 pub mod discovery;
 pub mod health;
+pub mod proof;
 pub mod registration;
+pub mod tiles;
 pub mod token;
 pub mod userinfo;
 
@@ -46,6 +49,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         registration::Registration(server.clone()),
         accounts::Accounts(server.clone()),
         audit::Audit(server.clone()),
+        proof::Proof(server.clone()),
         health::Health(server.clone()),
     )
 }

@@ -66,6 +66,8 @@ struct ClientMetadata {
     allowed_origins: Option<Vec<String>>,
     /// May introspect tokens of others; operators only.
     introspect: Option<bool>,
+    /// Answers carry Chancery-Position and Chancery-Receipt; for clients that authenticate.
+    chancery_receipts: Option<bool>,
     contacts: Option<Vec<String>>,
 }
 
@@ -95,6 +97,7 @@ impl From<ClientMetadata> for Asked {
             refresh_grace_seconds: sent.refresh_grace_seconds,
             allowed_origins: sent.allowed_origins,
             introspect: sent.introspect,
+            chancery_receipts: sent.chancery_receipts,
             contacts: sent.contacts,
         }
     }
@@ -172,8 +175,12 @@ impl Registration {
 
     async fn create(&self, request: &Request, sent: ClientMetadata, origin: Origin) -> Result<Reply<Created>, Refused> {
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.client_registrations_per_address)?;
-        match self.0.app.register_client(&context(request), &sent.into(), origin).await {
-            Ok(client) => Ok(Reply::new(&created(&client))),
+        let context = context(request);
+        match self.0.app.register_client(&context, &sent.into(), origin).await {
+            Ok(client) => {
+                let receipt = client.metadata.chancery_receipts.then(|| context.receipt()).flatten();
+                Ok(Reply::new(&created(&client)).with_receipt(receipt))
+            }
             Err(NotRegistered::Refused(error)) => Err(error.into()),
             Err(NotRegistered::Problems(problems)) => Err(metadata_error(&problems).into()),
         }

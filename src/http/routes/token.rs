@@ -4,18 +4,22 @@
 
 use chancery_core::client::metadata::GrantType;
 use chancery_core::error::{Code, OAuthError};
-use poem::Request;
+use poem::http::StatusCode;
+use poem::{IntoResponse, Request, Response};
+use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Group;
 use crate::app::client_auth::Authenticated;
+use crate::app::context::Context;
+use crate::app::receipt::{self, Receipt};
 use crate::app::token::CodeRequest;
 use crate::http::cors::AnsweredClient;
 use crate::http::credentials;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::params::Params;
-use crate::http::reply::{Describe, Reply};
+use crate::http::reply::{Describe, Reply, attach};
 use crate::http::server::{Server, context};
 
 /// Purpose of the limits on failed client authentication.
@@ -83,11 +87,25 @@ impl Describe for IntrospectionAnswer {
     ];
 }
 
-#[derive(ApiResponse)]
-enum Revoked {
-    /// Revoked, or never alive (RFC 7009 section 2.2).
-    #[oai(status = 200)]
-    Done,
+/// Revoked, or never alive (RFC 7009 section 2.2): an empty 200.
+struct Revoked(Option<Receipt>);
+
+impl IntoResponse for Revoked {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::OK.into_response();
+        attach(&mut response, self.0);
+        response
+    }
+}
+
+impl ApiResponse for Revoked {
+    fn meta() -> MetaResponses {
+        let description = "Revoked, or never alive (RFC 7009 section 2.2).";
+        let done = MetaResponse { description, status: Some(200), status_range: None, content: Vec::new(), headers: Vec::new() };
+        MetaResponses { responses: vec![done] }
+    }
+
+    fn register(_: &mut Registry) {}
 }
 
 #[OpenApi(tag = "Group::Protocol")]
@@ -123,7 +141,8 @@ impl Token {
             Some(GrantType::ClientCredentials) => app.client_credentials(&context, &caller, params.get("scope")).await,
             None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
         };
-        Ok(Reply::new(&tokens.map_err(refused)?).for_client(&client))
+        let tokens = tokens.map_err(refused)?;
+        Ok(Reply::new(&tokens).for_client(&client).with_receipt(receipt_for(&caller, &context)))
     }
 
     /// Introspection (RFC 7662)
@@ -141,8 +160,9 @@ impl Token {
         let client = AnsweredClient(client_of(&caller)?);
         let refused = |error: OAuthError| Refused::from(error).for_client(client.clone());
         let token = token_of(&form.params).map_err(refused)?;
-        self.0.app.revoke(&context(request), &caller, token).await.map_err(refused)?;
-        Ok(Revoked::Done)
+        let context = context(request);
+        self.0.app.revoke(&context, &caller, token).await.map_err(refused)?;
+        Ok(Revoked(receipt_for(&caller, &context)))
     }
 }
 
@@ -174,6 +194,11 @@ impl Token {
             }
         }
     }
+}
+
+/// What the client may keep of this request, if its registration asks.
+fn receipt_for(caller: &Authenticated, context: &Context) -> Option<Receipt> {
+    caller.client.state.as_deref().filter(|client| receipt::are_wanted(client)).and_then(|_| context.receipt())
 }
 
 fn client_of(caller: &Authenticated) -> Result<String, OAuthError> {

@@ -117,6 +117,9 @@ pub struct Metadata {
     pub allowed_origins: Vec<String>,
     /// May introspect tokens of others. Only an operator grants it.
     pub introspect: bool,
+    /// Answers carry receipts of the log.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub chancery_receipts: bool,
 }
 
 /// What arrives: every member optional and of its wire type. Unknown members are dropped on the way in.
@@ -146,6 +149,7 @@ pub struct Asked {
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,
     pub introspect: Option<bool>,
+    pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,
 }
 

@@ -81,6 +81,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
         introspect: asked.introspect.unwrap_or(false),
+        chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
 }
 
@@ -174,6 +175,9 @@ fn check_people(asked: &Asked, wrong: &mut Problems) {
 fn check_permissions(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if asked.subject_type.as_deref().is_some_and(|kind| kind != "public") {
         wrong.add("subject_type", "Only public is supported.");
+    }
+    if metadata.chancery_receipts && metadata.token_endpoint_auth_method == AuthMethod::None {
+        wrong.add("chancery_receipts", "Only a client that authenticates gets receipts.");
     }
     if metadata.introspect && !terms.by_operator {
         wrong.add("introspect", "Only an operator can grant this.");
@@ -299,6 +303,13 @@ mod tests {
         for number in [json!(1.5), json!(1_u64 << 60)] {
             assert_eq!(fields(&with(json!({"jwks": {"keys": [{"kty": "EC", "x5t": number}]}})), KEYS), ["jwks"]);
         }
+    }
+
+    #[test]
+    fn receipts_are_for_clients_that_authenticate() {
+        assert_eq!(fields(&with(json!({"chancery_receipts": true})), TERMS), [""; 0]);
+        let public = json!({"chancery_receipts": true, "token_endpoint_auth_method": "none"});
+        assert!(fields(&with(public), TERMS).contains(&"chancery_receipts"));
     }
 
     #[test]
