@@ -125,14 +125,14 @@ async fn an_export_grows_with_its_log_and_with_no_other() {
     };
     let lines = || fs::read_to_string(out.join("events.jsonl")).unwrap().lines().count();
     export(data.clone()).await.unwrap();
-    assert_eq!(lines(), 1);
+    assert_eq!(lines(), 2);
     // An interrupted run left half a line.
     app.record_start(&context).await.unwrap();
     let mut text = fs::read_to_string(out.join("events.jsonl")).unwrap();
     text.push_str("{\"half");
     fs::write(out.join("events.jsonl"), &text).unwrap();
     export(data.clone()).await.unwrap();
-    assert_eq!(lines(), 2);
+    assert_eq!(lines(), 3);
 
     let other = directory.path().join("other");
     self::app(&other).await;

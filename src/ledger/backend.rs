@@ -13,12 +13,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::error::{AppendError, ReadError, SetError};
-use chancery_tree::Hash;
 use crate::options::Note;
 use crate::plan::Plan;
 use crate::recorded::{Head, KeptNote, Placed, Recorded};
 use crate::shared::Shared;
 use crate::write::{Row, RowWrite, Write};
+use chancery_tree::Hash;
 
 /// The answer to one group commit, or to the attempt at one.
 #[derive(Clone, Debug)]

@@ -17,7 +17,6 @@ use crate::backend::{Filter, Fold, Reading, Select, Task};
 use crate::cache::{Epoch, Lookup};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
-use chancery_tree::Hash;
 use crate::options::{Notary, Note};
 use crate::postgres;
 use crate::recorded::{Committed, Freshness, Head, KeptNote, Recorded};
@@ -25,6 +24,7 @@ use crate::shared::Shared;
 use crate::sqlite;
 use crate::write::{Row, RowWrite, Write};
 use crate::writer::{self, BATCH_BYTES, Job, Ticket, Work};
+use chancery_tree::Hash;
 
 /// How often a ledger without a writer of its own looks for new events.
 const POLL: Duration = Duration::from_millis(250);

@@ -154,7 +154,9 @@ async fn rfc6962_2_1_the_tiles_rebuild_the_root() {
     assert_eq!(above.body, [root(&leaves[..256]).0, root(&leaves[256..512]).0].concat());
     // A narrower partial tile belongs to an earlier checkpoint.
     assert_eq!(server.get("/audit/tile/0/000.p/255").send().await.body.len(), 255 * 32);
-    for none in ["0/003", "0/002", "1/000", "2/000", "2/000.p/1", "0/000.p/256", "0/000.p/0", "0/0", "00/000", "0/x000/000", "64/000", "x", ""] {
+    for none in
+        ["0/003", "0/002", "1/000", "2/000", "2/000.p/1", "0/000.p/256", "0/000.p/0", "0/0", "00/000", "0/x000/000", "64/000", "x", ""]
+    {
         let answer = server.get(&format!("/audit/tile/{none}")).send().await;
         assert_eq!(answer.refusal(), (404, "not_found".to_owned()), "{none}");
     }
@@ -315,6 +317,7 @@ async fn receipts_are_for_confidential_clients_that_ask_and_never_on_errors() {
     let public = json!({ "chancery_receipts": true, "token_endpoint_auth_method": "none", "redirect_uris": ["https://app.example/cb"] });
     let refused = server.post("/oidc/reg").json(&public).send().await;
     assert_eq!((refused.status, refused.sentence().contains("chancery_receipts")), (400, true));
-    let registered = server.post("/oidc/reg").json(&json!({ "chancery_receipts": true, "redirect_uris": ["https://a.example/cb"] })).send().await;
+    let registered =
+        server.post("/oidc/reg").json(&json!({ "chancery_receipts": true, "redirect_uris": ["https://a.example/cb"] })).send().await;
     assert_eq!((registered.status, has(&registered)), (201, true));
 }

@@ -33,7 +33,15 @@ async fn run<const N: usize>(client: &Client, needed: bool, statement: &Statemen
 
 /// `kinds`: the (type, schema) pairs of the plan that may be new to the log.
 #[allow(clippy::too_many_arguments)] // what one flight needs
-pub(crate) async fn store(client: &Client, s: &Statements, plan: &Plan<'_>, set: i32, kinds: &HashSet<(&str, u16)>, done: &Done, node: &str) -> Flight {
+pub(crate) async fn store(
+    client: &Client,
+    s: &Statements,
+    plan: &Plan<'_>,
+    set: i32,
+    kinds: &HashSet<(&str, u16)>,
+    done: &Done,
+    node: &str,
+) -> Flight {
     let events = &plan.events;
     let positions: Vec<i64> = events.iter().map(|e| e.position.cast_signed()).collect();
     let ids: Vec<Uuid> = events.iter().map(|e| e.id).collect();

@@ -10,9 +10,9 @@ use super::READ_ONLY;
 use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
 use crate::backend::{Filter, Reading, Select};
 use crate::error::ReadError;
-use chancery_tree::Hash;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::write::Row;
+use chancery_tree::Hash;
 
 #[derive(Clone)]
 pub(crate) struct Reader {
@@ -195,9 +195,8 @@ impl Reading for Reader {
     async fn kept_note(&self, at_most: u64) -> Result<Option<KeptNote>, ReadError> {
         self.read(move |connection| {
             let sql = "SELECT size, note, at FROM notes WHERE size <= ?1 ORDER BY size DESC LIMIT 1";
-            let kept = |row: &rusqlite::Row<'_>| {
-                Ok(KeptNote { size: row.get::<_, i64>(0)?.cast_unsigned(), note: row.get(1)?, at: row.get(2)? })
-            };
+            let kept =
+                |row: &rusqlite::Row<'_>| Ok(KeptNote { size: row.get::<_, i64>(0)?.cast_unsigned(), note: row.get(1)?, at: row.get(2)? });
             let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
             connection.prepare_cached(sql)?.query_row([at_most], kept).optional()
         })

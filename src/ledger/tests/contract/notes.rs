@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chancery_ledger::error::AppendError;
-use chancery_tree::Frontier;
 use chancery_ledger::recorded::{Head, KeptNote};
 use chancery_ledger::{Notary, leaf};
+use chancery_tree::Frontier;
 use tokio::task::JoinSet;
 
 use crate::fixture::*;
