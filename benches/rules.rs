@@ -10,6 +10,7 @@ use chancery_core::client::{ClientRegistered, Origin};
 use chancery_core::digest::Digest;
 use chancery_core::grant::event::{CodeIssued, CodeRedeemed, GrantEvent, IssuedAccess, IssuedRefresh, RefreshTokenRotated};
 use chancery_core::grant::refresh::{self, Refresh};
+use chancery_core::grant::target::Target;
 use chancery_core::grant::{Grant, Lifetimes};
 use chancery_core::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
 use chancery_core::scope::Scope;
@@ -50,7 +51,7 @@ fn rotated(generation: u32) -> GrantEvent {
         generation,
         refresh: digest(generation),
         refresh_expires_at: at.plus(Seconds(86_400)),
-        access: IssuedAccess { digest: digest(generation + 1_000_000), expires_at: at.plus(Seconds(600)) },
+        access: IssuedAccess { digest: digest(generation + 1_000_000), expires_at: at.plus(Seconds(600)), audience: None, kid: None },
         scope: None,
         id_token_kid: Some("kid".into()),
         at,
@@ -70,6 +71,7 @@ fn family(rotations: u32) -> Vec<GrantEvent> {
         code: digest(7),
         code_expires_at: Timestamp(60_000),
         redirect_uri: "https://app.example/cb".into(),
+        resources: BTreeSet::new(),
         code_challenge: None,
         auth_time: Timestamp(0),
         amr: vec!["pwd".into()],
@@ -78,8 +80,9 @@ fn family(rotations: u32) -> Vec<GrantEvent> {
         at: Timestamp(0),
     };
     let redeemed = CodeRedeemed {
-        access: IssuedAccess { digest: digest(8), expires_at: Timestamp(600_000) },
+        access: IssuedAccess { digest: digest(8), expires_at: Timestamp(600_000), audience: None, kid: None },
         refresh: Some(IssuedRefresh { digest: digest(0), expires_at: Timestamp(86_400_000), ends_at: Timestamp(i64::MAX >> 8) }),
+        scope: None,
         id_token_kid: Some("kid".into()),
         at: Timestamp(1),
     };
@@ -110,6 +113,7 @@ fn rules(criterion: &mut Criterion) {
             successor: digest(rotations + 1),
             scope: None,
             access: digest(77),
+            target: Ok(Target::default()),
             id_token_kid: None,
             context: None,
             at: Timestamp(i64::from(rotations) * 60_000 + 1),

@@ -9,6 +9,7 @@
 //! | interaction | stream | - | - |
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
+//! | resource | stream | origin | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
 //! | seal | stream | - | - |
@@ -24,6 +25,7 @@ use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
 use chancery_core::key::Key;
+use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
 use chancery_core::server::Log;
 use chancery_core::session::Session;
@@ -122,6 +124,12 @@ impl Inline for Key {
     }
 }
 
+impl Inline for ResourceServer {
+    fn index(&self) -> [Option<String>; 2] {
+        [name(&self.origin), None]
+    }
+}
+
 impl Inline for Attempts {}
 
 impl Inline for Log {}
@@ -170,6 +178,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Key::KIND => one::<Key>(stream, events),
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
+        ResourceServer::KIND => one::<ResourceServer>(stream, events),
         Log::KIND => one::<Log>(stream, events),
         Seals::KIND => one::<Seals>(stream, events),
         other => {

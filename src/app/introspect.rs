@@ -2,7 +2,7 @@
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | active only for the token's own client, or one with the `introspect` permission | RFC 7662 §4 |
+//! | active only for the token's own client, its resource server, or one with the `introspect` permission | RFC 7662 §4 |
 //! | everybody else, and every dead or unknown token, gets `{"active":false}` and nothing more | RFC 7662 §2.2 |
 //! | a public client cannot ask | RFC 7662 §2.1 |
 
@@ -15,12 +15,14 @@ use chancery_core::error::OAuthError;
 use chancery_core::grant::standing::{self, Dead, Parents};
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::{GrantId, consent_stream};
+use chancery_core::resource::ResourceServer;
 use chancery_core::scope::Scope;
 use chancery_core::session::Session;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde_json::{Value, json};
 
 use super::App;
+use super::access::Known;
 use super::client_auth::Authenticated;
 
 /// What an access token speaks for.
@@ -30,6 +32,7 @@ pub struct Bearer {
     pub issued_at: i64,
     pub expires_at: i64,
     pub account: Option<Arc<Account>>,
+    pub client: Option<Arc<Client>>,
 }
 
 /// The states that a grant rests on.
@@ -38,6 +41,7 @@ struct Rest {
     account: Option<Arc<Account>>,
     session: Option<Arc<Session>>,
     consent: Option<Arc<Consent>>,
+    resource: Option<Arc<ResourceServer>>,
 }
 
 impl Rest {
@@ -47,6 +51,7 @@ impl Rest {
             account: self.account.as_deref(),
             session: self.session.as_deref(),
             consent: self.consent.as_deref(),
+            resource: self.resource.as_deref(),
         }
     }
 }
@@ -62,8 +67,12 @@ impl App {
         let grant = self.read::<Grant>(&GrantId(opaque.stream).stream()).await?.ok_or_else(|| refuse(Dead::Unknown))?;
         let rest = self.rest_of(&grant).await?;
         let (access, scope) = standing::of_access(&grant, &digest(token), &rest.parents(), self.now()).map_err(refuse)?;
+        // RFC 9068 §4, RFC 9700 §2.3: a token for somebody else opens nothing here.
+        if access.audience.is_some() {
+            return Err(OAuthError::invalid_token("the token is for a resource server"));
+        }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
-        Ok(Bearer { scope, issued_at, expires_at, account: rest.account, grant })
+        Ok(Bearer { scope, issued_at, expires_at, account: rest.account, client: rest.client, grant })
     }
 
     /// An operator's token with a management scope. Tokens of clients never have one, whatever their scope says.
@@ -92,23 +101,30 @@ impl App {
             return Err(OAuthError::invalid_client("public clients cannot introspect"));
         }
         let inactive = json!({ "active": false });
-        let Some(id) = self.grant_of(token) else { return Ok(inactive) };
-        let Some(grant) = self.read::<Grant>(&id.stream()).await? else { return Ok(inactive) };
-        if grant.client != asker.id && !asker.metadata.introspect {
+        let Some(known) = self.known_token(token).await? else { return Ok(inactive) };
+        let Some(grant) = self.read::<Grant>(&known.grant().stream()).await? else { return Ok(inactive) };
+        let mut rest = self.rest_of(&grant).await?;
+        let audience = match &known {
+            Known::Access { digest, .. } => grant.access.iter().find(|own| own.digest.matches(digest)).and_then(|own| own.audience.clone()),
+            Known::Refresh { .. } => None,
+        };
+        if let Some(audience) = &audience {
+            rest.resource = self.read::<ResourceServer>(&audience.stream()).await?;
+        }
+        let serves_it = rest.resource.as_ref().is_some_and(|server| server.settings.introspected_by.contains(&asker.id));
+        if grant.client != asker.id && !asker.metadata.introspect && !serves_it {
             return Ok(inactive);
         }
-        let rest = self.rest_of(&grant).await?;
-        let (token_digest, parents, at) = (digest(token), rest.parents(), self.now());
-        let (scope, issued_at, expires_at, kind) = if Opaque::parse(Kind::AccessToken, token).is_some() {
-            match standing::of_access(&grant, &token_digest, &parents, at) {
+        let (parents, at) = (rest.parents(), self.now());
+        let (scope, issued_at, expires_at, kind) = match &known {
+            Known::Access { digest, .. } => match standing::of_access(&grant, digest, &parents, at) {
                 Ok((access, scope)) => (scope, Some(access.issued_at.numeric_date()), access.expires_at.numeric_date(), Some("Bearer")),
                 Err(_) => return Ok(inactive),
-            }
-        } else {
-            match standing::of_refresh(&grant, &token_digest, &parents, at) {
+            },
+            Known::Refresh { digest, .. } => match standing::of_refresh(&grant, digest, &parents, at) {
                 Ok(expires_at) => (&grant.scope, None, expires_at.numeric_date(), None),
                 Err(_) => return Ok(inactive),
-            }
+            },
         };
         let mut answer = json!({
             "active": true,
@@ -124,17 +140,14 @@ impl App {
         };
         set("iat", issued_at.map(|at| json!(at)));
         set("token_type", kind.map(|kind| json!(kind)));
+        set("aud", audience.map(|audience| json!(audience)));
         // RFC 7662 §2.2: the subject of a client's own token is the client.
-        set("sub", Some(grant.account().map_or_else(|| json!(grant.client), |account| json!(account))));
+        let sub = match (grant.account(), &rest.client) {
+            (Some(account), Some(client)) => self.subject(account, client)?,
+            _ => grant.client.to_string(),
+        };
+        set("sub", Some(json!(sub)));
         Ok(answer)
-    }
-
-    /// The grant that a token of ours names.
-    pub(super) fn grant_of(&self, token: &str) -> Option<GrantId> {
-        if let Some(access) = Opaque::parse(Kind::AccessToken, token) {
-            return Some(GrantId(access.stream));
-        }
-        self.mint.read_refresh(token).map(|(refresh, _)| GrantId(refresh.stream))
     }
 
     async fn rest_of(&self, grant: &Grant) -> Result<Rest, OAuthError> {
@@ -142,13 +155,15 @@ impl App {
             GrantKind::Operator => None,
             GrantKind::Person(_) | GrantKind::Client => self.read::<Client>(&grant.client.stream()).await?,
         };
-        let Some(account) = grant.account() else { return Ok(Rest { client, account: None, session: None, consent: None }) };
+        let Some(account) = grant.account() else {
+            return Ok(Rest { client, account: None, session: None, consent: None, resource: None });
+        };
         let session = match grant.bound_session() {
             Some(session) => self.read::<Session>(&session.stream()).await?,
             None => None,
         };
         let consent = self.read::<Consent>(&consent_stream(account, &grant.client)).await?;
         let account = self.read::<Account>(&account.stream()).await?;
-        Ok(Rest { client, account, session, consent })
+        Ok(Rest { client, account, session, consent, resource: None })
     }
 }

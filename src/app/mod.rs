@@ -4,10 +4,10 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`] | people: who they are, where they are signed in, what they allowed |
-//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`] | one use case each |
+//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`], [`resources`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
-//! | [`mint`], [`signing`], [`password`] | tokens, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`password`] | tokens, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`vault`] | data keys and personal data |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
@@ -15,6 +15,7 @@
 //!
 //! Everything fallible stands before the append; after the commit there is only the reply.
 
+pub mod access;
 pub mod accounts;
 pub mod audit;
 pub mod authorize;
@@ -26,6 +27,7 @@ pub mod consents;
 pub mod context;
 pub mod decoded;
 pub mod housekeeping;
+pub mod id_token;
 pub mod introspect;
 pub mod logout;
 pub mod mint;
@@ -36,11 +38,13 @@ pub mod password;
 pub mod proof;
 pub mod random;
 pub mod receipt;
+pub mod resources;
 pub mod revoke;
 pub mod seed;
 pub mod sessions;
 pub mod signing;
 pub mod start;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 pub mod vault;
@@ -85,6 +89,7 @@ pub struct Parts {
 pub struct Names {
     pub blind_index: Arc<vault::NamedKey>,
     pub sid: Arc<vault::NamedKey>,
+    pub pairwise: Arc<vault::NamedKey>,
 }
 
 impl std::ops::Deref for App {

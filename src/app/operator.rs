@@ -85,6 +85,13 @@ pub enum Command {
     SessionEnd {
         session: String,
     },
+    ResourceSet {
+        settings: Value,
+    },
+    ResourceList,
+    ResourceDisable {
+        identifier: String,
+    },
     Sweep,
 }
 
@@ -98,7 +105,8 @@ impl App {
         match command {
             Command::KeysList => Ok(json!({ "keys": self.list_keys().await? })),
             Command::KeysRotate { alg } => {
-                let alg = SigningAlg::parse(&alg).ok_or_else(|| OAuthError::invalid_request("alg").saying("Use RS256 or ES256."))?;
+                let alg = SigningAlg::parse(&alg)
+                    .ok_or_else(|| OAuthError::invalid_request("alg").saying("Use RS256, PS256, ES256, ES384 or EdDSA."))?;
                 self.keys.current().await?;
                 Ok(json!({ "kid": self.rotate_keys(context, alg).await? }))
             }
@@ -171,6 +179,19 @@ impl App {
                 let session = self.session(&session).await?;
                 self.end_session(context, session.id, SessionEnd::Operator).await?;
                 Ok(json!({ "session": session.id, "account": session.account, "ended": true }))
+            }
+            Command::ResourceSet { settings } => {
+                let asked: chancery_core::resource::Asked = serde_json::from_value(settings)
+                    .map_err(|e| OAuthError::invalid_request("settings").saying(format!("The settings cannot be read: {e}")))?;
+                match self.set_resource_server(context, &asked, Origin::Operator).await {
+                    Ok(identifier) => Ok(json!({ "identifier": identifier })),
+                    Err(clients::NotRegistered::Refused(error)) => Err(error),
+                    Err(clients::NotRegistered::Problems(problems)) => Err(listed(&problems)),
+                }
+            }
+            Command::ResourceList => Ok(json!({ "resources": self.list_resource_servers().await? })),
+            Command::ResourceDisable { identifier } => {
+                Ok(json!({ "identifier": self.disable_resource_server(context, &identifier).await? }))
             }
             Command::Sweep => Ok(json!({ "rows": self.sweep(context).await? })),
         }

@@ -3,10 +3,9 @@
 use chancery_core::error::OAuthError;
 use chancery_core::grant::Grant;
 use chancery_core::grant::revoke::{self, Returned, Revoke};
-use chancery_core::id::GrantId;
-use chancery_core::token::opaque::{Kind, Opaque, digest};
 
 use super::App;
+use super::access::Known;
 use super::client_auth::Authenticated;
 use super::context::Context;
 use super::work::{Seal, Stop, Work, decide};
@@ -18,25 +17,20 @@ impl App {
     /// `invalid_grant` for another client's token; `temporarily_unavailable`.
     pub async fn revoke(&self, context: &Context, caller: &Authenticated, token: &str) -> Result<(), OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
-        let Some(grant) = self.grant_of(token) else { return Ok(()) };
+        let Some(known) = self.known_token(token).await? else { return Ok(()) };
         let context = context.as_client(&client.id);
-        let is_access = Opaque::parse(Kind::AccessToken, token).is_some();
-        decide!(self, &context, |work| self.revoke_once(work, caller, grant, token, is_access))?;
+        decide!(self, &context, |work| self.revoke_once(work, caller, &known))?;
         Ok(())
     }
 
-    async fn revoke_once(
-        &self,
-        mut work: Work<'_>,
-        caller: &Authenticated,
-        grant: GrantId,
-        token: &str,
-        is_access: bool,
-    ) -> Result<(), Stop> {
+    async fn revoke_once(&self, mut work: Work<'_>, caller: &Authenticated, known: &Known) -> Result<(), Stop> {
         let client = caller.assert(&mut work).await?;
-        let mut loaded = work.load::<Grant>(&grant.stream()).await?;
+        let mut loaded = work.load::<Grant>(&known.grant().stream()).await?;
         let Some(state) = loaded.state.clone() else { return Ok(()) };
-        let token = if is_access { Returned::Access(digest(token)) } else { Returned::Refresh };
+        let token = match known {
+            Known::Access { digest, .. } => Returned::Access(*digest),
+            Known::Refresh { .. } => Returned::Refresh,
+        };
         let decision = revoke::decide(&state, &Revoke { token, client: client.id.clone(), at: self.now() });
         decision.outcome?;
         let seal = Seal { key: None, subject: state.account().map(|account| account.to_string()) };

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use chancery_core::account::FieldError;
 use chancery_core::account::claims::By;
+use chancery_core::client::Origin;
 use chancery_core::client::metadata::Asked;
 use chancery_core::error::OAuthError;
+use chancery_core::resource;
 
 use super::App;
 use super::accounts::{self, Form};
 use super::claims::NotChanged;
 use super::clients::{self, Declared};
 use super::context::Context;
-use crate::config::{DeclaredClient, DeclaredUser};
+use crate::config::{DeclaredClient, DeclaredResource, DeclaredUser};
 
 /// What seeding did, for the lines at start-up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,9 +44,16 @@ impl App {
         let mut named = Vec::new();
         for client in &self.config.clients {
             named.push(client.client_id.clone());
-            self.declare_client(context, &declared(client)).await.map_err(|error| client_trouble(&client.client_id, error))?;
+            self.declare_client(context, &declared(client)).await.map_err(|error| trouble("client", &client.client_id, error))?;
         }
-        let disabled = self.disable_undeclared(context, &named).await?;
+        let mut disabled = self.disable_undeclared(context, &named).await?;
+        let mut resources = Vec::new();
+        for resource in &self.config.resources {
+            let asked = api(resource);
+            let identifier = self.set_resource_server(context, &asked, Origin::Declared).await;
+            resources.push(identifier.map_err(|error| trouble("resource", &resource.identifier, error))?);
+        }
+        disabled += self.disable_undeclared_resources(context, &resources).await?;
         for user in &self.config.users {
             self.seed_user(context, user).await?;
         }
@@ -78,6 +87,18 @@ impl App {
     }
 }
 
+fn api(resource: &DeclaredResource) -> resource::Asked {
+    resource::Asked {
+        identifier: resource.identifier.clone(),
+        name: resource.name.clone(),
+        scope: resource.scope.clone(),
+        token_format: resource.token_format.clone(),
+        signing_alg: resource.signing_alg.clone(),
+        access_token_lifetime: resource.access_token_lifetime.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+        introspected_by: resource.introspected_by.clone(),
+    }
+}
+
 fn declared(client: &DeclaredClient) -> Declared {
     let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let asked = Asked {
@@ -90,6 +111,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         token_endpoint_auth_method: client.token_endpoint_auth_method.clone(),
         id_token_signed_response_alg: client.id_token_signed_response_alg.clone(),
         id_token_claims: client.id_token_claims.clone(),
+        userinfo_signed_response_alg: client.userinfo_signed_response_alg.clone(),
         subject_type: client.subject_type.clone(),
         scope: client.scope.clone(),
         jwks: client.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
@@ -107,10 +129,10 @@ fn declared(client: &DeclaredClient) -> Declared {
     Declared { client_id: client.client_id.clone(), secret: client.client_secret.as_ref().map(|secret| secret.expose().to_owned()), asked }
 }
 
-fn client_trouble(id: &str, error: clients::NotRegistered) -> NotSeeded {
+fn trouble(kind: &str, id: &str, error: clients::NotRegistered) -> NotSeeded {
     match error {
         clients::NotRegistered::Refused(error) => error.into(),
-        clients::NotRegistered::Problems(problems) => listed("client", id, &problems),
+        clients::NotRegistered::Problems(problems) => listed(kind, id, &problems),
     }
 }
 

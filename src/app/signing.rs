@@ -23,6 +23,9 @@ use super::App;
 use super::context::Context;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
+/// What our own tokens may be signed with. One for each of `SigningAlg::ALL`.
+pub const ALGORITHMS: &[Algorithm] = &[Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
 /// How long a request waits for keys that are still being made.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Keys listed at most.
@@ -86,14 +89,25 @@ impl KeySet {
     /// # Errors
     /// `server_error`.
     pub fn sign(&self, alg: SigningAlg, claims: &impl Serialize) -> Result<String, OAuthError> {
-        self.active(alg)?.sign_jwt(algorithm(alg), Some("JWT"), claims).map_err(|e| OAuthError::server_error(format!("signing: {e}")))
+        self.sign_as(alg, "JWT", claims)
+    }
+
+    /// The same with another type, such as `at+jwt`.
+    ///
+    /// # Errors
+    /// `server_error`.
+    pub fn sign_as(&self, alg: SigningAlg, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
+        self.active(alg)?.sign_jwt(algorithm(alg), Some(typ), claims).map_err(|e| OAuthError::server_error(format!("signing: {e}")))
     }
 }
 
 fn algorithm(alg: SigningAlg) -> Algorithm {
     match alg {
         SigningAlg::Rs256 => Algorithm::RS256,
+        SigningAlg::Ps256 => Algorithm::PS256,
         SigningAlg::Es256 => Algorithm::ES256,
+        SigningAlg::Es384 => Algorithm::ES384,
+        SigningAlg::EdDsa => Algorithm::EdDSA,
     }
 }
 
@@ -184,7 +198,9 @@ impl App {
         if let Some(pem) = imported {
             let key = SigningKey::from_pem(pem).map_err(|e| OAuthError::server_error(format!("JWKS_PRIVATE_KEY: {e}")))?;
             let alg = SigningAlg::ALL.iter().copied().find(|alg| key.serves(algorithm(*alg)));
-            let alg = alg.ok_or_else(|| OAuthError::server_error("JWKS_PRIVATE_KEY: use an RSA key or an EC key on P-256"))?;
+            let alg = alg.ok_or_else(|| {
+                OAuthError::server_error("JWKS_PRIVATE_KEY: use an RSA key, an EC key on P-256 or P-384, or an Ed25519 key")
+            })?;
             let known = self.key_states().await?;
             if !known.iter().any(|own| own.kid == key.kid()) {
                 self.install(context, key, alg, KeySource::Imported).await?;

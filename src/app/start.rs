@@ -96,7 +96,11 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         rebuild::rebuild(&ledger, inline::SET, &mut |done, all| tracing::info!(done, all, "rebuilding")).await?;
     }
     let passwords = Passwords::new(&config.scrypt).map_err(StartError::Other)?;
-    let names = Names { blind_index: vault.named(Purpose::BlindIndex).await?, sid: vault.named(Purpose::Sid).await? };
+    let names = Names {
+        blind_index: vault.named(Purpose::BlindIndex).await?,
+        sid: vault.named(Purpose::Sid).await?,
+        pairwise: vault.named(Purpose::PairwiseSalt).await?,
+    };
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let app = App::new(Parts {
         endpoints: endpoints(config.issuer.as_str()),

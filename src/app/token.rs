@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use chancery_core::account::Account;
 use chancery_core::client::Client;
-use chancery_core::client::metadata::IdTokenClaims;
 use chancery_core::consent::Consent;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::issue::{self, IssueToClient};
 use chancery_core::grant::redeem::{self, Redeem};
 use chancery_core::grant::refresh::{self, Refresh};
 use chancery_core::grant::standing::{self, Parents};
-use chancery_core::grant::{Grant, GrantKind, Person};
+use chancery_core::grant::{Grant, GrantKind, target};
 use chancery_core::id::{GrantId, consent_stream};
 use chancery_core::scope::Scope;
 use chancery_core::session::Session;
@@ -30,13 +29,15 @@ use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::access::Spoken;
 use super::client_auth::Authenticated;
 use super::context::Context;
+use super::id_token::IdToken;
 use super::mint::Minted;
 use super::signing::KeySet;
 use super::vault::KeyKind;
 use super::work::{Loaded, Seal, Stop, Work, decide};
-use super::{App, random, seconds};
+use super::{App, random};
 
 /// A token response (RFC 6749 §5.1, OpenID Connect Core 1.0 §3.1.3.3).
 #[derive(Serialize)]
@@ -60,6 +61,16 @@ pub struct CodeRequest<'a> {
     pub code: &'a str,
     pub redirect_uri: Option<&'a str>,
     pub code_verifier: Option<&'a str>,
+    /// RFC 8707 §2.2.
+    pub resources: &'a [String],
+}
+
+/// A refresh token as it came in.
+pub struct Refreshing<'a> {
+    pub token: &'a str,
+    pub scope: Option<&'a str>,
+    /// RFC 8707 §2.2.
+    pub resources: &'a [String],
 }
 
 /// Everything that a person's tokens rest on, loaded and asserted together.
@@ -77,6 +88,7 @@ impl Standing {
             account: self.account.as_deref(),
             session: self.session.as_deref(),
             consent: self.consent.as_deref(),
+            resource: None,
         }
     }
 }
@@ -86,12 +98,18 @@ impl App {
     ///
     /// # Errors
     /// `unauthorized_client`, `invalid_scope`, `invalid_client`, `temporarily_unavailable`.
-    pub async fn client_credentials(&self, context: &Context, caller: &Authenticated, scope: Option<&str>) -> Result<Tokens, OAuthError> {
+    pub async fn client_credentials(
+        &self,
+        context: &Context,
+        caller: &Authenticated,
+        scope: Option<&str>,
+        resources: &[String],
+    ) -> Result<Tokens, OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
         let scope = scope.map(Scope::parse).transpose()?;
         let seal = Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None };
-        Ok(decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), &seal))?)
+        Ok(decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), resources, &seal))?)
     }
 
     async fn client_credentials_once(
@@ -100,20 +118,25 @@ impl App {
         context: &Context,
         caller: &Authenticated,
         scope: Option<Scope>,
+        resources: &[String],
         seal: &Seal,
     ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let access = self.mint.opaque(Kind::AccessToken, grant.0);
+        let aim = self.aim(&mut work, target::choose_for_client(resources), Some(&client)).await?;
+        let access = self.draft_access(grant, &aim);
         let at = self.now();
-        let command = IssueToClient { grant, scope, access: access.digest, context: context.personal(), at };
+        let command = IssueToClient { grant, scope, access: access.digest, target: aim.target, context: context.personal(), at };
         let decision = issue::to_client(&client, &command, &self.lifetimes());
         let issued = decision.outcome?;
         let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
         work.record(&mut loaded, decision.events, seal)?;
+        let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?;
+        let spoken = Spoken { client: &client, grant, scope: &issued.scope, issued_at: at, expires_at: issued.expires_at };
+        let access_token = self.write_access(access, &spoken).await?;
         work.commit().await?;
         Ok(Tokens {
-            access_token: access.text,
+            access_token,
             token_type: "Bearer",
             expires_in: at.seconds_until(issued.expires_at),
             scope: issued.scope.to_string(),
@@ -150,13 +173,16 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let access = self.mint.opaque(Kind::AccessToken, id.0);
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, &self.endpoints.userinfo);
+        let aim = self.aim(&mut work, chosen, None).await?;
+        let access = self.draft_access(id, &aim);
         let refresh = self.mint.refresh(id.0);
         let command = Redeem {
             code: digest(asked.code),
             redirect_uri: asked.redirect_uri.map(str::to_owned),
             code_verifier: asked.code_verifier.map(str::to_owned),
             access: access.digest,
+            target: aim.target,
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&grant.scope, &standing.client, keys)?,
             context: context.personal(),
@@ -170,12 +196,20 @@ impl App {
             Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
         };
         standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let spoken = Spoken {
+            client: &standing.client,
+            grant: &grant,
+            scope: &redeemed.scope,
+            issued_at: at,
+            expires_at: redeemed.access_expires_at,
+        };
+        let access_token = self.write_access(access, &spoken).await?;
         let nonce = self.nonce(&grant).await?;
-        let id_token = self.id_token(&grant, &redeemed.scope, &standing, keys, &access, nonce, at).await?;
+        let id_token = self.id_token_beside(&access_token, &grant, &grant.scope, &standing, keys, nonce, at).await?;
         work.record(&mut loaded, decision.events, &seal)?;
         work.commit().await?;
         Ok(Tokens {
-            access_token: access.text,
+            access_token,
             token_type: "Bearer",
             expires_in: at.seconds_until(redeemed.access_expires_at),
             scope: redeemed.scope.to_string(),
@@ -189,22 +223,17 @@ impl App {
     ///
     /// # Errors
     /// `invalid_grant`, `invalid_scope` and those of the client.
-    pub async fn refresh_token(
-        &self,
-        context: &Context,
-        caller: &Authenticated,
-        token: &str,
-        scope: Option<&str>,
-    ) -> Result<Tokens, OAuthError> {
+    pub async fn refresh_token(&self, context: &Context, caller: &Authenticated, sent: &Refreshing<'_>) -> Result<Tokens, OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
-        let scope = scope.map(Scope::parse).transpose()?;
+        let scope = sent.scope.map(Scope::parse).transpose()?;
         // Checksum and MAC first: nobody who only knows a grant's id can end it.
         let (presented, rotation) =
-            self.mint.read_refresh(token).ok_or_else(|| OAuthError::invalid_grant("not a refresh token of this server"))?;
+            self.mint.read_refresh(sent.token).ok_or_else(|| OAuthError::invalid_grant("not a refresh token of this server"))?;
         let successor = self.mint.successor(&presented, rotation.generation);
         let keys = self.keys.current().await?;
-        let asked = RefreshRequest { text: token, id: GrantId(presented.stream), generation: rotation.generation, successor, scope };
+        let (id, generation) = (GrantId(presented.stream), rotation.generation);
+        let asked = RefreshRequest { text: sent.token, id, generation, successor, scope, resources: sent.resources };
         Ok(decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys))?)
     }
 
@@ -221,7 +250,9 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown refresh token"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let access = self.mint.opaque(Kind::AccessToken, asked.id.0);
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, &self.endpoints.userinfo);
+        let aim = self.aim(&mut work, chosen, None).await?;
+        let access = self.draft_access(asked.id, &aim);
         let narrowed = asked.scope.as_ref().unwrap_or(&grant.scope);
         let command = Refresh {
             presented: digest(asked.text),
@@ -229,6 +260,7 @@ impl App {
             successor: asked.successor.digest,
             scope: asked.scope.clone(),
             access: access.digest,
+            target: aim.target,
             id_token_kid: self.id_token_kid(narrowed, &standing.client, keys)?,
             context: context.personal(),
             at,
@@ -240,13 +272,21 @@ impl App {
             Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
         };
         standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let spoken = Spoken {
+            client: &standing.client,
+            grant: &grant,
+            scope: &refreshed.scope,
+            issued_at: at,
+            expires_at: refreshed.access_expires_at,
+        };
+        let access_token = self.write_access(access, &spoken).await?;
         // OpenID Connect Core 1.0 §12.2: no nonce in a refreshed id_token.
-        let id_token = self.id_token(&grant, &refreshed.scope, &standing, keys, &access, None, at).await?;
+        let id_token = self.id_token_beside(&access_token, &grant, narrowed, &standing, keys, None, at).await?;
         work.record(&mut loaded, decision.events, &seal)?;
         work.commit().await?;
         let refresh_token = if refreshed.rotated { asked.successor.text.clone() } else { asked.text.to_owned() };
         Ok(Tokens {
-            access_token: access.text,
+            access_token,
             token_type: "Bearer",
             expires_in: at.seconds_until(refreshed.access_expires_at),
             scope: refreshed.scope.to_string(),
@@ -300,22 +340,15 @@ impl App {
         }
     }
 
-    fn id_token_kid(&self, scope: &Scope, client: &Client, keys: &KeySet) -> Result<Option<String>, OAuthError> {
-        if !scope.has("openid") {
-            return Ok(None);
-        }
-        Ok(Some(keys.active(client.metadata.id_token_signed_response_alg)?.kid().to_owned()))
-    }
-
-    /// OpenID Connect Core 1.0 §2 and §12.2.
+    /// The id_token that belongs to these tokens, when the scope asks for one.
     #[allow(clippy::too_many_arguments)] // each is one member of the claims
-    async fn id_token(
+    async fn id_token_beside(
         &self,
+        access: &str,
         grant: &Grant,
         scope: &Scope,
         standing: &Standing,
         keys: &KeySet,
-        access: &Minted,
         nonce: Option<String>,
         at: Timestamp,
     ) -> Result<Option<String>, OAuthError> {
@@ -323,33 +356,8 @@ impl App {
         if !scope.has("openid") {
             return Ok(None);
         }
-        let mut claims = self.id_token_claims(grant, person, access, nonce, at);
-        if standing.client.metadata.id_token_claims == IdTokenClaims::All {
-            claims.append(&mut self.scope_claims(account, scope).await?);
-        }
-        keys.sign(standing.client.metadata.id_token_signed_response_alg, &Value::Object(claims)).map(Some)
-    }
-
-    fn id_token_claims(&self, grant: &Grant, person: &Person, access: &Minted, nonce: Option<String>, at: Timestamp) -> Map<String, Value> {
-        let expires = at.plus(seconds(self.config.lifetimes.id_token));
-        let mut claims = Map::new();
-        let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
-        set("iss", json!(self.endpoints.issuer));
-        set("sub", json!(person.account));
-        set("aud", json!(grant.client));
-        set("exp", json!(expires.numeric_date()));
-        set("iat", json!(at.numeric_date()));
-        if person.wants_auth_time {
-            set("auth_time", json!(person.auth_time.numeric_date()));
-        }
-        if let Some(nonce) = nonce {
-            set("nonce", json!(nonce));
-        }
-        set("amr", json!(person.amr));
-        set("sid", json!(self.sid(person.session, &grant.client)));
-        // §3.1.3.6: the left half of the hash of the access token; both algorithms hash with SHA-256.
-        set("at_hash", json!(chancery_core::base64url::encode(&access.digest.0[..16])));
-        claims
+        let token = IdToken { client: &standing.client, account, person, scope, nonce, access: Some(access), at };
+        self.id_token(&token, keys).await.map(Some)
     }
 }
 
@@ -360,4 +368,5 @@ struct RefreshRequest<'a> {
     generation: u32,
     successor: Minted,
     scope: Option<Scope>,
+    resources: &'a [String],
 }

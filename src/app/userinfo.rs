@@ -1,23 +1,37 @@
 //! UserInfo (OpenID Connect Core 1.0 §5.3): the claims that an access token may read. Appends nothing.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | JSON, or a JWT with iss and aud for a client that registered an algorithm | §5.3.2 |
+//! | `sub` is the one that this client reads everywhere | §5.3.2, §8 |
 
 use chancery_core::error::OAuthError;
 use serde_json::{Map, Value, json};
 
 use super::App;
 
+/// The answer in the form that the client registered.
+pub enum UserInfo {
+    Json(Map<String, Value>),
+    Jwt(String),
+}
+
 impl App {
     /// The claims of the token's person.
     ///
     /// # Errors
     /// `invalid_token`, `insufficient_scope` without `openid`.
-    pub async fn userinfo(&self, token: &str) -> Result<Map<String, Value>, OAuthError> {
+    pub async fn userinfo(&self, token: &str) -> Result<UserInfo, OAuthError> {
         let bearer = self.bearer(token).await?;
-        let Some(account) = bearer.account.as_ref().filter(|_| bearer.scope.has("openid")) else {
+        let (Some(account), Some(client)) = (bearer.account.as_ref().filter(|_| bearer.scope.has("openid")), &bearer.client) else {
             return Err(OAuthError::insufficient_scope("openid").saying("This needs an access token with the scope openid."));
         };
         let mut claims = Map::new();
-        claims.insert("sub".to_owned(), json!(account.id));
+        claims.insert("sub".to_owned(), json!(self.subject(account.id, client)?));
         claims.append(&mut self.scope_claims(account, &bearer.scope).await?);
-        Ok(claims)
+        let Some(alg) = client.metadata.userinfo_signed_response_alg else { return Ok(UserInfo::Json(claims)) };
+        claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
+        claims.insert("aud".to_owned(), json!(client.id));
+        self.keys.current().await?.sign(alg, &Value::Object(claims)).map(UserInfo::Jwt)
     }
 }

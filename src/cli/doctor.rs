@@ -169,7 +169,7 @@ async fn log(ledger: &Ledger, config: &Config, report: &mut Report) {
         _ => report.warn("the read models are of another form; the next start rebuilds them, or run `chancery projections rebuild`"),
     }
     match active_keys(ledger).await {
-        Ok(active) if active.len() == SigningAlg::ALL.len() => report.ok("there are signing keys for RS256 and ES256"),
+        Ok(active) if active.len() == SigningAlg::ALL.len() => report.ok("there is a signing key for each algorithm"),
         Ok(_) => report.warn("signing keys are missing; the next start makes them"),
         Err(error) => report.fail(error),
     }

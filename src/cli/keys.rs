@@ -25,7 +25,7 @@ pub enum Command {
     },
     /// Make a new key that signs from now on; the old one stays published while its tokens live
     Rotate {
-        /// RS256 or ES256
+        /// RS256, PS256, ES256, ES384 or EdDSA
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         alg: String,
         /// As JSON

@@ -5,7 +5,7 @@
 //! | [`serve`] | `serve` (also without a command), `openapi` |
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
-//! | [`keys`], [`token`], [`user`], [`client`], [`session`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
+//! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`] | the log and what is folded from it |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod password;
 pub mod print;
 pub mod projections;
+pub mod resource;
 pub mod serve;
 pub mod session;
 pub mod socket;
@@ -110,6 +111,9 @@ enum Command {
     /// Signed-in browsers
     #[command(subcommand)]
     Session(session::Command),
+    /// Resource servers: the APIs that access tokens are for
+    #[command(subcommand)]
+    Resource(resource::Command),
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -151,6 +155,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::User(command) => user::run(quiet(flags)?, command).await,
         Command::Client(command) => client::run(quiet(flags)?, command).await,
         Command::Session(command) => session::run(quiet(flags)?, command).await,
+        Command::Resource(command) => resource::run(quiet(flags)?, command).await,
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
     }

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
 use super::source::Raw;
-use super::table::{CLIENT, Field, Kind, USER};
+use super::table::{CLIENT, Field, Kind, RESOURCE, USER};
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub struct DeclaredClient {
     pub scope: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub id_token_claims: Option<String>,
+    pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub require_pkce: bool,
     /// Seconds.
@@ -50,6 +51,19 @@ pub struct DeclaredUser {
     pub name: Option<String>,
     /// Standard claims by name, a part of the address after `address.`; the rules of accounts say which are acceptable.
     pub claims: BTreeMap<String, String>,
+}
+
+/// A `[[resource]]`: an API that access tokens are for.
+#[derive(Clone)]
+pub struct DeclaredResource {
+    pub identifier: String,
+    pub name: Option<String>,
+    pub scope: Option<String>,
+    pub token_format: Option<String>,
+    pub signing_alg: Option<String>,
+    /// Seconds.
+    pub access_token_lifetime: Option<u64>,
+    pub introspected_by: Vec<String>,
 }
 
 /// Reads the fields of one entry.
@@ -115,6 +129,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             scope: fields.text("scope"),
             id_token_signed_response_alg: fields.text("id_token_signed_response_alg"),
             id_token_claims: fields.text("id_token_claims"),
+            userinfo_signed_response_alg: fields.text("userinfo_signed_response_alg"),
             subject_type: fields.text("subject_type"),
             require_pkce: fields.read("require_pkce", reader::boolean).unwrap_or_default(),
             default_max_age: fields.read("default_max_age", reader::integer),
@@ -179,6 +194,29 @@ fn plain(raw: &Raw) -> Option<String> {
         Raw::Boolean(truth) => Some(truth.to_string()),
         _ => None,
     }
+}
+
+/// The resource servers, in the order of the file.
+pub fn resources(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredResource> {
+    let mut seen = BTreeSet::new();
+    let mut resources = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: RESOURCE, problems };
+        let resource = DeclaredResource {
+            identifier: fields.text("identifier").unwrap_or_default(),
+            name: fields.text("name"),
+            scope: fields.text("scope"),
+            token_format: fields.text("token_format"),
+            signing_alg: fields.text("signing_alg"),
+            access_token_lifetime: fields.read("access_token_lifetime", reader::integer),
+            introspected_by: fields.list("introspected_by").unwrap_or_default(),
+        };
+        if !resource.identifier.is_empty() && !seen.insert(resource.identifier.clone()) {
+            fields.refuse("identifier", "is declared twice; give each resource server its own.".to_owned());
+        }
+        resources.push(resource);
+    }
+    resources
 }
 
 /// JSON text, which may have line ends, of an object with `keys`. RFC 7517 §5.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Config, Database, DeclaredClient, PkceRequired, Rate, Registration};
+use super::{Config, Database, DeclaredClient, DeclaredResource, PkceRequired, Rate, Registration};
 
 impl Config {
     /// One line of text for each setting that is not secret, by key; declared clients as `client.<client_id>.<field>`.
@@ -62,6 +62,9 @@ impl Config {
         for client in &self.clients {
             all.extend(declared(client).map(|(field, value)| (format!("client.{}.{field}", client.client_id), value)));
         }
+        for resource in &self.resources {
+            all.extend(api(resource).map(|(field, value)| (format!("resource.{}.{field}", resource.identifier), value)));
+        }
         all
     }
 
@@ -76,6 +79,19 @@ impl Config {
         }
         hash.finalize().into()
     }
+}
+
+fn api(resource: &DeclaredResource) -> impl Iterator<Item = (&'static str, String)> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    [
+        ("name", text(&resource.name)),
+        ("scope", text(&resource.scope)),
+        ("token_format", text(&resource.token_format)),
+        ("signing_alg", text(&resource.signing_alg)),
+        ("access_token_lifetime", resource.access_token_lifetime.map_or_else(String::new, |seconds| seconds.to_string())),
+        ("introspected_by", resource.introspected_by.join("\n")),
+    ]
+    .into_iter()
 }
 
 fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, String)> {
@@ -95,6 +111,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("scope", text(&client.scope)),
         ("id_token_signed_response_alg", text(&client.id_token_signed_response_alg)),
         ("id_token_claims", text(&client.id_token_claims)),
+        ("userinfo_signed_response_alg", text(&client.userinfo_signed_response_alg)),
         ("subject_type", text(&client.subject_type)),
         ("require_pkce", client.require_pkce.to_string()),
         ("default_max_age", client.default_max_age.map_or_else(String::new, |seconds| seconds.to_string())),

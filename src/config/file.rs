@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
 use super::source::{Given, Raw};
-use super::table::{self, CLIENT, Field, SETTINGS, USER};
+use super::table::{self, CLIENT, Field, RESOURCE, SETTINGS, USER};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.
 pub struct Entry {
@@ -27,6 +27,7 @@ pub struct Parsed {
     pub settings: BTreeMap<&'static str, Given>,
     pub clients: Vec<Entry>,
     pub users: Vec<Entry>,
+    pub resources: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -92,6 +93,7 @@ impl Walk<'_> {
             match (name, value.get_ref()) {
                 ("client", _) => parsed.clients = self.entries("client", CLIENT, value),
                 ("user", _) => parsed.users = self.entries("user", USER, value),
+                ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
                     for (inner, value) in section {
                         self.setting(&format!("{name}.{}", inner.get_ref()), inner.span().start, value, &mut parsed);
@@ -108,7 +110,7 @@ impl Walk<'_> {
 
     fn setting(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, parsed: &mut Parsed) {
         let Some(setting) = table::find(key) else {
-            let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user"]));
+            let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource"]));
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };
         parsed.settings.insert(setting.key, Given { raw: raw(value.get_ref()), origin: self.origin(at) });

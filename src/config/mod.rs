@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredUser};
+pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser};
 pub use issuer::Issuer;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
@@ -68,6 +68,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     pub clients: Vec<DeclaredClient>,
     pub users: Vec<DeclaredUser>,
+    pub resources: Vec<DeclaredResource>,
     given: GivenSecrets,
 }
 
@@ -179,11 +180,11 @@ pub const MASTER_FILE: &str = "development-master-key";
 pub fn resolve(sources: &Sources) -> Result<Config, Problems> {
     let merged = sources.merge();
     let mut reader = Reader::new(merged.settings, merged.problems);
-    let config = read(&mut reader, &merged.clients, &merged.users);
+    let config = read(&mut reader, &merged.clients, &merged.users, &merged.resources);
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
 }
 
-fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry]) -> Config {
+fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], resources: &[file::Entry]) -> Config {
     let issuer = issuer(reader);
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
@@ -222,6 +223,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry]) -> 
         tls: tls(reader),
         clients: declared::clients(clients, &mut reader.problems),
         users: declared::users(users, &mut reader.problems),
+        resources: declared::resources(resources, &mut reader.problems),
         given: given_secrets(reader),
     };
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.

@@ -74,6 +74,7 @@ pub struct Merged {
     pub settings: BTreeMap<&'static str, Given>,
     pub clients: Vec<Entry>,
     pub users: Vec<Entry>,
+    pub resources: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -98,7 +99,15 @@ impl Sources {
         settings.extend(self.environment_settings(&mut problems));
         settings.extend(self.flag_settings(&mut problems));
         let file = named.map(|(path, _)| path);
-        Merged { settings, clients: parsed.clients, users: parsed.users, problems, strangers: self.strangers(), file }
+        Merged {
+            settings,
+            clients: parsed.clients,
+            users: parsed.users,
+            resources: parsed.resources,
+            problems,
+            strangers: self.strangers(),
+            file,
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&OsString> {

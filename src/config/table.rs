@@ -206,6 +206,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "scope" Kind::Text, false, r#""openid profile email""#, "separated by spaces; default all standard scopes";
     "id_token_signed_response_alg" Kind::Text, false, r#""ES256""#, "default RS256";
     "id_token_claims" Kind::Text, false, r#""all""#, "conform (default) or all: whether scopes put claims into the id_token";
+    "userinfo_signed_response_alg" Kind::Text, false, r#""ES256""#, "makes userinfo a signed JWT";
     "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
     "default_max_age" Kind::Integer { min: 0, max: 10 * YEAR }, false, "3600", "seconds since the last login";
@@ -225,6 +226,16 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
     "name" Kind::Text, false, r#""Alice""#, "";
     "claims" Kind::Table, false, r#"{ given_name = "Alice", email_verified = true, address = { locality = "London", country = "UK" } }"#,
         "standard claims by the names of OpenID Connect Core §5.1";
+}
+
+fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for.":
+    "identifier" Kind::Text, true, r#""https://api.example""#, "an absolute URI: the resource of a request, the aud of a token";
+    "name" Kind::Text, false, r#""Orders""#, "what people read";
+    "scope" Kind::Text, false, r#""orders:read orders:write""#, "the scopes that it knows, separated by spaces";
+    "token_format" Kind::Text, false, r#""jwt""#, "jwt (default) or opaque";
+    "signing_alg" Kind::Text, false, r#""ES256""#, "for its JWTs; default RS256";
+    "access_token_lifetime" Kind::Integer { min: 1, max: 86_400 }, false, "300", "seconds; default lifetimes.access_token";
+    "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::account::claims;
-use crate::client::metadata::{AuthMethod, GrantType, ResponseMode, ResponseType, SigningAlg};
+use crate::client::metadata::{AuthMethod, GrantType, ResponseMode, ResponseType, SigningAlg, SubjectType};
 use crate::request::Prompt;
 use crate::scope::STANDARD;
 
@@ -54,8 +54,9 @@ pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
         "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "userinfo_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "introspection_endpoint_auth_methods_supported": confidential,
@@ -120,7 +121,7 @@ mod tests {
             assert!(document[member].as_str().unwrap().starts_with("https://a.example/oidc"), "{member}");
         }
         assert!(words("id_token_signing_alg_values_supported").contains(&"RS256".to_string()));
-        assert_eq!(words("subject_types_supported"), ["public"]);
+        assert_eq!(words("subject_types_supported"), ["public", "pairwise"]);
         assert_eq!(words("code_challenge_methods_supported"), ["S256"]);
     }
 
@@ -133,6 +134,12 @@ mod tests {
         }
         for alg in words("id_token_signing_alg_values_supported") {
             assert!(register(|asked| asked.id_token_signed_response_alg = Some(alg)).is_ok());
+        }
+        for alg in words("userinfo_signing_alg_values_supported") {
+            assert!(register(|asked| asked.userinfo_signed_response_alg = Some(alg)).is_ok());
+        }
+        for kind in words("subject_types_supported") {
+            assert!(register(|asked| asked.subject_type = Some(kind)).is_ok());
         }
         assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
         assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
@@ -149,7 +156,14 @@ mod tests {
             let mut parameters: request::Parameters = plain.map(|(name, value)| (name.into(), value.into())).into();
             parameters.insert(name.into(), value.into());
             let policy = Policy { pkce_for_all: false };
-            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy }).is_ok()
+            request::validate(&request::Asked {
+                parameters: &parameters,
+                client: &client,
+                hint: Ok(None),
+                policy,
+                resources: request::Resources::default(),
+            })
+            .is_ok()
         };
         for (name, member, unknown) in [
             ("response_mode", "response_modes_supported", "fragment"),

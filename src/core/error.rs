@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, OpenID Connect Core 1.0 §3.1.2.6;
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
 //! Out of scope: headers (`http`), pages (`pages`).
@@ -66,6 +66,7 @@ registry! {
     UnsupportedResponseType unsupported_response_type "unsupported_response_type" 400 true "This response_type is not supported; use response_type=code.";
     UnsupportedTokenType unsupported_token_type "unsupported_token_type" 400 false "This token type cannot be revoked.";
     InvalidScope invalid_scope "invalid_scope" 400 true "The scope is malformed, unknown, or more than was granted.";
+    InvalidTarget invalid_target "invalid_target" 400 true "The resource is unknown, malformed, or was not granted.";
     InvalidToken invalid_token "invalid_token" 401 false "The access token is invalid, expired or revoked.";
     InsufficientScope insufficient_scope "insufficient_scope" 403 false "The access token lacks the scope that this needs.";
     InvalidCredentials invalid_credentials "invalid_credentials" 401 false "The e-mail address or password is wrong.";

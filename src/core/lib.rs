@@ -15,6 +15,7 @@
 //! | RFC 7662 introspection: is a token alive | [`grant::standing`] |
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
+//! | RFC 8707 resource indicators | [`resource`], [`grant::target`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
@@ -40,6 +41,7 @@ pub mod id;
 pub mod interaction;
 pub mod key;
 pub mod request;
+pub mod resource;
 pub mod scope;
 pub mod seal;
 pub mod server;

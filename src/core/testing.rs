@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::grant::Lifetimes;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
 use crate::request::Request;
+use crate::resource::{self, ResourceServer};
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, KEY_FIELD, Stream};
 use crate::time::{Seconds, Timestamp};
@@ -102,6 +103,7 @@ pub fn request(scopes: &str) -> Request {
         redirect_uri: "https://app.example.com/cb".into(),
         response_mode: metadata::ResponseMode::Query,
         scope: scope(scopes),
+        resources: BTreeSet::new(),
         code_challenge: None,
         prompt: BTreeSet::new(),
         max_age: None,
@@ -109,6 +111,13 @@ pub fn request(scopes: &str) -> Request {
         ui_locales: None,
         hinted_account: None,
     }
+}
+
+/// A resource server that the file declares.
+pub fn resource_server(identifier: &str, scopes: &str) -> ResourceServer {
+    let asked = resource::Asked { identifier: identifier.into(), scope: Some(scopes.into()), ..resource::Asked::default() };
+    let (identifier, settings) = resource::validate(&asked).unwrap();
+    fold(said(&resource::set(None, &resource::Set { identifier, settings, origin: Origin::Declared, at: t(0) })).0)
 }
 
 /// One event further, with these ciphertexts beside it.

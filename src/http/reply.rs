@@ -15,6 +15,8 @@ use crate::app::receipt::Receipt;
 pub trait Describe {
     const STATUS: u16 = 200;
     const DESCRIPTION: &'static str;
+    /// Some callers get it as a signed JWT.
+    const MAY_BE_JWT: bool = false;
     /// (member, JSON type, sentence).
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)];
 }
@@ -25,6 +27,7 @@ pub struct Reply<D> {
     client: Option<AnsweredClient>,
     cache_control: &'static str,
     receipt: Option<Receipt>,
+    media_type: &'static str,
     described: PhantomData<D>,
 }
 
@@ -36,7 +39,14 @@ impl<D: Describe> Reply<D> {
 
     /// An answer that was serialised before.
     pub fn bytes(body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), client: None, cache_control: "no-store", receipt: None, described: PhantomData }
+        Self {
+            body: body.into(),
+            client: None,
+            cache_control: "no-store",
+            receipt: None,
+            media_type: "application/json",
+            described: PhantomData,
+        }
     }
 
     /// For a client, whose origins may read it.
@@ -53,6 +63,11 @@ impl<D: Describe> Reply<D> {
         self
     }
 
+    /// A signed JWT, as text.
+    pub fn jwt(token: String) -> Self {
+        Self { media_type: "application/jwt", ..Self::bytes(token) }
+    }
+
     #[must_use]
     pub fn cached(mut self, cache_control: &'static str) -> Self {
         self.cache_control = cache_control;
@@ -63,7 +78,7 @@ impl<D: Describe> Reply<D> {
 impl<D: Describe + Send> IntoResponse for Reply<D> {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(D::STATUS).unwrap_or(StatusCode::OK);
-        let mut response = Response::builder().status(status).content_type("application/json").body(self.body);
+        let mut response = Response::builder().status(status).content_type(self.media_type).body(self.body);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         if let Some(client) = self.client {
             response.set_data(client);
@@ -92,7 +107,11 @@ impl<D: Describe> ApiResponse for Reply<D> {
             properties: D::MEMBERS.iter().map(|(name, kind, sentence)| (*name, member(kind, sentence))).collect(),
             ..MetaSchema::new("object")
         };
-        let content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
+        let mut content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
+        if D::MAY_BE_JWT {
+            let text = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+            content.push(MetaMediaType { content_type: "application/jwt", schema: text });
+        }
         MetaResponses {
             responses: vec![MetaResponse {
                 description: D::DESCRIPTION,

@@ -16,6 +16,8 @@ mod rfc7591;
 mod rfc7636;
 mod rfc7662;
 mod rfc8252;
+mod rfc8707;
+mod rfc9068;
 mod rfc9700;
 mod taking_away;
 mod time;

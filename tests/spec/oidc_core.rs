@@ -19,12 +19,16 @@ async fn oidc_core_2_the_id_token_says_who_when_and_for_whom() {
     let server = Server::start().await;
     let alice = server.alice().await;
     let mut browser = Browser::new(&server);
-    for alg in ["RS256", "ES256"] {
+    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
         let client = server.client(json!({ "id_token_signed_response_alg": alg })).await;
         let tokens = browser.tokens(&client, &alice, &[]).await;
         let (header, claims) = claims(&server, &tokens).await;
         assert_eq!((&header["alg"], &header["typ"]), (&json!(alg), &json!("JWT")));
-        let at_hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(&tokens.access)[..16]);
+        let at_hash = match alg {
+            "ES384" => URL_SAFE_NO_PAD.encode(&sha2::Sha384::digest(&tokens.access)[..24]),
+            "EdDSA" => URL_SAFE_NO_PAD.encode(&sha2::Sha512::digest(&tokens.access)[..32]),
+            _ => URL_SAFE_NO_PAD.encode(&Sha256::digest(&tokens.access)[..16]),
+        };
         let sid = claims["sid"].clone();
         assert!(sid.as_str().is_some_and(|sid| sid.len() >= 16), "{sid}");
         let expected = json!({
@@ -238,4 +242,50 @@ async fn a_restart_between_consent_and_code_changes_nothing() {
     claims(&server, &tokens).await;
     let mut browser = Browser { server: &server, cookies, at: String::new() };
     browser.open(&client.request(&[("prompt", "none")])).await.code();
+}
+
+#[tokio::test]
+async fn oidc_core_5_3_2_userinfo_is_a_jwt_for_clients_that_registered_an_algorithm() {
+    let server = Server::start().await;
+    let alice = server.alice().await;
+    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+        let client = server.client(json!({ "userinfo_signed_response_alg": alg })).await;
+        let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
+        let answer = server.userinfo(&tokens.access).await;
+        assert_eq!((answer.status, answer.header("content-type"), answer.header("cache-control")), (200, "application/jwt", "no-store"));
+        let (header, claims) = verified(&answer.text(), &server.get("/oidc/jwks").send().await.json());
+        assert_eq!((&header["alg"], &claims["iss"], &claims["aud"]), (&json!(alg), &json!(server.issuer), &json!(client.id)));
+        assert_eq!((&claims["sub"], &claims["email"]), (&json!(alice.account), &json!("alice@example.com")));
+    }
+}
+
+#[tokio::test]
+async fn oidc_core_8_1_a_pairwise_sub_is_one_for_each_sector() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);
+    let pairwise = |host: &str| json!({ "subject_type": "pairwise", "redirect_uris": [format!("https://{host}/cb")] });
+    let (one, same, other) = (
+        server.client(pairwise("a.example")).await,
+        server.client(pairwise("a.example")).await,
+        server.client(pairwise("b.example")).await,
+    );
+    let mut subs = Vec::new();
+    for (client, person) in [(&one, &alice), (&same, &alice), (&other, &alice), (&one, &bob)] {
+        let tokens = Browser::new(&server).tokens(client, person, &[]).await;
+        let sub = claims(&server, &tokens).await.1["sub"].as_str().unwrap().to_owned();
+        assert_eq!(server.userinfo(&tokens.access).await.json()["sub"], sub.as_str());
+        assert_eq!(server.introspect(client, &tokens.access).await["sub"], sub.as_str());
+        subs.push(sub);
+    }
+    assert!(subs[0] == subs[1] && subs[0] != subs[2] && subs[0] != subs[3] && subs.iter().all(|sub| *sub != alice.account));
+    // Who was named by a pseudonym is known again.
+    let mut browser = Browser::new(&server);
+    let hint = browser.tokens(&one, &alice, &[]).await.id_token().to_owned();
+    browser.open(&one.request(&[("id_token_hint", &hint), ("prompt", "none")])).await.code();
+    let mut stranger = Browser::new(&server);
+    stranger.authorize(&one, &bob, &[]).await.code();
+    let silent = stranger.open(&one.request(&[("id_token_hint", &hint), ("prompt", "none")])).await;
+    assert_eq!(silent.sent("error").as_deref(), Some("login_required"));
+    let spread = json!({ "subject_type": "pairwise", "redirect_uris": ["https://a.example/cb", "https://b.example/cb"] });
+    assert_eq!(server.post("/clients").json(&spread).send().await.refusal(), (400, "invalid_client_metadata".to_owned()));
 }

@@ -36,7 +36,7 @@ async fn rfc7591_3_2_2_every_bad_field_is_listed() {
     assert_eq!(uris.refusal(), (400, "invalid_redirect_uri".to_owned()));
     let bad = json!({
         "redirect_uris": ["ftp://x"], "grant_types": ["password"], "response_types": ["token"], "scope": "openid admin",
-        "token_endpoint_auth_method": "magic", "id_token_signed_response_alg": "none", "subject_type": "pairwise", "introspect": true,
+        "token_endpoint_auth_method": "magic", "id_token_signed_response_alg": "none", "subject_type": "ephemeral", "introspect": true,
         "client_name": "a\u{7}", "client_uri": "javascript:alert(1)", "refresh_grace_seconds": 61, "allowed_origins": ["*"],
         "jwks_uri": "https://a.example",
     });

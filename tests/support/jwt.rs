@@ -20,6 +20,15 @@ pub fn verified(token: &str, jwks: &Value) -> (Value, Value) {
             let key = RsaPublicKeyComponents { n: number("n"), e: number("e") };
             key.verify(&signature::RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
         }
+        "PS256" => {
+            let key = RsaPublicKeyComponents { n: number("n"), e: number("e") };
+            key.verify(&signature::RSA_PSS_2048_8192_SHA256, message.as_bytes(), &signature)
+        }
+        "ES384" => {
+            let point = [vec![4], number("x"), number("y")].concat();
+            UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point).verify(message.as_bytes(), &signature)
+        }
+        "EdDSA" => UnparsedPublicKey::new(&signature::ED25519, number("x")).verify(message.as_bytes(), &signature),
         "ES256" => {
             let point = [vec![4], number("x"), number("y")].concat();
             UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature)

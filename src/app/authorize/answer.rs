@@ -125,6 +125,7 @@ impl App {
             scope: request.scope.clone(),
             code: code.digest,
             redirect_uri: request.redirect_uri.clone(),
+            resources: request.resources.clone(),
             code_challenge: request.code_challenge.clone(),
             auth_time: session.auth_time,
             amr: session.amr.clone(),

@@ -24,12 +24,13 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::Private;
 use chancery_core::interaction::next::{self, Next, Seen};
-use chancery_core::request::{self, Asked, Parameters, Refusal, Request};
-use chancery_jose::{Algorithm, RegisteredClaims, jws};
+use chancery_core::request::{self, Asked, Parameters, Refusal, Request, Resources};
+use chancery_jose::{RegisteredClaims, jws};
 
 use super::App;
 use super::context::Context;
 use super::sessions::Current;
+use super::signing::ALGORITHMS;
 use super::work::Stop;
 
 /// An answer on its way to the client.
@@ -74,6 +75,14 @@ impl From<Stop> for Failed {
     }
 }
 
+/// An authorization request as it came in.
+#[derive(Clone, Copy)]
+pub struct Sent<'a> {
+    pub parameters: &'a Parameters,
+    /// The one parameter that may repeat (RFC 8707 §2).
+    pub resources: &'a [String],
+}
+
 /// What the browser brought along.
 #[derive(Clone, Copy, Default)]
 pub struct Browser<'a> {
@@ -87,10 +96,13 @@ impl App {
     ///
     /// # Errors
     /// A page, or an error for the client.
-    pub async fn authorize(&self, context: &Context, parameters: &Parameters, browser: Browser<'_>) -> Result<Step, Failed> {
+    pub async fn authorize(&self, context: &Context, sent: &Sent<'_>, browser: Browser<'_>) -> Result<Step, Failed> {
+        let parameters = sent.parameters;
         let client = self.requesting_client(parameters).await?;
         let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
-        let asked = Asked { parameters, client: &client, hint, policy: self.policy() };
+        let found = self.resource_servers(sent.resources).await?;
+        let resources = Resources { asked: sent.resources, found: &found, userinfo: &self.endpoints.userinfo };
+        let asked = Asked { parameters, client: &client, hint, policy: self.policy(), resources };
         let state = parameters.get("state").cloned();
         let request = match request::validate(&asked) {
             Ok(request) => request,
@@ -139,12 +151,18 @@ impl App {
     pub(super) async fn read_hint(&self, hint: &str) -> Result<Option<(AccountId, Vec<String>)>, OAuthError> {
         let keys = self.keys.current().await?;
         let Ok(parsed) = jws::parse(hint) else { return Ok(None) };
-        let Ok(verified) = parsed.verify(&keys.published, &[Algorithm::RS256, Algorithm::ES256]) else { return Ok(None) };
+        // An access token or logout token names a person too, and is no id_token (RFC 8725 §3.11).
+        if parsed.header().typ().is_some_and(|_| !parsed.header().is_typ("JWT")) {
+            return Ok(None);
+        }
+        let Ok(verified) = parsed.verify(&keys.published, ALGORITHMS) else { return Ok(None) };
         let Ok(claims) = RegisteredClaims::parse(&verified.payload) else { return Ok(None) };
         if claims.iss.as_deref() != Some(self.endpoints.issuer.as_str()) {
             return Ok(None);
         }
-        Ok(claims.sub.as_deref().and_then(AccountId::parse).map(|account| (account, claims.aud)))
+        let Some(named) = claims.aud.first().and_then(|aud| ClientId::parse(aud)) else { return Ok(None) };
+        let Some(client) = self.load_client(&named.stream()).await?.state else { return Ok(None) };
+        Ok(claims.sub.as_deref().and_then(|sub| self.account_of_subject(sub, &client)).map(|account| (account, claims.aud)))
     }
 
     pub(super) async fn next_step(

@@ -27,6 +27,7 @@ mod error;
 mod key;
 #[cfg(test)]
 mod memory;
+pub mod pairwise;
 mod rewrap;
 mod seal;
 mod server_keys;

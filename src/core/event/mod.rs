@@ -16,6 +16,7 @@ use crate::evidence::Attempts;
 use crate::grant::Grant;
 use crate::interaction::Interaction;
 use crate::key::Key;
+use crate::resource::ResourceServer;
 use crate::seal::Seals;
 use crate::server::Log;
 use crate::session::Session;
@@ -24,7 +25,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Seals, Session)
+        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, ResourceServer, Seals, Session)
     };
 }
 

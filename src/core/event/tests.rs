@@ -22,6 +22,7 @@ use crate::grant::event::*;
 use crate::interaction::*;
 use crate::key::*;
 use crate::request::Prompt;
+use crate::resource::*;
 use crate::seal::{LogSealed, Seals};
 use crate::server::*;
 use crate::session::*;
@@ -135,7 +136,12 @@ fn evidence() {
 #[test]
 fn grant() {
     let (grant, client, id_token_kid) = (grant_id(), client_id("app"), Some("2027-01".to_string()));
-    let access = |name: &str, at: i64| IssuedAccess { digest: digest(name), expires_at: t(at + 600) };
+    let access = |name: &str, at: i64| IssuedAccess {
+        digest: digest(name),
+        expires_at: t(at + 600),
+        audience: ResourceId::parse("https://api.example.com"),
+        kid: Some("2027-01".into()),
+    };
     let issued = CodeIssued {
         grant,
         client: client.clone(),
@@ -143,6 +149,7 @@ fn grant() {
         session: session_id(),
         interaction: interaction_id(),
         scope: scope("openid email"),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         code: digest("code"),
         code_expires_at: t(60),
         redirect_uri: "https://app.example.com/cb".into(),
@@ -167,7 +174,7 @@ fn grant() {
         issued.into(),
         MisuseRefused { misuse: Misuse::CodeByOtherClient, by: client_id("other"), at: t(1) }.into(),
         CodeVerifierRefused { at: t(2) }.into(),
-        CodeRedeemed { access: access("at-0", 10), refresh, id_token_kid: id_token_kid.clone(), at: t(10) }.into(),
+        CodeRedeemed { access: access("at-0", 10), refresh, scope: None, id_token_kid: id_token_kid.clone(), at: t(10) }.into(),
         rotated.into(),
         RefreshTokenRepeated { access: access("at-2", 21), scope: None, id_token_kid: id_token_kid.clone(), at: t(21) }.into(),
         RefreshTokenUsed { refresh_expires_at: t(14 * DAY), access: access("at-3", 30), scope: None, id_token_kid, at: t(30) }.into(),
@@ -243,6 +250,20 @@ const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANY
 #[test]
 fn seal() {
     check::<Seals>(vec![vec![LogSealed { quiet_since: t(0), at: t(60) }.into()]]);
+}
+
+#[test]
+fn resource() {
+    let server = resource_server("https://api.example.com", "read write");
+    let before = server.settings.clone();
+    let mut settings = before.clone();
+    (settings.name, settings.access_token_lifetime) = (Some("Orders".into()), Some(Seconds(300)));
+    settings.introspected_by = [client_id("orders-backend")].into();
+    check::<ResourceServer>(vec![vec![
+        ResourceServerRegistered { identifier: server.identifier, origin: server.origin, settings: before.clone(), at: t(0) }.into(),
+        ResourceServerChanged { before, settings, at: t(1) }.into(),
+        ResourceServerDisabled { at: t(2) }.into(),
+    ]]);
 }
 
 #[test]

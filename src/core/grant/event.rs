@@ -1,5 +1,6 @@
 //! What can happen to a grant.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use super::Access;
 use crate::digest::Digest;
 use crate::events;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
@@ -16,13 +18,20 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IssuedAccess {
+    /// The resource server that it is for; absent: this server's userinfo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<ResourceId>,
+    /// Of the token's text; of a JWT's `jti`.
     pub digest: Digest,
     pub expires_at: Timestamp,
+    /// `kid` of the key that signed it, when it is a JWT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
 }
 
 impl IssuedAccess {
     pub(super) fn into_access(self, issued_at: Timestamp, scope: Option<Scope>) -> Access {
-        Access { digest: self.digest, issued_at, expires_at: self.expires_at, scope }
+        Access { audience: self.audience, digest: self.digest, issued_at, expires_at: self.expires_at, scope }
     }
 }
 
@@ -53,6 +62,9 @@ pub struct CodeIssued {
     pub grant: GrantId,
     pub interaction: InteractionId,
     pub redirect_uri: String,
+    /// The resource servers that its tokens may be for (RFC 8707).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
     pub session: SessionId,
     pub wants_auth_time: bool,
@@ -69,6 +81,9 @@ pub struct CodeRedeemed {
     pub id_token_kid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<IssuedRefresh>,
+    /// When the access token has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// A first use with a wrong `code_verifier`: refused, the code is not spent (five burn it).

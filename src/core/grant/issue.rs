@@ -6,10 +6,12 @@
 //! | client credentials never bring a refresh token | RFC 6749 §4.4.3 |
 //! | a client gets no more scope than it is registered for | RFC 6749 §3.3 |
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::event::{ClientCredentialsGranted, CodeIssued, IssuedAccess, OperatorTokenMinted};
+use super::target::Target;
 use super::{GrantEvent, Lifetimes};
 use crate::client::Client;
 use crate::client::metadata::GrantType;
@@ -17,6 +19,7 @@ use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::resource::ResourceId;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::Timestamp;
 
@@ -30,6 +33,7 @@ pub struct IssueCode {
     pub scope: Scope,
     pub code: Digest,
     pub redirect_uri: String,
+    pub resources: BTreeSet<ResourceId>,
     pub code_challenge: Option<String>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
@@ -51,6 +55,7 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         code: cmd.code,
         code_expires_at: cmd.at.plus(lifetimes.code),
         redirect_uri: cmd.redirect_uri.clone(),
+        resources: cmd.resources.clone(),
         code_challenge: cmd.code_challenge.clone(),
         auth_time: cmd.auth_time,
         amr: cmd.amr.clone(),
@@ -67,6 +72,7 @@ pub struct IssueToClient {
     pub grant: GrantId,
     pub scope: Option<Scope>,
     pub access: Digest,
+    pub target: Result<Target, OAuthError>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -82,6 +88,10 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
     if !client.metadata.grant_types.contains(&GrantType::ClientCredentials) {
         return Decision::refuse(OAuthError::unauthorized_client("client_credentials is not registered"));
     }
+    let target = match &cmd.target {
+        Ok(target) => target,
+        Err(error) => return Decision::refuse(error.clone()),
+    };
     // The standard scopes speak about a person; there is none here (OpenID Connect Core 1.0 §3.1.2.1).
     let own = STANDARD.iter().fold(client.metadata.scope.clone(), |scope, person| scope.without(person));
     let scope = match &cmd.scope {
@@ -94,14 +104,10 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
             granted
         }
     };
-    let expires_at = cmd.at.plus(lifetimes.client_credentials);
-    let event = ClientCredentialsGranted {
-        grant: cmd.grant,
-        client: client.id.clone(),
-        scope: scope.clone(),
-        access: IssuedAccess { digest: cmd.access, expires_at },
-        at: cmd.at,
-    };
+    let scope = target.scope_of(&scope);
+    let access = target.issue(cmd.access, cmd.at, lifetimes.client_credentials);
+    let expires_at = access.expires_at;
+    let event = ClientCredentialsGranted { grant: cmd.grant, client: client.id.clone(), scope: scope.clone(), access, at: cmd.at };
     let personal = Personal::default().with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], IssuedToClient { scope, expires_at })
 }
@@ -126,7 +132,7 @@ pub fn to_operator(cmd: &MintForOperator) -> Decision<GrantEvent, ()> {
         grant: cmd.grant,
         client: cmd.client.clone(),
         scope: cmd.scope.clone(),
-        access: IssuedAccess { digest: cmd.access, expires_at: cmd.expires_at },
+        access: IssuedAccess { digest: cmd.access, expires_at: cmd.expires_at, audience: None, kid: None },
         at: cmd.at,
     };
     Decision::accept(alloc::vec![event.into()], ())

@@ -7,6 +7,7 @@
 //! | `refresh` | a refresh token becomes fresh tokens |
 //! | `revoke` | an access token or everything ends |
 //! | `standing` | is this access token alive? |
+//! | `target` | which resource server is it for? |
 //!
 //! A token is alive when its grant and its session (if bound), consent, account and client are all alive: ending a parent is one
 //! event and never fans out. The state of a grant stays small however often it was refreshed.
@@ -17,7 +18,9 @@ pub mod redeem;
 pub mod refresh;
 pub mod revoke;
 pub mod standing;
+pub mod target;
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -25,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::{AccountId, ClientId, GrantId, SessionId};
+use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
@@ -39,6 +43,9 @@ pub struct Grant {
     pub client: ClientId,
     /// What was granted; an access token may have less.
     pub scope: Scope,
+    /// The resource servers that its access tokens may be for (RFC 8707 §2.2).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
     pub granted_at: Timestamp,
     pub kind: GrantKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +126,9 @@ pub struct Predecessor {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Access {
+    /// The resource server that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<ResourceId>,
     pub digest: Digest,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
@@ -194,7 +204,7 @@ impl Stream for Grant {
                     ends_at: refresh.ends_at,
                     predecessor: None,
                 });
-                grant.add_access(event.access.clone().into_access(event.at, None));
+                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
             }
             GrantEvent::CodeVerifierRefused(_) => {
                 let code = grant.code.as_mut().ok_or_else(out_of_order)?;
@@ -237,6 +247,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
         id,
         client: client.clone(),
         scope: scope.clone(),
+        resources: BTreeSet::new(),
         granted_at,
         kind,
         code: None,
@@ -257,6 +268,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 consent_epoch: event.consent_epoch,
             };
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.resources = event.resources.clone();
             grant.code = Some(Code {
                 digest: event.code,
                 expires_at: event.code_expires_at,

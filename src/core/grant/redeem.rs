@@ -14,7 +14,8 @@
 
 use alloc::string::String;
 
-use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, IssuedAccess, IssuedRefresh, Misuse, MisuseRefused};
+use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, IssuedRefresh, Misuse, MisuseRefused};
+use super::target::Target;
 use super::{Code, Grant, GrantEvent, Lifetimes};
 use crate::base64url;
 use crate::client::Client;
@@ -34,6 +35,8 @@ pub struct Redeem {
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<String>,
     pub access: Digest,
+    /// What the access token is for.
+    pub target: Result<Target, OAuthError>,
     /// Digest of the refresh token to hand out, should there be one.
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
@@ -44,6 +47,7 @@ pub struct Redeem {
 /// What the client gets.
 #[derive(Debug)]
 pub struct Redeemed {
+    /// What the access token may do.
     pub scope: Scope,
     pub access_expires_at: Timestamp,
     /// Idle expiry of the refresh token, when there is one.
@@ -83,7 +87,13 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         }
         return refusal;
     }
-    let access = IssuedAccess { digest: cmd.access, expires_at: cmd.at.plus(lifetimes.access_token) };
+    // Last, and the code is not spent: a wrong resource is a mistake of the client that just proved itself.
+    let target = match &cmd.target {
+        Ok(target) => target,
+        Err(error) => return Decision::refuse(error.clone()),
+    };
+    let access = target.issue(cmd.access, cmd.at, lifetimes.access_token);
+    let scope = target.scope_of(&grant.scope);
     let ends_at = cmd.at.plus(lifetimes.refresh_absolute);
     let refresh = client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
         digest: cmd.refresh,
@@ -91,11 +101,12 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         ends_at,
     });
     let outcome = Redeemed {
-        scope: grant.scope.clone(),
+        scope: scope.clone(),
         access_expires_at: access.expires_at,
         refresh_expires_at: refresh.as_ref().map(|refresh| refresh.expires_at),
     };
-    let event = CodeRedeemed { access, refresh, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
+    let narrowed = (scope != grant.scope).then_some(scope);
+    let event = CodeRedeemed { access, refresh, scope: narrowed, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
     let personal = Personal::default().with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }

@@ -12,9 +12,8 @@
 
 use alloc::string::String;
 
-use super::event::{
-    EndReason, GrantEnded, IssuedAccess, Misuse, MisuseRefused, RefreshTokenRepeated, RefreshTokenRotated, RefreshTokenUsed,
-};
+use super::event::{EndReason, GrantEnded, Misuse, MisuseRefused, RefreshTokenRepeated, RefreshTokenRotated, RefreshTokenUsed};
+use super::target::Target;
 use super::{Grant, GrantEvent, Lifetimes, Refresh as Family};
 use crate::client::Client;
 use crate::client::metadata::{GrantType, Rotation};
@@ -33,6 +32,8 @@ pub struct Refresh {
     pub successor: Digest,
     pub scope: Option<Scope>,
     pub access: Digest,
+    /// What the access token is for.
+    pub target: Result<Target, OAuthError>,
     pub id_token_kid: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -41,6 +42,7 @@ pub struct Refresh {
 /// What the client gets.
 #[derive(Debug)]
 pub struct Refreshed {
+    /// What the access token may do.
     pub scope: Scope,
     pub access_expires_at: Timestamp,
     pub refresh_expires_at: Timestamp,
@@ -78,8 +80,13 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         Some(asked) if asked.is_within(&grant.scope) => asked.clone(),
         Some(_) => return Decision::refuse(OAuthError::invalid_scope("more than was granted")),
     };
+    let target = match &cmd.target {
+        Ok(target) => target,
+        Err(error) => return Decision::refuse(error.clone()),
+    };
+    let scope = target.scope_of(&scope);
     let narrowed = (scope != grant.scope).then(|| scope.clone());
-    let access = IssuedAccess { digest: cmd.access, expires_at: cmd.at.plus(lifetimes.access_token) };
+    let access = target.issue(cmd.access, cmd.at, lifetimes.access_token);
     let (access_expires_at, id_token_kid, at) = (access.expires_at, cmd.id_token_kid.clone(), cmd.at);
     let moved = cmd.at.plus(lifetimes.refresh_idle).min(family.ends_at);
     let rotates = client.metadata.refresh_token_rotation == Rotation::Always;

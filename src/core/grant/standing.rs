@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::client::Client;
 use crate::consent::Consent;
 use crate::digest::Digest;
+use crate::resource::ResourceServer;
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::time::Timestamp;
@@ -25,6 +26,8 @@ pub struct Parents<'a> {
     pub account: Option<&'a Account>,
     pub session: Option<&'a Session>,
     pub consent: Option<&'a Consent>,
+    /// The audience of the token.
+    pub resource: Option<&'a ResourceServer>,
 }
 
 /// Why a token is dead: for the log line, never for the caller.
@@ -37,6 +40,7 @@ pub enum Dead {
     AccountGone,
     SessionOver,
     ConsentWithdrawn,
+    ResourceGone,
 }
 
 impl Dead {
@@ -49,6 +53,7 @@ impl Dead {
             Self::AccountGone => "the account is disabled or gone",
             Self::SessionOver => "the session is over",
             Self::ConsentWithdrawn => "the consent was withdrawn",
+            Self::ResourceGone => "the resource server is disabled or gone",
         }
     }
 }
@@ -89,6 +94,9 @@ pub fn of_access<'a>(grant: &'a Grant, token: &Digest, parents: &Parents<'_>, at
     let access = grant.access.iter().find(|own| own.digest.matches(token)).ok_or(Dead::Unknown)?;
     if at >= access.expires_at {
         return Err(Dead::Expired);
+    }
+    if access.audience.is_some() && !parents.resource.is_some_and(ResourceServer::is_active) {
+        return Err(Dead::ResourceGone);
     }
     of_grant(grant, parents, at)?;
     Ok((access, access.scope.as_ref().unwrap_or(&grant.scope)))

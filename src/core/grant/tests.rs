@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::event::*;
 use super::standing::{Dead, Parents};
+use super::target::Target;
 use super::*;
 use crate::account::{Account, AccountDisabled, AccountRegistered};
 use crate::client::metadata::{GrantType, Rotation};
@@ -38,6 +39,7 @@ fn issued_for(scopes: &str, challenge: Option<&str>) -> GrantEvent {
         code: digest("code"),
         code_expires_at: t(60),
         redirect_uri: "https://app.example.com/cb".into(),
+        resources: BTreeSet::new(),
         code_challenge: challenge.map(ToString::to_string),
         auth_time: t(-10),
         amr: vec!["pwd".into()],
@@ -53,12 +55,12 @@ fn issued() -> GrantEvent {
 }
 
 fn access(name: &str, at: i64) -> IssuedAccess {
-    IssuedAccess { digest: digest(name), expires_at: t(at + 600) }
+    IssuedAccess { digest: digest(name), expires_at: t(at + 600), audience: None, kid: None }
 }
 
 fn redeemed() -> GrantEvent {
     let refresh = IssuedRefresh { digest: digest("rt-0"), expires_at: t(10 + 14 * DAY), ends_at: t(10 + 90 * DAY) };
-    CodeRedeemed { access: access("at-0", 10), refresh: Some(refresh), id_token_kid: None, at: t(10) }.into()
+    CodeRedeemed { access: access("at-0", 10), refresh: Some(refresh), scope: None, id_token_kid: None, at: t(10) }.into()
 }
 
 /// `rt-(n-1)` became `rt-n`.

@@ -5,8 +5,11 @@
 
 mod checks;
 
+pub use checks::resource::MOST as MOST_RESOURCES;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,7 @@ use crate::client::Client;
 use crate::client::metadata::ResponseMode;
 use crate::error::OAuthError;
 use crate::id::AccountId;
+use crate::resource::{ResourceId, ResourceServer};
 use crate::scope::Scope;
 use crate::time::Seconds;
 
@@ -48,6 +52,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub prompt: BTreeSet<Prompt>,
     pub redirect_uri: String,
+    /// The resource servers that its tokens may be for (RFC 8707).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
     pub response_mode: ResponseMode,
     pub scope: Scope,
     /// Languages that the person reads (OpenID Connect Core 1.0 §3.1.2.1), for the pages.
@@ -75,6 +82,16 @@ pub struct Asked<'a> {
     /// The account in the `id_token_hint`: `Err` when there is a hint that is not ours.
     pub hint: Result<Option<AccountId>, ()>,
     pub policy: Policy,
+    pub resources: Resources<'a>,
+}
+
+/// The `resource` parameters, which may repeat, and what the shell found of them.
+#[derive(Clone, Copy, Default)]
+pub struct Resources<'a> {
+    pub asked: &'a [String],
+    pub found: &'a [Arc<ResourceServer>],
+    /// URL of our own userinfo endpoint.
+    pub userinfo: &'a str,
 }
 
 impl Asked<'_> {
@@ -96,6 +113,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "request_object", source: "OpenID Connect Core 1.0 §3.1.2.6, §6", run: checks::request_object::check },
     Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
+    Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
     Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
     Check { name: "max_age", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::max_age::check },
@@ -121,6 +139,7 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
     let mut request = Request {
         redirect_uri,
         response_mode: ResponseMode::Query,
+        resources: BTreeSet::new(),
         scope: Scope::default(),
         code_challenge: None,
         prompt: BTreeSet::new(),

@@ -25,7 +25,13 @@ fn parameters(changes: &[(&str, &str)]) -> Parameters {
 }
 
 fn run(client: &Client, changes: &[(&str, &str)]) -> Result<Request, Refusal> {
-    validate(&Asked { parameters: &parameters(changes), client, hint: Ok(None), policy: Policy { pkce_for_all: false } })
+    validate(&Asked {
+        parameters: &parameters(changes),
+        client,
+        hint: Ok(None),
+        policy: Policy { pkce_for_all: false },
+        resources: Resources::default(),
+    })
 }
 
 fn accepted(changes: &[(&str, &str)]) -> Request {
@@ -109,6 +115,31 @@ fn rfc6749_3_3_unknown_scopes_are_dropped_and_nothing_left_is_refused() {
 }
 
 #[test]
+fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
+    let (server, userinfo) = (Arc::new(resource_server("https://api.example.com", "read")), "https://id.example/oidc/userinfo");
+    let run = |asked: &[&str]| {
+        let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
+        let resources = Resources { asked: &asked, found: &[server.clone()], userinfo };
+        validate(&Asked {
+            parameters: &parameters(&[]),
+            client: &client(),
+            hint: Ok(None),
+            policy: Policy { pkce_for_all: false },
+            resources,
+        })
+    };
+    assert_eq!(run(&["https://api.example.com", userinfo]).unwrap().resources, [server.identifier.clone()].into());
+    for bad in
+        [&["https://other.example.com"][..], &["/api"], &["https://api.example.com#x"], &["https://api.example.com/"], &[userinfo; 9]]
+    {
+        match run(bad) {
+            Err(Refusal::Redirect { error, .. }) => assert_eq!(error.code(), "invalid_target", "{bad:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn oidc_core_11_offline_access_needs_a_client_with_refresh_tokens() {
     let without = client_with(|metadata| metadata.grant_types = [GrantType::AuthorizationCode].into());
     assert_eq!(run(&without, &[("scope", "openid offline_access")]).unwrap().scope, scope("openid"));
@@ -137,7 +168,13 @@ fn rfc9700_2_1_1_who_must_use_pkce() {
         assert_eq!(redirected(client, &[]).0, "invalid_request");
         assert!(run(client, &with).is_ok());
     }
-    let all = Asked { parameters: &parameters(&[]), client: &client(), hint: Ok(None), policy: Policy { pkce_for_all: true } };
+    let all = Asked {
+        parameters: &parameters(&[]),
+        client: &client(),
+        hint: Ok(None),
+        policy: Policy { pkce_for_all: true },
+        resources: Resources::default(),
+    };
     assert!(matches!(validate(&all), Err(Refusal::Redirect { error, .. }) if error.code() == "invalid_request"));
 }
 
@@ -180,7 +217,15 @@ fn strings_of_others_are_bounded() {
 
 #[test]
 fn oidc_core_3_1_2_1_an_id_token_hint_that_is_not_ours_is_refused() {
-    let with = |hint| validate(&Asked { parameters: &parameters(&[]), client: &client(), hint, policy: Policy { pkce_for_all: false } });
+    let with = |hint| {
+        validate(&Asked {
+            parameters: &parameters(&[]),
+            client: &client(),
+            hint,
+            policy: Policy { pkce_for_all: false },
+            resources: Resources::default(),
+        })
+    };
     assert!(matches!(with(Err(())), Err(Refusal::Redirect { error, .. }) if error.code() == "invalid_request"));
     assert_eq!(with(Ok(Some(alice()))).unwrap().hinted_account, Some(alice()));
 }
@@ -201,6 +246,6 @@ proptest::proptest! {
         let mut all: Parameters = values;
         all.extend(names.iter().zip(known).map(|(name, value)| ((*name).to_string(), value)));
         all.insert("redirect_uri".into(), URI.into());
-        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy { pkce_for_all: false } });
+        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy { pkce_for_all: false }, resources: Resources::default() });
     }
 }

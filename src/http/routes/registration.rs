@@ -46,11 +46,13 @@ struct ClientMetadata {
     response_types: Option<Vec<String>>,
     /// client_secret_basic, client_secret_post, private_key_jwt or none.
     token_endpoint_auth_method: Option<String>,
-    /// RS256 or ES256.
+    /// RS256, PS256, ES256, ES384 or EdDSA.
     id_token_signed_response_alg: Option<String>,
     /// conform or all: which claims an id_token carries.
     id_token_claims: Option<String>,
-    /// public.
+    /// Makes userinfo a JWT signed with this.
+    userinfo_signed_response_alg: Option<String>,
+    /// public or pairwise.
     subject_type: Option<String>,
     scope: Option<String>,
     /// Public keys by value (RFC 7517).
@@ -86,6 +88,7 @@ impl From<ClientMetadata> for Asked {
             token_endpoint_auth_method: sent.token_endpoint_auth_method,
             id_token_signed_response_alg: sent.id_token_signed_response_alg,
             id_token_claims: sent.id_token_claims,
+            userinfo_signed_response_alg: sent.userinfo_signed_response_alg,
             subject_type: sent.subject_type,
             scope: sent.scope,
             jwks: sent.jwks,
@@ -218,7 +221,6 @@ fn shown(client: &Client) -> Value {
 
 fn members(metadata: &Metadata) -> Value {
     let mut answer = json!(metadata);
-    answer["subject_type"] = json!("public");
     if metadata.token_endpoint_auth_method == AuthMethod::None {
         answer["require_pkce"] = json!(true);
     }

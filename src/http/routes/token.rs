@@ -13,7 +13,7 @@ use super::Group;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
 use crate::app::receipt::{self, Receipt};
-use crate::app::token::CodeRequest;
+use crate::app::token::{CodeRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
 use crate::http::credentials;
 use crate::http::error::Refused;
@@ -41,6 +41,8 @@ struct TokenForm {
     code_verifier: Option<String>,
     refresh_token: Option<String>,
     scope: Option<String>,
+    /// The resource server that the access token is for (RFC 8707).
+    resource: Option<Vec<String>>,
     client_id: Option<String>,
     client_secret: Option<String>,
     client_assertion: Option<String>,
@@ -83,6 +85,7 @@ impl Describe for IntrospectionAnswer {
         ("scope", "string", "What it may do."),
         ("client_id", "string", "To whom it was issued."),
         ("sub", "string", "For whom it speaks."),
+        ("aud", "string", "The resource server that it is for."),
         ("exp", "integer", "When it ends."),
     ];
 }
@@ -131,14 +134,18 @@ impl Token {
                     code: need("code").map_err(refused)?,
                     redirect_uri: params.get("redirect_uri"),
                     code_verifier: params.get("code_verifier"),
+                    resources: params.all("resource"),
                 };
                 app.redeem_code(&context, &caller, &asked).await
             }
             Some(GrantType::RefreshToken) => {
                 let token = need("refresh_token").map_err(refused)?;
-                app.refresh_token(&context, &caller, token, params.get("scope")).await
+                let sent = Refreshing { token, scope: params.get("scope"), resources: params.all("resource") };
+                app.refresh_token(&context, &caller, &sent).await
             }
-            Some(GrantType::ClientCredentials) => app.client_credentials(&context, &caller, params.get("scope")).await,
+            Some(GrantType::ClientCredentials) => {
+                app.client_credentials(&context, &caller, params.get("scope"), params.all("resource")).await
+            }
             None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
         };
         let tokens = tokens.map_err(refused)?;

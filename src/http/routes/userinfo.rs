@@ -5,6 +5,7 @@ use poem::Request;
 use poem_openapi::OpenApi;
 
 use super::Group;
+use crate::app::userinfo::UserInfo as Claimed;
 use crate::http::challenge::Challenge;
 use crate::http::credentials;
 use crate::http::error::Refused;
@@ -19,6 +20,7 @@ pub struct Claims;
 
 impl Describe for Claims {
     const DESCRIPTION: &'static str = "The claims that the token may read.";
+    const MAY_BE_JWT: bool = true;
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
         ("sub", "string", "The person's identifier, never used for anybody else."),
         ("name", "string", "With the scope profile."),
@@ -75,6 +77,9 @@ impl UserInfo {
             let wants = (error.code == Code::InsufficientScope).then(|| "openid".to_owned());
             Refused::from(error).challenging(Challenge::Bearer { scope: wants })
         })?;
-        Ok(Reply::new(&claims))
+        Ok(match claims {
+            Claimed::Json(claims) => Reply::new(&claims),
+            Claimed::Jwt(token) => Reply::jwt(token),
+        })
     }
 }

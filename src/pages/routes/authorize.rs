@@ -7,7 +7,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::show::{Shown, ask_before_return, in_interaction, page_for, refusal};
 use super::{BINDING, Cookies, Group, parameters};
-use crate::app::authorize::{Answer, Failed, Step};
+use crate::app::authorize::{Answer, Failed, Sent, Step};
 use crate::http::error::Refused;
 use crate::http::form::{StrictForm, StrictQuery};
 use crate::http::params::Params;
@@ -42,6 +42,8 @@ struct AuthorizationRequest {
     login_hint: Option<String>,
     id_token_hint: Option<String>,
     ui_locales: Option<String>,
+    /// The resource servers that the tokens are for (RFC 8707); may repeat.
+    resource: Option<Vec<String>>,
 }
 
 #[OpenApi(tag = "Group::Browser")]
@@ -50,7 +52,9 @@ impl Authorize {
     #[oai(path = "/oidc/auth", method = "get", operation_id = "authorize")]
     async fn get(&self, request: &Request, query: StrictQuery<AuthorizationRequest>) -> Result<Shown, Refused> {
         let cookies = Cookies::of(&self.0, request);
-        match self.0.app.authorize(&context(request), &parameters(&query.params), cookies.browser()).await {
+        let parameters = parameters(&query.params);
+        let sent = Sent { parameters: &parameters, resources: query.params.all("resource") };
+        match self.0.app.authorize(&context(request), &sent, cookies.browser()).await {
             Ok(Step::Interact { interaction, browser }) => {
                 let shown = Shown::redirect(&format!("/auth/interaction/{interaction}"))?;
                 let now = self.0.app.now().numeric_date();

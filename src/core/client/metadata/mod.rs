@@ -27,11 +27,11 @@ trait Words: Copy + Ord + 'static {
 }
 
 macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$mark:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub enum $name { $(#[serde(rename = $text)] $variant),* }
+        pub enum $name { $($(#[$mark])* #[serde(rename = $text)] $variant),* }
 
         impl $name {
             /// Everything the server supports; discovery is computed from this.
@@ -66,8 +66,17 @@ wire_enum! {
     ResponseMode { Query = "query", FormPost = "form_post" }
 }
 wire_enum! {
-    /// id_token signatures.
-    SigningAlg { Rs256 = "RS256", Es256 = "ES256" }
+    /// What this server signs with: id_tokens, userinfo, access tokens. RFC 7518 §3.1, RFC 8037 §3.1.
+    SigningAlg { Rs256 = "RS256", Ps256 = "PS256", Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA" }
+}
+wire_enum! {
+    /// Whether every client reads the same `sub`. OpenID Connect Core 1.0 §8.
+    #[derive(Default)]
+    SubjectType { #[default] Public = "public", Pairwise = "pairwise" }
+}
+wire_enum! {
+    /// What an access token is: a text that only this server understands, or a signed JWT (RFC 9068).
+    TokenFormat { Opaque = "opaque", Jwt = "jwt" }
 }
 wire_enum! {
     /// Application types. OpenID Connect Registration 1.0 §2.
@@ -103,6 +112,11 @@ pub struct Metadata {
     pub token_endpoint_auth_method: AuthMethod,
     pub id_token_signed_response_alg: SigningAlg,
     pub id_token_claims: IdTokenClaims,
+    /// Userinfo as a signed JWT; plain JSON without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<SigningAlg>,
+    #[serde(default)]
+    pub subject_type: SubjectType,
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
@@ -122,6 +136,16 @@ pub struct Metadata {
     pub chancery_receipts: bool,
 }
 
+impl Metadata {
+    /// The sector of a client: those of one sector read the same pairwise `sub`. The host that all its redirect URIs share
+    /// (OpenID Connect Core 1.0 §8.1); `None` when they share none.
+    pub fn sector(&self) -> Option<&str> {
+        let mut hosts = self.redirect_uris.iter().map(|uri| uri::host(uri));
+        let first = hosts.next()??;
+        hosts.all(|host| host == Some(first)).then_some(first)
+    }
+}
+
 /// What arrives: every member optional and of its wire type. Unknown members are dropped on the way in.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -138,6 +162,7 @@ pub struct Asked {
     pub token_endpoint_auth_method: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub id_token_claims: Option<String>,
+    pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub scope: Option<String>,
     pub jwks: Option<serde_json::Value>,

@@ -71,6 +71,12 @@ fn host_of(authority: &str) -> Option<&str> {
     }
 }
 
+/// The host of a URL, as it is spelled; `None` for what has none.
+pub(super) fn host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once(':')?;
+    authority(rest).and_then(host_of).filter(|host| !host.is_empty())
+}
+
 fn is_loopback(host: &str) -> bool {
     matches!(host, "127.0.0.1" | "::1") || host.eq_ignore_ascii_case("localhost")
 }

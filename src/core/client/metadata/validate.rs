@@ -4,6 +4,7 @@
 //! |---|---|
 //! | defaults: authorization_code, code, client_secret_basic, RS256, web | OpenID Connect Registration 1.0 §2 |
 //! | grant_types and response_types agree | RFC 7591 §2.1 |
+//! | pairwise subjects need one sector | OpenID Connect Core 1.0 §8.1 |
 //! | `private_key_jwt` needs keys | OpenID Connect Registration 1.0 §2 |
 //! | client_credentials only for a client that authenticates | RFC 6749 §4.4 |
 //! | a public client's refresh tokens are rotated | RFC 9700 §2.2.2 |
@@ -18,7 +19,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::uri::{is_odd, origin_of, redirect_uri};
-use super::{ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, Terms, Words};
+use super::{
+    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
+};
 use crate::account::FieldError;
 use crate::canonical;
 use crate::scope::{RESERVED, STANDARD, Scope};
@@ -40,7 +43,7 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     check_uris(&metadata, &mut wrong);
     check_keys(asked, &metadata, terms, &mut wrong);
     check_people(asked, &mut wrong);
-    check_permissions(asked, &metadata, terms, &mut wrong);
+    check_permissions(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
 
@@ -72,6 +75,11 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             SigningAlg::Rs256,
         ),
         id_token_claims: wrong.choice("id_token_claims", asked.id_token_claims.as_deref(), IdTokenClaims::Conform),
+        userinfo_signed_response_alg: asked
+            .userinfo_signed_response_alg
+            .as_deref()
+            .map(|text| wrong.choice("userinfo_signed_response_alg", Some(text), SigningAlg::Rs256)),
+        subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         scope: scope(asked.scope.as_deref(), wrong),
         jwks: asked.jwks.clone(),
         default_max_age: asked.default_max_age.map(Seconds),
@@ -139,6 +147,10 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
             wrong.add(field, "Use an https URL.");
         }
     }
+    // OpenID Connect Core 1.0 §8.1: without a sector nobody could say which clients read the same sub.
+    if metadata.subject_type == SubjectType::Pairwise && metadata.sector().is_none() {
+        wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host.");
+    }
     wrong.bounded_list("allowed_origins", &metadata.allowed_origins);
     for origin in &metadata.allowed_origins {
         if origin_of(origin) != Some(origin.as_str()) {
@@ -172,10 +184,7 @@ fn check_people(asked: &Asked, wrong: &mut Problems) {
     }
 }
 
-fn check_permissions(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
-    if asked.subject_type.as_deref().is_some_and(|kind| kind != "public") {
-        wrong.add("subject_type", "Only public is supported.");
-    }
+fn check_permissions(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if metadata.chancery_receipts && metadata.token_endpoint_auth_method == AuthMethod::None {
         wrong.add("chancery_receipts", "Only a client that authenticates gets receipts.");
     }

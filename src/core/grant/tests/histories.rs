@@ -101,6 +101,7 @@ impl World {
                     redirect_uri: Some("https://app.example.com/cb".into()),
                     code_verifier: verifier,
                     access,
+                    target: Ok(Target::default()),
                     refresh: Self::refresh_digest(0),
                     id_token_kid: None,
                     context: None,
@@ -123,6 +124,7 @@ impl World {
                     successor: Self::refresh_digest(generation + 1),
                     scope: asked.map(scope),
                     access,
+                    target: Ok(Target::default()),
                     id_token_kid: None,
                     context: None,
                     at,
@@ -163,7 +165,7 @@ impl World {
         let handed_out: BTreeSet<_> = self.access.iter().map(|one| one.0).collect();
         assert!(self.grant.access.iter().all(|one| handed_out.contains(&one.digest.0)));
         if self.grant.ended.is_some() {
-            let parents = Parents { client: Some(&self.app), account: None, session: None, consent: None };
+            let parents = Parents { client: Some(&self.app), account: None, session: None, consent: None, resource: None };
             assert!(self.access.iter().all(|token| of_access(&self.grant, token, &parents, t(self.seconds)).is_err()));
             assert!(self.refresh.iter().all(|token| of_refresh(&self.grant, token, &parents, t(self.seconds)).is_err()));
             let ends = self.events.iter().filter(|event| matches!(event, GrantEvent::GrantEnded(_))).count();
@@ -217,7 +219,14 @@ fn no_grant_of_a_client_alone_can_be_refreshed_or_redeemed() {
         metadata.grant_types.insert(GrantType::ClientCredentials);
         metadata.scope = scope("api");
     });
-    let cmd = issue::IssueToClient { grant: grant_id(), scope: None, access: digest("at"), context: None, at: t(0) };
+    let cmd = issue::IssueToClient {
+        grant: grant_id(),
+        scope: None,
+        access: digest("at"),
+        target: Ok(Target::default()),
+        context: None,
+        at: t(0),
+    };
     let grant: Grant = fold(said(&issue::to_client(&client, &cmd, &LIFETIMES)).0);
     let mut world = World::new(false, |_| ());
     world.grant = grant.clone();

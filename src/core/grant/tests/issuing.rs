@@ -8,7 +8,14 @@ fn to_client(own: &str, asked: Option<&str>) -> Decision<GrantEvent, issue::Issu
         metadata.grant_types = [GrantType::ClientCredentials].into();
         metadata.scope = scope(own);
     });
-    let cmd = IssueToClient { grant: grant_id(), scope: asked.map(scope), access: digest("at"), context: None, at: t(0) };
+    let cmd = IssueToClient {
+        grant: grant_id(),
+        scope: asked.map(scope),
+        access: digest("at"),
+        target: Ok(Target::default()),
+        context: None,
+        at: t(0),
+    };
     issue::to_client(&client, &cmd, &LIFETIMES)
 }
 
@@ -23,6 +30,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         scope: scope("openid email"),
         code: digest("code"),
         redirect_uri: "https://app.example.com/cb".into(),
+        resources: BTreeSet::new(),
         code_challenge: None,
         auth_time: t(-10),
         amr: vec!["pwd".into()],
@@ -60,7 +68,8 @@ fn oidc_core_3_1_2_1_scopes_about_a_person_are_no_scopes_of_a_client() {
 
 #[test]
 fn rfc6749_5_2_client_credentials_need_their_registration() {
-    let cmd = IssueToClient { grant: grant_id(), scope: None, access: digest("at"), context: None, at: t(0) };
+    let cmd =
+        IssueToClient { grant: grant_id(), scope: None, access: digest("at"), target: Ok(Target::default()), context: None, at: t(0) };
     assert_eq!(said(&issue::to_client(&client(), &cmd, &LIFETIMES)), (vec![], "unauthorized_client"));
 }
 

@@ -9,6 +9,7 @@ fn wish(at: i64) -> Redeem {
         redirect_uri: Some("https://app.example.com/cb".into()),
         code_verifier: None,
         access: digest("at-0"),
+        target: Ok(Target::default()),
         refresh: digest("rt-0"),
         id_token_kid: None,
         context: None,
@@ -135,4 +136,29 @@ fn a_replay_ends_the_grant_whatever_else_is_wrong_with_it() {
 fn rfc6749_4_1_2_an_expired_code_that_was_never_redeemed_ends_nothing() {
     assert_eq!(said(&decide(&grant([issued()]), &wish(60))), (vec![], "invalid_grant"));
     assert_eq!(said(&decide(&grant([issued()]), &wish(59))).1, "ok");
+}
+
+fn orders(scopes: &str) -> Target {
+    Target::of(&resource_server("https://api.example.com", scopes), Some("kid".into()))
+}
+
+#[test]
+fn rfc8707_2_2_a_token_has_the_scopes_that_its_resource_server_knows() {
+    let target = Target { lifetime: Some(Seconds(60)), ..orders("api other") };
+    let issued = issued_for("openid api", None);
+    let decision = decide(&grant([issued.clone()]), &Redeem { target: Ok(target), ..wish(10) });
+    let grant = grant([issued, said(&decision).0.remove(0)]);
+    let outcome = decision.outcome.unwrap();
+    assert_eq!((outcome.scope, outcome.access_expires_at), (scope("api"), t(70)));
+    assert_eq!(grant.access[0].audience.as_ref().unwrap().as_str(), "https://api.example.com");
+    assert_eq!((grant.access[0].scope.clone(), grant.scope), (Some(scope("api")), scope("openid api")));
+}
+
+#[test]
+fn rfc8707_2_a_wrong_resource_does_not_spend_the_code() {
+    let refused = || Err(crate::error::OAuthError::invalid_target("not granted"));
+    assert_eq!(said(&decide(&grant([issued()]), &Redeem { target: refused(), ..wish(10) })), (vec![], "invalid_target"));
+    // Evidence comes first: a replay ends the grant whatever resource it names.
+    let replay = decide(&grant([issued(), redeemed()]), &Redeem { target: refused(), ..wish(20) });
+    assert_eq!(said(&replay).0.len(), 1);
 }

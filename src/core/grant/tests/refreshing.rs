@@ -12,6 +12,7 @@ fn wish(generation: u32, at: i64) -> Wish {
         successor: digest(&alloc::format!("rt-{}", generation + 1)),
         scope: None,
         access: digest("at-new"),
+        target: Ok(Target::default()),
         id_token_kid: None,
         context: None,
         at: t(at),

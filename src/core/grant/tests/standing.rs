@@ -35,7 +35,7 @@ fn given(at: i64) -> crate::consent::ConsentEvent {
 impl Family {
     fn parents(&self) -> Parents<'_> {
         let (account, session, consent) = (Some(&self.account), Some(&self.session), Some(&self.consent));
-        Parents { client: Some(&self.client), account, session, consent }
+        Parents { client: Some(&self.client), account, session, consent, resource: None }
     }
 }
 
@@ -118,11 +118,23 @@ fn a_withdrawn_consent_kills_older_grants_and_no_newer_ones() {
 #[test]
 fn a_client_alone_needs_only_itself_and_an_operator_nothing() {
     let family = family();
-    let alone = |client| Parents { client, account: None, session: None, consent: None };
+    let alone = |client| Parents { client, account: None, session: None, consent: None, resource: None };
     let (id, access) = (grant_id(), access("at", 0));
     let of_client = ClientCredentialsGranted { grant: id, client: client_id("app"), scope: scope("api"), access: access.clone(), at: t(0) };
     let of_operator = OperatorTokenMinted { grant: id, client: client_id("ops"), scope: scope("admin"), access, at: t(0) };
     assert_eq!(of_grant(&grant([of_client.clone().into()]), &alone(Some(&family.client)), t(20)), Ok(()));
     assert_eq!(of_grant(&grant([of_client.into()]), &alone(None), t(20)), Err(Dead::ClientGone));
     assert_eq!(of_grant(&grant([of_operator.into()]), &alone(None), t(20)), Ok(()));
+}
+
+#[test]
+fn rfc8707_2_a_token_dies_with_its_resource_server() {
+    let (family, server) = (family(), resource_server("https://api.example.com", "api"));
+    let mut grant = live();
+    grant.access[0].audience = Some(server.identifier.clone());
+    let alive = |resource| of_access(&grant, &digest("at-0"), &Parents { resource, ..family.parents() }, t(20)).map(|_| ());
+    assert_eq!(alive(Some(&server)), Ok(()));
+    assert_eq!(alive(None), Err(Dead::ResourceGone));
+    let gone = crate::resource::ResourceServer { disabled: true, ..server.clone() };
+    assert_eq!(alive(Some(&gone)), Err(Dead::ResourceGone));
 }

@@ -7,6 +7,7 @@ pub mod pkce;
 pub mod prompt;
 pub mod redirect_uri;
 pub mod request_object;
+pub mod resource;
 pub mod response_mode;
 pub mod response_type;
 pub mod scope;

@@ -1,0 +1,185 @@
+//! Access tokens: opaque texts, or JWTs for a resource server. The log knows both by a digest.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | a JWT says `typ` `at+jwt`, iss, sub, aud, client_id, jti, iat, exp, scope, and when and how the person signed in | RFC 9068 §2.1, §2.2 |
+//! | a JWT is signed only once everything else is decided: a refused request costs no signature | our own |
+//! | it is known to its grant by the digest of its `jti`, so that it can be introspected and revoked like any other | our own |
+//! | whoever brings one back is asked for its signature first: a `jti` alone is nothing | our own |
+
+use std::sync::Arc;
+
+use chancery_core::client::Client;
+use chancery_core::client::metadata::{SigningAlg, TokenFormat};
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::target::{self, Target};
+use chancery_core::grant::{Grant, GrantKind};
+use chancery_core::id::GrantId;
+use chancery_core::resource::{ResourceId, ResourceServer};
+use chancery_core::scope::Scope;
+use chancery_core::time::Timestamp;
+use chancery_core::token::jti;
+use chancery_core::token::opaque::{Kind, Opaque, digest};
+use chancery_jose::{RegisteredClaims, jws};
+use serde_json::{Map, Value, json};
+
+use super::work::Work;
+use super::{App, random};
+
+/// What a token that is about to be issued is for.
+pub struct Aim {
+    /// For the rules; a refusal is theirs to give, at its place.
+    pub target: Result<Target, OAuthError>,
+    server: Option<Arc<ResourceServer>>,
+}
+
+/// A token that is drawn and not yet written out.
+pub struct Draft {
+    /// What the log keeps.
+    pub digest: Digest,
+    form: Form,
+}
+
+enum Form {
+    Opaque(String),
+    Jwt { jti: String, alg: SigningAlg, audience: ResourceId },
+}
+
+/// What a JWT says besides what its draft knows.
+pub struct Spoken<'a> {
+    pub client: &'a Client,
+    pub grant: &'a Grant,
+    pub scope: &'a Scope,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A token that came back and is one of ours by its form. Whether it is alive its grant tells.
+pub enum Known {
+    Access { grant: GrantId, digest: Digest },
+    Refresh { grant: GrantId, digest: Digest },
+}
+
+impl Known {
+    pub fn grant(&self) -> GrantId {
+        match self {
+            Self::Access { grant, .. } | Self::Refresh { grant, .. } => *grant,
+        }
+    }
+}
+
+impl App {
+    /// Loads and asserts the resource server that was chosen, so that disabling it beats every token decided before.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; what the rules refuse is in the aim.
+    pub(super) async fn aim(
+        &self,
+        work: &mut Work<'_>,
+        chosen: Result<Option<ResourceId>, OAuthError>,
+        alone: Option<&Client>,
+    ) -> Result<Aim, OAuthError> {
+        let id = match chosen {
+            Ok(Some(id)) => id,
+            Ok(None) => return Ok(Aim { target: Ok(Target::default()), server: None }),
+            Err(error) => return Ok(Aim { target: Err(error), server: None }),
+        };
+        let server = work.load::<ResourceServer>(&id.stream()).await?.state;
+        let checked = target::found(server.as_deref()).and_then(|server| match alone {
+            Some(client) => target::check_client(client, server).map(|()| server),
+            None => Ok(server),
+        });
+        let target = match checked {
+            Ok(found) if found.settings.token_format == TokenFormat::Jwt => {
+                let kid = self.keys.current().await?.active(found.settings.signing_alg)?.kid().to_owned();
+                Ok(Target::of(found, Some(kid)))
+            }
+            Ok(found) => Ok(Target::of(found, None)),
+            Err(error) => Err(error),
+        };
+        Ok(Aim { target, server })
+    }
+
+    /// Draws a token.
+    pub(super) fn draft_access(&self, grant: GrantId, aim: &Aim) -> Draft {
+        match aim.server.as_deref().filter(|server| server.settings.token_format == TokenFormat::Jwt) {
+            Some(server) => {
+                let jti = jti::text(grant.0, random::bytes());
+                let form = Form::Jwt { alg: server.settings.signing_alg, audience: server.identifier.clone(), jti };
+                Draft { digest: form.digest(), form }
+            }
+            None => {
+                let minted = self.mint.opaque(Kind::AccessToken, grant.0);
+                Draft { digest: minted.digest, form: Form::Opaque(minted.text) }
+            }
+        }
+    }
+
+    /// The text of a token, once the rules have said yes.
+    ///
+    /// # Errors
+    /// `server_error` when nothing can be signed.
+    pub(super) async fn write_access(&self, draft: Draft, spoken: &Spoken<'_>) -> Result<String, OAuthError> {
+        let (jti, alg, audience) = match draft.form {
+            Form::Opaque(text) => return Ok(text),
+            Form::Jwt { jti, alg, audience } => (jti, alg, audience),
+        };
+        let mut claims = Map::new();
+        let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
+        set("iss", json!(self.endpoints.issuer));
+        set("aud", json!(audience));
+        set("client_id", json!(spoken.client.id));
+        set("jti", json!(jti));
+        set("iat", json!(spoken.issued_at.numeric_date()));
+        set("exp", json!(spoken.expires_at.numeric_date()));
+        set("scope", json!(spoken.scope.to_string()));
+        match &spoken.grant.kind {
+            GrantKind::Person(person) => {
+                set("sub", json!(self.subject(person.account, spoken.client)?));
+                // RFC 9068 §2.2.1.
+                set("auth_time", json!(person.auth_time.numeric_date()));
+                set("amr", json!(person.amr));
+            }
+            // RFC 9068 §2.2: the client speaks for itself.
+            GrantKind::Client | GrantKind::Operator => set("sub", json!(spoken.client.id)),
+        }
+        self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims))
+    }
+
+    /// Reads a token that came back to introspection or revocation.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` while the keys are being made.
+    pub(super) async fn known_token(&self, token: &str) -> Result<Option<Known>, OAuthError> {
+        if let Some(access) = Opaque::parse(Kind::AccessToken, token) {
+            return Ok(Some(Known::Access { grant: GrantId(access.stream), digest: digest(token) }));
+        }
+        if let Some((refresh, _)) = self.mint.read_refresh(token) {
+            return Ok(Some(Known::Refresh { grant: GrantId(refresh.stream), digest: digest(token) }));
+        }
+        // The beginning of every JWT: no key is touched for other texts.
+        if !token.starts_with("ey") {
+            return Ok(None);
+        }
+        let keys = self.keys.current().await?;
+        Ok(self.known_jwt(token, &keys.published))
+    }
+
+    fn known_jwt(&self, token: &str, published: &chancery_jose::Jwks) -> Option<Known> {
+        let parsed = jws::parse(token).ok().filter(|parsed| parsed.header().is_typ("at+jwt"))?;
+        let verified = parsed.verify(published, super::signing::ALGORITHMS).ok()?;
+        let claims = RegisteredClaims::parse(&verified.payload).ok()?;
+        let jti = claims.jti.filter(|_| claims.iss.as_deref() == Some(self.endpoints.issuer.as_str()))?;
+        Some(Known::Access { grant: GrantId(jti::grant(&jti)?), digest: Digest::of(jti.as_bytes()) })
+    }
+}
+
+impl Form {
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Opaque(text) => digest(text),
+            Self::Jwt { jti, .. } => Digest::of(jti.as_bytes()),
+        }
+    }
+}

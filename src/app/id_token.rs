@@ -1,0 +1,83 @@
+//! id_tokens: who signed in, when, for whom, and what travels beside it.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | iss, sub, aud, exp, iat; `nonce` as it was sent; `auth_time` when asked for | OpenID Connect Core 1.0 §2 |
+//! | signed as the client is registered | OpenID Connect Registration 1.0 §2 |
+//! | `at_hash` vouches for the access token | OpenID Connect Core 1.0 §3.1.3.6 |
+//! | a refreshed one keeps iss, sub, aud and auth_time, and has no nonce | OpenID Connect Core 1.0 §12.2 |
+//! | the claims of scopes only if the client is registered for them here | OpenID Connect Core 1.0 §5.4; our own |
+
+use chancery_core::account::Account;
+use chancery_core::client::Client;
+use chancery_core::client::metadata::IdTokenClaims;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::Person;
+use chancery_core::scope::Scope;
+use chancery_core::time::Timestamp;
+use chancery_core::token::hash;
+use serde_json::{Map, Value, json};
+
+use super::signing::KeySet;
+use super::{App, seconds};
+
+/// What goes into one id_token.
+pub struct IdToken<'a> {
+    pub client: &'a Client,
+    pub account: &'a Account,
+    pub person: &'a Person,
+    pub scope: &'a Scope,
+    pub nonce: Option<String>,
+    /// The access token beside it.
+    pub access: Option<&'a str>,
+    pub at: Timestamp,
+}
+
+impl App {
+    /// `kid` of the key that will sign it; `None` without `openid`.
+    ///
+    /// # Errors
+    /// `server_error` when there is no key.
+    pub(super) fn id_token_kid(&self, scope: &Scope, client: &Client, keys: &KeySet) -> Result<Option<String>, OAuthError> {
+        if !scope.has("openid") {
+            return Ok(None);
+        }
+        Ok(Some(keys.active(client.metadata.id_token_signed_response_alg)?.kid().to_owned()))
+    }
+
+    /// The signed token.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read or nothing can be signed.
+    pub(super) async fn id_token(&self, token: &IdToken<'_>, keys: &KeySet) -> Result<String, OAuthError> {
+        let metadata = &token.client.metadata;
+        let mut claims = self.id_token_claims(token)?;
+        if metadata.id_token_claims == IdTokenClaims::All {
+            claims.append(&mut self.scope_claims(token.account, token.scope).await?);
+        }
+        keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))
+    }
+
+    fn id_token_claims(&self, token: &IdToken<'_>) -> Result<Map<String, Value>, OAuthError> {
+        let (person, alg) = (token.person, token.client.metadata.id_token_signed_response_alg);
+        let mut claims = Map::new();
+        let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
+        set("iss", json!(self.endpoints.issuer));
+        set("sub", json!(self.subject(person.account, token.client)?));
+        set("aud", json!(token.client.id));
+        set("exp", json!(token.at.plus(seconds(self.config.lifetimes.id_token)).numeric_date()));
+        set("iat", json!(token.at.numeric_date()));
+        if person.wants_auth_time {
+            set("auth_time", json!(person.auth_time.numeric_date()));
+        }
+        if let Some(nonce) = &token.nonce {
+            set("nonce", json!(nonce));
+        }
+        set("amr", json!(person.amr));
+        set("sid", json!(self.sid(person.session, &token.client.id)));
+        if let Some(access) = token.access {
+            set("at_hash", json!(hash::left_half(alg, access)));
+        }
+        Ok(claims)
+    }
+}

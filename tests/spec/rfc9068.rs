@@ -1,0 +1,111 @@
+//! RFC 9068: access tokens that are JWTs, and that the server still knows.
+
+use serde_json::json;
+
+use crate::support::flow::Tokens;
+use crate::support::jwt::verified;
+use crate::support::*;
+
+const API: &str = "https://api.example";
+
+fn declared(alg: &str) -> String {
+    format!(
+        r#"
+[[resource]]
+identifier = "{API}"
+scope = "api"
+signing_alg = "{alg}"
+introspected_by = ["backend"]
+
+[[client]]
+client_id = "backend"
+client_secret = "backend-secret-backend-secret-backend"
+grant_types = ["client_credentials"]
+"#
+    )
+}
+
+fn backend() -> Client {
+    let secret = Some("backend-secret-backend-secret-backend".to_owned());
+    Client { id: "backend".to_owned(), secret, redirect_uri: String::new() }
+}
+
+#[tokio::test]
+async fn rfc9068_2_2_the_claims_of_a_persons_token() {
+    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+        let server = Server::with(&[], &declared(alg)).await;
+        let (client, alice) = (server.web_client().await, server.alice().await);
+        let tokens = Browser::new(&server).tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;
+        let (header, claims) = verified(&tokens.access, &server.get("/oidc/jwks").send().await.json());
+        assert_eq!((&header["alg"], &header["typ"]), (&json!(alg), &json!("at+jwt")));
+        let jti = claims["jti"].clone();
+        assert_eq!(jti.as_str().unwrap().len(), 43);
+        let now = NOW / 1000;
+        let expected = json!({
+            "iss": server.issuer, "aud": API, "client_id": client.id, "jti": jti, "iat": now, "exp": now + 600, "scope": "api",
+            "sub": alice.account, "auth_time": now, "amr": ["pwd"],
+        });
+        assert_eq!(claims, expected);
+        // The log knows the key that signed, and of the token only the digest of its jti.
+        let event = server.events().await.into_iter().find(|event| event.kind == "CodeRedeemed").unwrap();
+        assert_eq!((&event.data["access"]["kid"], &event.data["access"]["audience"]), (&header["kid"], &json!(API)));
+    }
+}
+
+#[tokio::test]
+async fn rfc9068_2_2_a_client_speaks_for_itself() {
+    let server = Server::with(&[], &declared("ES256")).await;
+    let client = server.web_client().await;
+    let answer = server.token(&client, &[("grant_type", "client_credentials"), ("resource", API)]).await.json();
+    let (_, claims) = verified(answer["access_token"].as_str().unwrap(), &server.get("/oidc/jwks").send().await.json());
+    assert_eq!((&claims["sub"], &claims["client_id"], &claims["amr"]), (&json!(client.id), &json!(client.id), &json!(null)));
+}
+
+#[tokio::test]
+async fn rfc9068_4_a_jwt_is_introspected_and_revoked_like_any_other() {
+    let server = Server::with(&[], &declared("EdDSA")).await;
+    let (client, stranger, alice) = (server.web_client().await, server.web_client().await, server.alice().await);
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;
+    for asker in [&client, &backend()] {
+        let seen = server.introspect(asker, &tokens.access).await;
+        assert_eq!((&seen["active"], &seen["aud"], &seen["scope"]), (&json!(true), &json!(API), &json!("api")));
+    }
+    assert_eq!(server.introspect(&stranger, &tokens.access).await, json!({ "active": false }));
+    // One that nobody issued, one with another signature, and what the token says of itself open nothing.
+    let (head, signature) = tokens.access.rsplit_once('.').unwrap();
+    let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
+    let (_, claims) = verified(&tokens.access, &server.get("/oidc/jwks").send().await.json());
+    for bad in [forged.as_str(), claims["jti"].as_str().unwrap(), tokens.id_token(), head] {
+        assert!(!server.is_active(&client, bad).await, "{bad}");
+    }
+    assert_eq!(server.userinfo(&tokens.access).await.status, 401);
+    assert_eq!(server.revoke(&stranger, &tokens.access).await.status, 400);
+    assert!(server.is_active(&client, &tokens.access).await);
+    assert_eq!(server.revoke(&client, &tokens.access).await.status, 200);
+    assert!(!server.is_active(&client, &tokens.access).await);
+    let again = Tokens::of(&server.refresh(&client, tokens.refresh()).await);
+    assert!(server.is_active(&backend(), &again.access).await, "the grant lives on");
+    server.advance(600_000);
+    assert!(!server.is_active(&client, &again.access).await, "expired");
+}
+
+#[tokio::test]
+async fn rfc9068_5_no_token_passes_for_another_kind() {
+    let server = Server::with(&[], &declared("RS256")).await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    let tokens = browser.tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;
+    let answer = browser.open(&client.request(&[("id_token_hint", &tokens.access)])).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("invalid_request"), "an access token is no id_token");
+    assert!(!server.is_active(&client, tokens.id_token()).await, "an id_token is no access token");
+}
+
+#[tokio::test]
+async fn rfc9068_5_a_pairwise_person_keeps_the_pseudonym() {
+    let server = Server::with(&[], &declared("ES256")).await;
+    let (client, alice) = (server.client(json!({ "subject_type": "pairwise" })).await, server.alice().await);
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;
+    let jwks = server.get("/oidc/jwks").send().await.json();
+    let (access, id_token) = (verified(&tokens.access, &jwks).1, verified(tokens.id_token(), &jwks).1);
+    assert!(access["sub"] == id_token["sub"] && access["sub"] != alice.account.as_str());
+}
