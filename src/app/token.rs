@@ -27,7 +27,6 @@ use chancery_core::session::Session;
 use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::access::Spoken;
 use super::client_auth::Authenticated;

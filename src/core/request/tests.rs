@@ -119,7 +119,7 @@ fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
     let (server, userinfo) = (Arc::new(resource_server("https://api.example.com", "read")), "https://id.example/oidc/userinfo");
     let run = |asked: &[&str]| {
         let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
-        let resources = Resources { asked: &asked, found: &[server.clone()], userinfo };
+        let resources = Resources { asked: &asked, found: core::slice::from_ref(&server), userinfo };
         validate(&Asked {
             parameters: &parameters(&[]),
             client: &client(),
