@@ -68,7 +68,9 @@ async fn oidc_core_5_3_userinfo_by_get_and_post_with_the_claims_of_the_scopes() 
     let whole = browser.tokens(&client, &alice, &[]).await;
     let (get, post) = (server.userinfo(&whole.access).await, server.post("/oidc/userinfo").bearer(&whole.access).send().await);
     assert_eq!((get.json(), get.header("content-type")), (post.json(), "application/json"));
-    let expected = json!({ "sub": alice.account, "name": "Alice Liddell", "email": "alice@example.com", "email_verified": false });
+    let expected = json!({
+        "sub": alice.account, "name": "Alice Liddell", "updated_at": NOW / 1000, "email": "alice@example.com", "email_verified": false,
+    });
     assert_eq!(get.json(), expected);
     let narrow = browser.tokens(&client, &alice, &[("scope", "openid")]).await;
     assert_eq!(server.userinfo(&narrow.access).await.json(), json!({ "sub": alice.account }));
