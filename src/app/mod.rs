@@ -3,7 +3,7 @@
 //! | Room | What |
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
-//! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`] | people: who they are, where they are signed in, what they allowed |
+//! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`], [`resources`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
@@ -26,6 +26,7 @@ pub mod clock;
 pub mod consents;
 pub mod context;
 pub mod decoded;
+pub mod history;
 pub mod housekeeping;
 pub mod id_token;
 pub mod introspect;

@@ -37,7 +37,12 @@ impl App {
         Ok(account.filter(|own| own.is_active()).map(|account| Current { session, account }))
     }
 
-    /// A login outside an authorization request: `POST /auth/login`, the home page.
+    /// A fresh value for the cookie that binds forms and interactions to a browser.
+    pub fn browser_binding(&self) -> String {
+        self.mint.opaque(Kind::Browser, random::uuid_v7(self.clock.now_ms())).text
+    }
+
+    /// A login outside an authorization request: `POST /auth/login`, `/account`.
     ///
     /// # Errors
     /// `temporarily_unavailable`, `slow_down`.

@@ -17,13 +17,28 @@ pub struct Field {
     pub error: Option<String>,
     pub min_length: Option<usize>,
     pub autofocus: bool,
+    pub required: bool,
+    /// Takes several lines.
+    pub lines: bool,
 }
 
 impl Field {
     /// An empty field without hint, with what is wrong with it taken from `problems`.
     pub fn new(name: &'static str, label: &'static str, problems: &[Problem], text: &Text) -> Self {
         let error = problems.iter().find(|problem| problem.field() == Some(name)).map(|problem| text.problem(problem));
-        Self { name, label, kind: "text", autocomplete: "off", value: String::new(), hint: None, error, min_length: None, autofocus: false }
+        Self {
+            name,
+            label,
+            kind: "text",
+            autocomplete: "off",
+            value: String::new(),
+            hint: None,
+            error,
+            min_length: None,
+            autofocus: false,
+            required: true,
+            lines: false,
+        }
     }
 
     /// Ids of hint and error for `aria-describedby`.

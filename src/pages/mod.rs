@@ -8,6 +8,7 @@
 //! | `logout`, `logged_out` | leaving |
 //! | `error` | what went wrong and what to do |
 //! | `home` | `/` |
+//! | `account` | `/account`: what a person sees of themselves, and changes |
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
 //! | `demo` | the example client's own pages |
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
@@ -21,6 +22,7 @@
 //!
 //! Out of scope: routes, cookies, CSRF tokens and headers (`http`), which account or client it is (`app`).
 
+pub mod account;
 pub mod asset;
 pub mod consent;
 pub mod demo;

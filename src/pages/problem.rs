@@ -39,19 +39,42 @@ pub enum Problem {
         max: usize,
     },
     NameInvalid,
+    /// The password until now, asked before another one is taken.
+    CurrentPasswordWrong,
+    ClaimInvalid {
+        field: &'static str,
+    },
+    ClaimTooLong {
+        field: &'static str,
+        max: usize,
+    },
+    /// All that one scope asks for, together.
+    ClaimsTooLong,
 }
 
 impl Problem {
     /// Name and id of the field it belongs to; `None` if it is about the form as a whole.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::WrongCredentials | Self::TooManyAttempts { .. } | Self::FormExpired => None,
+            Self::WrongCredentials | Self::TooManyAttempts { .. } | Self::FormExpired | Self::ClaimsTooLong => None,
+            Self::CurrentPasswordWrong => Some("current"),
+            Self::ClaimInvalid { field } | Self::ClaimTooLong { field, .. } => Some(field),
             Self::LoginMissing => Some("login"),
             Self::EmailMissing | Self::EmailInvalid | Self::EmailTooLong { .. } | Self::EmailTaken => Some("email"),
             Self::PasswordMissing | Self::PasswordTooShort { .. } | Self::PasswordTooLong { .. } | Self::PasswordGuessable => {
                 Some("password")
             }
             Self::NameMissing | Self::NameTooLong { .. } | Self::NameInvalid => Some("name"),
+        }
+    }
+
+    /// What is wrong with a password that the rules refused.
+    pub fn of_password(password: &str) -> Self {
+        match password {
+            "" => Self::PasswordMissing,
+            short if short.chars().count() < 8 => Self::PasswordTooShort { min: 8 },
+            long if long.len() > 1024 => Self::PasswordTooLong { max: 1024 },
+            _ => Self::PasswordGuessable,
         }
     }
 }

@@ -1,9 +1,16 @@
 //! One example of each page, and more where a page has several faces. Every text that others supply goes through `dress`,
 //! so that a test can put anything into all of them at once.
 
+use chancery_core::account::claims::{By, Claims};
+
+use crate::app::history::What;
+
 use super::demo::{Claim, DemoResult, DemoStart, RollEvent, Token};
 use super::home::{Person, SignIn};
-use super::{Consent, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble};
+use super::text::account::Done;
+use super::{
+    Consent, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble, account,
+};
 
 /// Name and HTML of every sample.
 pub fn all(locales: &str, dress: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
@@ -71,7 +78,66 @@ impl Samples<'_> {
             hidden: vec![("state".to_owned(), self.say("xyz"))],
         };
         pages.push(("logout", logout.render()));
+        pages.extend(self.account());
         pages
+    }
+
+    fn account(&self) -> Vec<Rendered> {
+        let stated = [
+            ("name", "Alice Liddell"),
+            ("address.street_address", "1 High Street\nFlat 2"),
+            ("phone_number", "+442079460958"),
+            ("phone_number_verified", "true"),
+        ];
+        let claims = Claims::default().stating(&stated.map(|(name, text)| (name.into(), text.into())).into(), By::Operator).unwrap();
+        let wrong = vec![Problem::ClaimInvalid { field: "birthdate" }, Problem::ClaimTooLong { field: "address.locality", max: 128 }];
+        let form = |problems: Vec<Problem>| account::Profile {
+            page: self.page.clone(),
+            csrf: self.say("csrf-1"),
+            groups: account::groups(&claims, |name| Some(self.say(name)), &problems, self.page.text),
+            problems,
+        };
+        let password = |problems| account::Password { page: self.page.clone(), csrf: self.say("csrf-1"), password_min: 8, problems };
+        let nothing =
+            account::Overview { done: None, claims: Vec::new(), apps: Vec::new(), sessions: Vec::new(), ..self.overview(&claims) };
+        vec![
+            ("account", self.overview(&claims).render()),
+            ("account-bare", nothing.render()),
+            ("account-profile", form(Vec::new()).render()),
+            ("account-profile-wrong", form(wrong).render()),
+            ("account-password", password(Vec::new()).render()),
+            ("account-password-wrong", password(vec![Problem::CurrentPasswordWrong, Problem::PasswordTooShort { min: 8 }]).render()),
+        ]
+    }
+
+    fn overview(&self, claims: &Claims) -> account::Overview {
+        let at = "2026-03-14T09:26:53Z".to_owned();
+        let session = |id: &str, from: &str, is_this| account::SignedIn { id: self.say(id), from: self.say(from), at: at.clone(), is_this };
+        let line = |what, name: Option<&str>| account::Line {
+            at: at.clone(),
+            sentence: (self.page.text.account.happened)(what),
+            name: name.map(|name| self.say(name)),
+        };
+        account::Overview {
+            page: self.page.clone(),
+            csrf: self.say("csrf-1"),
+            done: Some(Done::Withdrawn),
+            email: self.say("alice@example.org"),
+            claims: account::said(claims, self.page.text).into_iter().map(|(label, text)| (label, self.say(&text))).collect(),
+            sessions: vec![session("s-1", "Firefox, Linux, 192.0.2.1", true), session("s-2", "Safari, iPhone, 2001:db8::1", false)],
+            apps: vec![account::App {
+                client_id: self.say("calendar"),
+                name: self.say("Meadow Calendar"),
+                disabled: true,
+                scopes: vec!["openid".to_owned(), "offline_access".to_owned(), self.say("calendar:write")],
+                at: at.clone(),
+            }],
+            history: vec![
+                line(What::Withdrawn, Some("Meadow Calendar")),
+                line(What::SignInFailed, Some("curl, 203.0.113.7")),
+                line(What::PasswordChanged, None),
+            ],
+        }
     }
 
     fn readings(&self) -> Vec<Rendered> {

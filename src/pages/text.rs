@@ -10,6 +10,7 @@
 //!
 //! Out of scope: sentences of the protocol, which are English and for developers (`core::error`).
 
+pub mod account;
 mod de;
 mod en;
 
@@ -96,6 +97,8 @@ pub struct Text {
     pub docs_link: &'static str,
 
     pub form_post_title: &'static str,
+
+    pub account: account::AccountText,
 
     password_rules: fn(usize) -> String,
     scope: fn(&str) -> Option<&'static str>,

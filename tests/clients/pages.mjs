@@ -66,6 +66,36 @@ function journeys(server, client, account) {
       await visitor.go(end());
       await visitor.press('form[method=post] :is(button[value=allow], button[name=logout], button:not([type=button]))');
     } },
+    { name: 'account-sign-in', go: (visitor) => visitor.go(`${server.origin}/account`), status: 200, kind: 'login' },
+    { name: 'account', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      return visitor.go(`${server.origin}/account`);
+    } },
+    { name: 'account-withdrawn', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(`${server.origin}/account`);
+      return visitor.press('form[action="/account/apps"] button');
+    } },
+    { name: 'account-profile', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      return visitor.go(`${server.origin}/account/profile`);
+    } },
+    { name: 'account-profile-refused', status: 400, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(`${server.origin}/account/profile`);
+      await visitor.fill({ birthdate: 'yesterday', website: 'javascript:alert(1)', phone_number: '12' });
+      return visitor.press('form[action="/account/profile"] button');
+    } },
+    { name: 'account-password', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      return visitor.go(`${server.origin}/account/password`);
+    } },
+    { name: 'account-password-refused', status: 400, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(`${server.origin}/account/password`);
+      await visitor.fill({ current: 'not the password', password: 'a quite different sentence' });
+      return visitor.press('form[action="/account/password"] button');
+    } },
     { name: 'error-unknown-client', status: 400, go: (visitor) => visitor.go(client.request({ client_id: 'nobody' }).url) },
     { name: 'error-redirect-uri', status: 400, go: (visitor) => visitor.go(client.request({ redirect_uri: 'http://127.0.0.1:1/elsewhere' }).url) },
     { name: 'error-interaction-gone', status: [400, 403, 404, 410], go: (visitor) => visitor.go(`${server.origin}/auth/interaction/nothing-of-this-name`) },
@@ -200,6 +230,30 @@ async function withoutScripts(check, browser, server, client) {
       await other.go(client.request().url);
       assert.deepEqual(await other.until(client.redirectUri, { account }), ['login']);
       await other.close();
+    });
+    await check.also('the account: data, another browser signed out, access withdrawn, another password', async () => {
+      const other = await browser.visitor({ javascript: false });
+      await other.go(`${server.origin}/account`);
+      await other.signIn(account);
+      await visitor.go(`${server.origin}/account/profile`);
+      await visitor.fill({ nickname: 'Al', 'address.country': 'UK' });
+      await visitor.press('form[action="/account/profile"] button');
+      assert.match(await visitor.text(), /Your data was saved/);
+      await visitor.press('form[action="/account/sessions"] button');
+      assert.match(await visitor.text(), /That browser was signed out/);
+      await other.go(`${server.origin}/account`);
+      assert.equal(await other.kind(), 'login');
+      await other.close();
+      await visitor.press('form[action="/account/apps"] button');
+      assert.match(await visitor.text(), /The access was withdrawn/);
+      await visitor.go(`${server.origin}/account/password`);
+      const changed = { ...account, password: 'a quite different sentence' };
+      await visitor.fill({ current: account.password, password: changed.password });
+      await visitor.press('form[action="/account/password"] button');
+      assert.match(await visitor.text(), /Your password was changed/);
+      account.password = changed.password;
+      await visitor.go(client.request().url);
+      await visitor.until(client.redirectUri, { account });
     });
     await check.also('response_mode=form_post has a button to press', async () => {
       await visitor.go(client.request({ response_mode: 'form_post' }).url);

@@ -15,7 +15,7 @@ use crate::http::server::{Server, context};
 use crate::pages::{FORM_POST_SCRIPT_SHA256, FormPost, Link};
 
 /// How long a browser keeps the binding cookie: longer than any interaction lives.
-const BINDING_SECONDS: i64 = 24 * 60 * 60;
+pub const BINDING_SECONDS: i64 = 24 * 60 * 60;
 
 pub struct Authorize(pub Server);
 

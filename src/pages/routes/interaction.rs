@@ -12,7 +12,6 @@ use chancery_core::client::Client;
 use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::request::Request as AuthorizationRequest;
-use chancery_core::scope::{STANDARD, Scope};
 use chancery_core::session::SessionEnd;
 use poem::Request;
 use poem::http::StatusCode;
@@ -21,7 +20,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::authorize::send;
 use super::show::{Shown, in_interaction, page_for, refusal};
-use super::{Cookies, Group};
+use super::{Cookies, Group, in_reading_order};
 use crate::app::accounts::{Form, NotRegistered};
 use crate::app::authorize::{Failed, Show};
 use crate::http::csrf::is_same_origin;
@@ -314,12 +313,6 @@ impl Interactions {
 /// Purpose of the form tokens: one for all forms of an interaction, since each of them is checked by the state anyway.
 const PURPOSE: &str = "interaction";
 
-/// Who you are first, then the rest as the specification lists it, then the client's own.
-fn in_reading_order(scope: &Scope) -> Vec<String> {
-    let standard = STANDARD.iter().filter(|own| scope.has(own)).map(|own| (*own).to_owned());
-    standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
-}
-
 fn name_of(client: &Client) -> String {
     client.metadata.client_name.clone().unwrap_or_else(|| client.id.to_string())
 }
@@ -330,9 +323,7 @@ fn problem(field: &str, sentence: &str, email: &str, password: &str) -> Problem 
         "email" if email.is_empty() => Problem::EmailMissing,
         "email" if sentence.starts_with("There is an account") => Problem::EmailTaken,
         "email" => Problem::EmailInvalid,
-        "password" if password.chars().count() < 8 => Problem::PasswordTooShort { min: 8 },
-        "password" if password.len() > 1024 => Problem::PasswordTooLong { max: 1024 },
-        "password" => Problem::PasswordGuessable,
+        "password" => Problem::of_password(password),
         _ => Problem::NameInvalid,
     }
 }

@@ -5,11 +5,13 @@
 //! | `authorize` | `GET` and `POST /oidc/auth`; how an answer leaves for the client |
 //! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
 //! | `logout` | `/oidc/session/end` |
+//! | `account` | `/account` and what is below it |
 //! | `home` | `/`, `/assets/{name}` |
 //! | `show` | a page as a response, error pages |
 //!
 //! These use the plumbing of `http` (forms, cookies, headers); `http` knows nothing of them.
 
+pub mod account;
 pub mod authorize;
 pub mod home;
 pub mod interaction;
@@ -19,6 +21,7 @@ pub mod show;
 use std::collections::BTreeMap;
 
 use chancery_core::request::Parameters;
+use chancery_core::scope::{STANDARD, Scope};
 use poem::Request;
 use poem_openapi::{OpenApi, Tags};
 
@@ -43,6 +46,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         authorize::Authorize(server.clone()),
         interaction::Interactions(server.clone()),
         logout::Logout(server.clone()),
+        account::Account(server.clone()),
         home::Home(server.clone()),
     )
 }
@@ -63,6 +67,12 @@ impl Cookies {
     pub fn browser(&self) -> Browser<'_> {
         Browser { session: self.session.as_deref(), binding: self.binding.as_deref() }
     }
+}
+
+/// Who you are first, then the rest as the specification lists it, then the client's own.
+fn in_reading_order(scope: &Scope) -> Vec<String> {
+    let standard = STANDARD.iter().filter(|own| scope.has(own)).map(|own| (*own).to_owned());
+    standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
 }
 
 /// The parameters as the rules want them: one value each.

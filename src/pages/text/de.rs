@@ -73,6 +73,8 @@ pub(super) const TEXT: Text = Text {
 
     form_post_title: "Einen Moment",
 
+    account: super::account::DE,
+
     password_rules,
     scope,
     problem,
@@ -117,7 +119,15 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Geben Sie Ihren Namen ein.".to_owned(),
         Problem::NameTooLong { max } => format!("Der Name darf höchstens {max} Zeichen haben."),
         Problem::NameInvalid => "Der Name enthält Zeichen, die nicht verwendet werden können.".to_owned(),
+        Problem::CurrentPasswordWrong => "Das ist nicht Ihr Passwort.".to_owned(),
+        Problem::ClaimInvalid { field } => format!("{}: Das lässt sich nicht verwenden. Geben Sie es wie im Beispiel ein.", claim(field)),
+        Problem::ClaimTooLong { field, max } => format!("{}: Möglich sind höchstens {max} Zeichen.", claim(field)),
+        Problem::ClaimsTooLong => "Zusammen sind diese Texte zu lang. Kürzen Sie einige.".to_owned(),
     }
+}
+
+fn claim(name: &str) -> &'static str {
+    (super::account::DE.claim)(name)
 }
 
 fn wait(seconds: u64) -> String {

@@ -73,6 +73,8 @@ pub(super) const TEXT: Text = Text {
 
     form_post_title: "One moment",
 
+    account: super::account::EN,
+
     password_rules,
     scope,
     problem,
@@ -111,7 +113,15 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Enter your name.".to_owned(),
         Problem::NameTooLong { max } => format!("The name can have {max} characters at most."),
         Problem::NameInvalid => "The name has characters that cannot be used.".to_owned(),
+        Problem::CurrentPasswordWrong => "This is not your password.".to_owned(),
+        Problem::ClaimInvalid { field } => format!("{}: this cannot be used. Enter it as the example shows.", claim(field)),
+        Problem::ClaimTooLong { field, max } => format!("{}: this can have {max} characters at most.", claim(field)),
+        Problem::ClaimsTooLong => "Together these texts are too long. Shorten some of them.".to_owned(),
     }
+}
+
+fn claim(name: &str) -> &'static str {
+    (super::account::EN.claim)(name)
 }
 
 fn wait(seconds: u64) -> String {

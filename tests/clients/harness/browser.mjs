@@ -96,17 +96,18 @@ export class Visitor {
 
   async fill(values) {
     for (const [name, value] of Object.entries(values)) {
-      await this.page.$eval(`input[name=${name}]`, (input, text) => { input.value = text; }, value);
+      await this.page.$eval(`:is(input, textarea)[name="${name}"]`, (input, text) => { input.value = text; }, value);
     }
   }
 
-  /// Presses and waits for the page that follows.
+  /// Presses and waits for the page that follows; gives its answer.
   async press(selector) {
     const button = await this.page.$(selector);
     if (!button) throw new Error(`no ${selector} on ${await this.describe()}`);
     const begun = this.page.url();
     try {
-      await Promise.all([this.page.waitForNavigation({ waitUntil: 'load' }), button.click()]);
+      const [answer] = await Promise.all([this.page.waitForNavigation({ waitUntil: 'load' }), button.click()]);
+      return answer;
     } catch (error) {
       throw new Error(`pressing ${selector} on ${begun} led nowhere: ${error.message.split('\n')[0]}; ${this.takeComplaints().join('; ')}`);
     }
@@ -154,6 +155,9 @@ export class Visitor {
     }
     return seen;
   }
+
+  /// What a person reads.
+  text() { return this.page.evaluate(() => document.body.innerText); }
 
   /// Address and text, for messages.
   async describe() {
