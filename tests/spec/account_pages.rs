@@ -30,7 +30,7 @@ async fn csrf(browser: &mut Browser<'_>, path: &str) -> String {
 async fn send(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Answer {
     let token = csrf(browser, "/account/profile").await;
     let answer = browser.post(path, &[fields, &[("csrf", &token)]].concat()).await;
-    if answer.status == 303 { browser.open(&answer.location().to_owned()).await } else { answer }
+    if answer.status == 303 { browser.open(answer.location()).await } else { answer }
 }
 
 #[tokio::test]
