@@ -88,7 +88,7 @@ pub async fn check(ledger: &Ledger, progress: &mut (dyn FnMut(u64, u64) + Send))
                 let RowWrite::Upsert(folded) = write else { continue };
                 let live = ledger.row(folded.table, &folded.key, Freshness::Fresh).await?;
                 let moved = live.as_ref().is_some_and(|live| live.version > folded.version);
-                if live.as_ref().is_some_and(|live| *live != folded) && !moved {
+                if live.as_deref().is_some_and(|live| *live != folded) && !moved {
                     different.push(Difference { table: folded.table, key: folded.key });
                 }
             }

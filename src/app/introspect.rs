@@ -18,12 +18,17 @@ use chancery_core::id::{GrantId, consent_stream};
 use chancery_core::resource::ResourceServer;
 use chancery_core::scope::Scope;
 use chancery_core::session::Session;
+use chancery_core::stream::Stream as _;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
+use chancery_ledger::recorded::Freshness;
+use chancery_ledger::write::Row;
+use chancery_projections::inline::Inline;
 use serde_json::{Value, json};
 
 use super::App;
 use super::access::Known;
 use super::client_auth::Authenticated;
+use super::work::unreadable;
 
 /// What an access token speaks for.
 pub struct Bearer {
@@ -64,8 +69,7 @@ impl App {
     pub async fn bearer(&self, token: &str) -> Result<Bearer, OAuthError> {
         let refuse = |dead: Dead| OAuthError::invalid_token(dead.as_str());
         let opaque = Opaque::parse(Kind::AccessToken, token).ok_or_else(|| refuse(Dead::Unknown))?;
-        let grant = self.read::<Grant>(&GrantId(opaque.stream).stream()).await?.ok_or_else(|| refuse(Dead::Unknown))?;
-        let rest = self.rest_of(&grant).await?;
+        let (grant, rest) = self.resting(GrantId(opaque.stream)).await?.ok_or_else(|| refuse(Dead::Unknown))?;
         let (access, scope) = standing::of_access(&grant, &digest(token), &rest.parents(), self.now()).map_err(refuse)?;
         // RFC 9068 §4, RFC 9700 §2.3: a token for somebody else opens nothing here.
         if access.audience.is_some() {
@@ -102,8 +106,7 @@ impl App {
         }
         let inactive = json!({ "active": false });
         let Some(known) = self.known_token(token).await? else { return Ok(inactive) };
-        let Some(grant) = self.read::<Grant>(&known.grant().stream()).await? else { return Ok(inactive) };
-        let mut rest = self.rest_of(&grant).await?;
+        let Some((grant, mut rest)) = self.resting(known.grant()).await? else { return Ok(inactive) };
         let audience = match &known {
             Known::Access { digest, .. } => grant.access.iter().find(|own| own.digest.matches(digest)).and_then(|own| own.audience.clone()),
             Known::Refresh { .. } => None,
@@ -150,20 +153,52 @@ impl App {
         Ok(answer)
     }
 
-    async fn rest_of(&self, grant: &Grant) -> Result<Rest, OAuthError> {
-        let client = match grant.kind {
-            GrantKind::Operator => None,
-            GrantKind::Person(_) | GrantKind::Client => self.read::<Client>(&grant.client.stream()).await?,
+    /// A grant and what it rests on, as of one moment.
+    ///
+    /// What a grant rests on is settled when it begins. So a state of any age names the rows, and one read of all of them decides.
+    async fn resting(&self, id: GrantId) -> Result<Option<(Arc<Grant>, Rest)>, OAuthError> {
+        let stream = id.stream();
+        let Some(named) = self.load::<Grant>(&stream, Freshness::Cached).await?.state else {
+            // Perhaps only this node does not know it yet. A grant that is found now is read again with its parents.
+            return match self.read::<Grant>(&stream).await? {
+                Some(named) => self.read_resting(&stream, &named).await.map(Some),
+                None => Ok(None),
+            };
         };
-        let Some(account) = grant.account() else {
-            return Ok(Rest { client, account: None, session: None, consent: None, resource: None });
+        self.read_resting(&stream, &named).await.map(Some)
+    }
+
+    async fn read_resting(&self, stream: &str, named: &Grant) -> Result<(Arc<Grant>, Rest), OAuthError> {
+        let client = (named.kind != GrantKind::Operator).then(|| named.client.stream());
+        let account = named.account().map(|account| account.stream());
+        let session = named.bound_session().map(|session| session.stream());
+        let consent = named.account().map(|account| consent_stream(account, &named.client));
+        let parents = [(Client::KIND, &client), (Account::KIND, &account), (Session::KIND, &session), (Consent::KIND, &consent)];
+        let mut keys = vec![(Grant::KIND, stream)];
+        keys.extend(parents.iter().filter_map(|(kind, stream)| Some((*kind, stream.as_deref()?))));
+        let rows = self.ledger.rows(&keys, Freshness::Fresh).await.map_err(unreadable)?;
+        let mut rows = rows.iter().map(Option::as_deref);
+        // In the order of `keys`; each stream that was asked for has its place.
+        let grant = self.loaded::<Grant>(stream, rows.next().flatten()).await?.state;
+        let grant = grant.ok_or_else(|| OAuthError::server_error(format!("{stream} is gone")))?;
+        let rest = Rest {
+            client: self.parent(client.as_deref(), &mut rows).await?,
+            account: self.parent(account.as_deref(), &mut rows).await?,
+            session: self.parent(session.as_deref(), &mut rows).await?,
+            consent: self.parent(consent.as_deref(), &mut rows).await?,
+            resource: None,
         };
-        let session = match grant.bound_session() {
-            Some(session) => self.read::<Session>(&session.stream()).await?,
-            None => None,
-        };
-        let consent = self.read::<Consent>(&consent_stream(account, &grant.client)).await?;
-        let account = self.read::<Account>(&account.stream()).await?;
-        Ok(Rest { client, account, session, consent, resource: None })
+        Ok((grant, rest))
+    }
+
+    async fn parent<'a, S: Inline>(
+        &self,
+        stream: Option<&str>,
+        rows: &mut impl Iterator<Item = Option<&'a Row>>,
+    ) -> Result<Option<Arc<S>>, OAuthError> {
+        match stream {
+            Some(stream) => Ok(self.loaded::<S>(stream, rows.next().flatten()).await?.state),
+            None => Ok(None),
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`], [`resources`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
+//! | [`published`] | documents made once, with their entity tags |
 //! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`password`] | tokens, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`vault`] | data keys and personal data |
@@ -37,6 +38,7 @@ pub mod notary;
 pub mod operator;
 pub mod password;
 pub mod proof;
+pub mod published;
 pub mod random;
 pub mod receipt;
 pub mod resources;

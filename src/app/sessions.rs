@@ -8,6 +8,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, SessionId};
 use chancery_core::session::{self, Session, SessionEnd};
 use chancery_core::token::opaque::{Kind, Opaque, digest};
+use chancery_ledger::recorded::Freshness;
 
 use super::accounts::{Proven, account_seal};
 use super::context::Context;
@@ -28,12 +29,20 @@ impl App {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn session_of(&self, cookie: Option<&str>) -> Result<Option<Current>, OAuthError> {
+        self.session_as_of(cookie, Freshness::Fresh).await
+    }
+
+    /// The same from state that may be older than the log: for an answer whose append asserts session and account.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub(super) async fn session_as_of(&self, cookie: Option<&str>, freshness: Freshness) -> Result<Option<Current>, OAuthError> {
         let Some((id, sent)) = cookie.and_then(read_cookie) else { return Ok(None) };
-        let Some(session) = self.read::<Session>(&id.stream()).await? else { return Ok(None) };
+        let Some(session) = self.load::<Session>(&id.stream(), freshness).await?.state else { return Ok(None) };
         if !session.cookie.matches(&sent) || !session.is_alive(self.now()) {
             return Ok(None);
         }
-        let account = self.read::<Account>(&session.account.stream()).await?;
+        let account = self.load::<Account>(&session.account.stream(), freshness).await?.state;
         Ok(account.filter(|own| own.is_active()).map(|account| Current { session, account }))
     }
 

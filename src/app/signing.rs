@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chancery_core::client::metadata::SigningAlg;
 use chancery_core::error::OAuthError;
 use chancery_core::key::{self, Key, KeySource, Phase};
@@ -21,6 +20,7 @@ use tokio::sync::watch;
 
 use super::App;
 use super::context::Context;
+use super::published::Published;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// What our own tokens may be signed with. One for each of `SigningAlg::ALL`.
@@ -40,7 +40,7 @@ pub struct KeySet {
     /// Every published key, for verifying our own tokens.
     pub published: Jwks,
     /// The JWKS document as it is served.
-    pub document: Bytes,
+    pub document: Published,
 }
 
 /// Holds the current key set; empty until the first keys are there.
@@ -184,7 +184,8 @@ impl App {
             return Ok(false);
         }
         let published = Jwks::new(published);
-        let document = serde_json::to_vec(&published).map_err(|e| OAuthError::server_error(e.to_string()))?.into();
+        let document = serde_json::to_value(&published).map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let document = Published::json(&document);
         let active = active.into_iter().map(|(alg, (_, key))| (alg, key)).collect();
         self.keys.0.send_replace(Some(Arc::new(KeySet { active, published, document })));
         Ok(true)

@@ -17,7 +17,7 @@ use chancery_core::stream::{Event, Fact, KEY_FIELD, Sealed};
 use chancery_core::{canonical, stream};
 use chancery_ledger::error::{AppendError, ReadError};
 use chancery_ledger::recorded::{Committed, Freshness};
-use chancery_ledger::write::{ClaimWrite, Expected, NewEvent, RowWrite, StreamWrite, Write};
+use chancery_ledger::write::{ClaimWrite, Expected, NewEvent, Row, RowWrite, StreamWrite, Write};
 use chancery_projections::fold;
 use chancery_projections::inline::{self, Inline};
 
@@ -141,6 +141,11 @@ impl App {
 
     pub(super) async fn load<S: Inline>(&self, stream: &str, freshness: Freshness) -> Result<Loaded<S>, OAuthError> {
         let row = self.ledger.row(S::KIND, stream, freshness).await.map_err(unreadable)?;
+        self.loaded(stream, row.as_deref()).await
+    }
+
+    /// The state of a row that was read, or of no row.
+    pub(super) async fn loaded<S: Inline>(&self, stream: &str, row: Option<&Row>) -> Result<Loaded<S>, OAuthError> {
         let Some(row) = row else {
             // A row that housekeeping dropped is folded from the log: a missing row decides nothing.
             let events = self.ledger.read_stream(stream, 1).await.map_err(unreadable)?;
@@ -152,7 +157,7 @@ impl App {
         let state = match self.decoded.get::<S>(stream, version) {
             Some(state) => Some(state),
             None => {
-                let parsed = inline::state::<S>(&row).map_err(|e| OAuthError::server_error(format!("row {stream}: {e}")))?;
+                let parsed = inline::state::<S>(row).map_err(|e| OAuthError::server_error(format!("row {stream}: {e}")))?;
                 let state = Arc::new(parsed.state);
                 self.decoded.put(stream, version, &state);
                 Some(state)

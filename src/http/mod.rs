@@ -12,7 +12,7 @@
 //! | `client_address`, `rate_limit` | who asks, and how often they may |
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
-//! | `server`, `credentials`, `reply` | what routes hold, what callers present, what they get |
+//! | `server`, `credentials`, `reply`, `document` | what routes hold, what callers present, what they get |
 //! | `routes` | the machine endpoints |
 //! | `stack` | all of it in the right order around the routes |
 //!
@@ -26,6 +26,7 @@ pub mod cors;
 pub mod credentials;
 pub mod csrf;
 pub mod development;
+pub mod document;
 pub mod error;
 pub mod form;
 pub mod headers;

@@ -100,28 +100,25 @@ pub fn attach(response: &mut Response, receipt: Option<Receipt>) {
 
 impl<D: Describe> ApiResponse for Reply<D> {
     fn meta() -> MetaResponses {
-        let member = |kind: &'static str, sentence: &'static str| {
-            MetaSchemaRef::Inline(Box::new(MetaSchema { description: Some(sentence), ..MetaSchema::new(kind) }))
-        };
-        let schema = MetaSchema {
-            properties: D::MEMBERS.iter().map(|(name, kind, sentence)| (*name, member(kind, sentence))).collect(),
-            ..MetaSchema::new("object")
-        };
-        let mut content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
-        if D::MAY_BE_JWT {
-            let text = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
-            content.push(MetaMediaType { content_type: "application/jwt", schema: text });
-        }
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: D::DESCRIPTION,
-                status: Some(D::STATUS),
-                status_range: None,
-                content,
-                headers: Vec::new(),
-            }],
-        }
+        MetaResponses { responses: vec![described::<D>()] }
     }
 
     fn register(_: &mut Registry) {}
+}
+
+/// What the document says about an answer of this kind.
+pub fn described<D: Describe>() -> MetaResponse {
+    let member = |kind: &'static str, sentence: &'static str| {
+        MetaSchemaRef::Inline(Box::new(MetaSchema { description: Some(sentence), ..MetaSchema::new(kind) }))
+    };
+    let schema = MetaSchema {
+        properties: D::MEMBERS.iter().map(|(name, kind, sentence)| (*name, member(kind, sentence))).collect(),
+        ..MetaSchema::new("object")
+    };
+    let mut content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
+    if D::MAY_BE_JWT {
+        let text = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        content.push(MetaMediaType { content_type: "application/jwt", schema: text });
+    }
+    MetaResponse { description: D::DESCRIPTION, status: Some(D::STATUS), status_range: None, content, headers: Vec::new() }
 }

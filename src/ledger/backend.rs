@@ -118,6 +118,23 @@ pub(crate) enum Filter {
     ExpiredBefore(i64),
 }
 
+/// A row of the inline set that somebody wants, and the version of it that he has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    pub table: &'static str,
+    pub key: String,
+    pub known: Option<u64>,
+}
+
+/// What became of a `Wanted` row.
+#[derive(Clone, Debug)]
+pub(crate) enum Newest {
+    /// The known version is the newest. In one set the same version is the same row.
+    Known,
+    Row(Arc<Row>),
+    Absent,
+}
+
 /// The reading half: a cheap handle on a pool of connections. Every answer is one consistent snapshot.
 pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// All events of a stream with at least this version, in order.
@@ -132,6 +149,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
         set: Option<String>,
         keys: Vec<(&'static str, String)>,
     ) -> impl Future<Output = Result<Vec<Option<Row>>, ReadError>> + Send;
+
+    /// Rows of the inline set as of now, in the order asked; what the asker has already is not sent again.
+    fn newest(&self, wanted: Vec<Wanted>) -> impl Future<Output = Result<Vec<Newest>, ReadError>> + Send;
 
     fn select(&self, select: Select) -> impl Future<Output = Result<Vec<Row>, ReadError>> + Send;
 

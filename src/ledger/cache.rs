@@ -5,17 +5,21 @@
 //! | the writer puts rows here after the commit and before the answer | whoever saw an answer finds its rows |
 //! | a reader's fill is dropped if the writer touched the shard since the reader began | a stale row must not cover a newer one |
 //! | an absent row is remembered too | "no consent yet" is asked as often as "consent" |
+//! | what another node wrote is forgotten by the name of its stream | everything else stays; see `postgres/foreign.rs` |
 //! | CLOCK: a row that was read since the hand passed stays | as good as LRU here, without a list to keep in order |
+//!
+//! A shard is chosen by the key alone, so that one look finds a key in every table.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashTable;
 
 use crate::write::Row;
 
 const SHARDS: usize = 64;
-/// What an entry costs beside its bytes: slot, map entry, allocations. Measured roughly, rounded up.
-const OVERHEAD: usize = 256;
+/// What an entry costs beside its texts and its body: the row itself, the slot, the index, and what the allocator rounds up.
+const OVERHEAD: usize = 320;
 
 pub(crate) struct Cache {
     shards: Vec<Mutex<Shard>>,
@@ -28,18 +32,54 @@ struct Shard {
     /// Rises with each put of the writer. A fill carries the epoch of its start.
     epoch: u64,
     bytes: usize,
-    tables: Vec<(&'static str, HashMap<Arc<str>, usize>)>,
+    /// Places in `slots`, by the hash of the key.
+    index: HashTable<usize>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     hand: usize,
 }
 
 struct Slot {
-    table: &'static str,
-    key: Arc<str>,
-    row: Option<Row>,
+    hash: u64,
+    held: Held,
     bytes: usize,
     referenced: bool,
+}
+
+enum Held {
+    Row(Arc<Row>),
+    Absent { table: &'static str, key: Box<str> },
+}
+
+impl Held {
+    fn is(&self, table: &str, key: &str) -> bool {
+        match self {
+            Self::Row(row) => row.key == key && row.table == table,
+            Self::Absent { table: own, key: absent } => **absent == *key && *own == table,
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::Row(row) => &row.key,
+            Self::Absent { key, .. } => key,
+        }
+    }
+
+    fn row(&self) -> Option<&Arc<Row>> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Absent { .. } => None,
+        }
+    }
+
+    fn cost(&self) -> usize {
+        let texts = match self {
+            Self::Row(row) => row.key.len() + row.body.len() + row.index.iter().flatten().map(String::len).sum::<usize>(),
+            Self::Absent { key, .. } => key.len(),
+        };
+        OVERHEAD + texts
+    }
 }
 
 /// The proof of when a read began; hand it back with what was read.
@@ -48,7 +88,7 @@ pub(crate) struct Epoch(u64);
 
 pub(crate) enum Lookup {
     /// The row, or that there is none.
-    Hit(Option<Row>),
+    Hit(Option<Arc<Row>>),
     Miss(Epoch),
 }
 
@@ -58,41 +98,70 @@ impl Cache {
     }
 
     pub fn get(&self, table: &'static str, key: &str) -> Lookup {
-        let mut shard = self.shard(table, key);
-        let Some(at) = shard.find(table, key) else { return Lookup::Miss(Epoch(shard.epoch)) };
-        match &mut shard.slots[at] {
-            Some(slot) => {
-                slot.referenced = true;
-                Lookup::Hit(slot.row.clone())
-            }
-            None => Lookup::Miss(Epoch(shard.epoch)),
+        match self.look(table, key) {
+            (_, Some(row)) => Lookup::Hit(row),
+            (epoch, None) => Lookup::Miss(epoch),
         }
     }
 
-    /// The epoch for a read that must not be served from here.
-    pub fn epoch(&self, table: &'static str, key: &str) -> Epoch {
-        Epoch(self.shard(table, key).epoch)
+    /// For a read that must not be served from here: its epoch, and the row that need not be sent again if it is still the newest.
+    pub fn known(&self, table: &'static str, key: &str) -> (Epoch, Option<Arc<Row>>) {
+        let (epoch, row) = self.look(table, key);
+        (epoch, row.flatten())
+    }
+
+    fn look(&self, table: &'static str, key: &str) -> (Epoch, Option<Option<Arc<Row>>>) {
+        let (hash, mut shard) = self.shard(key);
+        let epoch = Epoch(shard.epoch);
+        let slot = shard.find(hash, table, key).and_then(|at| shard.slots[at].as_mut());
+        let row = slot.map(|slot| {
+            slot.referenced = true;
+            slot.held.row().cloned()
+        });
+        (epoch, row)
     }
 
     /// What the writer committed: always the newest there is.
-    pub fn put(&self, table: &'static str, key: &str, row: Option<&Row>) {
-        let mut shard = self.shard(table, key);
+    pub fn put(&self, row: Arc<Row>) {
+        let (hash, mut shard) = self.shard(&row.key);
         shard.epoch += 1;
         // On PostgreSQL a reader may have fetched what another node committed after us.
-        if let (Some(new), Some(Some(old))) = (row, shard.find(table, key).map(|at| shard.row(at)))
-            && old.version > new.version
-        {
+        let newer = |old: &Arc<Row>| old.version > row.version;
+        if shard.find(hash, row.table, &row.key).is_some_and(|at| shard.row(at).is_some_and(newer)) {
             return;
         }
-        shard.set(table, key, row.cloned(), self.shard_bytes);
+        shard.set(hash, Held::Row(row), self.shard_bytes);
+    }
+
+    /// The writer deleted the row.
+    pub fn put_absent(&self, table: &'static str, key: &str) {
+        let (hash, mut shard) = self.shard(key);
+        shard.epoch += 1;
+        shard.set(hash, Held::Absent { table, key: key.into() }, self.shard_bytes);
     }
 
     /// What a reader found in the database, if nothing was put into the shard since it began.
-    pub fn fill(&self, table: &'static str, key: &str, row: Option<&Row>, began: Epoch) {
-        let mut shard = self.shard(table, key);
-        if shard.epoch == began.0 {
-            shard.set(table, key, row.cloned(), self.shard_bytes);
+    pub fn fill(&self, table: &'static str, key: &str, row: Option<&Arc<Row>>, began: Epoch) {
+        let (hash, mut shard) = self.shard(key);
+        if shard.epoch != began.0 {
+            return;
         }
+        let held = match row {
+            Some(row) => Held::Row(row.clone()),
+            None => Held::Absent { table, key: key.into() },
+        };
+        shard.set(hash, held, self.shard_bytes);
+    }
+
+    /// Another node wrote this version of a stream: rows of that name that are older go, in every table, and reads under way do not
+    /// bring them back.
+    pub fn forget_older(&self, stream: &str, version: u64) {
+        let (hash, mut shard) = self.shard(stream);
+        shard.epoch += 1;
+        let Shard { index, slots, .. } = &*shard;
+        let is_old = |slot: &Slot| slot.held.key() == stream && slot.held.row().is_none_or(|row| row.version < version);
+        let old: Vec<usize> = index.iter_hash(hash).copied().filter(|at| slots[*at].as_ref().is_some_and(is_old)).collect();
+        old.into_iter().for_each(|at| shard.remove(at));
     }
 
     /// Forgets everything, reads under way included.
@@ -103,9 +172,10 @@ impl Cache {
         }
     }
 
-    fn shard(&self, table: &'static str, key: &str) -> MutexGuard<'_, Shard> {
-        let hash = self.hasher.hash_one((table, key));
-        lock(&self.shards[hash as usize % SHARDS])
+    fn shard(&self, key: &str) -> (u64, MutexGuard<'_, Shard>) {
+        let hash = self.hasher.hash_one(key);
+        // The table inside takes the upper and the lowest bits; these are others.
+        (hash, lock(&self.shards[(hash >> 40) as usize % SHARDS]))
     }
 }
 
@@ -115,18 +185,27 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
-    fn find(&self, table: &'static str, key: &str) -> Option<usize> {
-        let (_, keys) = self.tables.iter().find(|(name, _)| *name == table)?;
-        keys.get(key).copied()
+    fn find(&self, hash: u64, table: &str, key: &str) -> Option<usize> {
+        self.index.find(hash, |at| self.slots[*at].as_ref().is_some_and(|slot| slot.held.is(table, key))).copied()
     }
 
-    fn row(&self, at: usize) -> Option<&Row> {
-        self.slots[at].as_ref()?.row.as_ref()
+    fn row(&self, at: usize) -> Option<&Arc<Row>> {
+        self.slots[at].as_ref()?.held.row()
     }
 
-    fn set(&mut self, table: &'static str, key: &str, row: Option<Row>, limit: usize) {
-        let bytes = OVERHEAD + key.len() + row.as_ref().map_or(0, cost);
-        if let Some(at) = self.find(table, key) {
+    fn set(&mut self, hash: u64, held: Held, limit: usize) {
+        let bytes = held.cost();
+        let (table, key) = match &held {
+            Held::Row(row) => (row.table, row.key.as_str()),
+            Held::Absent { table, key } => (*table, &**key),
+        };
+        if let Some(at) = self.find(hash, table, key) {
+            // The usual case: a row that changed, about as large as before. Index and place stay.
+            if let Some(slot) = self.slots[at].as_mut().filter(|slot| self.bytes - slot.bytes + bytes <= limit) {
+                self.bytes = self.bytes - slot.bytes + bytes;
+                (slot.held, slot.bytes) = (held, bytes);
+                return;
+            }
             self.remove(at);
         }
         if bytes > limit {
@@ -135,8 +214,7 @@ impl Shard {
         while self.bytes + bytes > limit {
             self.evict();
         }
-        let key: Arc<str> = key.into();
-        let slot = Some(Slot { table, key: key.clone(), row, bytes, referenced: false });
+        let slot = Some(Slot { hash, held, bytes, referenced: false });
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at] = slot;
@@ -148,20 +226,16 @@ impl Shard {
             }
         };
         self.bytes += bytes;
-        let known = self.tables.iter().position(|(name, _)| *name == table);
-        let known = known.unwrap_or_else(|| {
-            self.tables.push((table, HashMap::new()));
-            self.tables.len() - 1
-        });
-        self.tables[known].1.insert(key, at);
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |at| slots[*at].as_ref().map_or(0, |slot| slot.hash));
     }
 
     fn remove(&mut self, at: usize) {
         let Some(slot) = self.slots[at].take() else { return };
         self.bytes -= slot.bytes;
         self.free.push(at);
-        if let Some((_, keys)) = self.tables.iter_mut().find(|(name, _)| *name == slot.table) {
-            keys.remove(&slot.key);
+        if let Ok(entry) = self.index.find_entry(slot.hash, |own| *own == at) {
+            entry.remove();
         }
     }
 
@@ -178,18 +252,14 @@ impl Shard {
     }
 }
 
-fn cost(row: &Row) -> usize {
-    row.key.len() + row.body.len() + row.index.iter().flatten().map(String::len).sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
 
-    fn row(key: &str, version: u64, body: usize) -> Row {
-        Row { table: "t", key: key.into(), version, body: Bytes::from(vec![0; body]), index: [None, None], expires_at: None }
+    fn row(key: &str, version: u64, body: usize) -> Arc<Row> {
+        Arc::new(Row { table: "t", key: key.into(), version, body: Bytes::from(vec![0; body]), index: [None, None], expires_at: None })
     }
 
     fn version(cache: &Cache, key: &str) -> Option<Option<u64>> {
@@ -203,7 +273,7 @@ mod tests {
     fn a_fill_that_began_before_a_put_is_dropped() {
         let cache = Cache::new(1 << 20);
         let Lookup::Miss(began) = cache.get("t", "a") else { panic!("the cache is empty") };
-        cache.put("t", "a", Some(&row("a", 2, 10)));
+        cache.put(row("a", 2, 10));
         cache.fill("t", "a", Some(&row("a", 1, 10)), began);
         assert_eq!(version(&cache, "a"), Some(Some(2)));
         cache.clear();
@@ -214,27 +284,54 @@ mod tests {
     #[test]
     fn absence_is_remembered() {
         let cache = Cache::new(1 << 20);
-        cache.put("t", "a", Some(&row("a", 1, 10)));
-        cache.put("t", "a", None);
+        cache.put(row("a", 1, 10));
+        cache.put_absent("t", "a");
         assert_eq!(version(&cache, "a"), Some(None));
+    }
+
+    #[test]
+    fn what_another_node_wrote_goes_and_the_rest_stays() {
+        let cache = Cache::new(1 << 20);
+        let (_, none) = cache.known("t", "gone");
+        assert!(none.is_none());
+        let Lookup::Miss(began) = cache.get("t", "late") else { panic!("the cache is empty") };
+        cache.put(row("a", 3, 10));
+        cache.put(row("b", 1, 10));
+        cache.put_absent("t", "c");
+        cache.put(Arc::new(Row { table: "other", ..Row::clone(&row("a", 2, 10)) }));
+        cache.forget_older("a", 3);
+        assert_eq!(version(&cache, "a"), Some(Some(3)), "as new as what was written");
+        assert!(matches!(cache.get("other", "a"), Lookup::Miss(_)), "older, in another table");
+        cache.forget_older("a", 4);
+        assert_eq!((version(&cache, "a"), version(&cache, "b"), version(&cache, "c")), (None, Some(Some(1)), Some(None)));
+        cache.forget_older("c", 1);
+        assert_eq!(version(&cache, "c"), None, "it is not absent any more");
+        cache.forget_older("late", 1);
+        cache.fill("t", "late", None, began);
+        assert_eq!(version(&cache, "late"), None, "the read may have been too early");
     }
 
     #[test]
     fn bytes_are_bounded_and_rows_in_use_stay() {
         let cache = Cache::new(SHARDS * 8 * (OVERHEAD + 120));
-        cache.put("t", "hot", Some(&row("hot", 1, 100)));
+        cache.put(row("hot", 1, 100));
         for i in 0..20_000 {
             let key = format!("{i:05}");
-            cache.put("t", &key, Some(&row(&key, 1, 100)));
+            cache.put(row(&key, 1, 100));
             assert_eq!(version(&cache, "hot"), Some(Some(1)), "after {i}");
+            if i % 3 == 0 {
+                cache.put(row(&key, 2, 110));
+            }
         }
         for shard in &cache.shards {
             let shard = lock(shard);
             let held = shard.slots.iter().flatten().map(|s| s.bytes).sum::<usize>();
             assert!(shard.bytes == held && held <= cache.shard_bytes);
-            assert_eq!(shard.tables.iter().map(|(_, k)| k.len()).sum::<usize>(), shard.slots.iter().flatten().count());
+            assert_eq!(shard.index.len(), shard.slots.iter().flatten().count());
         }
-        cache.put("t", "huge", Some(&row("huge", 1, 1 << 20)));
+        cache.put(row("huge", 1, 1 << 20));
         assert_eq!(version(&cache, "huge"), None);
+        cache.put(row("hot", 2, 1 << 20));
+        assert_eq!(version(&cache, "hot"), None, "what is not kept does not stay in its old form either");
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::backend::{Filter, Fold, Reading, Select, Task};
+use crate::backend::{Filter, Fold, Newest, Reading, Select, Task, Wanted};
 use crate::cache::{Epoch, Lookup};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
@@ -140,7 +140,8 @@ impl Ledger {
         self.inner.shared.head()
     }
 
-    pub async fn row(&self, table: &'static str, key: &str, freshness: Freshness) -> Result<Option<Row>, ReadError> {
+    /// A row of the inline set.
+    pub async fn row(&self, table: &'static str, key: &str, freshness: Freshness) -> Result<Option<Arc<Row>>, ReadError> {
         // The hot path: no vector.
         if self.may_serve_cached(freshness)
             && let Lookup::Hit(row) = self.inner.shared.cache.get(table, key)
@@ -150,34 +151,46 @@ impl Ledger {
         Ok(self.rows(&[(table, key)], freshness).await?.pop().flatten())
     }
 
-    /// Rows in the order asked, at most one round trip for those that the cache does not have.
-    pub async fn rows(&self, keys: &[(&'static str, &str)], freshness: Freshness) -> Result<Vec<Option<Row>>, ReadError> {
+    /// Rows in the order asked. One round trip at most, for what the cache does not have; `Fresh` on a database that other nodes write
+    /// asks for all of them, as of one moment, and is sent those whose version has moved on.
+    pub async fn rows(&self, keys: &[(&'static str, &str)], freshness: Freshness) -> Result<Vec<Option<Arc<Row>>>, ReadError> {
         let cache = &self.inner.shared.cache;
-        let mut found: Vec<Option<Row>> = Vec::with_capacity(keys.len());
+        let trusted = self.may_serve_cached(freshness);
+        let mut found: Vec<Option<Arc<Row>>> = Vec::with_capacity(keys.len());
         let mut missing: Vec<(usize, Epoch)> = Vec::new();
         for (at, (table, key)) in keys.iter().enumerate() {
-            let lookup = match self.may_serve_cached(freshness) {
-                true => cache.get(table, key),
-                false => Lookup::Miss(cache.epoch(table, key)),
-            };
-            match lookup {
-                Lookup::Hit(row) => found.push(row),
-                Lookup::Miss(began) => {
-                    missing.push((at, began));
-                    found.push(None);
+            let (row, began) = match trusted {
+                true => match cache.get(table, key) {
+                    Lookup::Hit(row) => (row, None),
+                    Lookup::Miss(began) => (None, Some(began)),
+                },
+                false => {
+                    let (began, row) = cache.known(table, key);
+                    (row, Some(began))
                 }
-            }
+            };
+            found.push(row);
+            missing.extend(began.map(|began| (at, began)));
         }
         if missing.is_empty() {
             return Ok(found);
         }
-        let asked = missing.iter().map(|(at, _)| (keys[*at].0, keys[*at].1.to_owned())).collect();
-        let read = read!(self, rows(None, asked))?;
-        for ((at, began), row) in missing.into_iter().zip(read) {
+        let wanted = |(at, _): &(usize, Epoch)| Wanted {
+            table: keys[*at].0,
+            key: keys[*at].1.to_owned(),
+            known: found[*at].as_ref().map(|row| row.version),
+        };
+        let wanted = missing.iter().map(wanted).collect();
+        let read = read!(self, newest(wanted))?;
+        for ((at, began), newest) in missing.into_iter().zip(read) {
+            found[at] = match newest {
+                Newest::Known => continue,
+                Newest::Row(row) => Some(row),
+                Newest::Absent => None,
+            };
             if self.inner.queue.is_some() {
-                cache.fill(keys[at].0, keys[at].1, row.as_ref(), began);
+                cache.fill(keys[at].0, keys[at].1, found[at].as_ref(), began);
             }
-            found[at] = row;
         }
         Ok(found)
     }
@@ -347,6 +360,12 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Row>, ReadError> {
         self.select(Some(set), table, Filter::Index { column, value: value.into() }, after_key, limit).await
+    }
+
+    /// Does the cache hold a row, or its absence?
+    #[cfg(test)]
+    pub(crate) fn remembers(&self, table: &'static str, key: &str) -> bool {
+        matches!(self.inner.shared.cache.get(table, key), Lookup::Hit(_))
     }
 
     async fn task(&self, task: Task) -> Result<u64, SetError> {

@@ -69,6 +69,7 @@ pub enum RowWrite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub table: &'static str,
+    /// In the inline set the name of its stream, so that what another node appended tells which rows it changed.
     pub key: String,
     /// Version of the one stream that the row depends on.
     pub version: u64,

@@ -208,24 +208,26 @@ impl<S: Writing> Writer<S> {
     }
 
     fn answer(&self, batch: Vec<Job>, done: Done) {
-        for (job, outcome) in batch.iter().zip(&done.outcomes) {
+        let mut replies = Vec::with_capacity(batch.len());
+        for (Job { write, reply, .. }, outcome) in batch.into_iter().zip(done.outcomes) {
             if outcome.is_ok() {
-                job.write.rows.iter().for_each(|row| self.cache(row));
+                write.rows.into_iter().for_each(|row| self.cache(row));
             }
+            replies.push((reply, outcome));
         }
         self.shared.set_trouble(None);
         self.shared.publish(done.note.clone());
         self.shared.announce(done.head);
-        for (job, outcome) in batch.into_iter().zip(done.outcomes) {
+        for (reply, outcome) in replies {
             // A request that went away does not want the answer.
-            let _ = job.reply.send(outcome.map(|placed| Committed { placed, head: done.head, note: done.note.clone() }));
+            let _ = reply.send(outcome.map(|placed| Committed { placed, head: done.head, note: done.note.clone() }));
         }
     }
 
-    fn cache(&self, row: &RowWrite) {
+    fn cache(&self, row: RowWrite) {
         match row {
-            RowWrite::Upsert(row) => self.shared.cache.put(row.table, &row.key, Some(row)),
-            RowWrite::Delete { table, key } => self.shared.cache.put(table, key, None),
+            RowWrite::Upsert(row) => self.shared.cache.put(Arc::new(row)),
+            RowWrite::Delete { table, key } => self.shared.cache.put_absent(table, &key),
         }
     }
 

@@ -30,6 +30,23 @@ async fn rfc8414_3_both_documents_are_one_and_any_script_may_read_them() {
 }
 
 #[tokio::test]
+async fn rfc9110_13_1_2_a_document_that_the_caller_has_is_not_sent_again() {
+    let server = Server::start().await;
+    for path in ["/oidc/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc", "/oidc/jwks"] {
+        let whole = server.get(path).send().await;
+        let tag = whole.header("etag").to_owned();
+        assert!(whole.status == 200 && tag.starts_with('"') && tag.len() > 10, "{path}: {tag}");
+        let again = server.get(path).header("if-none-match", &format!("\"other\", {tag}")).send().await;
+        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, tag.as_str()), "{path}");
+        // RFC 9110 §15.4.5: what the 200 would carry.
+        assert_eq!(again.header("cache-control"), whole.header("cache-control"));
+        assert_eq!(again.header("access-control-allow-origin"), "*");
+        let changed = server.get(path).header("if-none-match", "\"other\"").send().await;
+        assert_eq!((changed.status, &changed.body), (200, &whole.body), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn oidc_discovery_3_every_advertised_endpoint_answers() {
     let server = Server::start().await;
     let document = document(&server).await;

@@ -26,6 +26,7 @@ use chancery_core::interaction::Private;
 use chancery_core::interaction::next::{self, Next, Seen};
 use chancery_core::request::{self, Asked, Parameters, Refusal, Request, Resources};
 use chancery_jose::{RegisteredClaims, jws};
+use chancery_ledger::recorded::Freshness;
 
 use super::App;
 use super::context::Context;
@@ -118,8 +119,8 @@ impl App {
             login_hint: parameters.get("login_hint").cloned(),
             context: context.personal(),
         };
-        let current = self.session_of(browser.session).await?;
-        match self.next_step(&request, None, current.as_ref(), &client.id).await? {
+        let (next, current) = self.first_step(&request, browser, &client.id).await?;
+        match next {
             Next::Refuse(error) => {
                 let (uri, mode) = (request.redirect_uri, request.response_mode);
                 Err(Failed::Answer(self.error_answer(uri, mode, private.state, &error, false)))
@@ -165,15 +166,28 @@ impl App {
         Ok(claims.sub.as_deref().and_then(|sub| self.account_of_subject(sub, &client)).map(|account| (account, claims.aud)))
     }
 
+    /// What has to happen first. A grant may be decided from cached state, since its append asserts everything it rests on; whatever
+    /// else comes out is decided again on what the log says now.
+    async fn first_step(&self, request: &Request, browser: Browser<'_>, client: &ClientId) -> Result<(Next, Option<Current>), OAuthError> {
+        let current = self.session_as_of(browser.session, Freshness::Cached).await?;
+        let next = self.next_step(request, None, current.as_ref(), client, Freshness::Cached).await?;
+        if matches!(next, Next::Grant) {
+            return Ok((next, current));
+        }
+        let current = self.session_of(browser.session).await?;
+        Ok((self.next_step(request, None, current.as_ref(), client, Freshness::Fresh).await?, current))
+    }
+
     pub(super) async fn next_step(
         &self,
         request: &Request,
         authenticated: Option<SessionId>,
         current: Option<&Current>,
         client: &ClientId,
+        freshness: Freshness,
     ) -> Result<Next, OAuthError> {
         let consent = match current {
-            Some(current) => self.read::<Consent>(&consent_stream(current.account.id, client)).await?,
+            Some(current) => self.load::<Consent>(&consent_stream(current.account.id, client), freshness).await?.state,
             None => None,
         };
         Ok(next::decide(&Seen {

@@ -17,6 +17,7 @@ use chancery_core::interaction::{self, Interaction, Private};
 use chancery_core::request::Request;
 use chancery_core::session::Session;
 use chancery_core::token::opaque::{Kind, digest};
+use chancery_ledger::recorded::Freshness;
 
 use super::answer::epoch_of;
 use super::{Answer, Browser, Failed, Show, Step};
@@ -78,7 +79,7 @@ impl App {
         let (interaction, client) = self.step_of(id, browser).await?;
         let current = self.session_of(browser.session).await?;
         let authenticated = interaction.authenticated.map(|(_, session)| session);
-        match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id).await? {
+        match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id, Freshness::Fresh).await? {
             Next::SignIn => {
                 let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
                 Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
@@ -182,7 +183,7 @@ impl App {
         })?;
         let authenticated = interaction.authenticated.map(|(_, session)| session);
         // Only when nothing but the consent is missing: a stale login must not be skipped by posting the form.
-        if self.next_step(&interaction.request, authenticated, Some(&current), &client.id).await? != Next::AskConsent {
+        if self.next_step(&interaction.request, authenticated, Some(&current), &client.id, Freshness::Fresh).await? != Next::AskConsent {
             return Err(OAuthError::invalid_request("no consent is asked for").saying("Go back and load the page again.").into());
         }
         let answer = consent::Answer {

@@ -1,17 +1,24 @@
 //! Discovery and keys: OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5.
 
 use chancery_core::discovery;
+use poem::Request;
 use poem_openapi::OpenApi;
 
 use super::Group;
+use crate::app::published::Published;
+use crate::http::document::Document;
 use crate::http::error::Refused;
-use crate::http::reply::{Describe, Reply};
+use crate::http::reply::Describe;
 use crate::http::server::Server;
 
 /// Both documents change with the configuration or a key rotation only.
 const CACHE: &str = "public, max-age=300";
 
-pub struct Discovery(pub Server);
+pub struct Discovery {
+    server: Server,
+    /// What both addresses of the metadata serve.
+    metadata: Published,
+}
 
 pub struct Metadata;
 
@@ -36,27 +43,27 @@ impl Describe for Keys {
 impl Discovery {
     /// Metadata (OpenID Connect Discovery 1.0)
     #[oai(path = "/oidc/.well-known/openid-configuration", method = "get", operation_id = "openidConfiguration")]
-    async fn openid_configuration(&self) -> Result<Reply<Metadata>, Refused> {
-        Ok(self.document())
+    async fn openid_configuration(&self, request: &Request) -> Result<Document<Metadata>, Refused> {
+        Ok(Document::of(&self.metadata, request.headers(), CACHE))
     }
 
     /// Metadata (RFC 8414)
     #[oai(path = "/.well-known/oauth-authorization-server/oidc", method = "get", operation_id = "oauthAuthorizationServer")]
-    async fn oauth_authorization_server(&self) -> Result<Reply<Metadata>, Refused> {
-        Ok(self.document())
+    async fn oauth_authorization_server(&self, request: &Request) -> Result<Document<Metadata>, Refused> {
+        Ok(Document::of(&self.metadata, request.headers(), CACHE))
     }
 
     /// Public keys (RFC 7517)
     #[oai(path = "/oidc/jwks", method = "get", operation_id = "jwks")]
-    async fn jwks(&self) -> Result<Reply<Keys>, Refused> {
-        let keys = self.0.app.keys.current().await?;
-        Ok(Reply::bytes(keys.document.to_vec()).cached(CACHE))
+    async fn jwks(&self, request: &Request) -> Result<Document<Keys>, Refused> {
+        let keys = self.server.app.keys.current().await?;
+        Ok(Document::of(&keys.document, request.headers(), CACHE))
     }
 }
 
 impl Discovery {
-    fn document(&self) -> Reply<Metadata> {
-        let document = discovery::document(&self.0.app.endpoints, self.0.app.policy().pkce_for_all);
-        Reply::new(&document).cached(CACHE)
+    pub fn new(server: &Server) -> Self {
+        let metadata = discovery::document(&server.app.endpoints, server.app.policy().pkce_for_all);
+        Self { server: server.clone(), metadata: Published::json(&metadata) }
     }
 }

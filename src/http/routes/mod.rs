@@ -43,7 +43,7 @@ pub enum Group {
 /// All machine endpoints.
 pub fn api(server: &Server) -> impl OpenApi + use<> {
     (
-        discovery::Discovery(server.clone()),
+        discovery::Discovery::new(server),
         token::Token(server.clone()),
         userinfo::UserInfo(server.clone()),
         registration::Registration(server.clone()),

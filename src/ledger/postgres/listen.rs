@@ -2,9 +2,9 @@
 //!
 //! | Rule | Why |
 //! |---|---|
-//! | a foreign commit empties the row cache before it is announced | a cached row, or a cached absence, must not outlive what another node wrote |
+//! | what a foreign commit changed leaves the row cache before it is announced (`foreign`) | a cached row, or a cached absence, must not outlive what another node wrote |
 //! | the head is polled each 250 ms whatever was heard | a notification is lost with the connection |
-//! | a new connection counts as a foreign commit | what was missed meanwhile is unknown |
+//! | a new connection, and another inline set, empty the row cache | what was missed meanwhile is unknown; rows of another set are others |
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, Statement};
 
 use super::connect::{Session, Target};
+use super::foreign::{WRITTEN, forget};
 use super::memory::{Acknowledged, Memory};
 use super::migrate::said;
 use super::reading::head_of;
@@ -29,7 +30,12 @@ const OWN: Duration = Duration::from_millis(20);
 
 /// The head with its last leaf, and the leaf at the place of the last one that was acknowledged.
 const HEAD: &str = "SELECT size, root, recorded_at, (SELECT leaf_hash FROM chancery.events WHERE position = size - 1), \
-     (SELECT leaf_hash FROM chancery.events WHERE position = $1) FROM chancery.head WHERE one = 1";
+     (SELECT leaf_hash FROM chancery.events WHERE position = $1), inline_set FROM chancery.head WHERE one = 1";
+
+struct Statements {
+    head: Statement,
+    written: Statement,
+}
 
 /// The listening task; dropping this ends it.
 pub(crate) struct Listener {
@@ -86,8 +92,16 @@ impl Follow {
         if let Err(e) = client.batch_execute(&format!("{}; LISTEN {CHANNEL}", self.session.sql())).await {
             return said(&e);
         }
+        let asked = async {
+            Ok::<_, tokio_postgres::Error>(Statements { head: client.prepare(HEAD).await?, written: client.prepare(WRITTEN).await? })
+        };
+        let statements = match asked.await {
+            Ok(statements) => statements,
+            Err(e) => return said(&e),
+        };
         self.shared.cache.clear();
         *failures = 0;
+        let mut inline_set = None;
         loop {
             let told = tokio::select! {
                 note = news.recv() => match note {
@@ -98,8 +112,12 @@ impl Follow {
                 () = tokio::time::sleep(POLL) => false,
             };
             while news.try_recv().is_ok() {}
-            if let Err(why) = self.look(&client, told).await {
-                return why;
+            let set = match self.look(&client, &statements, told).await {
+                Ok(set) => set,
+                Err(why) => return why,
+            };
+            if inline_set.replace(set).is_some_and(|before| before != set) {
+                self.shared.cache.clear();
             }
         }
     }
@@ -108,10 +126,11 @@ impl Follow {
         note.split_once(' ').is_some_and(|(node, _)| node == self.node)
     }
 
-    async fn look(&self, client: &Client, told: bool) -> Result<(), String> {
+    /// Returns the inline set.
+    async fn look(&self, client: &Client, statements: &Statements, told: bool) -> Result<Option<i32>, String> {
         let known = self.memory.acknowledged();
         let place = known.map(|known| known.size.cast_signed() - 1);
-        let row = within(client.query_one(HEAD, &[&place])).await?.map_err(|e| said(&e))?;
+        let row = within(client.query_one(&statements.head, &[&place])).await?.map_err(|e| said(&e))?;
         let head = head_of(&row).map_err(|e| said(&e))?;
         let leaf = |at| row.try_get::<_, Option<&[u8]>>(at).map_err(|e| said(&e));
         let last_leaf = leaf(3)?.and_then(|hash| Hash::try_from(hash).ok());
@@ -124,13 +143,13 @@ impl Follow {
             // Perhaps our own commit on its way. If another node wrote before it, the writer saw that under the lock.
             tokio::time::sleep(OWN).await;
         }
-        if head.size > self.shared.head().size || told {
-            self.shared.cache.clear();
-        }
+        // Everything below the announced head has been looked at: by the writer, or here.
+        let foreign = self.shared.head().size..head.size;
+        within(forget(client, &statements.written, &self.shared.cache, foreign)).await?.map_err(|e| said(&e))?;
         if let Some(last_leaf) = last_leaf {
             self.memory.acknowledge(Acknowledged { size: head.size, root: head.root, last_leaf });
         }
         self.shared.announce(head);
-        Ok(())
+        row.try_get(5).map_err(|e| said(&e))
     }
 }

@@ -11,6 +11,8 @@
 //! settings of the session. The schema is made by `migrate`, as the owner; the log is served as the role `chancery_serve`.
 
 pub(crate) mod connect;
+mod foreign;
+mod gather;
 mod listen;
 mod memory;
 mod migrate;

@@ -9,11 +9,12 @@ use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as PgRow};
 
+use super::gather::Gather;
 use super::listen::Listener;
 use super::memory::Memory;
 use super::migrate::said;
 use super::writing::within;
-use crate::backend::{Filter, Reading, Select};
+use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::write::Row;
@@ -28,17 +29,32 @@ const SET: &str = "(CASE WHEN $1::text IS NULL THEN (SELECT inline_set FROM chan
 
 #[derive(Clone)]
 pub(crate) struct PgReading {
-    pool: Pool,
-    memory: Memory,
+    connections: Connections,
+    gather: Gather,
     /// Stops when the last handle is gone. `None`: opened to read only.
     _listener: Option<Arc<Listener>>,
 }
 
 impl PgReading {
+    /// Must be called within a runtime.
     pub(crate) fn new(pool: Pool, memory: Memory, listener: Option<Listener>) -> PgReading {
-        PgReading { pool, memory, _listener: listener.map(Arc::new) }
+        let connections = Connections { pool, memory };
+        PgReading { gather: Gather::start(&connections), connections, _listener: listener.map(Arc::new) }
     }
 
+    async fn ask(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, ReadError> {
+        self.connections.ask(sql, params).await
+    }
+}
+
+/// The connections that read.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pool: Pool,
+    memory: Memory,
+}
+
+impl Connections {
     async fn client(&self) -> Result<Object, ReadError> {
         self.memory.sound()?;
         let got = match self.pool.status().available {
@@ -67,7 +83,7 @@ impl PgReading {
         }
     }
 
-    async fn ask(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, ReadError> {
+    pub async fn ask(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, ReadError> {
         let mut again = true;
         loop {
             let client = self.client().await?;
@@ -132,6 +148,10 @@ impl Reading for PgReading {
         Ok(rows)
     }
 
+    async fn newest(&self, wanted: Vec<Wanted>) -> Result<Vec<Newest>, ReadError> {
+        self.gather.newest(wanted).await
+    }
+
     async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
         // Each filter is a statement of its own, so that each has a plan with its own index.
         // For a look-up column a range of one value: with `=` the order by key would be the primary key's too, and a plan made while the
@@ -160,11 +180,11 @@ impl Reading for PgReading {
     }
 
     async fn head(&self) -> Result<Head, ReadError> {
-        let known = self.memory.acknowledged();
+        let known = self.connections.memory.acknowledged();
         let rows = self.ask("SELECT size, root, recorded_at FROM chancery.head", &[]).await?;
         let head = rows.first().ok_or_else(|| ReadError::Damaged { position: 0, what: "there is no head row".into() })?;
         let head = head_of(head).map_err(unreadable)?;
-        self.memory.compare(known, head.size, &head.root)?;
+        self.connections.memory.compare(known, head.size, &head.root)?;
         Ok(head)
     }
 
@@ -237,7 +257,7 @@ pub(crate) fn event(row: &PgRow, at: usize) -> Result<Recorded, Error> {
     })
 }
 
-fn stored(row: &PgRow, at: usize, table: &'static str) -> Result<Row, Error> {
+pub(super) fn stored(row: &PgRow, at: usize, table: &'static str) -> Result<Row, Error> {
     Ok(Row {
         table,
         key: row.try_get(at)?,
@@ -259,6 +279,6 @@ fn clamp(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unreadable(e: Error) -> ReadError {
+pub(super) fn unreadable(e: Error) -> ReadError {
     ReadError::Unavailable(said(&e))
 }

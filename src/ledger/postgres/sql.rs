@@ -66,6 +66,7 @@ pub(crate) struct Statements {
     pub update_head: Statement,
     pub notify: Statement,
     pub count_ids: Statement,
+    pub written: Statement,
 }
 
 impl Statements {
@@ -86,6 +87,7 @@ impl Statements {
             update_head: client.prepare(UPDATE_HEAD).await?,
             notify: client.prepare(NOTIFY).await?,
             count_ids: client.prepare(COUNT_IDS).await?,
+            written: client.prepare(super::foreign::WRITTEN).await?,
         })
     }
 }

@@ -19,6 +19,7 @@ use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
 use super::connect::{STATEMENT, Session, Target};
+use super::foreign;
 use super::memory::{Acknowledged, Memory};
 use super::migrate::said;
 use super::sql::Statements;
@@ -43,8 +44,6 @@ pub(crate) struct PgWriting {
     link: Option<Link>,
     /// Types that are certainly in `event_kinds`.
     known_kinds: HashSet<(&'static str, u16)>,
-    /// The size after this node's last commit: a larger one under the lock means that another node wrote.
-    own_size: u64,
     /// The last call failed: an empty batch must show whether the database takes writes.
     failed: bool,
 }
@@ -64,8 +63,7 @@ struct Locked<'a> {
 
 impl PgWriting {
     pub(crate) fn new(target: Target, session: Session, memory: Memory, shared: Arc<Shared>, node: String) -> PgWriting {
-        let own_size = shared.head().size;
-        PgWriting { target, session, memory, shared, node, link: None, known_kinds: HashSet::new(), own_size, failed: false }
+        PgWriting { target, session, memory, shared, node, link: None, known_kinds: HashSet::new(), failed: false }
     }
 
     pub(crate) async fn link(&mut self) -> Result<Link, String> {
@@ -102,10 +100,8 @@ impl PgWriting {
             Ok(Err(Stop::Damaged(why))) => return Err(Failure::Unavailable(why)),
             Err(late) => return Err(Failure::Unavailable(late)),
         };
-        if locked.head.size() != self.own_size {
-            // Another node wrote: rows in memory may be older than the log.
-            self.shared.cache.clear();
-        }
+        // What other nodes wrote beyond the announced head: rows in memory may be older than that.
+        let foreign = self.shared.head().size..locked.head.size();
         let plan = plan::plan(batch, &locked.head, locked.seen, now);
         if plan.is_empty() && !self.failed {
             if link.client.execute(&link.statements.commit, &[]).await.is_ok() {
@@ -117,11 +113,25 @@ impl PgWriting {
             plan.events.iter().map(|e| (e.kind, e.schema)).filter(|kind| !self.known_kinds.contains(kind)).collect();
         let new_kinds = kinds.iter().map(|(kind, schema)| (*kind, *schema)).collect();
         let done = Done::of(&plan, &self.shared)?;
-        match within(store(&link.client, &link.statements, &plan, locked.set, &new_kinds, &done, &self.node)).await {
+        let (client, statements) = (&link.client, &link.statements);
+        // Behind COMMIT in the same flight, so that nobody's lock waits for it, and done before the answer.
+        let flight = within(async {
+            tokio::join!(
+                biased;
+                store(client, statements, &plan, locked.set, &new_kinds, &done, &self.node),
+                foreign::forget(client, &statements.written, &self.shared.cache, foreign),
+            )
+            .0
+        });
+        let flight = flight.await;
+        if !matches!(flight, Ok(Flight::Committed)) {
+            // What others wrote was perhaps not looked at.
+            self.shared.cache.clear();
+        }
+        match flight {
             Ok(Flight::Committed) => {
                 self.put_back(link);
                 self.known_kinds.extend(kinds);
-                self.own_size = plan.head.size();
                 self.acknowledge(&plan);
                 Ok(done)
             }

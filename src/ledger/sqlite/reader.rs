@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::READ_ONLY;
 use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
-use crate::backend::{Filter, Reading, Select};
+use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::write::Row;
@@ -157,6 +157,12 @@ impl Reading for Reader {
             keys.iter().map(row).collect()
         })
         .await
+    }
+
+    /// There is one process, and it keeps its cache: what is asked for here is not in it.
+    async fn newest(&self, wanted: Vec<Wanted>) -> Result<Vec<Newest>, ReadError> {
+        let rows = self.rows(None, wanted.into_iter().map(|own| (own.table, own.key)).collect()).await?;
+        Ok(rows.into_iter().map(|row| row.map_or(Newest::Absent, |row| Newest::Row(Arc::new(row)))).collect())
     }
 
     async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {

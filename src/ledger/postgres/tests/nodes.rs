@@ -70,7 +70,7 @@ async fn follow(log: Ledger, until: u64) {
 }
 
 #[tokio::test]
-async fn an_append_of_another_node_wakes_who_waits_and_empties_the_cache() {
+async fn an_append_of_another_node_wakes_who_waits_and_its_rows_leave_the_cache() {
     let url = migrated().await;
     let (here, there) = (node(&url).await, node(&url).await);
     assert_eq!(here.row("t", "s", Freshness::Cached).await.unwrap(), None, "and the absence is remembered");
@@ -79,12 +79,46 @@ async fn an_append_of_another_node_wakes_who_waits_and_empties_the_cache() {
         async move { here.wait(0).await }
     });
     there.append(write("s", Expected::Version(0))).await.unwrap();
-    assert_eq!(here.row("t", "s", Freshness::Fresh).await.unwrap(), Some(row("s", 1)));
+    assert_eq!(here.row("t", "s", Freshness::Fresh).await.unwrap().as_deref(), Some(&row("s", 1)));
     let head = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
     assert_eq!(head.size, 1);
-    assert_eq!(here.row("t", "s", Freshness::Cached).await.unwrap(), Some(row("s", 1)));
+    assert_eq!(here.row("t", "s", Freshness::Cached).await.unwrap().as_deref(), Some(&row("s", 1)));
     // A decision on a stale row loses, then wins on a fresh one.
     there.append(write("s", Expected::Version(1))).await.unwrap();
     assert!(is_conflict(&here.append(write("s", Expected::Version(1))).await));
     here.append(write("s", Expected::Version(2))).await.unwrap();
+}
+
+/// What this node knows of other streams stays, whether it learns of the commit as a listener or under its own head lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_of_another_node_costs_only_the_rows_that_it_changed() {
+    let url = migrated().await;
+    let (here, there) = (node(&url).await, node(&url).await);
+    for stream in ["changes", "stays"] {
+        here.append(write(stream, Expected::Version(0))).await.unwrap();
+        assert!(here.remembers("t", stream));
+    }
+    // The listener's first act is to empty the cache: after this it has begun.
+    there.append(write("first", Expected::Any)).await.unwrap();
+    here.wait(2).await;
+    for stream in ["changes", "stays"] {
+        here.row("t", stream, Freshness::Fresh).await.unwrap();
+    }
+    for version in 1..5 {
+        let head = there.append(write("changes", Expected::Version(version))).await.unwrap().head;
+        match version % 2 {
+            0 => drop(here.wait(head.size - 1).await),
+            _ => drop(here.append(write(&format!("own-{version}"), Expected::Any)).await.unwrap()),
+        }
+        assert!(here.remembers("t", "stays"), "after version {version}");
+        let cached = here.row("t", "changes", Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(cached.version, version + 1, "what was announced is not older in the cache");
+    }
+    // Two nodes write one row in turn: neither keeps the other's old one.
+    for version in (5..25).step_by(2) {
+        here.append(write("changes", Expected::Version(version))).await.unwrap();
+        there.append(write("changes", Expected::Version(version + 1))).await.unwrap();
+        let fresh = here.row("t", "changes", Freshness::Fresh).await.unwrap().unwrap();
+        assert_eq!(fresh.version, version + 2);
+    }
 }

@@ -112,6 +112,7 @@ async fn a_commit_stores_events_rows_claims_and_tiles() {
     assert_eq!(other.read_stream("a", 299).await.unwrap().len(), 2);
     assert_eq!(whole_log(&other).await.len(), 301);
     let rows = other.rows(&[("t", "b"), ("t", "a"), ("t", "none")], Freshness::Fresh).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| row.as_deref().cloned()).collect();
     assert_eq!(rows, [None, Some(Row { expires_at: Some(5), ..row("a", 300) }), None]);
     assert_eq!(other.rows_by("t", 0, "a", None, 9).await.unwrap().len(), 1);
     assert_eq!(other.rows_expired("t", 6, 9).await.unwrap().len(), 1);
