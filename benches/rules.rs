@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 
 use chancery_core::canonical;
+use chancery_core::claims::ClaimsRequest;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{Asked, Terms, validate};
 use chancery_core::client::{ClientRegistered, Origin};
@@ -34,7 +35,7 @@ fn client() -> Client {
         grant_types: Some(vec!["authorization_code".into(), "refresh_token".into()]),
         ..Asked::default()
     };
-    let metadata = validate(&asked, Terms { by_operator: false, jwks_usable: false }).expect("metadata");
+    let metadata = validate(&asked, Terms { by_operator: false, jwks_usable: false, front_channel: false }).expect("metadata");
     let client = ClientId::parse("app").expect("client_id");
     let event = ClientRegistered { client, metadata, origin: Origin::Operator, secret: None, secret_expires_at: None, at: Timestamp(0) };
     evolve(None, 1, &event.into())
@@ -72,6 +73,7 @@ fn family(rotations: u32) -> Vec<GrantEvent> {
         code_expires_at: Timestamp(60_000),
         redirect_uri: "https://app.example/cb".into(),
         resources: BTreeSet::new(),
+        claims: ClaimsRequest::default(),
         code_challenge: None,
         auth_time: Timestamp(0),
         amr: vec!["pwd".into()],

@@ -4,11 +4,17 @@
 //! |---|---|
 //! | iss, sub, aud, exp, iat; `nonce` as it was sent; `auth_time` when asked for | OpenID Connect Core 1.0 §2 |
 //! | signed as the client is registered | OpenID Connect Registration 1.0 §2 |
-//! | `at_hash` vouches for the access token | OpenID Connect Core 1.0 §3.1.3.6 |
+//! | `at_hash`, `c_hash`, `s_hash` vouch for what stands beside it | OpenID Connect Core 1.0 §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1 |
+//! | `acr` when it was asked for: the level that was reached | OpenID Connect Core 1.0 §2 |
+//! | single claims as the `claims` parameter names them | OpenID Connect Core 1.0 §5.5 |
 //! | a refreshed one keeps iss, sub, aud and auth_time, and has no nonce | OpenID Connect Core 1.0 §12.2 |
 //! | the claims of scopes only if the client is registered for them here | OpenID Connect Core 1.0 §5.4; our own |
 
+use std::collections::BTreeSet;
+
 use chancery_core::account::Account;
+use chancery_core::acr;
+use chancery_core::claims;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::IdTokenClaims;
 use chancery_core::error::OAuthError;
@@ -30,6 +36,12 @@ pub struct IdToken<'a> {
     pub nonce: Option<String>,
     /// The access token beside it.
     pub access: Option<&'a str>,
+    /// The code beside it, in the hybrid flow.
+    pub code: Option<&'a str>,
+    /// The state beside it, in the front channel.
+    pub state: Option<&'a str>,
+    /// No access token comes along that could read the claims elsewhere.
+    pub with_scope_claims: bool,
     pub at: Timestamp,
 }
 
@@ -52,10 +64,24 @@ impl App {
     pub(super) async fn id_token(&self, token: &IdToken<'_>, keys: &KeySet) -> Result<String, OAuthError> {
         let metadata = &token.client.metadata;
         let mut claims = self.id_token_claims(token)?;
-        if metadata.id_token_claims == IdTokenClaims::All {
+        if metadata.id_token_claims == IdTokenClaims::All || token.with_scope_claims {
             claims.append(&mut self.scope_claims(token.account, token.scope).await?);
         }
+        claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
         keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))
+    }
+
+    /// The claims that the `claims` parameter names, as far as the account has them (OpenID Connect Core 1.0 §5.5).
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub(super) async fn single_claims(&self, account: &Account, names: &BTreeSet<String>) -> Result<Map<String, Value>, OAuthError> {
+        let scopes = claims::scopes_of(names);
+        if scopes.is_empty() {
+            return Ok(Map::new());
+        }
+        let all = self.scope_claims(account, &scopes).await?;
+        Ok(all.into_iter().filter(|(name, _)| names.contains(name)).collect())
     }
 
     fn id_token_claims(&self, token: &IdToken<'_>) -> Result<Map<String, Value>, OAuthError> {
@@ -77,6 +103,15 @@ impl App {
         set("sid", json!(self.sid(person.session, &token.client.id)));
         if let Some(access) = token.access {
             set("at_hash", json!(hash::left_half(alg, access)));
+        }
+        if let Some(code) = token.code {
+            set("c_hash", json!(hash::left_half(alg, code)));
+        }
+        if let Some(state) = token.state {
+            set("s_hash", json!(hash::left_half(alg, state)));
+        }
+        if person.claims.id_token.contains("acr") {
+            set("acr", json!(acr::of(&person.amr)));
         }
         Ok(claims)
     }

@@ -61,7 +61,7 @@ use chancery_core::request::Policy;
 use chancery_core::time::{Seconds, Timestamp};
 use chancery_ledger::Ledger;
 
-use crate::config::{Config, Mode, PkceRequired};
+use crate::config::{Config, Mode, PkceRequired, Registration};
 use clock::Clock;
 use decoded::Decoded;
 use mint::Mint;
@@ -118,7 +118,11 @@ impl App {
     }
 
     pub fn policy(&self) -> Policy {
-        Policy { pkce_for_all: self.config.pkce == PkceRequired::All }
+        Policy {
+            pkce_for_all: self.config.pkce == PkceRequired::All,
+            front_channel: self.config.front_channel,
+            account_registration: self.config.registration == Registration::Open,
+        }
     }
 
     pub fn lifetimes(&self) -> Lifetimes {

@@ -355,7 +355,18 @@ impl App {
         if !scope.has("openid") {
             return Ok(None);
         }
-        let token = IdToken { client: &standing.client, account, person, scope, nonce, access: Some(access), at };
+        let token = IdToken {
+            client: &standing.client,
+            account,
+            person,
+            scope,
+            nonce,
+            access: Some(access),
+            code: None,
+            state: None,
+            with_scope_claims: false,
+            at,
+        };
         self.id_token(&token, keys).await.map(Some)
     }
 }

@@ -6,6 +6,7 @@
 //! | `sub` is the one that this client reads everywhere | §5.3.2, §8 |
 
 use chancery_core::error::OAuthError;
+use chancery_core::grant::GrantKind;
 use serde_json::{Map, Value, json};
 
 use super::App;
@@ -29,6 +30,9 @@ impl App {
         let mut claims = Map::new();
         claims.insert("sub".to_owned(), json!(self.subject(account.id, client)?));
         claims.append(&mut self.scope_claims(account, &bearer.scope).await?);
+        if let GrantKind::Person(person) = &bearer.grant.kind {
+            claims.append(&mut self.single_claims(account, &person.claims.userinfo).await?);
+        }
         let Some(alg) = client.metadata.userinfo_signed_response_alg else { return Ok(UserInfo::Json(claims)) };
         claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
         claims.insert("aud".to_owned(), json!(client.id));

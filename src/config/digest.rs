@@ -27,6 +27,7 @@ impl Config {
             ("registration", if self.registration == Registration::Open { "open" } else { "initial_access_token" }.to_owned()),
             ("cache_mb", self.cache_mb.to_string()),
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
+            ("response_types.front_channel", self.front_channel.to_string()),
             ("lifetimes.code", life.code.as_secs().to_string()),
             ("lifetimes.access_token", life.access_token.as_secs().to_string()),
             ("lifetimes.client_credentials", life.client_credentials.as_secs().to_string()),

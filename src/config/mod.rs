@@ -60,6 +60,8 @@ pub struct Config {
     pub registration: Registration,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
+    /// The implicit and hybrid flows.
+    pub front_channel: bool,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
@@ -200,6 +202,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         registration: Registration::InitialAccessToken,
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        front_channel: reader.boolean("response_types.front_channel"),
         lifetimes: lifetimes(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),

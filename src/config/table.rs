@@ -106,6 +106,9 @@ settings! {
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
 
+    "response_types.front_channel" "" "" Kind::Boolean, "false", "",
+        "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
+
     "lifetimes.code" "" "" Kind::Duration { min: 1, max: 10 * MINUTE }, r#""60s""#, "",
         "Authorization code; RFC 6749 recommends ten minutes at most.";
     "lifetimes.access_token" "" "" Kind::Duration { min: 1, max: DAY }, r#""10m""#, "",

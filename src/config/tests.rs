@@ -489,3 +489,11 @@ proptest::proptest! {
         file::parse(std::path::Path::new("x"), &format!("{} = {text}", setting.key), &mut problems);
     }
 }
+
+#[test]
+fn the_certification_profile_switches_on_what_it_says_and_serves_in_production() {
+    let config = Typed::production(include_str!("../../profiles/oidc-certification.toml")).config();
+    assert_eq!((config.mode, config.registration, config.front_channel), (Mode::Production, Registration::Open, true));
+    assert_eq!(config.rate_limits.client_registrations_per_address, None);
+    assert!(!Typed::nothing().config().front_channel);
+}

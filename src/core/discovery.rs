@@ -7,12 +7,14 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::account::claims;
+use crate::acr;
 use crate::client::metadata::{AuthMethod, GrantType, ResponseMode, ResponseType, SigningAlg, SubjectType};
-use crate::request::Prompt;
+use crate::request::Policy;
 use crate::scope::STANDARD;
 
 /// The claims of every id_token and of every account. OpenID Connect Core 1.0 §2, §5.1; the others are those of `account::claims`.
-const CLAIMS: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid", "email", "updated_at"];
+const CLAIMS: &[&str] =
+    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash", "s_hash", "sid", "email", "updated_at"];
 
 /// The claims that userinfo and id_tokens can carry.
 fn claims() -> Vec<&'static str> {
@@ -37,7 +39,7 @@ pub struct Endpoints {
 }
 
 /// The metadata document; both well-known addresses serve it.
-pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
+pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     let methods: Vec<_> = AuthMethod::ALL.iter().map(|one| one.as_str()).collect();
     let confidential: Vec<_> = AuthMethod::ALL.iter().filter(|one| **one != AuthMethod::None).map(|one| one.as_str()).collect();
     json!({
@@ -51,9 +53,9 @@ pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
         "revocation_endpoint": endpoints.revocation,
         "end_session_endpoint": endpoints.end_session,
         "scopes_supported": STANDARD,
-        "response_types_supported": ResponseType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "response_types_supported": policy.response_types().map(ResponseType::as_str).collect::<Vec<_>>(),
         "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "grant_types_supported": GrantType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "grant_types_supported": GrantType::ALL.iter().filter(|one| policy.front_channel || **one != GrantType::Implicit).map(|one| one.as_str()).collect::<Vec<_>>(),
         "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "userinfo_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
@@ -64,15 +66,16 @@ pub fn document(endpoints: &Endpoints, pkce_for_all: bool) -> Value {
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": Prompt::ALL.iter().map(|(_, text)| *text).collect::<Vec<_>>(),
+        "acr_values_supported": acr::SUPPORTED,
+        "prompt_values_supported": policy.prompts().map(|(_, text)| text).collect::<Vec<_>>(),
         "claims_supported": claims(),
         "claim_types_supported": ["normal"],
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
         "authorization_response_iss_parameter_supported": true,
-        "require_pkce": pkce_for_all,
+        "require_pkce": policy.pkce_for_all,
         "ui_locales_supported": ["en", "de"],
     })
 }
@@ -103,20 +106,23 @@ mod tests {
         }
     }
 
+    const ALL_FLOWS: Policy = Policy { pkce_for_all: false, front_channel: true, account_registration: true };
+
     fn words(member: &str) -> Vec<String> {
-        let document = document(&endpoints(), false);
+        let document = document(&endpoints(), ALL_FLOWS);
         document[member].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_string()).collect()
     }
 
     fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static str>> {
         let mut asked = Asked { redirect_uris: Some(vec!["https://app.example.com/cb".into()]), ..Asked::default() };
         change(&mut asked);
-        validate(&asked, Terms { by_operator: false, jwks_usable: true }).map_err(|wrong| wrong.iter().map(|one| one.field).collect())
+        validate(&asked, Terms { by_operator: false, jwks_usable: true, front_channel: true })
+            .map_err(|wrong| wrong.iter().map(|one| one.field).collect())
     }
 
     #[test]
     fn oidc_discovery_3_the_required_members_are_there() {
-        let document = document(&endpoints(), false);
+        let document = document(&endpoints(), Policy::default());
         for member in ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"] {
             assert!(document[member].as_str().unwrap().starts_with("https://a.example/oidc"), "{member}");
         }
@@ -149,31 +155,29 @@ mod tests {
 
     #[test]
     fn rfc8414_2_every_promised_request_passes_and_the_others_do_not() {
-        let metadata = register(|_| ()).unwrap();
-        let client: Client = fold([crate::testing::registered("app", metadata)]);
-        let passes = |name: &str, value: &str| {
-            let plain = [("redirect_uri", "https://app.example.com/cb"), ("response_type", "code"), ("scope", "openid")];
+        let all = register(|asked| asked.response_types = Some(words("response_types_supported"))).unwrap();
+        let client: Client = fold([crate::testing::registered("app", all)]);
+        let passes = |policy: Policy, name: &str, value: &str| {
+            let plain = [("redirect_uri", "https://app.example.com/cb"), ("response_type", "code"), ("scope", "openid"), ("nonce", "n")];
             let mut parameters: request::Parameters = plain.map(|(name, value)| (name.into(), value.into())).into();
             parameters.insert(name.into(), value.into());
-            let policy = Policy { pkce_for_all: false };
-            request::validate(&request::Asked {
-                parameters: &parameters,
-                client: &client,
-                hint: Ok(None),
-                policy,
-                resources: request::Resources::default(),
-            })
-            .is_ok()
+            let resources = request::Resources::default();
+            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, resources }).is_ok()
         };
-        for (name, member, unknown) in [
-            ("response_mode", "response_modes_supported", "fragment"),
-            ("prompt", "prompt_values_supported", "create"),
-            ("response_type", "response_types_supported", "id_token"),
-        ] {
-            assert!(words(member).iter().all(|word| passes(name, word)), "{member}");
-            assert!(!words(member).contains(&unknown.to_string()) && !passes(name, unknown), "{member}");
+        for policy in [ALL_FLOWS, Policy::default()] {
+            let document = document(&endpoints(), policy);
+            for (name, member, sometimes, never) in [
+                ("response_mode", "response_modes_supported", "fragment", "web_message"),
+                ("prompt", "prompt_values_supported", "create", "dance"),
+                ("response_type", "response_types_supported", "code id_token", "token"),
+            ] {
+                let words: Vec<_> = document[member].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                assert!(words.iter().all(|word| passes(policy, name, word)), "{member}");
+                assert_eq!(words.contains(&sometimes), passes(policy, name, sometimes), "{member}");
+                assert!(!words.contains(&never) && !passes(policy, name, never), "{member}");
+            }
+            assert!(!passes(policy, "request", "e30.e30.") && !passes(policy, "request_uri", "https://app.example.com/r"));
         }
-        assert!(!passes("request", "e30.e30.") && !passes("request_uri", "https://app.example.com/r"));
     }
 
     #[test]

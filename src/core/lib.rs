@@ -7,6 +7,7 @@
 //! | RFC 6749 §4.1 code, §4.4 client credentials, §6 refresh | [`grant`] |
 //! | RFC 6749 §2.3, OpenID Connect Core 1.0 §9 client authentication | [`client::authenticate`] |
 //! | RFC 6749 §3.1, OpenID Connect Core 1.0 §3.1.2 authorization request | [`request`] |
+//! | OpenID Connect Core 1.0 §5.4, §5.5 claims | [`claims`], [`acr`] |
 //! | RFC 6749 §3.3, OpenID Connect Core 1.0 §5.4 scope | [`scope`] |
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |
@@ -26,8 +27,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod account;
+pub mod acr;
 pub mod base64url;
 pub mod canonical;
+pub mod claims;
 pub mod client;
 pub mod consent;
 pub mod decision;

@@ -73,7 +73,7 @@ pub fn metadata() -> Metadata {
         grant_types: Some(["authorization_code".to_string(), "refresh_token".to_string()].into()),
         ..metadata::Asked::default()
     };
-    metadata::validate(&asked, Terms { by_operator: false, jwks_usable: false }).unwrap()
+    metadata::validate(&asked, Terms { by_operator: false, jwks_usable: false, front_channel: false }).unwrap()
 }
 
 pub fn registered(id: &str, metadata: Metadata) -> ClientEvent {
@@ -101,7 +101,9 @@ pub fn other_client() -> Client {
 pub fn request(scopes: &str) -> Request {
     Request {
         redirect_uri: "https://app.example.com/cb".into(),
+        claims: crate::claims::ClaimsRequest::default(),
         response_mode: metadata::ResponseMode::Query,
+        response_type: metadata::ResponseType::Code,
         scope: scope(scopes),
         resources: BTreeSet::new(),
         code_challenge: None,

@@ -8,6 +8,7 @@ mod hostile;
 mod oidc_claims;
 mod oidc_core;
 mod oidc_discovery;
+mod oidc_flows;
 mod oidc_rp_logout;
 mod rfc6749;
 mod rfc6750;

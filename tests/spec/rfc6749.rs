@@ -198,7 +198,7 @@ async fn rfc6749_4_1_2_1_errors_go_to_a_verified_redirect_uri_with_the_state() {
         ("response_type", "", "invalid_request"),
         ("response_type", "token", "unsupported_response_type"),
         ("response_type", "code id_token", "unsupported_response_type"),
-        ("response_mode", "fragment", "invalid_request"),
+        ("response_mode", "web_message", "invalid_request"),
         ("scope", "unknown", "invalid_scope"),
         ("scope", "", "invalid_scope"),
         ("scope", "a\\b", "invalid_scope"),

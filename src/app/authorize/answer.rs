@@ -1,4 +1,4 @@
-//! Answers on their way to the client: a code, or an error.
+//! Answers on their way to the client: what was asked for, or an error.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -8,9 +8,11 @@
 
 use std::sync::Arc;
 
+use chancery_core::account::Account;
 use chancery_core::client::Client;
-use chancery_core::client::metadata::ResponseMode;
+use chancery_core::client::metadata::{ResponseMode, ResponseType};
 use chancery_core::consent::Consent;
+use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::Grant;
 use chancery_core::grant::issue::{self, IssueCode};
@@ -27,6 +29,22 @@ use crate::app::sessions::Current;
 use crate::app::vault::KeyKind;
 use crate::app::work::{Loaded, Seal, Stop, Work, decide};
 use crate::app::{App, random};
+
+/// What an answer rests on, asserted.
+pub(super) struct Parents {
+    pub client: Arc<Client>,
+    pub account: Arc<Account>,
+    pub session: Arc<Session>,
+}
+
+/// A request that is being granted.
+pub(super) struct Granting<'a> {
+    pub request: &'a Request,
+    pub private: &'a Private,
+    pub parents: &'a Parents,
+    pub interaction: InteractionId,
+    pub consent_epoch: u32,
+}
 
 impl App {
     /// Nothing to ask anybody: one event here, one on the grant.
@@ -53,13 +71,15 @@ impl App {
         current: &Current,
         seal: &Seal,
     ) -> Result<Answer, Stop> {
-        let session = self.assert_parents(&mut work, client, current.session.id, current.account.id).await?;
+        let parents = self.assert_parents(&mut work, client, current.session.id, current.account.id).await?;
         let consent = work.load::<Consent>(&consent_stream(current.account.id, client)).await?;
-        if !consent.state.as_ref().is_some_and(|own| own.covers(&request.scope)) {
+        if !consent.state.as_ref().is_some_and(|own| own.covers(&request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
         let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
-        let (answer, grant) = self.issue_code(&mut work, client, request, private, &session, interaction, epoch_of(&consent), seal)?;
+        let asked = Granting { request, private, parents: &parents, interaction, consent_epoch: epoch_of(&consent) };
+        let (answer, grant) = self.issue(&mut work, &asked, seal).await?;
+        let session = &parents.session;
         let command = interaction::AnswerAtOnce {
             interaction,
             client: client.clone(),
@@ -83,67 +103,69 @@ impl App {
         client: &ClientId,
         session: SessionId,
         account: AccountId,
-    ) -> Result<Arc<Session>, Stop> {
-        let client = work.load::<Client>(&client.stream()).await?;
-        if !client.state.as_ref().is_some_and(|own| own.is_active()) {
-            return Err(OAuthError::unauthorized_client("the client is disabled").into());
-        }
-        let account = work.load::<chancery_core::account::Account>(&account.stream()).await?;
-        if !account.state.as_ref().is_some_and(|own| own.is_active()) {
-            return Err(OAuthError::access_denied("the account is not active").into());
-        }
+    ) -> Result<Parents, Stop> {
+        let client = work.load::<Client>(&client.stream()).await?.state;
+        let client = client.filter(|own| own.is_active()).ok_or_else(|| OAuthError::unauthorized_client("the client is disabled"))?;
+        let account = work.load::<Account>(&account.stream()).await?.state;
+        let account = account.filter(|own| own.is_active()).ok_or_else(|| OAuthError::access_denied("the account is not active"))?;
         let mut session = work.load::<Session>(&session.stream()).await?;
         let state = session.state.clone().ok_or_else(|| OAuthError::login_required("no session"))?;
         let used = chancery_core::session::use_now(&state, self.now());
         used.outcome?;
         let seal = Seal { key: None, subject: Some(state.account.to_string()) };
         work.record(&mut session, used.events, &seal)?;
-        Ok(state)
+        Ok(Parents { client, account, session: state })
     }
 
-    /// The code: minted first, recorded, handed out after the commit.
-    #[allow(clippy::too_many_arguments)] // the parts of one event; a struct would only rename them
-    pub(super) fn issue_code(
-        &self,
-        work: &mut Work<'_>,
-        client: &ClientId,
-        request: &Request,
-        private: &Private,
-        session: &Session,
-        interaction: InteractionId,
-        consent_epoch: u32,
-        seal: &Seal,
-    ) -> Result<(Answer, GrantId), OAuthError> {
-        let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let code = self.mint.opaque(Kind::AuthorizationCode, grant.0);
-        let command = IssueCode {
+    /// What was asked for: minted and signed first, recorded, handed out after the commit.
+    pub(super) async fn issue(&self, work: &mut Work<'_>, asked: &Granting<'_>, seal: &Seal) -> Result<(Answer, Option<GrantId>), Stop> {
+        let (request, kind) = (asked.request, asked.request.response_type);
+        let mut parameters = Vec::new();
+        let mut granted = None;
+        // OAuth 2.0 Multiple Response Types §4: nothing is issued, so that nothing is recorded but the answer.
+        if kind != ResponseType::None {
+            let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
+            let code = kind.has_code().then(|| self.mint.opaque(Kind::AuthorizationCode, grant.0));
+            let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
+            let command = self.issue_code(asked, grant, code.as_ref().map(|code| code.digest));
+            work.record(&mut loaded, issue::code(&command, &self.lifetimes()).events, seal)?;
+            let code = code.map(|code| code.text);
+            if kind.is_front_channel() {
+                parameters = self.issue_directly(work, &mut loaded, asked, code.as_deref(), seal).await?;
+            }
+            parameters.extend(code.map(|code| ("code", code)));
+            granted = Some(grant);
+        }
+        parameters.extend(asked.private.state.clone().map(|state| ("state", state)));
+        // RFC 9207 §2: tells the client which server answered.
+        parameters.push(("iss", self.endpoints.issuer.clone()));
+        let answer =
+            Answer { redirect_uri: request.redirect_uri.clone(), response_mode: request.response_mode, parameters, ask_first: false };
+        Ok((answer, granted))
+    }
+
+    fn issue_code(&self, asked: &Granting<'_>, grant: GrantId, code: Option<Digest>) -> IssueCode {
+        let (request, session) = (asked.request, &asked.parents.session);
+        IssueCode {
             grant,
-            client: client.clone(),
+            client: asked.parents.client.id.clone(),
             account: session.account,
             session: session.id,
-            interaction,
+            interaction: asked.interaction,
             scope: request.scope.clone(),
-            code: code.digest,
+            code,
+            claims: request.claims.clone(),
             redirect_uri: request.redirect_uri.clone(),
             resources: request.resources.clone(),
             code_challenge: request.code_challenge.clone(),
             auth_time: session.auth_time,
             amr: session.amr.clone(),
             wants_auth_time: request.wants_auth_time,
-            consent_epoch,
-            nonce: private.nonce.clone(),
-            context: private.context.clone(),
+            consent_epoch: asked.consent_epoch,
+            nonce: asked.private.nonce.clone(),
+            context: asked.private.context.clone(),
             at: self.now(),
-        };
-        let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
-        work.record(&mut loaded, issue::code(&command, &self.lifetimes()).events, seal)?;
-        let mut parameters = vec![("code", code.text)];
-        parameters.extend(private.state.clone().map(|state| ("state", state)));
-        // RFC 9207 §2: tells the client which server answered.
-        parameters.push(("iss", self.endpoints.issuer.clone()));
-        let answer =
-            Answer { redirect_uri: request.redirect_uri.clone(), response_mode: request.response_mode, parameters, ask_first: false };
-        Ok((answer, grant))
+        }
     }
 
     /// RFC 6749 §4.1.2.1, with `iss` (RFC 9207 §2).

@@ -13,10 +13,12 @@
 //! Out of scope: which step comes next (`chancery_core::interaction::next`), pages and cookies (`http`).
 
 mod answer;
+mod front_channel;
 mod steps;
 
 use std::sync::Arc;
 
+use chancery_core::claims;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::ResponseMode;
 use chancery_core::consent::Consent;
@@ -54,8 +56,18 @@ pub enum Step {
 
 /// What the page of an interaction has to show.
 pub enum Show {
-    SignIn { client: Arc<Client>, request: Box<Request>, login_hint: Option<String> },
-    Consent { client: Arc<Client>, request: Box<Request>, account: AccountId },
+    SignIn {
+        client: Arc<Client>,
+        request: Box<Request>,
+        login_hint: Option<String>,
+    },
+    /// The page for a new account (`prompt=create`).
+    Register,
+    Consent {
+        client: Arc<Client>,
+        request: Box<Request>,
+        account: AccountId,
+    },
 }
 
 /// Why a request failed, and where to say so.
@@ -101,6 +113,7 @@ impl App {
         let parameters = sent.parameters;
         let client = self.requesting_client(parameters).await?;
         let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
+        let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), &client));
         let found = self.resource_servers(sent.resources).await?;
         let resources = Resources { asked: sent.resources, found: &found, userinfo: &self.endpoints.userinfo };
         let asked = Asked { parameters, client: &client, hint, policy: self.policy(), resources };
@@ -129,7 +142,7 @@ impl App {
                 Some(current) => self.answer_at_once(context, &client.id, request, private, &current).await.map(Step::Answer),
                 None => Err(OAuthError::server_error("granted without a session").into()),
             },
-            Next::SignIn | Next::AskConsent => self.open_interaction(context, &client.id, request, private, browser).await,
+            Next::SignIn | Next::Register | Next::AskConsent => self.open_interaction(context, &client.id, request, private, browser).await,
         }
     }
 
@@ -146,6 +159,16 @@ impl App {
     pub(super) async fn hinted_account(&self, hint: Option<&str>) -> Result<Result<Option<AccountId>, ()>, OAuthError> {
         let Some(hint) = hint else { return Ok(Ok(None)) };
         Ok(self.read_hint(hint).await?.map(|(account, _)| Some(account)).ok_or(()))
+    }
+
+    /// Who has to be there when `claims` names a `sub` (OpenID Connect Core 1.0 §5.5.1). A `sub` that is nobody's, or another one
+    /// than the hint's, is the nil account: whoever signs in is somebody else.
+    fn claimed_account(&self, hinted: Option<AccountId>, claims: Option<&str>, client: &Client) -> Option<AccountId> {
+        // What is malformed the rules refuse.
+        let Some(sub) = claims.and_then(|text| claims::parse(text).ok()).and_then(|parsed| parsed.sub) else { return hinted };
+        let nobody = AccountId(uuid::Uuid::nil());
+        let claimed = self.account_of_subject(&sub, client).unwrap_or(nobody);
+        Some(if hinted.is_some_and(|hinted| hinted != claimed) { nobody } else { claimed })
     }
 
     /// Account and audience of an id_token that we signed, expired or not.

@@ -19,7 +19,7 @@ use chancery_core::session::Session;
 use chancery_core::token::opaque::{Kind, digest};
 use chancery_ledger::recorded::Freshness;
 
-use super::answer::epoch_of;
+use super::answer::{Granting, epoch_of};
 use super::{Answer, Browser, Failed, Show, Step};
 use crate::app::accounts::{Proven, account_seal};
 use crate::app::context::Context;
@@ -84,6 +84,7 @@ impl App {
                 let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
                 Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
             }
+            Next::Register => Ok(Ok(Show::Register)),
             Next::AskConsent => match current {
                 Some(current) => {
                     Ok(Ok(Show::Consent { client, request: Box::new(interaction.request.clone()), account: current.account.id }))
@@ -189,7 +190,7 @@ impl App {
         let answer = consent::Answer {
             account: current.account.id,
             client: client.id.clone(),
-            scope: interaction.request.scope.clone(),
+            scope: interaction.request.consent_scope(),
             text,
             allow,
             context: context.personal(),
@@ -231,7 +232,7 @@ impl App {
         if loaded.state.as_ref().is_none_or(|own| own.answered) {
             return Err(OAuthError::invalid_request("answered meanwhile").saying("This request was answered already.").into());
         }
-        let session = self.assert_parents(&mut work, &interaction.client, current.session.id, current.account.id).await?;
+        let parents = self.assert_parents(&mut work, &interaction.client, current.session.id, current.account.id).await?;
         let mut recorded = work.load::<Consent>(&consent_stream(current.account.id, &interaction.client)).await?;
         if let Some(answer) = consent {
             let decision = consent::answer(answer);
@@ -242,20 +243,18 @@ impl App {
                 let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
                 return Ok(self.error_answer(uri, mode, private.state.clone(), &error, false));
             }
-        } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.scope)) {
+        } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
-        let (answer, grant) = self.issue_code(
-            &mut work,
-            &interaction.client,
-            &interaction.request,
+        let asked = Granting {
+            request: &interaction.request,
             private,
-            &session,
-            interaction.id,
-            epoch_of(&recorded),
-            seal,
-        )?;
-        work.record(&mut loaded, interaction::granted(session.account, grant, self.now()).events, seal)?;
+            parents: &parents,
+            interaction: interaction.id,
+            consent_epoch: epoch_of(&recorded),
+        };
+        let (answer, grant) = self.issue(&mut work, &asked, seal).await?;
+        work.record(&mut loaded, interaction::granted(parents.session.account, grant, self.now()).events, seal)?;
         work.commit().await?;
         Ok(answer)
     }

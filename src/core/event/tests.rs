@@ -149,6 +149,7 @@ fn grant() {
         session: session_id(),
         interaction: interaction_id(),
         scope: scope("openid email"),
+        claims: crate::claims::ClaimsRequest::default(),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         code: digest("code"),
         code_expires_at: t(60),
@@ -183,12 +184,32 @@ fn grant() {
     ];
     let alone = ClientCredentialsGranted { grant, client, scope: scope("api"), access: access("at", 0), at: t(0) };
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
-    check::<Grant>(vec![person, vec![alone.into()], vec![operator.into()]]);
+    let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
+    let implicit: Vec<GrantEvent> = vec![
+        ImplicitlyGranted {
+            grant,
+            client: client_id("app"),
+            account: alice(),
+            session: session_id(),
+            interaction: interaction_id(),
+            scope: scope("openid email"),
+            claims,
+            resources: BTreeSet::new(),
+            auth_time: t(-10),
+            amr: vec!["pwd".into()],
+            wants_auth_time: false,
+            consent_epoch: 0,
+            at: t(0),
+        }
+        .into(),
+        FrontChannelIssued { access: Some(access("at", 0)), id_token_kid: Some("2027-01".into()), scope: None, at: t(0) }.into(),
+    ];
+    check::<Grant>(vec![implicit, person, vec![alone.into()], vec![operator.into()]]);
 }
 
 #[test]
 fn interaction() {
-    let (interaction, client, account, session, grant) = (interaction_id(), client_id("app"), alice(), session_id(), grant_id());
+    let (interaction, client, account, session, grant) = (interaction_id(), client_id("app"), alice(), session_id(), Some(grant_id()));
     let mut asked = request("openid email");
     asked.code_challenge = Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into());
     asked.prompt = [Prompt::Login, Prompt::Consent].into();

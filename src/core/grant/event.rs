@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::Access;
+use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::events;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
@@ -52,6 +53,9 @@ pub struct CodeIssued {
     pub amr: Vec<String>,
     pub at: Timestamp,
     pub auth_time: Timestamp,
+    /// Claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     pub client: ClientId,
     pub code: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +72,41 @@ pub struct CodeIssued {
     pub scope: Scope,
     pub session: SessionId,
     pub wants_auth_time: bool,
+}
+
+/// An authorization whose tokens pass through the browser, without a code (OpenID Connect Core 1.0 §3.2). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImplicitlyGranted {
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    pub client: ClientId,
+    pub consent_epoch: u32,
+    pub grant: GrantId,
+    pub interaction: InteractionId,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+    pub session: SessionId,
+    pub wants_auth_time: bool,
+}
+
+/// Tokens left through the browser, beside a code or without one (OpenID Connect Core 1.0 §3.2, §3.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FrontChannelIssued {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<IssuedAccess>,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    /// When the access token has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// The code became tokens. `personal`: `context`.
@@ -201,6 +240,8 @@ events! {
     /// The history of a grant.
     GrantEvent {
         CodeIssued = 1,
+        ImplicitlyGranted = 1,
+        FrontChannelIssued = 1,
         CodeRedeemed = 1,
         CodeVerifierRefused = 1,
         RefreshTokenRotated = 1,

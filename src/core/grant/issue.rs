@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | a code lives shortly and is bound to client, redirect_uri and challenge | RFC 6749 §4.1.2, RFC 7636 §4.4 |
+//! | tokens may leave through the browser, where the operator switched that on | OpenID Connect Core 1.0 §3.2, §3.3 |
 //! | client credentials never bring a refresh token | RFC 6749 §4.4.3 |
 //! | a client gets no more scope than it is registered for | RFC 6749 §3.3 |
 
@@ -10,9 +11,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::event::{ClientCredentialsGranted, CodeIssued, IssuedAccess, OperatorTokenMinted};
+use super::event::{ClientCredentialsGranted, CodeIssued, FrontChannelIssued, ImplicitlyGranted, IssuedAccess, OperatorTokenMinted};
 use super::target::Target;
 use super::{GrantEvent, Lifetimes};
+use crate::claims::ClaimsRequest;
 use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
@@ -31,7 +33,9 @@ pub struct IssueCode {
     pub session: SessionId,
     pub interaction: InteractionId,
     pub scope: Scope,
-    pub code: Digest,
+    /// Absent in the implicit flow.
+    pub code: Option<Digest>,
+    pub claims: ClaimsRequest,
     pub redirect_uri: String,
     pub resources: BTreeSet<ResourceId>,
     pub code_challenge: Option<String>,
@@ -45,6 +49,25 @@ pub struct IssueCode {
 }
 
 pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {
+    let context = Personal::default().with("context", cmd.context.as_deref());
+    let Some(code) = cmd.code else {
+        let event = ImplicitlyGranted {
+            grant: cmd.grant,
+            client: cmd.client.clone(),
+            account: cmd.account,
+            session: cmd.session,
+            interaction: cmd.interaction,
+            scope: cmd.scope.clone(),
+            claims: cmd.claims.clone(),
+            resources: cmd.resources.clone(),
+            auth_time: cmd.auth_time,
+            amr: cmd.amr.clone(),
+            wants_auth_time: cmd.wants_auth_time,
+            consent_epoch: cmd.consent_epoch,
+            at: cmd.at,
+        };
+        return Decision::accept(alloc::vec![Draft::new(event.into(), context)], ());
+    };
     let event = CodeIssued {
         grant: cmd.grant,
         client: cmd.client.clone(),
@@ -52,7 +75,8 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         session: cmd.session,
         interaction: cmd.interaction,
         scope: cmd.scope.clone(),
-        code: cmd.code,
+        claims: cmd.claims.clone(),
+        code,
         code_expires_at: cmd.at.plus(lifetimes.code),
         redirect_uri: cmd.redirect_uri.clone(),
         resources: cmd.resources.clone(),
@@ -63,8 +87,32 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         consent_epoch: cmd.consent_epoch,
         at: cmd.at,
     };
-    let personal = Personal::default().with("nonce", cmd.nonce.as_deref()).with("context", cmd.context.as_deref());
+    let personal = context.with("nonce", cmd.nonce.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// Tokens that are about to leave through the browser.
+pub struct IssueDirectly {
+    /// Digest of the access token and what it is for, when there is one.
+    pub access: Option<(Digest, Target)>,
+    pub id_token_kid: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What the access token of the front channel may do, and until when.
+#[derive(Debug)]
+pub struct IssuedDirectly {
+    pub scope: Scope,
+    pub access_expires_at: Option<Timestamp>,
+}
+
+pub fn directly(granted: &Scope, cmd: &IssueDirectly, lifetimes: &Lifetimes) -> Decision<GrantEvent, IssuedDirectly> {
+    let access = cmd.access.as_ref().map(|(digest, target)| target.issue(*digest, cmd.at, lifetimes.access_token));
+    let scope = cmd.access.as_ref().map_or_else(|| granted.clone(), |(_, target)| target.scope_of(granted));
+    let outcome = IssuedDirectly { scope: scope.clone(), access_expires_at: access.as_ref().map(|access| access.expires_at) };
+    let narrowed = (scope != *granted).then_some(scope);
+    let event = FrontChannelIssued { access, id_token_kid: cmd.id_token_kid.clone(), scope: narrowed, at: cmd.at };
+    Decision::accept(alloc::vec![event.into()], outcome)
 }
 
 /// A client's wish for a token of its own.

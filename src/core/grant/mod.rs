@@ -26,6 +26,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::id::{AccountId, ClientId, GrantId, SessionId};
 use crate::resource::ResourceId;
@@ -80,6 +81,8 @@ pub struct Person {
     pub amr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     /// Whether `auth_time` was asked for (OpenID Connect Core 1.0 §2).
     pub wants_auth_time: bool,
     /// How often the consent had been withdrawn before.
@@ -191,8 +194,14 @@ impl Stream for Grant {
             return Err(out_of_order());
         }
         match fact.event {
-            GrantEvent::CodeIssued(_) | GrantEvent::ClientCredentialsGranted(_) | GrantEvent::OperatorTokenMinted(_) => {
-                return Err(out_of_order());
+            GrantEvent::CodeIssued(_)
+            | GrantEvent::ImplicitlyGranted(_)
+            | GrantEvent::ClientCredentialsGranted(_)
+            | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
+            GrantEvent::FrontChannelIssued(event) => {
+                if let Some(access) = event.access.clone() {
+                    grant.add_access(access.into_access(event.at, event.scope.clone()));
+                }
             }
             GrantEvent::CodeRedeemed(event) => {
                 let code = grant.code.as_mut().filter(|code| !code.redeemed).ok_or_else(out_of_order)?;
@@ -264,6 +273,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 auth_time: event.auth_time,
                 amr: event.amr.clone(),
                 nonce: fact.sealed(&event.grant.stream(), "nonce"),
+                claims: event.claims.clone(),
                 wants_auth_time: event.wants_auth_time,
                 consent_epoch: event.consent_epoch,
             };
@@ -277,6 +287,23 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 redeemed: false,
                 wrong_verifiers: 0,
             });
+            Some(grant)
+        }
+        GrantEvent::ImplicitlyGranted(event) => {
+            let person = Person {
+                account: event.account,
+                session: event.session,
+                // No refresh token comes this way: there is nothing to survive a logout.
+                offline: false,
+                auth_time: event.auth_time,
+                amr: event.amr.clone(),
+                nonce: None,
+                claims: event.claims.clone(),
+                wants_auth_time: event.wants_auth_time,
+                consent_epoch: event.consent_epoch,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.resources = event.resources.clone();
             Some(grant)
         }
         GrantEvent::ClientCredentialsGranted(event) => {

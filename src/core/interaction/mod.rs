@@ -46,7 +46,9 @@ pub struct AuthorizationAnsweredAtOnce {
     pub account: AccountId,
     pub at: Timestamp,
     pub client: ClientId,
-    pub grant: GrantId,
+    /// Absent when nothing was asked for (`response_type=none`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
     pub interaction: InteractionId,
     pub request: Request,
     pub session: SessionId,
@@ -67,7 +69,9 @@ pub struct PersonAuthenticated {
 pub struct AuthorizationGranted {
     pub account: AccountId,
     pub at: Timestamp,
-    pub grant: GrantId,
+    /// Absent when nothing was asked for (`response_type=none`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -200,7 +204,7 @@ pub struct AnswerAtOnce {
     pub request: Request,
     pub account: AccountId,
     pub session: SessionId,
-    pub grant: GrantId,
+    pub grant: Option<GrantId>,
     pub private: Private,
     pub at: Timestamp,
 }
@@ -246,7 +250,7 @@ pub fn authenticated(account: AccountId, session: SessionId, at: Timestamp) -> D
 }
 
 /// The answer is a code.
-pub fn granted(account: AccountId, grant: GrantId, at: Timestamp) -> Decision<InteractionEvent, ()> {
+pub fn granted(account: AccountId, grant: Option<GrantId>, at: Timestamp) -> Decision<InteractionEvent, ()> {
     Decision::accept(alloc::vec![AuthorizationGranted { account, grant, at }.into()], ())
 }
 
@@ -281,7 +285,7 @@ mod tests {
     }
 
     fn answer() -> InteractionEvent {
-        said(&granted(alice(), grant_id(), t(20))).0.remove(0)
+        said(&granted(alice(), Some(grant_id()), t(20))).0.remove(0)
     }
 
     fn step(interaction: &Interaction, cookie: Option<&str>, at: i64) -> &'static str {
@@ -334,7 +338,7 @@ mod tests {
             request: request("openid"),
             account: alice(),
             session: session_id(),
-            grant: grant_id(),
+            grant: Some(grant_id()),
             private: Private::default(),
             at: t(0),
         };

@@ -6,6 +6,7 @@
 //! | `prompt=login` asks for the password even in a session, once per request | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `max_age`: an older login does not count; once per request | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `id_token_hint` of somebody else: that person has to sign in | OpenID Connect Core 1.0 §3.1.2.1 |
+//! | `prompt=create`: the page for a new account, once per request | Initiating User Registration via OpenID Connect 1.0 §4 |
 //! | consent: `prompt=consent`, or more is wanted than was allowed | OpenID Connect Core 1.0 §3.1.2.4, §11 |
 //! | a private-use or loopback URI proves no client: consent each time, in production | RFC 8252 §8.6 |
 
@@ -21,6 +22,7 @@ use crate::time::Timestamp;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     SignIn,
+    Register,
     AskConsent,
     Grant,
     Refuse(OAuthError),
@@ -41,6 +43,10 @@ pub struct Seen<'a> {
 
 pub fn decide(seen: &Seen<'_>) -> Next {
     let none = seen.request.prompt.contains(&Prompt::None);
+    // Once per request, whoever is signed in: somebody new wants to come.
+    if seen.request.prompt.contains(&Prompt::Create) && seen.authenticated.is_none() {
+        return Next::Register;
+    }
     let Some(session) = seen.session.filter(|session| session.is_alive(seen.at)) else {
         return if none { Next::Refuse(OAuthError::login_required("nobody is signed in")) } else { Next::SignIn };
     };
@@ -72,7 +78,9 @@ fn login_is_stale(request: &Request, session: &Session, at: Timestamp) -> Option
 
 fn consent_is_needed(seen: &Seen<'_>) -> bool {
     let unproven = seen.production && (!seen.request.redirect_uri.starts_with("https:") || origin_of(&seen.request.redirect_uri).is_none());
-    seen.request.prompt.contains(&Prompt::Consent) || unproven || !seen.consent.is_some_and(|consent| consent.covers(&seen.request.scope))
+    seen.request.prompt.contains(&Prompt::Consent)
+        || unproven
+        || !seen.consent.is_some_and(|consent| consent.covers(&seen.request.consent_scope()))
 }
 
 #[cfg(test)]
@@ -193,6 +201,20 @@ mod tests {
             world.consent = Some(fold([allowed("openid offline_access")]));
         };
         assert_eq!(both(named), [Ok(Next::Grant), Ok(Next::Grant)]);
+    }
+
+    #[test]
+    fn initiating_registration_4_create_asks_for_a_new_account_once() {
+        assert_eq!(next(&[Prompt::Create], |_| ()), Ok(Next::Register));
+        assert_eq!(next(&[Prompt::Create], |world| world.session = None), Ok(Next::Register));
+        assert_eq!(next(&[Prompt::Create], |world| world.authenticated = Some(session_id())), Ok(Next::Grant));
+    }
+
+    #[test]
+    fn oidc_core_5_5_claims_asked_for_one_by_one_need_consent_like_their_scope() {
+        let claim = |name: &'static str| move |world: &mut World| world.request.claims.userinfo = [name.into()].into();
+        assert_eq!(both(claim("email")), [Ok(Next::Grant), Ok(Next::Grant)]);
+        assert_eq!(both(claim("name")), [Ok(Next::AskConsent), Err("consent_required")]);
     }
 
     #[test]

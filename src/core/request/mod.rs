@@ -13,8 +13,9 @@ use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::ResponseMode;
+use crate::client::metadata::{ResponseMode, ResponseType};
 use crate::error::OAuthError;
 use crate::id::AccountId;
 use crate::resource::{ResourceId, ResourceServer};
@@ -31,17 +32,27 @@ pub enum Prompt {
     Consent,
     /// Answered with the login page: the person chooses by signing in.
     SelectAccount,
+    /// Register a new account. Initiating User Registration via OpenID Connect 1.0 §4.
+    Create,
 }
 
 impl Prompt {
-    pub const ALL: &'static [(Self, &'static str)] =
-        &[(Self::None, "none"), (Self::Login, "login"), (Self::Consent, "consent"), (Self::SelectAccount, "select_account")];
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::None, "none"),
+        (Self::Login, "login"),
+        (Self::Consent, "consent"),
+        (Self::SelectAccount, "select_account"),
+        (Self::Create, "create"),
+    ];
 }
 
 /// A request that passed every check: the part of it that is not personal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
+    /// Claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<String>,
     /// The account that a verified `id_token_hint` names.
@@ -56,6 +67,8 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub response_mode: ResponseMode,
+    #[serde(default, skip_serializing_if = "ResponseType::is_code")]
+    pub response_type: ResponseType,
     pub scope: Scope,
     /// Languages that the person reads (OpenID Connect Core 1.0 §3.1.2.1), for the pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,14 +77,37 @@ pub struct Request {
     pub wants_auth_time: bool,
 }
 
+impl Request {
+    /// What the person is asked to allow: the scopes, and those whose words tell what single claims mean.
+    pub fn consent_scope(&self) -> Scope {
+        self.scope.union(&self.claims.scopes())
+    }
+}
+
 /// Parameters after the strict parse: no name twice, empty ones absent.
 pub type Parameters = BTreeMap<String, String>;
 
 /// What the server is configured to demand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Policy {
     /// PKCE for confidential clients too.
     pub pkce_for_all: bool,
+    /// The implicit and hybrid flows are switched on.
+    pub front_channel: bool,
+    /// People may make accounts by themselves.
+    pub account_registration: bool,
+}
+
+impl Policy {
+    /// Response types that a request may ask for.
+    pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
+        ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel())
+    }
+
+    /// Values of `prompt` that a request may have.
+    pub fn prompts(self) -> impl Iterator<Item = (Prompt, &'static str)> {
+        Prompt::ALL.iter().copied().filter(move |(prompt, _)| self.account_registration || *prompt != Prompt::Create)
+    }
 }
 
 /// What the checks look at.
@@ -116,6 +152,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
     Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
+    Check { name: "nonce", source: "OpenID Connect Core 1.0 §3.2.2.1, §3.3.2.11", run: checks::nonce::check },
+    Check { name: "claims", source: "OpenID Connect Core 1.0 §5.5, §5.5.1.1", run: checks::claims::check },
     Check { name: "max_age", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::max_age::check },
     Check { name: "bounds", source: "our own", run: checks::bounds::check },
     Check { name: "id_token_hint", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::id_token_hint::check },
@@ -138,7 +176,9 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
     let redirect_uri = checks::redirect_uri::check(asked).map_err(Refusal::Page)?;
     let mut request = Request {
         redirect_uri,
+        claims: ClaimsRequest::default(),
         response_mode: ResponseMode::Query,
+        response_type: ResponseType::Code,
         resources: BTreeSet::new(),
         scope: Scope::default(),
         code_challenge: None,

@@ -63,7 +63,7 @@ impl Discovery {
 
 impl Discovery {
     pub fn new(server: &Server) -> Self {
-        let metadata = discovery::document(&server.app.endpoints, server.app.policy().pkce_for_all);
+        let metadata = discovery::document(&server.app.endpoints, server.app.policy());
         Self { server: server.clone(), metadata: Published::json(&metadata) }
     }
 }

@@ -59,6 +59,7 @@ struct ClientMetadata {
     jwks: Option<Value>,
     jwks_uri: Option<String>,
     default_max_age: Option<u32>,
+    default_acr_values: Option<Vec<String>>,
     require_auth_time: Option<bool>,
     require_pkce: Option<bool>,
     /// always or never.
@@ -94,6 +95,7 @@ impl From<ClientMetadata> for Asked {
             jwks: sent.jwks,
             jwks_uri: sent.jwks_uri,
             default_max_age: sent.default_max_age,
+            default_acr_values: sent.default_acr_values,
             require_auth_time: sent.require_auth_time,
             require_pkce: sent.require_pkce,
             refresh_token_rotation: sent.refresh_token_rotation,

@@ -146,7 +146,8 @@ impl Token {
             Some(GrantType::ClientCredentials) => {
                 app.client_credentials(&context, &caller, params.get("scope"), params.all("resource")).await
             }
-            None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
+            // Its tokens come from the authorization endpoint.
+            Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
         };
         let tokens = tokens.map_err(refused)?;
         Ok(Reply::new(&tokens).for_client(&client).with_receipt(receipt_for(&caller, &context)))

@@ -25,23 +25,26 @@ pub struct Authorize(pub Server);
 struct AuthorizationRequest {
     client_id: Option<String>,
     redirect_uri: Option<String>,
-    /// code.
+    /// code or none; where they are switched on, those of the implicit and hybrid flows too.
     response_type: Option<String>,
     scope: Option<String>,
     state: Option<String>,
     nonce: Option<String>,
-    /// query or form_post.
+    /// query, fragment or form_post.
     response_mode: Option<String>,
     code_challenge: Option<String>,
     /// S256.
     code_challenge_method: Option<String>,
-    /// none, login, consent, select_account.
+    /// none, login, consent, select_account, create.
     prompt: Option<String>,
     /// Seconds.
     max_age: Option<String>,
     login_hint: Option<String>,
     id_token_hint: Option<String>,
     ui_locales: Option<String>,
+    /// Single claims (OpenID Connect Core 1.0 section 5.5), as JSON.
+    claims: Option<String>,
+    acr_values: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.
     resource: Option<Vec<String>>,
 }
@@ -89,14 +92,17 @@ pub fn query_of(params: &Params) -> String {
 
 /// An answer on its way to the client, in the mode that it asked for.
 pub fn send(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
-    let target = with_query(&answer.redirect_uri, &answer.parameters);
+    let target = match answer.response_mode {
+        ResponseMode::Fragment => with_fragment(&answer.redirect_uri, &answer.parameters),
+        ResponseMode::Query | ResponseMode::FormPost => with_query(&answer.redirect_uri, &answer.parameters),
+    };
     let parameter = |wanted: &str| answer.parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     match answer.response_mode {
-        ResponseMode::Query if answer.ask_first => {
+        ResponseMode::Query | ResponseMode::Fragment if answer.ask_first => {
             let (code, description) = (parameter("error").unwrap_or_default(), parameter("error_description").unwrap_or_default());
             ask_before_return(server, request, code, description, &target)
         }
-        ResponseMode::Query => Shown::redirect(&target),
+        ResponseMode::Query | ResponseMode::Fragment => Shown::redirect(&target),
         ResponseMode::FormPost => {
             let Some(redirect_uri) = Link::redirect(&answer.redirect_uri) else {
                 let error = chancery_core::error::OAuthError::invalid_request("a redirect_uri that no form can post to");
@@ -116,6 +122,13 @@ pub fn send(server: &Server, request: &Request, answer: &Answer) -> Result<Shown
             Shown::page(&page, StatusCode::OK, policy)
         }
     }
+}
+
+/// OAuth 2.0 Multiple Response Types §2.1. A registered redirect URI has no fragment of its own.
+fn with_fragment(redirect_uri: &str, parameters: &[(&'static str, String)]) -> String {
+    let mut fragment = form_urlencoded::Serializer::new(String::new());
+    fragment.extend_pairs(parameters);
+    format!("{redirect_uri}#{}", fragment.finish())
 }
 
 /// RFC 6749 §3.1.2: a query that the redirect URI has already is kept.

@@ -126,6 +126,7 @@ impl Interactions {
                 let typed = Typed { login: typed.login.or(login_hint), ..typed };
                 self.login_page(request, uid, cookies, &client, &asked, typed)
             }
+            Show::Register => Shown::redirect(&format!("/auth/interaction/{uid}/register")),
             Show::Consent { client, request: asked, account } => {
                 let page = self.consent_page(request, uid, cookies, &client, &asked, account).await?;
                 Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
@@ -182,7 +183,7 @@ impl Interactions {
             logo: None,
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
-            scopes: in_reading_order(&asked.scope),
+            scopes: in_reading_order(&asked.consent_scope()),
             account: email,
         })
     }
@@ -230,7 +231,7 @@ impl Interactions {
             Ok(Ok(Show::Consent { client, request: asked, account })) => {
                 self.consent_page(request, uid, cookies, &client, &asked, account).await?.consent_text()
             }
-            Ok(Ok(Show::SignIn { .. })) => return Shown::redirect(&format!("/auth/interaction/{uid}")),
+            Ok(Ok(Show::SignIn { .. } | Show::Register)) => return Shown::redirect(&format!("/auth/interaction/{uid}")),
             Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),
             Err(Failed::Page(error)) => return refusal(&self.0, request, &error),
         };

@@ -51,19 +51,33 @@ macro_rules! wire_enum {
 
 wire_enum! {
     /// Grant types. RFC 7591 §2.
-    GrantType { AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", ClientCredentials = "client_credentials" }
+    GrantType {
+        AuthorizationCode = "authorization_code",
+        RefreshToken = "refresh_token",
+        ClientCredentials = "client_credentials",
+        Implicit = "implicit",
+    }
 }
 wire_enum! {
     /// How a client authenticates at the token endpoint. OpenID Connect Core 1.0 §9.
     AuthMethod { Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt", None = "none" }
 }
 wire_enum! {
-    /// Response types. Only the code flow: RFC 9700 §2.1.2.
-    ResponseType { Code = "code" }
+    /// Response types. OAuth 2.0 Multiple Response Types §3 to §5; which of them are on says [`ResponseType::is_front_channel`].
+    #[derive(Default)]
+    ResponseType {
+        #[default] Code = "code",
+        IdToken = "id_token",
+        IdTokenToken = "id_token token",
+        CodeIdToken = "code id_token",
+        CodeToken = "code token",
+        CodeIdTokenToken = "code id_token token",
+        None = "none",
+    }
 }
 wire_enum! {
     /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode.
-    ResponseMode { Query = "query", FormPost = "form_post" }
+    ResponseMode { Query = "query", Fragment = "fragment", FormPost = "form_post" }
 }
 wire_enum! {
     /// What this server signs with: id_tokens, userinfo, access tokens. RFC 7518 §3.1, RFC 8037 §3.1.
@@ -123,6 +137,8 @@ pub struct Metadata {
     pub jwks: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<Seconds>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     pub require_auth_time: bool,
     pub require_pkce: bool,
     pub refresh_token_rotation: Rotation,
@@ -134,6 +150,44 @@ pub struct Metadata {
     /// Answers carry receipts of the log.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub chancery_receipts: bool,
+}
+
+impl ResponseType {
+    /// Reads a response type in whatever order its words come (OAuth 2.0 Multiple Response Types §5).
+    pub fn read(text: &str) -> Option<Self> {
+        let words = |text: &'static str| text.split(' ').collect::<BTreeSet<_>>();
+        let asked: BTreeSet<_> = text.split(' ').collect();
+        let count = text.split(' ').count();
+        Self::ALL.iter().copied().find(|own| words(own.as_str()) == asked && count == asked.len())
+    }
+
+    fn has(self, word: &str) -> bool {
+        self.as_str().split(' ').any(|own| own == word)
+    }
+
+    /// The usual one, which the log leaves out.
+    pub fn is_code(&self) -> bool {
+        *self == Self::Code
+    }
+
+    pub fn has_code(self) -> bool {
+        self.has("code")
+    }
+
+    /// Brings an access token through the browser.
+    pub fn has_token(self) -> bool {
+        self.has("token")
+    }
+
+    /// Brings an id_token through the browser.
+    pub fn has_id_token(self) -> bool {
+        self.has("id_token")
+    }
+
+    /// Tokens pass through the browser: advised against (RFC 9700 §2.1.2), and on only by configuration.
+    pub fn is_front_channel(self) -> bool {
+        self.has_token() || self.has_id_token()
+    }
 }
 
 impl Metadata {
@@ -168,6 +222,7 @@ pub struct Asked {
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
     pub default_max_age: Option<u32>,
+    pub default_acr_values: Option<Vec<String>>,
     pub require_auth_time: Option<bool>,
     pub require_pkce: Option<bool>,
     pub refresh_token_rotation: Option<String>,
@@ -185,4 +240,6 @@ pub struct Terms {
     pub by_operator: bool,
     /// The keys in `jwks` were parsed and hold at least one usable public key.
     pub jwks_usable: bool,
+    /// The implicit and hybrid flows are switched on.
+    pub front_channel: bool,
 }

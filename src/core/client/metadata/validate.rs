@@ -18,11 +18,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::uri::{is_odd, origin_of, redirect_uri};
+use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
     ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
+use crate::acr;
 use crate::canonical;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::Seconds;
@@ -39,7 +40,7 @@ const LONGEST_GRACE: u32 = 60;
 pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>> {
     let mut wrong = Problems::default();
     let metadata = with_defaults(asked, &mut wrong);
-    check_grants(asked, &metadata, &mut wrong);
+    check_grants(&metadata, terms, &mut wrong);
     check_uris(&metadata, &mut wrong);
     check_keys(asked, &metadata, terms, &mut wrong);
     check_people(asked, &mut wrong);
@@ -49,9 +50,14 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
 
 fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
     let application_type = wrong.choice("application_type", asked.application_type.as_deref(), ApplicationType::Web);
-    let grant_types = wrong.choices("grant_types", asked.grant_types.as_deref(), GrantType::AuthorizationCode);
-    let mut response_types = wrong.choices("response_types", asked.response_types.as_deref(), ResponseType::Code);
-    if !grant_types.contains(&GrantType::AuthorizationCode) {
+    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let mut response_types = response_types(asked.response_types.as_deref(), wrong);
+    let mut grant_types = wrong.choices("grant_types", asked.grant_types.as_deref(), GrantType::AuthorizationCode);
+    // RFC 7591 §2.1: of the two that have to agree, the one that was sent decides.
+    if !given(&asked.grant_types) && given(&asked.response_types) {
+        grant_types = response_types.iter().flat_map(|kind| grants_of(*kind)).collect();
+    }
+    if !given(&asked.response_types) && !grant_types.contains(&GrantType::AuthorizationCode) {
         response_types.clear();
     }
     Metadata {
@@ -83,6 +89,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         scope: scope(asked.scope.as_deref(), wrong),
         jwks: asked.jwks.clone(),
         default_max_age: asked.default_max_age.map(Seconds),
+        default_acr_values: default_acr_values(asked, wrong),
         require_auth_time: asked.require_auth_time.unwrap_or(false),
         require_pkce: asked.require_pkce.unwrap_or(false),
         refresh_token_rotation: wrong.choice("refresh_token_rotation", asked.refresh_token_rotation.as_deref(), Rotation::Always),
@@ -91,6 +98,21 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         introspect: asked.introspect.unwrap_or(false),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
+}
+
+/// OpenID Connect Registration 1.0 §2. `none` brings nothing, so that it needs no grant of its own; it rides on the code grant.
+fn grants_of(kind: ResponseType) -> impl Iterator<Item = GrantType> {
+    let code = (kind.has_code() || kind == ResponseType::None).then_some(GrantType::AuthorizationCode);
+    code.into_iter().chain(kind.is_front_channel().then_some(GrantType::Implicit))
+}
+
+fn response_types(texts: Option<&[String]>, wrong: &mut Problems) -> BTreeSet<ResponseType> {
+    let Some(texts) = texts.filter(|texts| !texts.is_empty()) else { return BTreeSet::from([ResponseType::Code]) };
+    let mut found = BTreeSet::new();
+    for text in texts {
+        found.insert(ResponseType::read(text).unwrap_or_else(|| wrong.choice("response_types", Some(text), ResponseType::Code)));
+    }
+    found
 }
 
 fn scope(text: Option<&str>, wrong: &mut Problems) -> Scope {
@@ -108,12 +130,30 @@ fn scope(text: Option<&str>, wrong: &mut Problems) -> Scope {
     }
 }
 
-fn check_grants(asked: &Asked, metadata: &Metadata, wrong: &mut Problems) {
+fn default_acr_values(asked: &Asked, wrong: &mut Problems) -> Vec<String> {
+    let values = asked.default_acr_values.clone().unwrap_or_default();
+    if values.iter().any(|value| !acr::SUPPORTED.contains(&value.as_str())) {
+        wrong.add("default_acr_values", &format!("Supported: {}.", acr::SUPPORTED.join(", ")));
+    }
+    values
+}
+
+fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     let uses = |grant| metadata.grant_types.contains(&grant);
     let is_public = metadata.token_endpoint_auth_method == AuthMethod::None;
-    // RFC 7591 §2.1: without the code grant there is no response type; an explicit one disagrees.
-    if !uses(GrantType::AuthorizationCode) && asked.response_types.as_ref().is_some_and(|types| !types.is_empty()) {
-        wrong.add("response_types", "code needs the grant type authorization_code.");
+    // RFC 9700 §2.1.2: off unless the operator switched it on.
+    let front_channel = metadata.response_types.iter().any(|kind| kind.is_front_channel());
+    if !terms.front_channel && front_channel {
+        wrong.add("response_types", "Supported: code, none. The implicit and hybrid flows are switched off here.");
+    }
+    if !terms.front_channel && uses(GrantType::Implicit) {
+        wrong.add("grant_types", "Supported: authorization_code, refresh_token, client_credentials.");
+    }
+    // RFC 7591 §2.1, OpenID Connect Registration 1.0 §2: the two agree.
+    for kind in &metadata.response_types {
+        for grant in grants_of(*kind).filter(|grant| !uses(*grant) && (terms.front_channel || *grant != GrantType::Implicit)) {
+            wrong.add("response_types", &format!("{} needs the grant type {}.", kind.as_str(), grant.as_str()));
+        }
     }
     if uses(GrantType::ClientCredentials) && is_public {
         wrong.add("grant_types", "client_credentials needs a client that authenticates (RFC 6749 section 4.4).");
@@ -131,8 +171,15 @@ fn check_grants(asked: &Asked, metadata: &Metadata, wrong: &mut Problems) {
 }
 
 fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
-    if metadata.grant_types.contains(&GrantType::AuthorizationCode) && metadata.redirect_uris.is_empty() {
+    let (code, implicit) = (GrantType::AuthorizationCode, GrantType::Implicit);
+    if [code, implicit].iter().any(|grant| metadata.grant_types.contains(grant)) && metadata.redirect_uris.is_empty() {
         wrong.add("redirect_uris", "The authorization_code grant needs at least one redirect URI.");
+    }
+    // OpenID Connect Registration 1.0 §2: tokens in a redirect of a web client pass over https only.
+    if metadata.grant_types.contains(&implicit) && metadata.application_type == ApplicationType::Web {
+        for uri in metadata.redirect_uris.iter().filter(|uri| !uri.starts_with("https://") || host(uri) == Some("localhost")) {
+            wrong.add("redirect_uris", &format!("{uri}: with the implicit grant a web client uses https and no localhost."));
+        }
     }
     for (field, uris) in [("redirect_uris", &metadata.redirect_uris), ("post_logout_redirect_uris", &metadata.post_logout_redirect_uris)] {
         wrong.bounded_list(field, uris);
@@ -223,128 +270,4 @@ impl Problems {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const TERMS: Terms = Terms { by_operator: false, jwks_usable: false };
-    const KEYS: Terms = Terms { by_operator: false, jwks_usable: true };
-
-    fn fields(asked: &Asked, terms: Terms) -> Vec<&'static str> {
-        validate(asked, terms).err().unwrap_or_default().into_iter().map(|e| e.field).collect()
-    }
-
-    fn asked(uris: &[&str]) -> Asked {
-        Asked { redirect_uris: Some(uris.iter().map(ToString::to_string).collect()), ..Asked::default() }
-    }
-
-    /// A good registration with these members besides.
-    fn with(members: serde_json::Value) -> Asked {
-        let mut all = json!({"redirect_uris": ["https://app.example.com/cb"]});
-        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        serde_json::from_value(all).unwrap()
-    }
-
-    #[test]
-    fn oidc_registration_2_defaults() {
-        let metadata = validate(&asked(&["https://app.example.com/cb"]), TERMS).unwrap();
-        assert_eq!(metadata.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
-        assert_eq!(metadata.token_endpoint_auth_method, AuthMethod::Basic);
-        assert_eq!(metadata.id_token_signed_response_alg, SigningAlg::Rs256);
-        assert!(metadata.scope.has("openid") && metadata.scope.has("offline_access"));
-    }
-
-    #[test]
-    fn every_bad_field_is_named_at_once() {
-        let bad = Asked {
-            grant_types: Some(["password".to_string()].into()),
-            token_endpoint_auth_method: Some("magic".into()),
-            scope: Some("admin".into()),
-            introspect: Some(true),
-            ..asked(&["http://evil.example/cb", "https://a#b"])
-        };
-        assert_eq!(
-            fields(&bad, TERMS),
-            ["grant_types", "token_endpoint_auth_method", "scope", "redirect_uris", "redirect_uris", "introspect"]
-        );
-    }
-
-    #[test]
-    fn rfc7591_2_unknown_members_are_ignored() {
-        assert_eq!(fields(&with(json!({"software_id": 1, "logo": {"x": []}})), TERMS), [""; 0]);
-    }
-
-    #[test]
-    fn rfc7591_2_1_grant_types_and_response_types_agree() {
-        let machine = with(json!({"redirect_uris": [], "grant_types": ["client_credentials"]}));
-        assert!(validate(&machine, TERMS).unwrap().response_types.is_empty());
-        assert_eq!(fields(&with(json!({"grant_types": ["client_credentials"], "response_types": ["code"]})), TERMS), ["response_types"]);
-        assert_eq!(fields(&with(json!({"grant_types": ["client_credentials", "refresh_token"]})), TERMS), ["grant_types"]);
-        assert_eq!(fields(&with(json!({"redirect_uris": []})), TERMS), ["redirect_uris"]);
-        assert_eq!(fields(&with(json!({"response_types": ["token"]})), TERMS), ["response_types"]);
-    }
-
-    #[test]
-    fn rfc6749_4_4_client_credentials_need_authentication() {
-        let public = json!({"grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none"});
-        assert_eq!(fields(&with(public), TERMS), ["grant_types"]);
-    }
-
-    #[test]
-    fn rfc9700_2_2_2_a_public_client_rotates() {
-        let never = |method| with(json!({"refresh_token_rotation": "never", "token_endpoint_auth_method": method}));
-        assert_eq!(fields(&never("none"), TERMS), ["refresh_token_rotation"]);
-        assert_eq!(fields(&never("client_secret_basic"), TERMS), [""; 0]);
-        assert_eq!(fields(&with(json!({"refresh_grace_seconds": 61})), TERMS), ["refresh_grace_seconds"]);
-    }
-
-    #[test]
-    fn oidc_registration_2_private_key_jwt_needs_usable_keys() {
-        let method = "private_key_jwt";
-        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method})), TERMS), ["jwks"]);
-        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), TERMS), ["jwks"]);
-        assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), KEYS), [""; 0]);
-        assert_eq!(fields(&with(json!({"jwks_uri": "https://app.example.com/jwks"})), TERMS), ["jwks_uri"]);
-    }
-
-    #[test]
-    fn keys_that_the_log_cannot_hold_are_refused_and_no_fault_later() {
-        for number in [json!(1.5), json!(1_u64 << 60)] {
-            assert_eq!(fields(&with(json!({"jwks": {"keys": [{"kty": "EC", "x5t": number}]}})), KEYS), ["jwks"]);
-        }
-    }
-
-    #[test]
-    fn receipts_are_for_clients_that_authenticate() {
-        assert_eq!(fields(&with(json!({"chancery_receipts": true})), TERMS), [""; 0]);
-        let public = json!({"chancery_receipts": true, "token_endpoint_auth_method": "none"});
-        assert!(fields(&with(public), TERMS).contains(&"chancery_receipts"));
-    }
-
-    #[test]
-    fn only_an_operator_grants_introspection_and_nobody_management_scopes() {
-        let operator = Terms { by_operator: true, ..TERMS };
-        assert_eq!(fields(&with(json!({"introspect": true})), operator), [""; 0]);
-        assert_eq!(fields(&with(json!({"introspect": true})), TERMS), ["introspect"]);
-        for scope in ["admin", "openid audit:read", "metrics:read"] {
-            assert_eq!(fields(&with(json!({"scope": scope})), operator), ["scope"]);
-        }
-    }
-
-    #[test]
-    fn what_others_write_is_bounded() {
-        let long = "a".repeat(2049);
-        assert_eq!(fields(&with(json!({"client_name": "a\nb"})), TERMS), ["client_name"]);
-        assert_eq!(fields(&with(json!({"client_uri": "javascript:alert(1)"})), TERMS), ["client_uri"]);
-        assert_eq!(fields(&with(json!({"tos_uri": format!("https://a.example/{long}")})), TERMS), ["tos_uri"]);
-        assert_eq!(fields(&with(json!({"contacts": [long]})), TERMS), ["contacts"]);
-        for origin in
-            ["https://a.example/", "https://a.example#x", "https://a.example\r\nX: y", "a.example", "*", &format!("https://{long}")]
-        {
-            assert_eq!(fields(&with(json!({"allowed_origins": [origin]})), TERMS), ["allowed_origins"], "{origin}");
-        }
-        let many = |uri: &str| alloc::vec![uri.to_string(); 51];
-        assert_eq!(fields(&with(json!({"redirect_uris": many("https://a.example/cb")})), TERMS), ["redirect_uris"]);
-        assert_eq!(fields(&with(json!({"allowed_origins": many("https://a.example")})), TERMS), ["allowed_origins"]);
-    }
-}
+mod tests;

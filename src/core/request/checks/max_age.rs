@@ -14,6 +14,8 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
         },
         Some(_) => return Err(OAuthError::invalid_request("max_age").saying("max_age must be a whole number of seconds.")),
     };
-    request.wants_auth_time = asked.get("max_age").is_some() || request.max_age.is_some() || asked.client.metadata.require_auth_time;
+    let claimed = request.claims.id_token.contains("auth_time");
+    request.wants_auth_time =
+        claimed || asked.get("max_age").is_some() || request.max_age.is_some() || asked.client.metadata.require_auth_time;
     Ok(())
 }

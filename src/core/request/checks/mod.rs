@@ -1,8 +1,10 @@
 //! One file per check, named by what it checks.
 
 pub mod bounds;
+pub mod claims;
 pub mod id_token_hint;
 pub mod max_age;
+pub mod nonce;
 pub mod pkce;
 pub mod prompt;
 pub mod redirect_uri;

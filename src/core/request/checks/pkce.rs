@@ -7,6 +7,10 @@ use crate::request::{Asked, Request};
 
 pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
     let refuse = |sentence: &str| Err(OAuthError::invalid_request("pkce").saying(sentence));
+    // Without a code there is nothing to prove at the token endpoint.
+    if !request.response_type.has_code() {
+        return Ok(());
+    }
     let required = asked.client.is_public() || asked.client.metadata.require_pkce || asked.policy.pkce_for_all;
     match (asked.get("code_challenge"), asked.get("code_challenge_method")) {
         (None, None) if required => refuse("code_challenge is missing: this client must use PKCE with S256."),

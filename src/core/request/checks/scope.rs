@@ -16,6 +16,10 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
         return Err(OAuthError::invalid_scope("nothing is left")
             .saying("No scope is left: ask for at least one that the client is registered for, such as openid."));
     }
+    // OpenID Connect Core 1.0 §3.1.2.1: without openid nobody asked for an id_token.
+    if request.response_type.has_id_token() && !scope.has("openid") {
+        return Err(OAuthError::invalid_scope("openid is missing").saying("An id_token needs the scope openid."));
+    }
     request.scope = scope;
     Ok(())
 }

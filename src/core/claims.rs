@@ -1,0 +1,173 @@
+//! The claims about a person: which scope brings which, and what the `claims` parameter asks for one by one.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | the claims of each scope | OpenID Connect Core 1.0 §5.4 |
+//! | a request names claims for userinfo and for the id_token; unknown ones are ignored | OpenID Connect Core 1.0 §5.5 |
+//! | `null`, or an object with `essential`, `value`, `values` | OpenID Connect Core 1.0 §5.5.1 |
+//! | an essential `acr` must be reached | OpenID Connect Core 1.0 §5.5.1.1 |
+//! | `sub` with a value names who has to be there | OpenID Connect Core 1.0 §5.5.1, §3.1.2.2 |
+//!
+//! Values of other claims are not kept: they would be somebody's personal data in the log, and no claim is changed to suit a wish.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::account::claims::RULES;
+use crate::error::OAuthError;
+use crate::scope::Scope;
+
+/// Longest `claims` parameter in bytes.
+pub const MAX_BYTES: usize = 8 * 1024;
+
+/// The scope that brings a claim; `None` for a claim that is unknown here.
+pub fn scope_of(name: &str) -> Option<&'static str> {
+    match name {
+        "email" => Some("email"),
+        "updated_at" => Some("profile"),
+        "address" => Some("address"),
+        _ => RULES.iter().find(|rule| rule.name == name).map(|rule| rule.scope),
+    }
+}
+
+/// Claims of the login itself, which any id_token may have.
+const OF_LOGIN: &[&str] = &["acr", "auth_time"];
+
+/// What was asked for one by one, as far as it is known here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClaimsRequest {
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub id_token: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub userinfo: BTreeSet<String>,
+}
+
+impl ClaimsRequest {
+    pub fn is_empty(&self) -> bool {
+        self.id_token.is_empty() && self.userinfo.is_empty()
+    }
+
+    /// The scopes whose words tell a person what these claims are.
+    pub fn scopes(&self) -> Scope {
+        scopes_of(&self.id_token).union(&scopes_of(&self.userinfo))
+    }
+}
+
+/// The scopes that bring any of these claims.
+pub fn scopes_of(names: &BTreeSet<String>) -> Scope {
+    Scope::of(&names.iter().filter_map(|name| scope_of(name)).collect::<Vec<_>>())
+}
+
+/// A parsed `claims` parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    pub request: ClaimsRequest,
+    /// The `sub` that the id_token must have.
+    pub sub: Option<String>,
+    /// Levels of which one must be reached; `None` when that is no condition.
+    pub essential_acr: Option<BTreeSet<String>>,
+}
+
+/// Reads the parameter.
+///
+/// # Errors
+/// `invalid_request` for what is no JSON object of the right shape.
+pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
+    let refuse = |sentence: &str| Err(OAuthError::invalid_request("claims").saying(sentence));
+    if text.len() > MAX_BYTES {
+        return refuse("claims is longer than 8192 bytes.");
+    }
+    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(text) else { return refuse("claims is not a JSON object.") };
+    let mut parsed = Parsed::default();
+    for (place, known_login) in [("userinfo", &[][..]), ("id_token", OF_LOGIN)] {
+        let asked = match members.get(place) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Object(asked)) => asked,
+            Some(_) => return refuse("userinfo and id_token in claims are JSON objects."),
+        };
+        for (name, wish) in asked {
+            if !matches!(wish, Value::Null | Value::Object(_)) {
+                return refuse("Each claim in claims is null or a JSON object.");
+            }
+            if name == "sub" {
+                parsed.sub = wish.get("value").and_then(Value::as_str).map(ToString::to_string).or(parsed.sub);
+            }
+            if place == "id_token" && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
+                parsed.essential_acr = values(wish);
+            }
+            let is_known = known_login.contains(&name.as_str()) || scope_of(name).is_some();
+            if is_known {
+                let names = if place == "id_token" { &mut parsed.request.id_token } else { &mut parsed.request.userinfo };
+                names.insert(name.clone());
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+fn values(wish: &Value) -> Option<BTreeSet<String>> {
+    let one = wish.get("value").and_then(Value::as_str);
+    let many = wish.get("values").and_then(Value::as_array);
+    let all: BTreeSet<_> = one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_str)).map(ToString::to_string).collect();
+    (!all.is_empty()).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::scope;
+    use proptest::prelude::*;
+
+    #[test]
+    fn oidc_core_5_5_the_example_of_the_specification() {
+        let parsed = parse(
+            r#"{"userinfo": {"given_name": {"essential": true}, "nickname": null, "email": {"essential": true},
+                "http://example.info/claims/groups": null},
+                "id_token": {"auth_time": {"essential": true}, "acr": {"values": ["urn:mace:incommon:iap:silver"]}}}"#,
+        )
+        .unwrap();
+        assert_eq!(parsed.request.userinfo, ["given_name", "nickname", "email"].map(String::from).into());
+        assert_eq!(parsed.request.id_token, ["auth_time", "acr"].map(String::from).into());
+        assert_eq!((parsed.essential_acr, parsed.sub), (None, None));
+        assert_eq!(parsed.request.scopes(), scope("profile email"));
+    }
+
+    #[test]
+    fn oidc_core_5_5_1_sub_and_an_essential_acr_are_conditions() {
+        let parsed = parse(r#"{"id_token": {"sub": {"value": "s"}, "acr": {"essential": true, "values": ["a", "b"]}}}"#).unwrap();
+        assert_eq!((parsed.sub.as_deref(), parsed.essential_acr), (Some("s"), Some(["a", "b"].map(String::from).into())));
+    }
+
+    #[test]
+    fn oidc_core_5_5_what_has_another_shape_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "x",
+            r#"{"userinfo": []}"#,
+            r#"{"id_token": {"email": true}}"#,
+            &alloc::format!("{{\"a\": \"{}\"}}", "x".repeat(8192)),
+        ] {
+            assert_eq!(parse(bad).unwrap_err().code(), "invalid_request", "{bad}");
+        }
+        assert_eq!(parse(r#"{"other": 1, "userinfo": null}"#).unwrap(), Parsed::default());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in ".{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_json_panics(name in "[a-z_]{1,12}", essential: bool, value in "\\PC{0,20}") {
+            let text = serde_json::json!({"id_token": {name: {"essential": essential, "value": value}}, "userinfo": {"email": null}});
+            prop_assert!(parse(&serde_json::to_string(&text).unwrap()).unwrap().request.userinfo.contains("email"));
+        }
+    }
+}

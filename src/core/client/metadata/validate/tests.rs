@@ -1,0 +1,160 @@
+//! What a registration may say, one test for each rule.
+
+use super::*;
+use serde_json::json;
+
+const TERMS: Terms = Terms { by_operator: false, jwks_usable: false, front_channel: false };
+const KEYS: Terms = Terms { by_operator: false, jwks_usable: true, front_channel: false };
+const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
+
+fn fields(asked: &Asked, terms: Terms) -> Vec<&'static str> {
+    validate(asked, terms).err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+}
+
+fn asked(uris: &[&str]) -> Asked {
+    Asked { redirect_uris: Some(uris.iter().map(ToString::to_string).collect()), ..Asked::default() }
+}
+
+/// A good registration with these members besides.
+fn with(members: serde_json::Value) -> Asked {
+    let mut all = json!({"redirect_uris": ["https://app.example.com/cb"]});
+    all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    serde_json::from_value(all).unwrap()
+}
+
+#[test]
+fn oidc_registration_2_defaults() {
+    let metadata = validate(&asked(&["https://app.example.com/cb"]), TERMS).unwrap();
+    assert_eq!(metadata.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
+    assert_eq!(metadata.token_endpoint_auth_method, AuthMethod::Basic);
+    assert_eq!(metadata.id_token_signed_response_alg, SigningAlg::Rs256);
+    assert!(metadata.scope.has("openid") && metadata.scope.has("offline_access"));
+}
+
+#[test]
+fn every_bad_field_is_named_at_once() {
+    let bad = Asked {
+        grant_types: Some(["password".to_string()].into()),
+        token_endpoint_auth_method: Some("magic".into()),
+        scope: Some("admin".into()),
+        introspect: Some(true),
+        ..asked(&["http://evil.example/cb", "https://a#b"])
+    };
+    assert_eq!(fields(&bad, TERMS), ["grant_types", "token_endpoint_auth_method", "scope", "redirect_uris", "redirect_uris", "introspect"]);
+}
+
+#[test]
+fn rfc7591_2_unknown_members_are_ignored() {
+    assert_eq!(fields(&with(json!({"software_id": 1, "logo": {"x": []}})), TERMS), [""; 0]);
+}
+
+#[test]
+fn rfc7591_2_1_grant_types_and_response_types_agree() {
+    let machine = with(json!({"redirect_uris": [], "grant_types": ["client_credentials"]}));
+    assert!(validate(&machine, TERMS).unwrap().response_types.is_empty());
+    assert_eq!(fields(&with(json!({"grant_types": ["client_credentials"], "response_types": ["code"]})), TERMS), ["response_types"]);
+    assert_eq!(fields(&with(json!({"grant_types": ["client_credentials"], "response_types": ["none"]})), TERMS), ["response_types"]);
+    assert_eq!(fields(&with(json!({"grant_types": ["client_credentials", "refresh_token"]})), TERMS), ["grant_types"]);
+    assert_eq!(fields(&with(json!({"redirect_uris": []})), TERMS), ["redirect_uris"]);
+    assert_eq!(fields(&with(json!({"response_types": ["token"]})), TERMS), ["response_types"]);
+}
+
+#[test]
+fn rfc9700_2_1_2_the_implicit_flow_is_off_unless_it_is_switched_on() {
+    for kind in ["id_token", "id_token token", "token id_token", "code id_token", "code token", "code id_token token"] {
+        let asked = with(json!({"response_types": [kind]}));
+        assert!(fields(&asked, TERMS).contains(&"response_types"), "{kind}");
+        assert!(validate(&asked, ALL_FLOWS).unwrap().grant_types.contains(&GrantType::Implicit), "{kind}");
+    }
+    assert_eq!(
+        fields(&with(json!({"grant_types": ["implicit"], "response_types": ["id_token"]})), TERMS),
+        ["response_types", "grant_types"]
+    );
+    assert_eq!(fields(&with(json!({"response_types": ["code", "none"]})), TERMS), [""; 0]);
+}
+
+#[test]
+fn oidc_registration_2_response_types_and_grant_types_agree() {
+    let only_code = json!({"grant_types": ["authorization_code"], "response_types": ["code id_token"]});
+    assert_eq!(fields(&with(only_code), ALL_FLOWS), ["response_types"]);
+    let only_implicit = json!({"grant_types": ["implicit"], "response_types": ["code id_token"]});
+    assert_eq!(fields(&with(only_implicit), ALL_FLOWS), ["response_types"]);
+    let both = json!({"grant_types": ["implicit", "authorization_code"], "response_types": ["id_token token code"]});
+    assert_eq!(fields(&with(both), ALL_FLOWS), [""; 0]);
+}
+
+#[test]
+fn oidc_registration_2_tokens_in_a_redirect_pass_over_https_only() {
+    for uri in ["http://localhost:3000/cb", "https://localhost/cb", "http://127.0.0.1/cb"] {
+        let asked = with(json!({"redirect_uris": [uri], "response_types": ["id_token"]}));
+        assert_eq!(fields(&asked, ALL_FLOWS), ["redirect_uris"], "{uri}");
+    }
+}
+
+#[test]
+fn oidc_registration_2_default_acr_values_are_levels_that_exist() {
+    assert_eq!(fields(&with(json!({"default_acr_values": ["urn:chancery:acr:password"]})), TERMS), [""; 0]);
+    assert_eq!(fields(&with(json!({"default_acr_values": ["gold"]})), TERMS), ["default_acr_values"]);
+}
+
+#[test]
+fn rfc6749_4_4_client_credentials_need_authentication() {
+    let public = json!({"grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none"});
+    assert_eq!(fields(&with(public), TERMS), ["grant_types"]);
+}
+
+#[test]
+fn rfc9700_2_2_2_a_public_client_rotates() {
+    let never = |method| with(json!({"refresh_token_rotation": "never", "token_endpoint_auth_method": method}));
+    assert_eq!(fields(&never("none"), TERMS), ["refresh_token_rotation"]);
+    assert_eq!(fields(&never("client_secret_basic"), TERMS), [""; 0]);
+    assert_eq!(fields(&with(json!({"refresh_grace_seconds": 61})), TERMS), ["refresh_grace_seconds"]);
+}
+
+#[test]
+fn oidc_registration_2_private_key_jwt_needs_usable_keys() {
+    let method = "private_key_jwt";
+    assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method})), TERMS), ["jwks"]);
+    assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), TERMS), ["jwks"]);
+    assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), KEYS), [""; 0]);
+    assert_eq!(fields(&with(json!({"jwks_uri": "https://app.example.com/jwks"})), TERMS), ["jwks_uri"]);
+}
+
+#[test]
+fn keys_that_the_log_cannot_hold_are_refused_and_no_fault_later() {
+    for number in [json!(1.5), json!(1_u64 << 60)] {
+        assert_eq!(fields(&with(json!({"jwks": {"keys": [{"kty": "EC", "x5t": number}]}})), KEYS), ["jwks"]);
+    }
+}
+
+#[test]
+fn receipts_are_for_clients_that_authenticate() {
+    assert_eq!(fields(&with(json!({"chancery_receipts": true})), TERMS), [""; 0]);
+    let public = json!({"chancery_receipts": true, "token_endpoint_auth_method": "none"});
+    assert!(fields(&with(public), TERMS).contains(&"chancery_receipts"));
+}
+
+#[test]
+fn only_an_operator_grants_introspection_and_nobody_management_scopes() {
+    let operator = Terms { by_operator: true, ..TERMS };
+    assert_eq!(fields(&with(json!({"introspect": true})), operator), [""; 0]);
+    assert_eq!(fields(&with(json!({"introspect": true})), TERMS), ["introspect"]);
+    for scope in ["admin", "openid audit:read", "metrics:read"] {
+        assert_eq!(fields(&with(json!({"scope": scope})), operator), ["scope"]);
+    }
+}
+
+#[test]
+fn what_others_write_is_bounded() {
+    let long = "a".repeat(2049);
+    assert_eq!(fields(&with(json!({"client_name": "a\nb"})), TERMS), ["client_name"]);
+    assert_eq!(fields(&with(json!({"client_uri": "javascript:alert(1)"})), TERMS), ["client_uri"]);
+    assert_eq!(fields(&with(json!({"tos_uri": format!("https://a.example/{long}")})), TERMS), ["tos_uri"]);
+    assert_eq!(fields(&with(json!({"contacts": [long]})), TERMS), ["contacts"]);
+    for origin in ["https://a.example/", "https://a.example#x", "https://a.example\r\nX: y", "a.example", "*", &format!("https://{long}")] {
+        assert_eq!(fields(&with(json!({"allowed_origins": [origin]})), TERMS), ["allowed_origins"], "{origin}");
+    }
+    let many = |uri: &str| alloc::vec![uri.to_string(); 51];
+    assert_eq!(fields(&with(json!({"redirect_uris": many("https://a.example/cb")})), TERMS), ["redirect_uris"]);
+    assert_eq!(fields(&with(json!({"allowed_origins": many("https://a.example")})), TERMS), ["allowed_origins"]);
+}
