@@ -10,6 +10,7 @@
 //! | [`published`] | documents made once, with their entity tags |
 //! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`password`] | tokens, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
+//! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
@@ -18,6 +19,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod anchor;
 pub mod audit;
 pub mod authorize;
 pub mod claims;
@@ -51,6 +53,7 @@ pub mod subject;
 pub mod token;
 pub mod userinfo;
 pub mod vault;
+pub mod witness;
 pub mod work;
 
 use std::sync::Arc;
@@ -83,6 +86,7 @@ pub struct Parts {
     pub mint: Mint,
     pub keys: SigningKeys,
     pub log_key: notary::InForce,
+    pub anchors: anchor::Behind,
     pub passwords: Passwords,
     pub names: Names,
     pub decoded: Decoded,

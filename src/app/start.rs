@@ -107,6 +107,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         log_id: log.log_id.to_string(),
         keys: SigningKeys::default(),
         log_key: super::notary::InForce::default(),
+        anchors: super::anchor::Behind::default(),
         config,
         ledger,
         vault,

@@ -33,6 +33,7 @@ pub mod session;
 pub mod socket;
 pub mod token;
 pub mod user;
+pub mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -117,6 +118,8 @@ enum Command {
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Cosign the checkpoints of somebody else's log
+    Witness(witness::Args),
     /// What is folded from the log
     #[command(subcommand)]
     Projections(projections::Command),
@@ -157,6 +160,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Session(command) => session::run(quiet(flags)?, command).await,
         Command::Resource(command) => resource::run(quiet(flags)?, command).await,
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
+        Command::Witness(args) => witness::run(flags, args).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
     }
 }

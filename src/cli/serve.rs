@@ -16,6 +16,7 @@ use poem_openapi::OpenApiService;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::app::anchor::Anchors;
 use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::housekeeping::{self, Refusals};
@@ -28,6 +29,7 @@ use crate::http::cors::OriginOf;
 use crate::http::development::DevelopmentGuard;
 use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
+use crate::http::outgoing;
 use crate::http::rate_limit::RateLimiter;
 use crate::http::server::{Parts, Server};
 use crate::http::stack::Stack;
@@ -203,6 +205,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
         }
     });
     tokio::spawn(follow::run(app.ledger.clone()));
+    tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
     let (tidy, tidy_server) = (app.clone(), server.clone());
     tokio::spawn(async move {
@@ -214,6 +217,19 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
             }
         }
     });
+}
+
+/// Checkpoints go to the configured places.
+async fn anchor(app: App) {
+    let post = match outgoing::post() {
+        Ok(post) => post,
+        Err(error) => return tracing::error!(%error, "checkpoints cannot be sent anywhere"),
+    };
+    let Some(mut anchors) = Anchors::configured(&app, post) else { return };
+    loop {
+        app.anchor(&mut anchors).await;
+        tokio::time::sleep(app.config.proof.anchor_every).await;
+    }
 }
 
 /// A seal whenever the log was quiet for the set time.
@@ -276,7 +292,7 @@ fn announce(app: &App, sockets: &[tokio::net::TcpListener]) {
 }
 
 /// Resolves on SIGINT or SIGTERM.
-async fn stop_signal() {
+pub(crate) async fn stop_signal() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {

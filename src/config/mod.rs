@@ -40,7 +40,7 @@ pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser};
 pub use issuer::Issuer;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
-pub use proof::Proof;
+pub use proof::{Proof, Witness};
 pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};

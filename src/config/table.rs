@@ -165,6 +165,14 @@ settings! {
         "A log in which nothing happened for this long appends a seal, so that silence can be proven; 0 = never.";
     "proof.public" "" "" Kind::Boolean, "true", "",
         "Anybody may read checkpoints, hashes and proofs, which hold no content; false: only with the scope audit:read.";
+    "proof.anchor_every" "" "" Kind::Duration { min: 1, max: DAY }, r#""60s""#, "",
+        "How often a new checkpoint goes to the file, the webhook and the witnesses.";
+    "proof.anchor_file" "" "" Kind::Text, "", r#""/var/log/chancery-checkpoints.jsonl""#,
+        "File that gets each anchored checkpoint as a line of JSON; ship it to where the server cannot change it.";
+    "proof.anchor_webhook" "" "" Kind::Text, "", r#""https://archive.example/checkpoints""#,
+        "URL that gets each anchored checkpoint by POST, as text/plain.";
+    "proof.witnesses" "" "" Kind::List, "[]", r#"["witness.example/w1+5bc6b6a1+BOnp... https://witness.example"]"#,
+        "Witnesses that cosign checkpoints: verifier key, a space, URL.";
 
     "log.format" "" "--log-format" Kind::Choice(&["pretty", "json"]), r#""pretty""#, "",
         "Form of the log lines.";

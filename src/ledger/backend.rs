@@ -16,6 +16,7 @@ use crate::error::{AppendError, ReadError, SetError};
 use crate::options::Note;
 use crate::plan::Plan;
 use crate::recorded::{Head, KeptNote, Placed, Recorded};
+use crate::relocate::Claim;
 use crate::shared::Shared;
 use crate::write::{Row, RowWrite, Write};
 use chancery_tree::Hash;
@@ -156,6 +157,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     fn select(&self, select: Select) -> impl Future<Output = Result<Vec<Row>, ReadError>> + Send;
 
     fn claim_owner(&self, kind: String, key: Vec<u8>) -> impl Future<Output = Result<Option<String>, ReadError>> + Send;
+
+    /// Claims in the order of kind and key, after one.
+    fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> impl Future<Output = Result<Vec<Claim>, ReadError>> + Send;
 
     fn head(&self) -> impl Future<Output = Result<Head, ReadError>> + Send;
 

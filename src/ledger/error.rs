@@ -37,6 +37,8 @@ pub enum OpenError {
     Unavailable(String),
     #[error("another process has {0} open")]
     Locked(String),
+    #[error("this log has moved to {0} and is closed here; serve it from there")]
+    Moved(String),
     #[error("the log is damaged at position {position}: {what}")]
     Damaged { position: u64, what: String },
     #[error("the database's schema is level {found}; this program knows level {known}: use a newer program")]

@@ -20,6 +20,7 @@ use crate::leaf::MAX_LEAF;
 use crate::options::{Notary, Note};
 use crate::postgres;
 use crate::recorded::{Committed, Freshness, Head, KeptNote, Recorded};
+use crate::relocate::Claim;
 use crate::shared::Shared;
 use crate::sqlite;
 use crate::write::{Row, RowWrite, Write};
@@ -285,6 +286,11 @@ impl Ledger {
     /// The newest kept checkpoint of at most this size.
     pub async fn kept_note(&self, at_most: u64) -> Result<Option<KeptNote>, ReadError> {
         read!(self, kept_note(at_most))
+    }
+
+    /// Claims in the order of kind and key, at most `limit` after one.
+    pub async fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> Result<Vec<Claim>, ReadError> {
+        read!(self, claims(after, limit))
     }
 
     /// Keeps a checkpoint that others have seen; one of the same size is replaced.

@@ -6,6 +6,7 @@
 //! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
+//! | `relocate` | moving a log to another database |
 //! | `vault_store` | wrapped keys, apart from the log |
 
 mod backend;
@@ -18,6 +19,7 @@ mod options;
 pub mod plan;
 pub mod postgres;
 pub mod recorded;
+pub mod relocate;
 mod shared;
 mod sqlite;
 pub mod vault_store;

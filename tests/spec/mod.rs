@@ -1,6 +1,7 @@
 //! The specifications, one file each, and what no specification covers. Tests are named `rfcNNNN_section_sentence`.
 
 mod account_pages;
+mod anchor;
 mod app_routes;
 mod audit;
 mod fail_closed;

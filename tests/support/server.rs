@@ -109,13 +109,24 @@ impl Server {
         Ok(Self { app, origin, issuer, http, directory, address, given, stop: Some(stop), follower })
     }
 
+    /// Other settings from the next start on.
+    pub fn configure(&mut self, environment: &[(&'static str, String)]) {
+        self.given.environment.extend(environment.iter().cloned());
+    }
+
     /// Stops and starts on the same data.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.while_stopped(|| ()).await
+    }
+
+    /// Stops, and starts again after something was done to the files.
+    pub async fn while_stopped(mut self, work: impl FnOnce()) -> Self {
         let (given, directory, clock) = (self.given.clone(), self.directory.clone(), self.app.clock.clone());
         drop(self.stop.take());
         self.follower.abort();
         self.app.ledger.close().await;
         drop(self);
+        work();
         // The old lock falls with its last handle, which a connection that is just ending may still hold.
         for _ in 0..10_000 {
             if let Ok(server) = Self::open(given.clone(), directory.clone(), clock.clone()).await {

@@ -61,7 +61,13 @@ impl Health {
             tracing::warn!(why, "not ready: the log cannot be written");
         }
         let word = |well: bool| if well { "ok" } else { "not ready" };
+        // A place outside that does not answer is told, and is no reason to turn people away.
+        let behind = app.anchors.names();
+        let anchors = if behind.is_empty() { "ok".to_owned() } else { format!("behind: {}", behind.join(", ")) };
         let status = if well { "ready" } else { "not ready" };
-        Report(well, json!({ "status": status, "log": word(log.is_ok()), "audit_index": word(audit), "signing_keys": word(keys) }))
+        Report(
+            well,
+            json!({ "status": status, "log": word(log.is_ok()), "audit_index": word(audit), "signing_keys": word(keys), "anchors": anchors }),
+        )
     }
 }

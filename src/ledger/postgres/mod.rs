@@ -15,10 +15,10 @@ mod foreign;
 mod gather;
 mod listen;
 mod memory;
-mod migrate;
+pub(crate) mod migrate;
 mod reading;
 mod sets;
-mod sql;
+pub(crate) mod sql;
 mod startup;
 mod store;
 #[cfg(test)]

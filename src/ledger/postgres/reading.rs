@@ -17,6 +17,7 @@ use super::writing::within;
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
+use crate::relocate::Claim;
 use crate::write::Row;
 use chancery_tree::Hash;
 
@@ -186,6 +187,14 @@ impl Reading for PgReading {
         let head = head_of(head).map_err(unreadable)?;
         self.connections.memory.compare(known, head.size, &head.root)?;
         Ok(head)
+    }
+
+    async fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> Result<Vec<Claim>, ReadError> {
+        let (kind, key) = after.unwrap_or_default();
+        let sql = "SELECT kind, key, owner FROM chancery.claims WHERE (kind, key) > ($1, $2) ORDER BY kind, key LIMIT $3";
+        let rows = self.ask(sql, &[&kind, &key, &i64::from(limit)]).await?;
+        let claim = |row: &PgRow| Ok(Claim { kind: row.try_get(0)?, key: row.try_get(1)?, owner: row.try_get(2)? });
+        rows.iter().map(|row| claim(row).map_err(unreadable)).collect()
     }
 
     async fn note(&self) -> Result<Option<String>, ReadError> {

@@ -18,7 +18,7 @@ const VERSIONS: &str = "SELECT asked.stream, last.version FROM unnest($1::text[]
 const CLAIMS: &str = "SELECT found.kind, found.key FROM unnest($1::text[], $2::bytea[]) AS asked (kind, key) CROSS JOIN LATERAL \
      (SELECT kind, key FROM chancery.claims WHERE claims.kind = asked.kind AND claims.key = asked.key OFFSET 0) AS found";
 
-const INSERT_EVENTS: &str = "INSERT INTO chancery.events (position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash) \
+pub(crate) const INSERT_EVENTS: &str = "INSERT INTO chancery.events (position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash) \
      SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], $9::bytea[])";
 
 pub(crate) const UPSERT_ROWS: &str = "INSERT INTO chancery.rows (set_id, tbl, key, version, body, i0, i1, expires_at) \

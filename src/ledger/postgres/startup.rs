@@ -22,6 +22,11 @@ pub(super) async fn start(target: &Target, inline_set: &str, strict_role: bool) 
     let session = target.best_session().await.map_err(unavailable)?;
     let client = target.session(session).await.map_err(unavailable)?;
     migrate::check(&client, strict_role).await?;
+    let moved: Option<String> =
+        client.query_one("SELECT max(moved_to) FROM chancery.head", &[]).await.and_then(|row| row.try_get(0)).map_err(unavailable)?;
+    if let Some(to) = moved {
+        return Err(OpenError::Moved(to));
+    }
     name_inline_set(&client, inline_set).await.map_err(unavailable)?;
     // One snapshot for all the reads, while other nodes go on writing.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(unavailable)?;

@@ -10,8 +10,8 @@
 
 mod reader;
 mod sets;
-mod startup;
-mod store;
+pub(crate) mod startup;
+pub(crate) mod store;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -32,8 +32,11 @@ use crate::shared::Shared;
 use crate::writer::Writer;
 
 /// One file for each level of the schema, the first makes level 1.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../../schema/ledger/sqlite/0001_init.sql"), include_str!("../../../schema/ledger/sqlite/0002_notes.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../schema/ledger/sqlite/0001_init.sql"),
+    include_str!("../../../schema/ledger/sqlite/0002_notes.sql"),
+    include_str!("../../../schema/ledger/sqlite/0003_moved.sql"),
+];
 const KNOWN_LEVEL: u32 = MIGRATIONS.len() as u32;
 
 impl Ledger {
@@ -44,6 +47,7 @@ impl Ledger {
         drop(private(&path)?);
         let mut connection = startup::open_writable(&path, &options)?;
         startup::migrate(&mut connection, &options)?;
+        startup::refuse_moved(&connection)?;
         let head = startup::check(&connection)?;
         let shared = Arc::new(Shared::new(options.cache_bytes, head.head()));
         let reader = Reader::new(path.clone(), options.readers);
@@ -79,7 +83,7 @@ impl Ledger {
 const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Held as long as the writer lives. The system releases it when the process dies, however it dies.
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
@@ -92,7 +96,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Opens a file, which is made for its owner alone. SQLite gives the files beside the database the same mode.
-fn private(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn private(path: &Path) -> Result<File, OpenError> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

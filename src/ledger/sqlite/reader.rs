@@ -11,6 +11,7 @@ use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, 
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
+use crate::relocate::Claim;
 use crate::write::Row;
 use chancery_tree::Hash;
 
@@ -192,6 +193,16 @@ impl Reading for Reader {
 
     async fn head(&self) -> Result<Head, ReadError> {
         self.read(read_head).await
+    }
+
+    async fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> Result<Vec<Claim>, ReadError> {
+        self.read(move |connection| {
+            let (kind, key) = after.unwrap_or_default();
+            let sql = "SELECT kind, key, owner FROM claims WHERE (kind, key) > (?1, ?2) ORDER BY kind, key LIMIT ?3";
+            let claim = |row: &rusqlite::Row<'_>| Ok(Claim { kind: row.get(0)?, key: row.get(1)?, owner: row.get(2)? });
+            connection.prepare_cached(sql)?.query_map(params![kind, key, limit], claim)?.collect()
+        })
+        .await
     }
 
     async fn note(&self) -> Result<Option<String>, ReadError> {

@@ -15,7 +15,7 @@ use chancery_tree::frontier::Subtree;
 use chancery_tree::{Frontier, Hash, TILE_LEVELS};
 
 /// A writing connection. Used at the start and again after a failure.
-pub(super) fn open_writable(path: &Path, options: &Options) -> Result<Connection, OpenError> {
+pub(crate) fn open_writable(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     connect(path, options).map_err(|error| unavailable(path, &error))
 }
 
@@ -38,11 +38,11 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
 }
 
 /// The level of the schema; 0 is an empty file.
-pub(super) fn level(connection: &Connection) -> rusqlite::Result<u32> {
+pub(crate) fn level(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-pub(super) fn migrate(connection: &mut Connection, options: &Options) -> Result<(), OpenError> {
+pub(crate) fn migrate(connection: &mut Connection, options: &Options) -> Result<(), OpenError> {
     let found = level(connection).map_err(failed)?;
     if found > KNOWN_LEVEL {
         return Err(OpenError::TooNew { found, known: KNOWN_LEVEL });
@@ -68,8 +68,15 @@ pub(super) fn migrate(connection: &mut Connection, options: &Options) -> Result<
     transaction.commit().map_err(failed)
 }
 
+/// Refuses a log that is served from another database now.
+pub(crate) fn refuse_moved(connection: &Connection) -> Result<(), OpenError> {
+    let moved: Option<Option<String>> =
+        connection.query_row("SELECT moved_to FROM head", [], |row| row.get(0)).optional().map_err(failed)?;
+    moved.flatten().map_or(Ok(()), |to| Err(OpenError::Moved(to)))
+}
+
 /// Refuses a log whose head and tail do not belong together.
-pub(super) fn check(connection: &Connection) -> Result<HeadState, OpenError> {
+pub(crate) fn check(connection: &Connection) -> Result<HeadState, OpenError> {
     let head = stored_head(connection).map_err(failed)?;
     let Some(head) = head else {
         return Err(OpenError::Damaged { position: 0, what: "the head row is missing".into() });
@@ -89,7 +96,7 @@ fn failed(error: rusqlite::Error) -> OpenError {
     OpenError::Unavailable(error.to_string())
 }
 
-pub(super) fn stored_head(connection: &Connection) -> rusqlite::Result<Option<StoredHead>> {
+pub(crate) fn stored_head(connection: &Connection) -> rusqlite::Result<Option<StoredHead>> {
     let sql = "SELECT size, frontier, root, recorded_at FROM head WHERE one = 1";
     let head = connection.query_row(sql, [], |row| {
         let size = row.get::<_, i64>(0)?.cast_unsigned();

@@ -27,7 +27,7 @@ pub(super) fn read_stream(connection: &Connection, stream: &str, from_version: u
     statement.query_map(params![stream, from_version.cast_signed()], read_recorded)?.collect()
 }
 
-pub(super) fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
+pub(crate) fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let mut statement = connection.prepare_cached("SELECT size, root, recorded_at FROM head")?;
     statement.query_row([], |row| Ok(Head { size: row.get::<_, i64>(0)?.cast_unsigned(), root: row.get(1)?, recorded_at: row.get(2)? }))
 }
@@ -66,7 +66,7 @@ pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIte
     Ok(())
 }
 
-pub(super) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32], note: Option<&str>) -> rusqlite::Result<()> {
+pub(crate) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32], note: Option<&str>) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1, note = coalesce(?5, note) WHERE one = 1",
     )?;
