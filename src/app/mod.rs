@@ -12,6 +12,7 @@
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
+//! | [`moving`] | the log to another database |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
 //!
@@ -35,6 +36,7 @@ pub mod id_token;
 pub mod introspect;
 pub mod logout;
 pub mod mint;
+pub mod moving;
 pub mod new_password;
 pub mod notary;
 pub mod operator;

@@ -195,23 +195,7 @@ impl App {
     async fn check_last_note(&self, log: &Log) -> Result<(), StartError> {
         let Some(note) = self.ledger.note().await? else { return Ok(()) };
         let head = self.ledger.head().await?;
-        let wrong = |what: &str| Err(StartError::OtherCheckpoint { what: what.to_owned() });
-        let Ok(parsed) = Note::parse(note.as_bytes()) else { return wrong("it is no signed note") };
-        let Ok(checkpoint) = Checkpoint::parse(parsed.text()) else { return wrong("it is no checkpoint") };
-        if checkpoint.origin != log.origin {
-            return wrong("it is of another log");
-        }
-        if checkpoint.size > head.size {
-            return wrong("the log is shorter than what was signed");
-        }
-        if checkpoint.size == head.size && checkpoint.root != head.root {
-            return wrong("the log has another root than what was signed");
-        }
-        let keys = log.keys.iter().filter_map(|key| key.vkey.parse::<VerifierKey>().ok());
-        if !keys.into_iter().any(|key| parsed.verify(&key, ed25519::verify).is_ok()) {
-            return wrong("no key of this log has signed it");
-        }
-        Ok(())
+        judge(log, &note, &head).map(drop).map_err(|what| StartError::OtherCheckpoint { what: what.to_owned() })
     }
 
     /// Seals the log if nothing was appended for this long. Of several nodes one does it.
@@ -232,6 +216,29 @@ impl App {
         work.record(&mut seals, decision.events, &Seal::default())?;
         work.commit().await.map(drop)
     }
+}
+
+/// Reads a checkpoint of a log and compares it with the head.
+///
+/// # Errors
+/// What is wrong with it: another log, a size beyond the end, another root, no signature of a key of the log.
+pub fn judge(log: &Log, note: &str, head: &Head) -> Result<Checkpoint, &'static str> {
+    let note = Note::parse(note.as_bytes()).map_err(|_| "it is no signed note")?;
+    let checkpoint = Checkpoint::parse(note.text()).map_err(|_| "it is no checkpoint")?;
+    if checkpoint.origin != log.origin {
+        return Err("it is of another log");
+    }
+    if checkpoint.size > head.size {
+        return Err("the log is shorter than what was signed");
+    }
+    if checkpoint.size == head.size && checkpoint.root != head.root {
+        return Err("the log has another root than what was signed");
+    }
+    let mut keys = log.keys.iter().filter_map(|key| key.vkey.parse::<VerifierKey>().ok());
+    if !keys.any(|key| note.verify(&key, ed25519::verify).is_ok()) {
+        return Err("no key of this log has signed it");
+    }
+    Ok(checkpoint)
 }
 
 async fn announce_once(mut work: Work<'_>, event: LogKeyCreated, had: usize) -> Result<(), Stop> {

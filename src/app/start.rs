@@ -135,7 +135,7 @@ pub async fn open_ledger_readonly(config: &Config, clock: &Clock) -> Result<Ledg
     })
 }
 
-fn options(config: &Config, clock: &Clock) -> Options {
+pub(super) fn options(config: &Config, clock: &Clock) -> Options {
     let clock = clock.clone();
     let mut options = Options::new(Arc::new(move || clock.now_ms()));
     options.inline_set = inline::SET.into();

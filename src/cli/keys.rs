@@ -28,6 +28,9 @@ pub enum Command {
         /// RS256, PS256, ES256, ES384 or EdDSA
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         alg: String,
+        /// The key that signs the heads of the log instead
+        #[arg(long, conflicts_with = "alg")]
+        log: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -52,7 +55,14 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             let answer = operate(config, operator::Command::KeysList).await?;
             if json { Ok(print::json(&answer)?) } else { list(&answer) }
         }
-        Command::Rotate { alg, json } => {
+        Command::Rotate { log: true, json, .. } => {
+            let answer = operate(config, operator::Command::LogKeyRotate).await?;
+            if json {
+                return Ok(print::json(&answer)?);
+            }
+            Ok(print::line(format_args!("{} signs the heads of the log from now on.", text(&answer, "key_id")))?)
+        }
+        Command::Rotate { alg, json, .. } => {
             let answer = operate(config, operator::Command::KeysRotate { alg }).await?;
             if json {
                 return Ok(print::json(&answer)?);

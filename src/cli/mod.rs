@@ -19,6 +19,7 @@ pub mod demo;
 pub mod doctor;
 pub mod instant;
 pub mod keys;
+pub mod ledger;
 pub mod logging;
 pub mod migrate;
 pub mod openapi;
@@ -118,6 +119,9 @@ enum Command {
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The log as a whole: move it to another database
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Cosign the checkpoints of somebody else's log
     Witness(witness::Args),
     /// What is folded from the log
@@ -160,6 +164,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Session(command) => session::run(quiet(flags)?, command).await,
         Command::Resource(command) => resource::run(quiet(flags)?, command).await,
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
+        Command::Ledger(command) => ledger::run(quiet(flags)?, command).await,
         Command::Witness(args) => witness::run(flags, args).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
     }

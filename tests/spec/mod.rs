@@ -6,6 +6,7 @@ mod app_routes;
 mod audit;
 mod fail_closed;
 mod hostile;
+mod moving;
 mod oidc_claims;
 mod oidc_core;
 mod oidc_discovery;

@@ -137,6 +137,59 @@ impl Server {
         Self::open(given, directory, clock).await.map_err(|why| panic!("no restart: {why}")).unwrap()
     }
 
+    /// The directory with the server's data, which lives as long as somebody holds it.
+    pub fn files(&self) -> Arc<TempDir> {
+        self.directory.clone()
+    }
+
+    /// What this server was started with.
+    pub fn configuration(&self) -> (config::Config, config::Secrets) {
+        let config = config::resolve(&sources(&self.given, self.directory.path())).unwrap_or_else(|why| panic!("{why}"));
+        let secrets = config.secrets(random::fill).unwrap_or_else(|why| panic!("{why}"));
+        (config, secrets)
+    }
+
+    /// Ends it, and waits until its files are released.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        self.follower.abort();
+        self.app.ledger.close().await;
+    }
+
+    /// Stops, moves the log to PostgreSQL or to a file in a new directory, and starts there.
+    pub async fn moved(self, to: Option<String>) -> Result<Self, String> {
+        let (from, secrets) = self.configuration();
+        let (mut given, clock, old) = (self.given.clone(), self.app.clock.clone(), self.files());
+        given.environment.retain(|(name, _)| *name != "DATABASE_URL");
+        let directory = match to {
+            Some(url) => {
+                given.environment.push(("DATABASE_URL", url));
+                old.clone()
+            }
+            None => {
+                let new = directory();
+                std::fs::create_dir(new.path().join("data")).unwrap();
+                for kept in [config::COOKIE_FILE, config::MASTER_FILE] {
+                    std::fs::copy(old.path().join("data").join(kept), new.path().join("data").join(kept)).unwrap();
+                }
+                Arc::new(new)
+            }
+        };
+        self.stop().await;
+        let to = config::resolve(&sources(&given, directory.path())).map_err(|why| why.to_string())?;
+        let mut heard = (0, 0);
+        let moved = chancery::app::moving::relocate(&from, &to, &secrets, clock.clone(), &mut |done, all| heard = (done, all)).await;
+        let moved = moved.map_err(|why| why.to_string())?;
+        assert_eq!(heard, (moved.head.size, moved.head.size));
+        Self::open(given, directory, clock).await
+    }
+
+    /// Another start on files that were left, with PostgreSQL or with SQLite.
+    pub async fn reopen(files: &Arc<TempDir>, database: Option<String>) -> Result<Self, String> {
+        let environment = database.map(|url| ("DATABASE_URL", url)).into_iter().collect();
+        Self::open(Given { environment, toml: String::new() }, files.clone(), Clock::manual(NOW)).await
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

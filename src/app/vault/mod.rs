@@ -51,10 +51,10 @@ pub use error::VaultError;
 pub use key::{DataKey, DataKeyId, KeyKind, NamedKey, Purpose, mac};
 pub use rewrap::rewrap;
 pub use seal::{Aad, UnsealError};
-pub use store::{Store, VaultStore};
+pub use store::{Store, VaultStore, VaultStoreError};
 
 use cache::Cache;
-use store::{Entry, VaultStoreError};
+use store::Entry;
 use wrap::{WrappedBy, Wrapper, wrapped_by};
 
 /// An interaction that nobody finished is erased after this time.

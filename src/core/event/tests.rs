@@ -262,6 +262,7 @@ fn log() {
         ExpiredSwept { table: "grant".into(), rows: 1000, until: t(-DAY), at: t(3) }.into(),
         LogKeyCreated { key_id: "530d903a".into(), vkey: VKEY.into(), at: t(4) }.into(),
         LogKeyRetired { key_id: "530d903a".into(), at: t(5) }.into(),
+        LogMoved { from: "sqlite".into(), to: "postgres".into(), size: 100_000, root: "00".repeat(32), at: t(6) }.into(),
     ]]);
 }
 

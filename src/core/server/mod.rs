@@ -70,10 +70,24 @@ pub struct LogKeyRetired {
     pub at: Timestamp,
 }
 
+/// The log was copied to another database and goes on there; the old one is closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LogMoved {
+    /// `sqlite` or `postgres`.
+    pub from: String,
+    pub to: String,
+    /// How many events were copied.
+    pub size: u64,
+    /// Their Merkle root, in hex.
+    pub root: String,
+    pub at: Timestamp,
+}
+
 events! {
     /// The log's own history.
     ServerEvent {
-        LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1, LogKeyCreated = 1, LogKeyRetired = 1,
+        LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1, LogKeyCreated = 1, LogKeyRetired = 1, LogMoved = 1,
     }
 }
 
@@ -118,7 +132,7 @@ impl Stream for Log {
                 let (origin, issuer) = (event.origin.clone(), event.issuer.clone());
                 Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, keys: Vec::new() })
             }
-            (Some(log), ServerEvent::ServerStarted(_) | ServerEvent::ExpiredSwept(_)) => Ok(log),
+            (Some(log), ServerEvent::ServerStarted(_) | ServerEvent::ExpiredSwept(_) | ServerEvent::LogMoved(_)) => Ok(log),
             (Some(mut log), ServerEvent::IssuerChanged(event)) => {
                 log.issuer = event.issuer.clone();
                 Ok(log)

@@ -1,0 +1,86 @@
+//! `chancery ledger`: the log as a whole.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::outcome::usage;
+use super::{print, socket};
+use crate::app::clock::Clock;
+use crate::app::{moving, random};
+use crate::config::{Config, Database, Secret, secret};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Move the log and its vault to another database; the old one is closed for good
+    #[command(after_help = "\
+Examples:
+  chancery ledger move --to postgres://chancery@db.example/chancery    (migrated before with `chancery migrate`)
+  chancery ledger move --to file:/run/secrets/new-database-url         (a URL with a password)
+  DATABASE_URL=postgres://... chancery ledger move --to sqlite:/var/lib/chancery/chancery.db
+
+Every leaf is hashed again, and nothing moves unless the root is the one of the signed checkpoint. With SQLite stop the
+server first. Broken off anywhere, the same command goes on. Receipts and proofs of before stay valid.")]
+    Move {
+        /// postgres://USER@HOST/DATABASE without a password, sqlite:FILE, or file:PATH with the URL in it
+        #[arg(long, value_name = "DATABASE")]
+        to: String,
+    },
+}
+
+pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
+    let Command::Move { to } = command;
+    let mut target = config.clone();
+    target.database = database(&to)?;
+    if let Database::Sqlite(path) = &config.database {
+        if !path.exists() {
+            bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
+        }
+        if socket::is_answered(&config.data_dir).await {
+            bail!("the server is running; stop it first");
+        }
+    }
+    let secrets = config.secrets(random::fill)?;
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {per_sec}, {eta} left")?);
+    let mut show = |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let moved = moving::relocate(&config, &target, &secrets, Clock::System, &mut show).await;
+    bar.finish_and_clear();
+    let moved = moved?;
+    let (events, position) = (moved.head.size, moved.position);
+    print::line(format_args!("{events} events, {} claims and {} keys have moved; event {position} says so.", moved.claims, moved.keys))?;
+    match &target.database {
+        Database::Sqlite(path) => eprintln!("Serve from {} now: unset DATABASE_URL, and name its directory as data_dir.", path.display()),
+        Database::Postgres(_) => eprintln!("Serve with DATABASE_URL set to the new database now, with the same master key."),
+    }
+    Ok(())
+}
+
+fn database(to: &str) -> anyhow::Result<Database> {
+    if let Some(path) = to.strip_prefix("sqlite:") {
+        return Ok(Database::Sqlite(PathBuf::from(path.trim_start_matches("//"))));
+    }
+    if to.starts_with("file:") {
+        let (found, _) = secret::resolve(to).map_err(|sentence| usage(format!("--to {sentence}")))?;
+        let url = found.expose().trim();
+        if !is_postgres(url) {
+            return Err(usage("--to names a file that does not hold a postgres:// URL"));
+        }
+        return Ok(Database::Postgres(Secret::new(url)));
+    }
+    if !is_postgres(to) {
+        return Err(usage("--to is neither postgres://..., sqlite:FILE nor file:PATH"));
+    }
+    if url::Url::parse(to).is_ok_and(|url| url.password().is_some()) {
+        return Err(usage("--to holds a password, which everybody on this machine can read; put the URL into a file and write file:PATH"));
+    }
+    Ok(Database::Postgres(Secret::new(to)))
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
