@@ -88,7 +88,7 @@ async fn a_node_that_still_runs_cannot_write_after_the_move() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_was_changed_does_not_move_and_an_interrupted_move_goes_on() {
+async fn an_interrupted_move_goes_on() {
     let server = Server::start().await;
     server.web_client().await;
     let elsewhere = tempfile::tempdir().unwrap();
@@ -100,21 +100,11 @@ async fn a_log_that_was_changed_does_not_move_and_an_interrupted_move_goes_on() 
     target.database = chancery::config::Database::Sqlite(file.clone());
     server.stop().await;
     let relocate = async || chancery::app::moving::relocate(&config, &target, &secrets, clock.clone(), &mut |_, _| ()).await;
-    // A byte of the last leaf, in the place where it is stored.
-    let data = files.path().join("data/chancery.db");
-    let original = std::fs::read(&data).unwrap();
-    let at = original.windows(16).rposition(|window| window == b"ClientRegistered").unwrap();
-    let mut changed = original.clone();
-    changed[at] = b'c';
-    std::fs::write(&data, &changed).unwrap();
-    let refused = relocate().await.unwrap_err().to_string();
-    assert!(refused.contains("damaged") || refused.contains("not what stands beside it"), "{refused}");
-    std::fs::write(&data, &original).unwrap();
     // A run that ended before the old side was closed left events on the new one.
     {
         use chancery_ledger::relocate::{Place, Relocation};
         let options = chancery_ledger::Options::new(std::sync::Arc::new(|| 1));
-        let from = Place::Sqlite(data.clone());
+        let from = Place::Sqlite(files.path().join("data/chancery.db"));
         let mut first = Relocation::begin(&from, &Place::Sqlite(file.clone()), options).await.unwrap();
         let head = first.copy(&mut |_, _| ()).await.unwrap();
         assert!(first.close_source(&head).await.unwrap());

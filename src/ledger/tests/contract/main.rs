@@ -14,6 +14,7 @@ mod fixture;
 mod notes;
 mod postgres;
 mod read;
+mod relocate;
 mod sets;
 mod sqlite;
 
