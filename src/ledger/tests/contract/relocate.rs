@@ -34,7 +34,7 @@ async fn a_whole_log_moves_and_is_the_same() {
     let (fixture, place) = (grown().await, tempfile::tempdir().unwrap());
     let new = place.path().join("new.db");
     let before = Ledger::open_sqlite_readonly(fixture.path(), options()).unwrap();
-    assert_eq!(moved(fixture.path(), &new).await.unwrap(), 2);
+    assert_eq!(moved(&fixture.path(), &new).await.unwrap(), 2);
     let after = Ledger::open_sqlite(&new, options()).unwrap();
     assert_eq!(after.head().await.unwrap(), before.head().await.unwrap());
     assert_eq!(all(&after).await, all(&before).await);
@@ -63,7 +63,7 @@ async fn a_changed_log_does_not_move_and_the_position_is_named() {
         fixture.raw().execute_batch("DROP TRIGGER events_no_update; DROP TRIGGER events_no_delete;").unwrap();
         fixture.raw().execute_batch(change).unwrap();
         let new = place.path().join("new.db");
-        let refused = moved(fixture.path(), &new).await.unwrap_err();
+        let refused = moved(&fixture.path(), &new).await.unwrap_err();
         match position {
             Some(position) => assert!(refused.to_string().contains(&format!("position {position}")), "{change}: {refused}"),
             None => assert!(matches!(refused, MoveError::OtherRoot), "{refused}"),
@@ -80,10 +80,10 @@ async fn what_another_log_staged_is_found_out() {
     let new = place.path().join("new.db");
     let begin =
         async |from: &Path| Relocation::begin(&Place::Sqlite(from.to_owned()), &Place::Sqlite(new.clone()), options()).await.unwrap();
-    let mut first = begin(other.path()).await;
+    let mut first = begin(&other.path()).await;
     first.copy(&mut |_, _| ()).await.unwrap();
     drop(first);
-    let refused = begin(fixture.path()).await.copy(&mut |_, _| ()).await.unwrap_err();
+    let refused = begin(&fixture.path()).await.copy(&mut |_, _| ()).await.unwrap_err();
     assert!(matches!(refused, MoveError::Other(0)), "{refused}");
     assert!(Ledger::open_sqlite(&new, options()).is_err(), "events beyond the head");
 }
