@@ -71,6 +71,16 @@ impl App {
         Ok(Signed { note: cosigned.unwrap_or(note), checkpoint })
     }
 
+    /// The newest checkpoint that went to places outside, with the signatures of the witnesses among them. It may be some rounds old.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; `not_found` where nothing was anchored yet.
+    pub async fn anchored_checkpoint(&self) -> Result<String, OAuthError> {
+        let kept = self.ledger.kept_note(u64::MAX).await.map_err(unreadable)?;
+        let none = || OAuthError::not_found("nothing anchored").saying("No checkpoint has gone to a place outside yet.");
+        kept.map(|kept| kept.note).ok_or_else(none)
+    }
+
     /// Proves that the entry at a position is in the tree of a size; of the latest checkpoint when none is given.
     ///
     /// # Errors

@@ -107,6 +107,8 @@ async fn witnesses_cosign_what_is_served_and_the_file_and_the_webhook_get_it_too
         assert!(received.try_recv().is_err());
         grow(&server).await;
         assert_eq!(served(&server).await.signatures().len(), 1, "cosignatures are of one size");
+        let anchored = server.get("/audit/checkpoint?anchored=true").send().await;
+        assert_eq!(anchored.text(), note.to_string(), "the cosigned one stays to be had");
     }
     let lines = std::fs::read_to_string(&file).unwrap();
     let notes: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -103,8 +103,16 @@ impl Proof {
     ///
     /// The tiles of the tree are at `/audit/tile/...`, with the paths of C2SP tlog-tiles; bundles of entries need `audit:read`.
     #[oai(path = "/audit/checkpoint", method = "get", operation_id = "auditCheckpoint")]
-    async fn checkpoint(&self, request: &Request) -> Result<NoteText, Refused> {
+    async fn checkpoint(
+        &self,
+        request: &Request,
+        /// The newest one that witnesses and other places outside have seen, with their signatures; the latest is usually younger.
+        anchored: Query<Option<bool>>,
+    ) -> Result<NoteText, Refused> {
         admit(&self.0, request).await?;
+        if anchored.0 == Some(true) {
+            return Ok(NoteText(self.0.app.anchored_checkpoint().await?));
+        }
         Ok(NoteText(self.0.app.latest_checkpoint().await?.note.to_string()))
     }
 
