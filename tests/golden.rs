@@ -51,6 +51,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("oidc_core_", "OpenID Connect Core 1.0"),
         ("oidc_discovery_", "OpenID Connect Discovery 1.0"),
         ("oidc_rp_logout_", "OpenID Connect RP-Initiated Logout 1.0"),
+        ("backchannel_", "OpenID Connect Back-Channel Logout 1.0"),
         ("initiating_registration_", "Initiating User Registration via OpenID Connect 1.0"),
         ("multiple_response_types_", "OAuth 2.0 Multiple Response Types"),
     ];

@@ -9,6 +9,7 @@
 //! | interaction | stream | - | - |
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
+//! | logout | stream | client, while it waits | - |
 //! | resource | stream | origin | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
@@ -25,6 +26,7 @@ use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
 use chancery_core::key::Key;
+use chancery_core::logout::Logout;
 use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
 use chancery_core::server::Log;
@@ -87,7 +89,22 @@ impl Inline for Session {
     }
 
     fn expires_at(&self) -> Option<i64> {
+        // One whose clients have to be told is looked at when it is over, to be ended; then it goes like the others.
+        if self.ended.is_none() && !self.clients.is_empty() {
+            return Some(self.expires_at().0);
+        }
         Some(self.ends_at.0 + KEEP_MS)
+    }
+}
+
+impl Inline for Logout {
+    fn index(&self) -> [Option<String>; 2] {
+        [self.is_waiting().then(|| self.client.to_string()), None]
+    }
+
+    /// While it waits: when the next attempt is due.
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.over_at.map_or(self.next_at.0, |over_at| over_at.0 + KEEP_MS))
     }
 }
 
@@ -178,6 +195,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Key::KIND => one::<Key>(stream, events),
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
+        Logout::KIND => one::<Logout>(stream, events),
         ResourceServer::KIND => one::<ResourceServer>(stream, events),
         Log::KIND => one::<Log>(stream, events),
         Seals::KIND => one::<Seals>(stream, events),

@@ -3,6 +3,7 @@
 //! | Chore | Event |
 //! |---|---|
 //! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
+//! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
 //! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
@@ -14,8 +15,12 @@ use std::time::Duration;
 use chancery_core::decision::{Draft, Personal};
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, AttemptsRefused, EvidenceEvent};
+use chancery_core::logout::Logout;
 use chancery_core::server::{self, ExpiredSwept, Log, ServerEvent};
+use chancery_core::session::{Session, SessionEnd};
 use chancery_core::time::Timestamp;
+use chancery_ledger::write::Row;
+use chancery_projections::inline;
 
 use super::App;
 use super::context::Context;
@@ -23,7 +28,7 @@ use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
-const EXPIRING: [&str; 4] = ["session", "interaction", "grant", "seal"];
+const EXPIRING: [&str; 5] = ["session", "interaction", "grant", "logout", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
 /// Between two rounds.
@@ -71,11 +76,37 @@ impl App {
             if rows.is_empty() {
                 continue;
             }
-            let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
+            let mut keys = Vec::new();
+            for row in rows {
+                if !self.is_awaited(context, table, &row).await? {
+                    keys.push(row.key);
+                }
+            }
+            if keys.is_empty() {
+                continue;
+            }
             swept += keys.len() as u32;
             decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
         }
         Ok(swept)
+    }
+
+    /// A row that is due for something else than being dropped: a session whose clients have to be told is ended now, a message in
+    /// the outbox waits for its attempt.
+    async fn is_awaited(&self, context: &Context, table: &str, row: &Row) -> Result<bool, OAuthError> {
+        let broken = |e: serde_json::Error| OAuthError::server_error(e.to_string());
+        match table {
+            "session" => {
+                let session = inline::state::<Session>(row).map_err(broken)?.state;
+                if session.ended.is_some() || session.clients.is_empty() {
+                    return Ok(false);
+                }
+                self.end_session(context, session.id, SessionEnd::Expired).await?;
+                Ok(true)
+            }
+            "logout" => Ok(inline::state::<Logout>(row).map_err(broken)?.state.is_waiting()),
+            _ => Ok(false),
+        }
     }
 
     async fn sweep_once(&self, mut work: Work<'_>, table: &'static str, keys: &[String], until: Timestamp) -> Result<(), Stop> {

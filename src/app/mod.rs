@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`clients`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`clients`], [`resources`] | one use case each |
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
@@ -35,6 +35,7 @@ pub mod housekeeping;
 pub mod id_token;
 pub mod introspect;
 pub mod logout;
+pub mod logouts;
 pub mod mint;
 pub mod moving;
 pub mod new_password;

@@ -106,6 +106,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         application_type: client.application_type.clone(),
         redirect_uris: some(&client.redirect_uris),
         post_logout_redirect_uris: some(&client.post_logout_redirect_uris),
+        backchannel_logout_uri: client.backchannel_logout_uri.clone(),
         grant_types: client.grant_types.clone(),
         response_types: client.response_types.clone(),
         token_endpoint_auth_method: client.token_endpoint_auth_method.clone(),

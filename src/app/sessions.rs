@@ -116,7 +116,10 @@ impl App {
         let Some(state) = loaded.state.clone() else { return Ok(()) };
         let seal = Seal { key: None, subject: Some(state.account.to_string()) };
         let decision = session::end(&state, reason, self.now());
-        Ok(work.record(&mut loaded, decision.events, &seal)?)
+        let ends = !decision.events.is_empty();
+        work.record(&mut loaded, decision.events, &seal)?;
+        // In the append that ends it, so that no client is forgotten.
+        if ends { self.order_logouts(work, &state) } else { Ok(()) }
     }
 
     /// Ends a session: by logout or by an operator.

@@ -20,6 +20,7 @@ use crate::app::anchor::Anchors;
 use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::housekeeping::{self, Refusals};
+use crate::app::logouts;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
 use crate::config::{Config, Secrets, Tls};
@@ -27,6 +28,7 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::cookies::{CookieKeys, Cookies};
 use crate::http::cors::OriginOf;
 use crate::http::development::DevelopmentGuard;
+use crate::http::guarded::Outgoing;
 use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
 use crate::http::outgoing;
@@ -207,6 +209,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
     tokio::spawn(follow::run(app.ledger.clone()));
     tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
+    tokio::spawn(tell_logouts(app.clone(), context.clone()));
     let (tidy, tidy_server) = (app.clone(), server.clone());
     tokio::spawn(async move {
         loop {
@@ -243,6 +246,32 @@ async fn seal_when_quiet(app: App, context: Context) {
             tracing::warn!(detail = %error.detail, "a quiet log was not sealed");
         }
     }
+}
+
+/// Clients are told of sessions that are over.
+async fn tell_logouts(app: App, context: Context) {
+    let post = match guarded_post(&app) {
+        Ok(post) => post,
+        Err(error) => return tracing::error!(%error, "clients cannot be told of logouts"),
+    };
+    loop {
+        tokio::time::sleep(logouts::EVERY).await;
+        if let Err(error) = app.deliver_logouts(&context, &post).await {
+            tracing::warn!(detail = %error.detail, "the outbox of logouts could not be read");
+        }
+    }
+}
+
+/// How requests to addresses that clients chose are sent.
+///
+/// # Errors
+/// TLS without its ciphers.
+pub fn guarded_post(app: &App) -> anyhow::Result<logouts::Post> {
+    let client = Outgoing::new(&app.config.outgoing_networks, !app.is_production())?;
+    Ok(Arc::new(move |url, form| {
+        let client = client.clone();
+        Box::pin(async move { client.post_form(&url, form).await.map(|status| status.as_u16()).map_err(|failure| failure.to_string()) })
+    }))
 }
 
 /// What the limits refused in whole minutes that are over.

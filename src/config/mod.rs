@@ -62,6 +62,8 @@ pub struct Config {
     pub pkce: PkceRequired,
     /// The implicit and hybrid flows.
     pub front_channel: bool,
+    /// What the server's own requests may reach besides the public internet.
+    pub outgoing_networks: Vec<Cidr>,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
@@ -203,6 +205,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         front_channel: reader.boolean("response_types.front_channel"),
+        outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         lifetimes: lifetimes(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),

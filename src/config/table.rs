@@ -106,6 +106,9 @@ settings! {
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
 
+    "outgoing.allowed_networks" "" "" Kind::List, "[]", r#"["10.0.0.0/8"]"#,
+        "Networks that requests of the server itself (logout of clients) may reach although they are not public, also by http.";
+
     "response_types.front_channel" "" "" Kind::Boolean, "false", "",
         "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
 
@@ -210,6 +213,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "client_secret" Kind::Secret, false, r#""file:/run/secrets/demo-app""#, "at least 32 characters in production";
     "redirect_uris" Kind::List, false, r#"["https://app.example/callback"]"#, "compared exactly";
     "post_logout_redirect_uris" Kind::List, false, r#"["https://app.example/"]"#, "where to go after logout";
+    "backchannel_logout_uri" Kind::Text, false, r#""https://app.example/logged-out""#, "where it is told that a session is over";
     "grant_types" Kind::List, false, r#"["authorization_code", "refresh_token"]"#, "default authorization_code";
     "response_types" Kind::List, false, r#"["code"]"#, "default code";
     "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";

@@ -52,6 +52,8 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "introspection_endpoint": endpoints.introspection,
         "revocation_endpoint": endpoints.revocation,
         "end_session_endpoint": endpoints.end_session,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "scopes_supported": STANDARD,
         "response_types_supported": policy.response_types().map(ResponseType::as_str).collect::<Vec<_>>(),
         "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),

@@ -38,6 +38,8 @@ uuid_id! {
     GrantId "grant";
     /// One authorization request from arrival to answer.
     InteractionId "interaction";
+    /// One message to one client that a session is over.
+    LogoutId "logout";
 }
 
 /// `client_id` (RFC 6749 §2.2): 1 to 128 characters of `A-Za-z0-9-._~`, so that it needs no escaping anywhere.

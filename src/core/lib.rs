@@ -17,6 +17,7 @@
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
 //! | RFC 8707 resource indicators | [`resource`], [`grant::target`] |
+//! | OpenID Connect Back-Channel Logout 1.0 | [`logout`], [`session`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
@@ -43,6 +44,7 @@ pub mod grant;
 pub mod id;
 pub mod interaction;
 pub mod key;
+pub mod logout;
 pub mod request;
 pub mod resource;
 pub mod scope;

@@ -29,6 +29,7 @@ pub mod development;
 pub mod document;
 pub mod error;
 pub mod form;
+pub mod guarded;
 pub mod headers;
 pub mod json;
 pub mod limits;

@@ -7,6 +7,7 @@ mod audit;
 mod fail_closed;
 mod hostile;
 mod moving;
+mod oidc_backchannel;
 mod oidc_claims;
 mod oidc_core;
 mod oidc_discovery;

@@ -114,6 +114,8 @@ impl App {
         used.outcome?;
         let seal = Seal { key: None, subject: Some(state.account.to_string()) };
         work.record(&mut session, used.events, &seal)?;
+        let joined = chancery_core::session::join(&state, &client, self.now());
+        work.record(&mut session, joined.events, &seal)?;
         Ok(Parents { client, account, session: state })
     }
 

@@ -16,6 +16,7 @@ use crate::evidence::Attempts;
 use crate::grant::Grant;
 use crate::interaction::Interaction;
 use crate::key::Key;
+use crate::logout::Logout;
 use crate::resource::ResourceServer;
 use crate::seal::Seals;
 use crate::server::Log;
@@ -25,7 +26,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, ResourceServer, Seals, Session)
+        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Logout, ResourceServer, Seals, Session)
     };
 }
 

@@ -21,6 +21,7 @@ use crate::grant::GrantEvent;
 use crate::grant::event::*;
 use crate::interaction::*;
 use crate::key::*;
+use crate::logout::*;
 use crate::request::Prompt;
 use crate::resource::*;
 use crate::seal::{LogSealed, Seals};
@@ -275,6 +276,21 @@ fn seal() {
 }
 
 #[test]
+fn logout() {
+    let order = LogoutOrdered { account: alice(), at: t(0), client: client_id("app"), logout: logout_id(), session: session_id() };
+    let attempted = LogoutAttempted { at: t(0), attempt: 1, next_at: t(10) };
+    check::<Logout>(vec![
+        vec![
+            order.clone().into(),
+            attempted.into(),
+            LogoutFailed { at: t(1), why: "status 503".into() }.into(),
+            LogoutDelivered { at: t(11), status: 200 }.into(),
+        ],
+        vec![order.into(), LogoutAbandoned { at: t(86_400), reason: Abandoned::TooLate }.into()],
+    ]);
+}
+
+#[test]
 fn resource() {
     let server = resource_server("https://api.example.com", "read write");
     let before = server.settings.clone();
@@ -294,6 +310,7 @@ fn session() {
     check::<Session>(vec![vec![
         SessionStarted { session, account, cookie, amr: vec!["pwd".into()], at: t(0), idle, ends_at: t(90 * DAY) }.into(),
         SessionExtended { at: t(DAY) }.into(),
+        SessionJoined { at: t(DAY), client: client_id("app") }.into(),
         SessionEnded { at: t(2 * DAY), reason: SessionEnd::SignedOut }.into(),
     ]]);
 }

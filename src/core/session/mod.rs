@@ -5,19 +5,22 @@
 //! | the cookie's value is new at each login | OWASP session fixation; RFC 9700 §4.7 in spirit |
 //! | a session ends by idleness, at an absolute age, by logout here or elsewhere, by a new password or by an operator | our own |
 //! | `auth_time` is when the person last proved who they are | OpenID Connect Core 1.0 §2 |
+//! | whoever got tokens in it and asked for that is told of its end | OpenID Connect Back-Channel Logout 1.0 §2.3 |
 //!
-//! Out of scope: the cookie itself (`http::cookies`), logout of clients (a later issue).
+//! Out of scope: the cookie itself (`http::cookies`), how clients are told (`logout`).
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::Client;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::events;
-use crate::id::{AccountId, SessionId};
+use crate::id::{AccountId, ClientId, SessionId};
 use crate::stream::{Event, Fact, FoldError, Stream};
 use crate::time::{Seconds, Timestamp};
 
@@ -43,6 +46,14 @@ pub struct SessionExtended {
     pub at: Timestamp,
 }
 
+/// A client got tokens in this session and wants to be told when it is over. At most one for each client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionJoined {
+    pub at: Timestamp,
+    pub client: ClientId,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionEnded {
@@ -59,6 +70,8 @@ pub enum SessionEnd {
     /// A fresh login in the same browser replaced it.
     Replaced,
     Operator,
+    /// Nobody used it for too long, or it reached its absolute age; recorded when clients have to be told.
+    Expired,
     /// The person ended it from another browser.
     SignedOutElsewhere,
     /// The person chose another password in another browser: whoever knew the old one is out.
@@ -67,7 +80,7 @@ pub enum SessionEnd {
 
 events! {
     /// The history of a session.
-    SessionEvent { SessionStarted = 1, SessionExtended = 1, SessionEnded = 1 }
+    SessionEvent { SessionStarted = 1, SessionExtended = 1, SessionJoined = 1, SessionEnded = 1 }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,9 +94,20 @@ pub struct Session {
     pub idle: Seconds,
     pub ends_at: Timestamp,
     pub ended: Option<SessionEnd>,
+    /// The clients that are told when it is over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub clients: BTreeSet<ClientId>,
 }
 
+/// Clients that one session tells of its end: their messages stand in one append.
+pub const MOST_CLIENTS: usize = 100;
+
 impl Session {
+    /// When it ends if nobody uses it.
+    pub fn expires_at(&self) -> Timestamp {
+        self.ends_at.min(self.seen_at.plus(self.idle))
+    }
+
     /// Is somebody signed in at this moment? Decided by time, never by a missing row.
     pub fn is_alive(&self, at: Timestamp) -> bool {
         self.ended.is_none() && at < self.ends_at && at < self.seen_at.plus(self.idle)
@@ -109,6 +133,7 @@ impl Stream for Session {
                 idle: event.idle,
                 ends_at: event.ends_at,
                 ended: None,
+                clients: BTreeSet::new(),
             });
         };
         match fact.event {
@@ -116,6 +141,7 @@ impl Stream for Session {
             event if session.ended.is_some() => return Err(FoldError::OutOfOrder { name: event.event_type().name }),
             SessionEvent::SessionStarted(_) => return Err(FoldError::OutOfOrder { name: "SessionStarted" }),
             SessionEvent::SessionExtended(event) => session.seen_at = event.at,
+            SessionEvent::SessionJoined(event) => drop(session.clients.insert(event.client.clone())),
             SessionEvent::SessionEnded(event) => session.ended = Some(event.reason),
         }
         Ok(session)
@@ -157,6 +183,14 @@ pub fn use_now(session: &Session, at: Timestamp) -> Decision<SessionEvent, ()> {
     }
     let step = DAY.min(Seconds(session.idle.0 / 2));
     let events = if at >= session.seen_at.plus(step) { alloc::vec![SessionExtended { at }.into()] } else { Vec::new() };
+    Decision::accept(events, ())
+}
+
+/// A client gets tokens in this session. Says something only to one that wants to be told, and once.
+pub fn join(session: &Session, client: &Client, at: Timestamp) -> Decision<SessionEvent, ()> {
+    let wants = client.metadata.backchannel_logout_uri.is_some() && !session.clients.contains(&client.id);
+    let has_room = session.clients.len() < MOST_CLIENTS;
+    let events = if wants && has_room { alloc::vec![SessionJoined { at, client: client.id.clone() }.into()] } else { Vec::new() };
     Decision::accept(events, ())
 }
 
@@ -237,6 +271,16 @@ mod tests {
             assert!(busy.is_alive(t(at)), "{at} s");
         }
         assert!(!busy.is_alive(t(2 * DAY + 3600)));
+    }
+
+    #[test]
+    fn backchannel_2_3_a_client_that_wants_to_be_told_joins_once() {
+        let wants = client_with(|metadata| metadata.backchannel_logout_uri = Some("https://app.example.com/out".into()));
+        let joined = said(&join(&session([]), &wants, t(1))).0.remove(0);
+        let with = session([joined]);
+        assert_eq!(with.clients, [client_id("app")].into());
+        assert_eq!(said(&join(&with, &wants, t(2))).0, []);
+        assert_eq!(said(&join(&session([]), &client(), t(1))).0, []);
     }
 
     #[test]

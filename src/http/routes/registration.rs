@@ -40,6 +40,10 @@ struct ClientMetadata {
     application_type: Option<String>,
     redirect_uris: Option<Vec<String>>,
     post_logout_redirect_uris: Option<Vec<String>>,
+    /// Where the client is told that a session is over (OpenID Connect Back-Channel Logout 1.0).
+    backchannel_logout_uri: Option<String>,
+    /// Logout tokens always have a sid.
+    backchannel_logout_session_required: Option<bool>,
     /// authorization_code, refresh_token, client_credentials.
     grant_types: Option<Vec<String>>,
     /// code.
@@ -84,6 +88,8 @@ impl From<ClientMetadata> for Asked {
             application_type: sent.application_type,
             redirect_uris: sent.redirect_uris,
             post_logout_redirect_uris: sent.post_logout_redirect_uris,
+            backchannel_logout_uri: sent.backchannel_logout_uri,
+            backchannel_logout_session_required: sent.backchannel_logout_session_required,
             grant_types: sent.grant_types,
             response_types: sent.response_types,
             token_endpoint_auth_method: sent.token_endpoint_auth_method,

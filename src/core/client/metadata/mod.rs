@@ -121,6 +121,9 @@ pub struct Metadata {
     pub redirect_uris: Vec<String>,
     #[serde(default)]
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where the client is told that a session is over (Back-Channel Logout 1.0 §2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
     pub token_endpoint_auth_method: AuthMethod,
@@ -211,6 +214,8 @@ pub struct Asked {
     pub application_type: Option<String>,
     pub redirect_uris: Option<Vec<String>>,
     pub post_logout_redirect_uris: Option<Vec<String>>,
+    pub backchannel_logout_uri: Option<String>,
+    pub backchannel_logout_session_required: Option<bool>,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub token_endpoint_auth_method: Option<String>,

@@ -68,6 +68,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         application_type,
         redirect_uris: asked.redirect_uris.clone().unwrap_or_default(),
         post_logout_redirect_uris: asked.post_logout_redirect_uris.clone().unwrap_or_default(),
+        backchannel_logout_uri: asked.backchannel_logout_uri.clone(),
         grant_types,
         response_types,
         token_endpoint_auth_method: wrong.choice(
@@ -197,6 +198,10 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     // OpenID Connect Core 1.0 §8.1: without a sector nobody could say which clients read the same sub.
     if metadata.subject_type == SubjectType::Pairwise && metadata.sector().is_none() {
         wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host.");
+    }
+    // Back-Channel Logout 1.0 §2.2: absolute, without a fragment; the same hosts that a web client may redirect to.
+    if let Some(problem) = metadata.backchannel_logout_uri.as_deref().and_then(|uri| redirect_uri(uri, ApplicationType::Web).err()) {
+        wrong.add("backchannel_logout_uri", &problem);
     }
     wrong.bounded_list("allowed_origins", &metadata.allowed_origins);
     for origin in &metadata.allowed_origins {
