@@ -1,0 +1,265 @@
+//! A whole export, in parallel over its tiles.
+//!
+//! | Checked | Against |
+//! |---|---|
+//! | each event's bytes | its hash in `tile/0`, and everything of `event` |
+//! | each tile above | the tiles below (`levels`) |
+//! | all events together | `fold`, in one order, on one thread |
+//! | size and root | `checkpoint`, and its signature |
+//! | the tree as it was | an earlier checkpoint, if there is one |
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use chancery_tree::hash::{Hash, complete};
+use chancery_tree::tile::{Content, TILE_LEVELS, TILE_WIDTH, Tile};
+use chancery_tree::{Frontier, VerifierKey, bundle, leaf_hash};
+
+use crate::event::Judge;
+use crate::fact::Fact;
+use crate::fold::Fold;
+use crate::levels::{Levels, Tiles};
+use crate::signature::{self, Signed};
+use crate::{Finding, hex, pipeline};
+
+/// What to hold an export against.
+#[derive(Default)]
+pub struct Asked {
+    /// Keys that are trusted; empty means the log's own.
+    pub keys: Vec<VerifierKey>,
+    /// An earlier checkpoint, as it was saved.
+    pub since: Option<Vec<u8>>,
+    pub with_schemas: bool,
+    pub threads: usize,
+}
+
+/// What was found to be so.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    pub origin: String,
+    pub size: u64,
+    pub root: Hash,
+    pub signed_by: VerifierKey,
+    /// The key came from the log itself.
+    pub own_key: bool,
+    /// Size of the earlier checkpoint.
+    pub since: Option<u64>,
+    /// Bytes of all events.
+    pub bytes: u64,
+    /// Things that the last pass held at its end.
+    pub held: usize,
+    /// A second pass was needed for streams that came up again.
+    pub passes: u32,
+}
+
+/// The directory of an export.
+pub struct Export {
+    root: PathBuf,
+}
+
+impl Export {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, String> {
+        let failed = |error: std::io::Error| format!("{name}: {error}");
+        let mut bytes = Vec::new();
+        let file = File::open(self.root.join(name)).map_err(failed)?;
+        file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > most { Err(format!("{name} is larger than it can be")) } else { Ok(bytes) }
+    }
+}
+
+impl Tiles for Export {
+    fn hashes(&self, tile: Tile) -> Result<Vec<u8>, String> {
+        self.read(&tile.to_string(), TILE_WIDTH * 32)
+    }
+}
+
+/// What one thread found in one tile of events.
+struct Chunk {
+    facts: Vec<Fact>,
+    hashes: Vec<Hash>,
+    bytes: u64,
+    finding: Option<Finding>,
+}
+
+/// Checks everything. `progress` is told how many events are done, of how many.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) -> Result<Whole, Finding> {
+    let signed = signature::read(&export.read("checkpoint", chancery_tree::note::MOST as u64).map_err(Finding::general)?)?;
+    if !asked.keys.is_empty() {
+        signature::signed_by(&signed, &asked.keys)?;
+    }
+    let since = asked.since.as_deref().map(signature::read).transpose()?;
+    let size = signed.checkpoint.size;
+    if let Some(since) = &since {
+        if since.checkpoint.origin != signed.checkpoint.origin {
+            return Err(Finding::general("the earlier checkpoint is of another log"));
+        }
+        if since.checkpoint.size > size {
+            let missing = format!("the earlier checkpoint counts {} events, this export {size}: events are missing from here on", since.checkpoint.size);
+            return Err(Finding::at(size, missing));
+        }
+    }
+    let judge = Judge::new(asked.with_schemas);
+    let mut pass = Pass { export, judge: &judge, asked, signed: &signed, since: since.as_ref(), progress };
+    let mut seen = pass.run(Fold::default())?;
+    let mut passes = 1;
+    if !seen.fold.late().is_empty() {
+        // Streams that came up again after they were forgotten: once more, without forgetting these.
+        seen = pass.run(Fold::keeping(seen.fold.late().clone()))?;
+        passes = 2;
+    }
+    let own = signature::own_keys(seen.fold.log_keys(), size);
+    let keys = if asked.keys.is_empty() { &own } else { &asked.keys };
+    let signed_by = signature::signed_by(&signed, keys)?;
+    if !own.contains(&signed_by) {
+        return Err(Finding::general(format!("the key {signed_by} signed the checkpoint, but the log does not name it as its own at that size")));
+    }
+    if let Some(since) = &since {
+        signature::signed_by(since, &if asked.keys.is_empty() { signature::own_keys(seen.fold.log_keys(), since.checkpoint.size) } else { asked.keys.clone() })?;
+    }
+    Ok(Whole {
+        origin: signed.checkpoint.origin.clone(),
+        size,
+        root: signed.checkpoint.root,
+        signed_by,
+        own_key: asked.keys.is_empty(),
+        since: since.map(|since| since.checkpoint.size),
+        bytes: seen.bytes,
+        held: seen.fold.held(),
+        passes,
+    })
+}
+
+struct Pass<'a, P> {
+    export: &'a Export,
+    judge: &'a Judge,
+    asked: &'a Asked,
+    signed: &'a Signed,
+    since: Option<&'a Signed>,
+    progress: P,
+}
+
+struct Seen {
+    fold: Fold,
+    tree: Frontier,
+    levels: Levels,
+    bytes: u64,
+}
+
+impl<P: FnMut(u64, u64)> Pass<'_, P> {
+    fn run(&mut self, fold: Fold) -> Result<Seen, Finding> {
+        let size = self.signed.checkpoint.size;
+        let mut seen = Seen { fold, tree: Frontier::default(), levels: Levels::default(), bytes: 0 };
+        let (export, judge, since, progress) = (self.export, self.judge, self.since, &mut self.progress);
+        let chunks = size.div_ceil(TILE_WIDTH);
+        pipeline::in_order(chunks, self.asked.threads, |index| chunk(export, judge, index, size), |_, chunk: Chunk| {
+            // Facts stand before the finding, so that the first bad position is named, whoever finds it.
+            for fact in &chunk.facts {
+                seen.fold.add(fact).map_err(|why| Finding::at(fact.position, why))?;
+            }
+            if let Some(finding) = chunk.finding {
+                return Err(finding);
+            }
+            seen.bytes += chunk.bytes;
+            grow(&mut seen, &chunk.hashes, since, export)?;
+            progress(seen.tree.size(), size);
+            Ok(())
+        })?;
+        seen.levels.finish(export)?;
+        compare_since(&seen.tree, since)?;
+        let root = seen.tree.root();
+        if root != self.signed.checkpoint.root {
+            let (own, theirs) = (hex(&root), hex(&self.signed.checkpoint.root));
+            let last = size.saturating_sub(1);
+            return Err(Finding::general(format!(
+                "the events 0 to {last} hash to {own}, the checkpoint says {theirs}: events were changed together with their tiles, or the checkpoint is of other ones"
+            )));
+        }
+        if seen.fold.origin() != Some(self.signed.checkpoint.origin.as_str()) {
+            return Err(Finding::at(0, format!("the checkpoint is of the log {}, the events are of another", self.signed.checkpoint.origin)));
+        }
+        Ok(seen)
+    }
+}
+
+/// Adds the hashes of one tile to the tree, and compares the tree on the way with what it was.
+fn grow(seen: &mut Seen, hashes: &[Hash], since: Option<&Signed>, export: &Export) -> Result<(), Finding> {
+    let end = seen.tree.size() + hashes.len() as u64;
+    let looked_at = since.is_some_and(|since| (seen.tree.size()..end).contains(&since.checkpoint.size));
+    let whole = complete(hashes).filter(|_| hashes.len() as u64 == TILE_WIDTH);
+    if let Some(whole) = whole {
+        seen.levels.push(whole, export)?;
+    }
+    match whole {
+        Some(whole) if !looked_at => seen.tree.push_subtree(TILE_LEVELS, whole, &mut Vec::new()),
+        _ => {
+            for hash in hashes {
+                compare_since(&seen.tree, since)?;
+                seen.tree.push(*hash, &mut Vec::new());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare_since(tree: &Frontier, since: Option<&Signed>) -> Result<(), Finding> {
+    let Some(since) = since.filter(|since| since.checkpoint.size == tree.size()) else { return Ok(()) };
+    if tree.root() == since.checkpoint.root {
+        return Ok(());
+    }
+    let last = since.checkpoint.size.saturating_sub(1);
+    Err(Finding::general(format!(
+        "the first {} events are not those of the earlier checkpoint: at least one from position 0 to {last} was changed since",
+        since.checkpoint.size
+    )))
+}
+
+/// One tile of events: hashes, and everything that a leaf can be asked on its own.
+fn chunk(export: &Export, judge: &Judge, index: u64, size: u64) -> Chunk {
+    let first = index * TILE_WIDTH;
+    let mut chunk = Chunk { facts: Vec::new(), hashes: Vec::new(), bytes: 0, finding: None };
+    let outcome = fill(export, judge, index, size, &mut chunk);
+    chunk.finding = outcome.err().map(|(position, what)| Finding::at(position.unwrap_or(first), what));
+    chunk
+}
+
+fn fill(export: &Export, judge: &Judge, index: u64, size: u64, chunk: &mut Chunk) -> Result<(), (Option<u64>, String)> {
+    let nowhere = |what: String| (None, what);
+    let tile = |content| Tile::of(content, index, size).ok_or_else(|| nowhere("there is no such tile".into()));
+    let (entries, hashes) = (tile(Content::Entries)?, tile(Content::Hashes(0))?);
+    let (width, first) = (u64::from(entries.width), entries.first());
+    let bytes = export.read(&entries.to_string(), width * (2 + bundle::MOST as u64)).map_err(nowhere)?;
+    let stored = export.hashes(hashes).map_err(nowhere)?;
+    let (stored, rest) = stored.as_chunks::<32>();
+    if stored.len() as u64 != width || !rest.is_empty() {
+        return Err((None, format!("{hashes} has another length than {width} hashes")));
+    }
+    chunk.facts.reserve(entries.width.into());
+    let mut read = bundle::entries(&bytes);
+    for (position, stored) in (first..).zip(stored) {
+        let at = |what: String| (Some(position), what);
+        let leaf = match read.next() {
+            Some(Ok(leaf)) => leaf,
+            Some(Err(why)) => return Err(at(format!("{entries}: {why}"))),
+            None => return Err(at(format!("the event is missing: {entries} has only {} entries", position - first))),
+        };
+        let hash = leaf_hash(leaf);
+        if hash != *stored {
+            return Err(at(format!("the bytes of the event in {entries} do not have the hash that {hashes} has for it")));
+        }
+        chunk.bytes += leaf.len() as u64;
+        chunk.hashes.push(hash);
+        chunk.facts.push(judge.leaf(position, leaf).map_err(at)?);
+    }
+    if read.next().is_some() {
+        return Err((Some(first + width), format!("{entries} has more than {width} entries")));
+    }
+    Ok(())
+}

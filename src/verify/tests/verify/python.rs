@@ -1,0 +1,105 @@
+//! The second verifier, in Python, agrees with the first.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use chancery_tree::hash::complete;
+use chancery_tree::{Recipe, leaf_hash};
+use chancery_verify::bundle::{self, Bundle, Proven};
+
+use crate::story;
+
+fn python(args: &[&Path]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/chancery_verify.py");
+    Command::new("python3").arg(script).args(args).output().expect("python3 is needed for this test")
+}
+
+fn says(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr }).into_owned())
+}
+
+#[test]
+fn both_verifiers_agree_on_logs() {
+    for size in [1, 256, 300, 700] {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = story::honest(size).leaves();
+        story::write(folder.path(), &leaves);
+        let (code, said) = says(&python(&[folder.path()]));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("{} events", leaves.len())), "{said}");
+        let key = folder.path().join("key");
+        fs::write(&key, format!("# log\n{}\n", story::key())).unwrap();
+        assert_eq!(says(&python(&[Path::new("--key"), &key, folder.path()])).0, Some(0));
+    }
+}
+
+#[test]
+fn both_verifiers_name_the_same_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let honest = story::honest(600).leaves();
+    for at in [1, 100, 299, 550] {
+        let mut leaves = honest.clone();
+        leaves.remove(at);
+        story::write(folder.path(), &leaves);
+        let (code, said) = says(&python(&[folder.path()]));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&format!("position {at}:")), "{at}: {said}");
+    }
+    story::write(folder.path(), &honest);
+    let path = folder.path().join("tile/entries/001");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[5] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (code, said) = says(&python(&[folder.path()]));
+    assert!(code == Some(1) && said.contains("position 256:"), "{said}");
+    assert_eq!(says(&python(&[])).0, Some(2));
+}
+
+fn bundle_of(positions: &[u64]) -> Bundle {
+    let leaves = story::honest(300).leaves();
+    let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    let proven = |position: &u64| {
+        let recipe = Recipe::inclusion(*position, leaves.len() as u64).unwrap();
+        let path = recipe.build(|node| complete(&hashes[node.leaves().start as usize..node.leaves().end as usize])).unwrap();
+        let leaf = String::from_utf8(leaves[*position as usize].clone()).unwrap();
+        Proven { position: *position, leaf, path: path.iter().map(bundle::encode).collect() }
+    };
+    Bundle {
+        format: bundle::FORMAT.into(),
+        question: "these positions".into(),
+        checkpoint: story::checkpoint(&leaves),
+        keys: vec![story::key().to_string()],
+        events: positions.iter().map(proven).collect(),
+    }
+}
+
+#[test]
+fn both_verifiers_agree_on_bundles() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bundle.json");
+    let whole = bundle_of(&[0, 7, 255, 299]);
+    let judge = |bundle: &Bundle| {
+        let bytes = serde_json::to_vec_pretty(bundle).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        (bundle::verify(&bytes, &[story::key()], true), says(&python(&[&path])).0)
+    };
+    let (ours, theirs) = judge(&whole);
+    assert_eq!((ours.unwrap().positions, theirs), (vec![0, 7, 255, 299], Some(0)));
+    let changes: [fn(&mut Bundle); 6] = [
+        |bundle| bundle.events[1].leaf = bundle.events[1].leaf.replace("grant", "grand"),
+        |bundle| bundle.events[2].position += 1,
+        |bundle| drop(bundle.events[3].path.pop()),
+        |bundle| bundle.events[0].path[0] = bundle.events[1].path[0].clone(),
+        |bundle| bundle.checkpoint = bundle.checkpoint.replace("\n300\n", "\n301\n").replace("\n302\n", "\n301\n").replace("\n304\n", "\n301\n"),
+        |bundle| bundle.keys = vec!["example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".into()],
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut changed = whole.clone();
+        change(&mut changed);
+        let (ours, theirs) = judge(&changed);
+        assert_eq!(theirs, Some(1), "{number}");
+        // The last change is in the keys of the bundle, which a key from elsewhere overrules.
+        assert_eq!(ours.is_err(), number != 5, "{number}");
+    }
+}
