@@ -134,13 +134,74 @@ fn only_the_ledger_names_a_database() {
 /// Where `rustls::crypto::aws_lc_rs` is chosen as the provider of TLS.
 const TLS: [&str; 4] = ["src/http/guarded.rs", "src/http/outgoing.rs", "src/ledger/postgres/connect.rs", "src/main.rs"];
 
+/// Verifies one kind of signature, without the library of the server: an auditor's program shares as little with it as it can.
+const VERIFIER: &str = "src/verify/signature.rs";
+
 #[test]
 fn only_jose_signs_and_only_these_hold_other_cryptography() {
-    let found = strangers(&["aws_lc_rs::signature", "aws_lc_rs::rsa", "biscuit", "jsonwebtoken"], &["src/jose/"]);
+    let found =
+        strangers(&["aws_lc_rs::signature", "aws_lc_rs::rsa", "biscuit", "jsonwebtoken", "ed25519_dalek"], &["src/jose/", VERIFIER]);
     assert!(found.is_empty(), "sign and verify through chancery_jose: {found:#?}");
     let allowed = ["src/jose/", "src/app/vault/", "src/app/random.rs", "src/app/mint.rs", "src/http/cookies.rs", "src/http/csrf.rs"];
     let found = strangers(&["aws_lc_rs::", "use aws_lc_rs"], &[&allowed[..], &TLS].concat());
     assert!(found.is_empty(), "use the vault (AEAD, MAC), app::random or http::cookies, or argue for a new entry here: {found:#?}");
+}
+
+#[test]
+fn the_verifier_needs_few_packages_and_no_network_or_database() {
+    let allowed = BTreeSet::from([
+        "base64",
+        "block-buffer",
+        "bytes",
+        "cfg-if",
+        "chancery-core",
+        "chancery-tree",
+        "chancery-verify",
+        "cpufeatures",
+        "crypto-common",
+        "curve25519-dalek",
+        "curve25519-dalek-derive",
+        "digest",
+        "ed25519",
+        "ed25519-dalek",
+        "generic-array",
+        "itoa",
+        "libc",
+        "memchr",
+        "proc-macro2",
+        "quote",
+        "ryu",
+        "serde",
+        "serde_core",
+        "serde_derive",
+        "serde_json",
+        "sha2",
+        "signature",
+        "subtle",
+        "syn",
+        "thiserror",
+        "thiserror-impl",
+        "typenum",
+        "unicode-ident",
+        "uuid",
+        "version_check",
+        "zeroize",
+        "zmij",
+    ]);
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tree = std::process::Command::new(cargo)
+        .args(["tree", "--offline", "--locked", "-p", "chancery-verify", "-e", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let names: BTreeSet<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    let extra: Vec<_> = names.difference(&allowed).collect();
+    assert!(
+        extra.is_empty(),
+        "chancery-verify depends on {extra:?}: an auditor has to read them all; do without, or argue for an entry here"
+    );
 }
 
 #[test]

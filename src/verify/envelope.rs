@@ -77,8 +77,10 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn envelope(self) -> Result<Envelope<'a>, String> {
-        let text = |name: &str, raw: Option<Raw<'a>>| raw.and_then(Raw::plain).ok_or_else(|| format!("{name} is missing or not a plain text"));
-        let number = |name: &str, raw: Option<Raw<'a>>| raw.and_then(Raw::natural).ok_or_else(|| format!("{name} is missing or not a number"));
+        let text =
+            |name: &str, raw: Option<Raw<'a>>| raw.and_then(Raw::plain).ok_or_else(|| format!("{name} is missing or not a plain text"));
+        let number =
+            |name: &str, raw: Option<Raw<'a>>| raw.and_then(Raw::natural).ok_or_else(|| format!("{name} is missing or not a number"));
         check_actor(self.actor.ok_or("actor is missing")?)?;
         self.correlation.and_then(Raw::string).ok_or("correlation is missing or not a text")?;
         if self.causation.is_some_and(|raw| raw.string().is_none()) {

@@ -102,7 +102,10 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
             return Err(Finding::general("the earlier checkpoint is of another log"));
         }
         if since.checkpoint.size > size {
-            let missing = format!("the earlier checkpoint counts {} events, this export {size}: events are missing from here on", since.checkpoint.size);
+            let missing = format!(
+                "the earlier checkpoint counts {} events, this export {size}: events are missing from here on",
+                since.checkpoint.size
+            );
             return Err(Finding::at(size, missing));
         }
     }
@@ -119,10 +122,15 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
     let keys = if asked.keys.is_empty() { &own } else { &asked.keys };
     let signed_by = signature::signed_by(&signed, keys)?;
     if !own.contains(&signed_by) {
-        return Err(Finding::general(format!("the key {signed_by} signed the checkpoint, but the log does not name it as its own at that size")));
+        return Err(Finding::general(format!(
+            "the key {signed_by} signed the checkpoint, but the log does not name it as its own at that size"
+        )));
     }
     if let Some(since) = &since {
-        signature::signed_by(since, &if asked.keys.is_empty() { signature::own_keys(seen.fold.log_keys(), since.checkpoint.size) } else { asked.keys.clone() })?;
+        signature::signed_by(
+            since,
+            &if asked.keys.is_empty() { signature::own_keys(seen.fold.log_keys(), since.checkpoint.size) } else { asked.keys.clone() },
+        )?;
     }
     Ok(Whole {
         origin: signed.checkpoint.origin.clone(),
@@ -159,19 +167,24 @@ impl<P: FnMut(u64, u64)> Pass<'_, P> {
         let mut seen = Seen { fold, tree: Frontier::default(), levels: Levels::default(), bytes: 0 };
         let (export, judge, since, progress) = (self.export, self.judge, self.since, &mut self.progress);
         let chunks = size.div_ceil(TILE_WIDTH);
-        pipeline::in_order(chunks, self.asked.threads, |index| chunk(export, judge, index, size), |_, chunk: Chunk| {
-            // Facts stand before the finding, so that the first bad position is named, whoever finds it.
-            for fact in &chunk.facts {
-                seen.fold.add(fact).map_err(|why| Finding::at(fact.position, why))?;
-            }
-            if let Some(finding) = chunk.finding {
-                return Err(finding);
-            }
-            seen.bytes += chunk.bytes;
-            grow(&mut seen, &chunk.hashes, since, export)?;
-            progress(seen.tree.size(), size);
-            Ok(())
-        })?;
+        pipeline::in_order(
+            chunks,
+            self.asked.threads,
+            |index| chunk(export, judge, index, size),
+            |_, chunk: Chunk| {
+                // Facts stand before the finding, so that the first bad position is named, whoever finds it.
+                for fact in &chunk.facts {
+                    seen.fold.add(fact).map_err(|why| Finding::at(fact.position, why))?;
+                }
+                if let Some(finding) = chunk.finding {
+                    return Err(finding);
+                }
+                seen.bytes += chunk.bytes;
+                grow(&mut seen, &chunk.hashes, since, export)?;
+                progress(seen.tree.size(), size);
+                Ok(())
+            },
+        )?;
         seen.levels.finish(export)?;
         compare_since(&seen.tree, since)?;
         let root = seen.tree.root();
@@ -183,7 +196,10 @@ impl<P: FnMut(u64, u64)> Pass<'_, P> {
             )));
         }
         if seen.fold.origin() != Some(self.signed.checkpoint.origin.as_str()) {
-            return Err(Finding::at(0, format!("the checkpoint is of the log {}, the events are of another", self.signed.checkpoint.origin)));
+            return Err(Finding::at(
+                0,
+                format!("the checkpoint is of the log {}, the events are of another", self.signed.checkpoint.origin),
+            ));
         }
         Ok(seen)
     }

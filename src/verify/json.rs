@@ -232,12 +232,12 @@ impl<'a> Raw<'a> {
 
     /// The members of an object in their order; `None` if it is no object. Names are as written: ours have no escapes.
     pub fn members(self) -> Option<Members<'a>> {
-        self.0.starts_with('{').then(|| Members { scan: Scan { bytes: self.0.as_bytes(), at: 1 }, text: self.0 })
+        self.0.starts_with('{').then_some(Members { scan: Scan { bytes: self.0.as_bytes(), at: 1 }, text: self.0 })
     }
 
     /// The elements of an array; `None` if it is none.
     pub fn elements(self) -> Option<Elements<'a>> {
-        self.0.starts_with('[').then(|| Elements { scan: Scan { bytes: self.0.as_bytes(), at: 1 }, text: self.0 })
+        self.0.starts_with('[').then_some(Elements { scan: Scan { bytes: self.0.as_bytes(), at: 1 }, text: self.0 })
     }
 
     /// A string that has no escapes: ids, digests, names of types.

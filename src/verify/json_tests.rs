@@ -53,12 +53,10 @@ fn rfc8785_3_2_3_names_are_sorted_by_utf16() {
 fn members_and_elements_come_apart() {
     let text = r#"{"a":{"b":[1,"]}\"",{}]},"c":-7,"d":"x\n\u0001ü","e":[]}"#;
     let members: Vec<_> = check(text.as_bytes()).unwrap().members().unwrap().collect();
-    assert_eq!(members.iter().map(|(key, raw)| (*key, raw.text())).collect::<Vec<_>>(), [
-        ("a", r#"{"b":[1,"]}\"",{}]}"#),
-        ("c", "-7"),
-        ("d", r#""x\n\u0001ü""#),
-        ("e", "[]"),
-    ]);
+    assert_eq!(
+        members.iter().map(|(key, raw)| (*key, raw.text())).collect::<Vec<_>>(),
+        [("a", r#"{"b":[1,"]}\"",{}]}"#), ("c", "-7"), ("d", r#""x\n\u0001ü""#), ("e", "[]"),]
+    );
     let inner = members[0].1.members().unwrap().next().unwrap().1;
     assert_eq!(inner.elements().unwrap().map(Raw::text).collect::<Vec<_>>(), ["1", r#""]}\"""#, "{}"]);
     assert_eq!(members[1].1.integer(), Some(-7));

@@ -49,7 +49,8 @@ fn parse(mut given: impl Iterator<Item = String>) -> Result<Option<Args>, String
             "--since" => since = Some(value("--since")?.into()),
             "--threads" => {
                 let number = value("--threads")?;
-                threads = number.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or(format!("--threads {number} is no number of threads"))?;
+                threads =
+                    number.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or(format!("--threads {number} is no number of threads"))?;
             }
             "--schemas" => with_schemas = true,
             "--json" => as_json = true,
@@ -162,7 +163,8 @@ fn one_bundle(args: &Args, outcome: Result<bundle::Shown, Finding>) -> ExitCode 
             ExitCode::SUCCESS
         }
         Ok(shown) => {
-            let from = if shown.own_key { "a key that came with the bundle; use --key with one from somewhere else" } else { "the given key" };
+            let from =
+                if shown.own_key { "a key that came with the bundle; use --key with one from somewhere else" } else { "the given key" };
             say(&format!(
                 "{} events are in the log {} of {} events, signed by {} ({from}).\nThey answer: {}\nPositions: {}\n",
                 shown.positions.len(),
@@ -226,6 +228,11 @@ impl Bar {
         let share = done as f64 / all.max(1) as f64;
         let full = (share * 30.0) as usize;
         let left = all.saturating_sub(done) as f64 / rate.max(1.0);
-        eprint!("\r\x1b[K[{}{}] {:3.0} %  {done} of {all} events  {rate:.0}/s  {left:.0} s left", "#".repeat(full), "-".repeat(30 - full.min(30)), share * 100.0);
+        eprint!(
+            "\r\x1b[K[{}{}] {:3.0} %  {done} of {all} events  {rate:.0}/s  {left:.0} s left",
+            "#".repeat(full),
+            "-".repeat(30 - full.min(30)),
+            share * 100.0
+        );
     }
 }

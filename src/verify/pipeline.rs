@@ -104,11 +104,16 @@ mod tests {
     fn results_come_in_order_whoever_made_them() {
         for threads in [1, 2, 7] {
             let mut seen = Vec::new();
-            let outcome: Result<(), ()> = in_order(1000, threads, |at| at * 2, |at, twice| {
-                assert_eq!(twice, at * 2);
-                seen.push(at);
-                Ok(())
-            });
+            let outcome: Result<(), ()> = in_order(
+                1000,
+                threads,
+                |at| at * 2,
+                |at, twice| {
+                    assert_eq!(twice, at * 2);
+                    seen.push(at);
+                    Ok(())
+                },
+            );
             assert!(outcome.is_ok() && seen == (0..1000).collect::<Vec<_>>());
         }
     }

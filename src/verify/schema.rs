@@ -41,8 +41,7 @@ impl Schemas {
 }
 
 /// Remarks, and what is read where another keyword needs it.
-const SILENT: [&str; 10] =
-    ["$schema", "$defs", "$id", "title", "description", "default", "format", "examples", "deprecated", "writeOnly"];
+const SILENT: [&str; 10] = ["$schema", "$defs", "$id", "title", "description", "default", "format", "examples", "deprecated", "writeOnly"];
 
 /// Holds a value against a schema. `root` is where `$ref` looks.
 fn validate(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
@@ -64,7 +63,9 @@ fn validate(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(),
             "maxItems" => value.as_array().is_none_or(|own| rule.as_u64().is_some_and(|most| own.len() as u64 <= most)),
             "uniqueItems" => value.as_array().is_none_or(|own| own.iter().enumerate().all(|(place, one)| !own[..place].contains(one))),
             "required" => {
-                let missing = |own: &serde_json::Map<_, _>| rule.as_array()?.iter().find(|name| name.as_str().is_none_or(|name| !own.contains_key(name)));
+                let missing = |own: &serde_json::Map<_, _>| {
+                    rule.as_array()?.iter().find(|name| name.as_str().is_none_or(|name| !own.contains_key(name)))
+                };
                 match value.as_object().and_then(missing) {
                     Some(name) => return Err(format!("{at} has no {name}")),
                     None => true,

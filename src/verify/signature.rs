@@ -67,12 +67,19 @@ pub fn signed_by(signed: &Signed, keys: &[VerifierKey]) -> Result<VerifierKey, F
             Ok(_) if key.kind() == KeyType::Ed25519 && key.name() == signed.checkpoint.origin => found = found.or(Some(key)),
             Ok(_) | Err(Unverified::Absent) => {}
             Err(Unverified::Wrong) => {
-                return Err(Finding::general(format!("the signature of the key {key} on the checkpoint of {} events does not verify", signed.checkpoint.size)));
+                return Err(Finding::general(format!(
+                    "the signature of the key {key} on the checkpoint of {} events does not verify",
+                    signed.checkpoint.size
+                )));
             }
         }
     }
     found.cloned().ok_or_else(|| {
-        Finding::general(format!("no key vouches for the checkpoint of {} events: none of {} has signed it", signed.checkpoint.size, keys.len()))
+        Finding::general(format!(
+            "no key vouches for the checkpoint of {} events: none of {} has signed it",
+            signed.checkpoint.size,
+            keys.len()
+        ))
     })
 }
 

@@ -94,7 +94,9 @@ impl Fold {
         }
         match fact.kind {
             "CodeRedeemed" => {
-                let Some((expires_at, is_redeemed)) = &mut grant.code else { return Err("a code was redeemed that was never issued".into()) };
+                let Some((expires_at, is_redeemed)) = &mut grant.code else {
+                    return Err("a code was redeemed that was never issued".into());
+                };
                 if *is_redeemed {
                     return Err("a code was redeemed a second time".into());
                 }

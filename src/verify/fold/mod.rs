@@ -132,7 +132,11 @@ impl Fold {
             Some(before) if fact.version == before + 1 => Ok(Step::Next),
             Some(before) => Err(format!("version {} follows version {before} of its stream", fact.version)),
             None if self.keep.contains(&fact.stream) => {
-                if fact.version == 1 { Ok(Step::First) } else { Err(format!("its stream begins with version {}", fact.version)) }
+                if fact.version == 1 {
+                    Ok(Step::First)
+                } else {
+                    Err(format!("its stream begins with version {}", fact.version))
+                }
             }
             // A stream that begins carries its own time in its id. One that claims another time may be an old one in disguise.
             None if fact.version == 1 => {

@@ -58,7 +58,11 @@ impl Story {
         story.say("client-app", "ClientRegistered", serde_json::from_str(registered).unwrap());
         let account = id(BEGIN, 2);
         let commitment = "Gwc7BParBenbni1xfFAe0AzaxchdgS-4CjLEc2y-7DY";
-        story.say(&format!("account-{account}"), "AccountRegistered", json!({"account": account, "declared": false, "key_commitment": commitment, "roles": []}));
+        story.say(
+            &format!("account-{account}"),
+            "AccountRegistered",
+            json!({"account": account, "declared": false, "key_commitment": commitment, "roles": []}),
+        );
         (story, account)
     }
 
@@ -69,7 +73,8 @@ impl Story {
         if data.get("at").is_none() {
             data["at"] = json!(self.now);
         }
-        let version = 1 + self.events.iter().rev().find(|event| event["stream"] == stream).map_or(0, |event| event["version"].as_u64().unwrap());
+        let version =
+            1 + self.events.iter().rev().find(|event| event["stream"] == stream).map_or(0, |event| event["version"].as_u64().unwrap());
         self.events.push(json!({
             "actor": {"id": "", "kind": "server"}, "correlation": "c\n1", "data": data, "id": id(self.now, position as u64), "position": position,
             "recorded_at": self.now, "schema": 1, "stream": stream, "type": kind, "version": version,
@@ -89,7 +94,11 @@ impl Story {
         let started = json!({"account": account, "amr": ["pwd"], "cookie": digest, "ends_at": self.now + 900 * HOUR, "idle": 1_209_600, "session": visit.session});
         self.say(&format!("session-{}", visit.session), "SessionStarted", started);
         self.say(&interaction, "PersonAuthenticated", json!({"account": account, "session": visit.session}));
-        self.say(&format!("consent-{account}-app"), "ConsentGiven", json!({"account": account, "client": "app", "scope": scope, "text": digest}));
+        self.say(
+            &format!("consent-{account}-app"),
+            "ConsentGiven",
+            json!({"account": account, "client": "app", "scope": scope, "text": digest}),
+        );
         self.say(&format!("grant-{}", visit.grant), "CodeIssued", json!({
             "account": account, "amr": ["pwd"], "auth_time": self.now, "client": "app", "code": digest, "code_expires_at": self.now + 60_000,
             "consent_epoch": 0, "grant": visit.grant, "interaction": visit.interaction, "redirect_uri": "https://app.example.com/cb",
@@ -102,18 +111,26 @@ impl Story {
 
     pub fn redeem(&mut self, visit: &Visit) {
         let digest = "Gs7cQ5aHRrDprDne1_0xLMy2ySAWHsa8_qMPVzdQmoU";
-        self.say(&format!("grant-{}", visit.grant), "CodeRedeemed", json!({
-            "access": {"digest": digest, "expires_at": self.now + HOUR}, "id_token_kid": "k1",
-            "refresh": {"digest": digest, "ends_at": self.now + 2000 * HOUR, "expires_at": self.now + 400 * HOUR},
-        }));
+        self.say(
+            &format!("grant-{}", visit.grant),
+            "CodeRedeemed",
+            json!({
+                "access": {"digest": digest, "expires_at": self.now + HOUR}, "id_token_kid": "k1",
+                "refresh": {"digest": digest, "ends_at": self.now + 2000 * HOUR, "expires_at": self.now + 400 * HOUR},
+            }),
+        );
     }
 
     pub fn refresh(&mut self, visit: &Visit, generation: u64) {
         let digest = "yEocdWU8294auWPvMiHRA_O-IGVN85hbo62bOUrflDU";
-        self.say(&format!("grant-{}", visit.grant), "RefreshTokenRotated", json!({
-            "access": {"digest": digest, "expires_at": self.now + HOUR}, "generation": generation, "refresh": digest,
-            "refresh_expires_at": self.now + 400 * HOUR,
-        }));
+        self.say(
+            &format!("grant-{}", visit.grant),
+            "RefreshTokenRotated",
+            json!({
+                "access": {"digest": digest, "expires_at": self.now + HOUR}, "generation": generation, "refresh": digest,
+                "refresh_expires_at": self.now + 400 * HOUR,
+            }),
+        );
     }
 
     pub fn end(&mut self, visit: &Visit) {
@@ -163,7 +180,8 @@ pub fn write(folder: &Path, leaves: &[Vec<u8>]) {
             }
             Content::Hashes(level) => {
                 let leaves = 256_usize.pow(level);
-                let hashes = (from..from + usize::from(tile.width)).map(|at| complete(&leaf_hashes[at * leaves..(at + 1) * leaves]).unwrap());
+                let hashes =
+                    (from..from + usize::from(tile.width)).map(|at| complete(&leaf_hashes[at * leaves..(at + 1) * leaves]).unwrap());
                 hashes.collect::<Vec<_>>().concat()
             }
         };

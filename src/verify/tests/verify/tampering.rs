@@ -41,7 +41,11 @@ fn flips(part: &str, seed: u64, is_located: bool) -> usize {
     story::write(folder.path(), &leaves);
     let mut own = Vec::new();
     let place = folder.path().join(part);
-    if place.is_dir() { files(&place, &mut own) } else { own.push(place) }
+    if place.is_dir() {
+        files(&place, &mut own)
+    } else {
+        own.push(place)
+    }
     own.sort();
     assert_eq!(check(folder.path(), None), Ok(()));
     let mut numbers = Numbers(seed);
