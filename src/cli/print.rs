@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// One line.
 ///
@@ -45,21 +47,33 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// A line on stderr that is written over again and again, only for people.
+/// A bar on stderr with rate and remaining time, drawn anew ten times a second, only for people.
 pub struct Progress {
     what: &'static str,
+    began: Instant,
+    /// Milliseconds since the beginning; 0 is never.
+    drawn: AtomicU64,
     shown: bool,
 }
 
 impl Progress {
     pub fn new(what: &'static str) -> Self {
-        Self { what, shown: io::stderr().is_terminal() }
+        Self { what, began: Instant::now(), drawn: AtomicU64::new(0), shown: io::stderr().is_terminal() }
     }
 
     pub fn at(&self, done: u64, all: u64) {
-        if self.shown {
-            eprint!("\r{} {done} of {all} events", self.what);
+        let elapsed = self.began.elapsed();
+        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        if !self.shown || now < self.drawn.load(Ordering::Relaxed) + 100 {
+            return;
         }
+        self.drawn.store(now, Ordering::Relaxed);
+        let share = done as f64 / all.max(1) as f64;
+        let rate = done as f64 / elapsed.as_secs_f64().max(1e-6);
+        let left = all.saturating_sub(done) as f64 / rate.max(1.0);
+        let full = ((share * 30.0) as usize).min(30);
+        let bar = format!("{}{}", "#".repeat(full), "-".repeat(30 - full));
+        eprint!("\r\x1b[K[{bar}] {:3.0} %  {} {done} of {all} events  {rate:.0}/s  {left:.0} s left", share * 100.0, self.what);
     }
 }
 

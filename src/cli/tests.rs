@@ -17,6 +17,8 @@ use crate::app::start::{self, Opening};
 use crate::app::{App, random};
 use crate::config::{Config, Flags, Sources, resolve};
 
+mod exports;
+
 fn config(directory: &Path) -> Config {
     let flags = Flags { data_dir: Some(directory.display().to_string()), ..Flags::default() };
     resolve(&Sources { flags, environment: Vec::new() }).unwrap()
@@ -120,7 +122,7 @@ async fn an_export_grows_with_its_log_and_with_no_other() {
         let out = out.clone();
         async move {
             let ledger = audit::open(&config(&data)).await?;
-            audit::export::run(&ledger, &audit::export::Args { out }).await
+            audit::export::run(&ledger, &out).await
         }
     };
     let lines = || fs::read_to_string(out.join("events.jsonl")).unwrap().lines().count();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::check::StoredEvent;
 use crate::error::{AppendError, ReadError, SetError};
 use crate::options::Note;
 use crate::plan::Plan;
@@ -172,6 +173,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// Hashes of complete subtrees of 2^`level` leaves, `level` a multiple of 8 (0: of the leaves), in order from an index on. Fewer than
     /// `count` where the tree ends.
     fn hashes(&self, level: u32, from: u64, count: u32) -> impl Future<Output = Result<Vec<Hash>, ReadError>> + Send;
+
+    /// Events with every column, in order from a position on: for whoever checks what is stored.
+    fn stored(&self, from: u64, limit: u32) -> impl Future<Output = Result<Vec<StoredEvent>, ReadError>> + Send;
 
     /// Every (type, schema) that an event in the log has.
     fn event_kinds(&self) -> impl Future<Output = Result<Vec<(String, u16)>, ReadError>> + Send;

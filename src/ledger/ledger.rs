@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backend::{Filter, Fold, Newest, Reading, Select, Task, Wanted};
 use crate::cache::{Epoch, Lookup};
+use crate::check::StoredEvent;
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
 use crate::options::{Notary, Note};
@@ -302,6 +303,11 @@ impl Ledger {
     /// `count` where the tree ends.
     pub async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
         read!(self, hashes(level, from, count))
+    }
+
+    /// Events with every column as it is stored, from a position on: for whoever checks them. A gap shows in their positions.
+    pub async fn stored(&self, from: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        read!(self, stored(from, limit))
     }
 }
 

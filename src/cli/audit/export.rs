@@ -21,10 +21,14 @@ use super::{PAGE, hex};
 use crate::cli::print::{self, Progress};
 
 #[derive(clap::Args)]
+#[group(required = true, multiple = false)]
 pub struct Args {
+    /// Directory for an auditor: tiles, checkpoint, keys, schemas; made if it is not there
+    #[arg(long, value_name = "DIRECTORY")]
+    pub to: Option<PathBuf>,
     /// Directory for events.jsonl and head.json; made if it is not there
     #[arg(long, value_name = "DIRECTORY")]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
 }
 
 /// `head.json`.
@@ -35,10 +39,10 @@ struct Head {
     root: String,
 }
 
-pub async fn run(ledger: &Ledger, args: &Args) -> anyhow::Result<()> {
-    let out = args.out.display();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&args.out).with_context(|| out.to_string())?;
-    let (events, head) = (args.out.join("events.jsonl"), args.out.join("head.json"));
+pub async fn run(ledger: &Ledger, folder: &Path) -> anyhow::Result<()> {
+    let out = folder.display();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| out.to_string())?;
+    let (events, head) = (folder.join("events.jsonl"), folder.join("head.json"));
     let target = ledger.head().await?;
     let old = read_head(&head, &events)?;
     let (mut tree, length) = check(&events, &old, ledger).await?;

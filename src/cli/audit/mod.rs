@@ -1,7 +1,9 @@
 //! `chancery audit`: the log, read directly. Works while a server runs and asks nobody's leave but the file's or the database's.
 
 pub mod export;
+pub mod prove;
 pub mod tail;
+pub mod tiles;
 pub mod verify;
 
 use chancery_ledger::Ledger;
@@ -25,12 +27,20 @@ Examples:
 
 Without --from: the last 20 events, or with a filter all that it lets through.")]
     Tail(tail::Args),
-    /// Write the log to files, or bring such files up to date
+    /// Write the log to files for an auditor, or bring such files up to date
     #[command(after_help = "\
-Writes events.jsonl (the exact bytes of each event, one per line, line number = position + 1) and head.json (size and
-Merkle root). Run it again to add what is new; files of another log are refused.")]
+--to writes what chancery-verify checks: C2SP tlog-tiles with entries, hashes, the signed checkpoint, keys, event schemas and a README.
+--out writes events.jsonl (the exact bytes of each event, one per line, line number = position + 1) and head.json (size and
+Merkle root). Run either again to add what is new; files of another log are refused. The server may run.")]
     Export(export::Args),
-    /// Recompute every hash and compare with the head of the log
+    /// Write one file that proves some events to others
+    #[command(after_help = "\
+Examples:
+  chancery audit prove --position 17 --out answer.json
+  chancery audit prove --token - --out answer.json < token.txt
+  chancery-verify --key log.key answer.json")]
+    Prove(prove::Args),
+    /// Check every event, every hash and what the events mean together
     Verify(verify::Args),
 }
 
@@ -38,7 +48,12 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
     let ledger = open(&config).await?;
     match command {
         Command::Tail(args) => tail::run(&ledger, &args).await,
-        Command::Export(args) => export::run(&ledger, &args).await,
+        Command::Export(args) => match (&args.to, &args.out) {
+            (Some(to), _) => tiles::run(&ledger, to).await,
+            (None, Some(out)) => export::run(&ledger, out).await,
+            (None, None) => anyhow::bail!("name a directory with --to or --out"),
+        },
+        Command::Prove(args) => prove::run(&ledger, &args).await,
         Command::Verify(args) => verify::run(&ledger, &args).await,
     }
 }

@@ -13,8 +13,10 @@ use super::gather::Gather;
 use super::listen::Listener;
 use super::memory::Memory;
 use super::migrate::said;
+use super::startup::stored_event;
 use super::writing::within;
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
+use crate::check::StoredEvent;
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::relocate::Claim;
@@ -226,6 +228,13 @@ impl Reading for PgReading {
         let short = |_| ReadError::Damaged { position: from << level, what: "a stored hash is not 32 bytes long".into() };
         let hash = |row: &PgRow| row.try_get::<_, &[u8]>(0).map_err(unreadable).and_then(|bytes| Hash::try_from(bytes).map_err(short));
         rows.iter().map(hash).collect()
+    }
+
+    async fn stored(&self, from: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        let sql = "SELECT position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash FROM chancery.events \
+             WHERE position >= $1 ORDER BY position LIMIT $2";
+        let rows = self.ask(sql, &[&clamp(from), &i64::from(limit)]).await?;
+        rows.iter().map(|row| stored_event(row).map_err(unreadable)).collect()
     }
 
     async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {

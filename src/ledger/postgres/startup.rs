@@ -99,7 +99,7 @@ fn stored_tile(row: &Row) -> Result<Subtree, Error> {
     Ok(Subtree { level: TILE_LEVELS, index: row.try_get::<_, i64>(0)?.cast_unsigned(), hash })
 }
 
-fn stored_event(row: &Row) -> Result<StoredEvent, Error> {
+pub(super) fn stored_event(row: &Row) -> Result<StoredEvent, Error> {
     Ok(StoredEvent {
         position: row.try_get::<_, i64>(0)?.cast_unsigned(),
         id: row.try_get(1)?,

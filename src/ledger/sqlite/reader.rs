@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::READ_ONLY;
 use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
+use crate::check::StoredEvent;
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::relocate::Claim;
@@ -232,6 +233,30 @@ impl Reading for Reader {
             connection.prepare_cached(sql)?.query_map(params![first, end, level], |row| row.get(0))?.collect()
         })
         .await
+    }
+
+    async fn stored(&self, from: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {STORED} FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![from.cast_signed(), limit], read_stored)?;
+            let mut events = Vec::new();
+            for row in rows {
+                match row {
+                    Ok(event) => events.push(event),
+                    // A page or a text that cannot be read belongs to the event that should come next.
+                    Err(rusqlite::Error::SqliteFailure(code, why)) if !is_corrupt(code) => {
+                        return Err(rusqlite::Error::SqliteFailure(code, why));
+                    }
+                    Err(error) => {
+                        let position = events.last().map_or(from, |last: &StoredEvent| last.position + 1);
+                        return Ok(Err(ReadError::Damaged { position, what: error.to_string() }));
+                    }
+                }
+            }
+            Ok(Ok(events))
+        })
+        .await?
     }
 
     async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
-use uuid::Uuid;
 
+use super::store::{STORED, read_stored};
 use super::{KNOWN_LEVEL, MIGRATIONS, unavailable};
 use crate::check::{self, StoredEvent, StoredHead};
 use crate::error::OpenError;
@@ -122,21 +122,9 @@ fn stored_tiles(connection: &Connection, from: u64) -> rusqlite::Result<Vec<Subt
 }
 
 fn stored_events(connection: &Connection, from: u64) -> Result<Vec<StoredEvent>, OpenError> {
-    let sql = "SELECT position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash FROM events WHERE position >= ?1 ORDER BY position";
-    let mut statement = connection.prepare(sql).map_err(failed)?;
-    let rows = statement.query_map([from.cast_signed()], |row| {
-        Ok(StoredEvent {
-            position: row.get::<_, i64>(0)?.cast_unsigned(),
-            id: Uuid::from_slice(&row.get::<_, Vec<u8>>(1)?).unwrap_or_default(),
-            stream: row.get(2)?,
-            version: row.get::<_, i64>(3)?.cast_unsigned(),
-            kind: row.get(4)?,
-            schema: row.get(5)?,
-            recorded_at: row.get(6)?,
-            leaf: row.get(7)?,
-            leaf_hash: row.get(8)?,
-        })
-    });
+    let sql = format!("SELECT {STORED} FROM events WHERE position >= ?1 ORDER BY position");
+    let mut statement = connection.prepare(&sql).map_err(failed)?;
+    let rows = statement.query_map([from.cast_signed()], read_stored);
     let mut events = Vec::new();
     for row in rows.map_err(failed)? {
         // A page or a text that cannot be read belongs to the event that should come next.
@@ -149,6 +137,6 @@ fn stored_events(connection: &Connection, from: u64) -> Result<Vec<StoredEvent>,
     Ok(events)
 }
 
-fn is_corrupt(error: rusqlite::ffi::Error) -> bool {
+pub(super) fn is_corrupt(error: rusqlite::ffi::Error) -> bool {
     matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
+use uuid::Uuid;
 
+use crate::check::StoredEvent;
 use crate::plan::HeadState;
 use crate::recorded::{Head, Recorded};
 use crate::write::{Row, RowWrite};
@@ -18,6 +20,23 @@ pub(super) fn read_recorded(row: &SqlRow<'_>) -> rusqlite::Result<Recorded> {
         kind: row.get(3)?,
         recorded_at: row.get(4)?,
         leaf: Bytes::from(row.get::<_, Vec<u8>>(5)?),
+    })
+}
+
+/// The columns of `read_stored`, in its order: all there are.
+pub(super) const STORED: &str = "position, id, stream, version, kind, schema, recorded_at, leaf, leaf_hash";
+
+pub(super) fn read_stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredEvent> {
+    Ok(StoredEvent {
+        position: row.get::<_, i64>(0)?.cast_unsigned(),
+        id: Uuid::from_slice(&row.get::<_, Vec<u8>>(1)?).unwrap_or_default(),
+        stream: row.get(2)?,
+        version: row.get::<_, i64>(3)?.cast_unsigned(),
+        kind: row.get(4)?,
+        schema: row.get(5)?,
+        recorded_at: row.get(6)?,
+        leaf: row.get(7)?,
+        leaf_hash: row.get(8)?,
     })
 }
 

@@ -207,7 +207,3 @@ enum Step {
     /// Of a stream that was forgotten.
     Late,
 }
-
-#[cfg(test)]
-#[path = "../fold_tests.rs"]
-mod tests;
