@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::Semaphore;
 
 use super::READ_ONLY;
-use super::store::{RECORDED, ROW, find_set, read_head, read_recorded, read_row, read_stream};
+use super::startup::is_corrupt;
+use super::store::{RECORDED, ROW, STORED, find_set, read_head, read_recorded, read_row, read_stored, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
 use crate::error::ReadError;
