@@ -15,7 +15,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::backend::{Filter, Fold, Newest, Reading, Select, Task, Wanted};
 use crate::cache::{Epoch, Lookup};
-use crate::check::StoredEvent;
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
 use crate::options::{Notary, Note};
@@ -26,7 +25,6 @@ use crate::shared::Shared;
 use crate::sqlite;
 use crate::write::{Row, RowWrite, Write};
 use crate::writer::{self, BATCH_BYTES, Job, Ticket, Work};
-use chancery_tree::Hash;
 
 /// How often a ledger without a writer of its own looks for new events.
 const POLL: Duration = Duration::from_millis(250);
@@ -59,6 +57,8 @@ macro_rules! read {
         }
     };
 }
+
+mod stored;
 
 impl Ledger {
     pub(crate) fn over(inner: Inner) -> Self {
@@ -297,17 +297,6 @@ impl Ledger {
     /// Keeps a checkpoint that others have seen; one of the same size is replaced.
     pub async fn keep_note(&self, kept: KeptNote) -> Result<(), SetError> {
         self.task(Task::KeepNote(kept)).await.map(drop)
-    }
-
-    /// Stored hashes of the tree: of leaves (`level` 0) or of complete subtrees of 2^8, 2^16 ... leaves, from an index on. Fewer than
-    /// `count` where the tree ends.
-    pub async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
-        read!(self, hashes(level, from, count))
-    }
-
-    /// Events with every column as it is stored, from a position on: for whoever checks them. A gap shows in their positions.
-    pub async fn stored(&self, from: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
-        read!(self, stored(from, limit))
     }
 }
 
