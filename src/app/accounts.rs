@@ -12,11 +12,12 @@ use std::sync::Arc;
 use chancery_core::account::claims::{By, Claims, Stated};
 use chancery_core::account::register::{self, Register};
 use chancery_core::account::{self, Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, Role, Standing};
-use chancery_core::decision::Decision;
+use chancery_core::decision::{Decision, Draft};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::evidence::{self, Attempts};
+use chancery_core::evidence::{self, Attempts, EvidenceEvent};
 use chancery_core::id::AccountId;
+use chancery_ledger::recorded::Freshness;
 
 use super::App;
 use super::context::Context;
@@ -134,12 +135,27 @@ impl App {
             }
             _ => Seal { key: Some(self.epoch_key().await?), subject: None },
         };
+        if account.is_none() {
+            let index = blind_index(&self.names.blind_index, email);
+            let decision = self.strangers.attempt(index.to_vec(), &attempt);
+            let refusal = decision.outcome.err();
+            self.record_stranger(&context, decision.events, &seal).await?;
+            return Err(refusal.unwrap_or_else(|| OAuthError::invalid_credentials("wrong credentials")));
+        }
         decide!(self, &context, |work| attempt_once(work, &attempt, &seal))?;
         let Some(account) = account.filter(|_| attempt.correct) else { return Err(OAuthError::invalid_credentials("wrong credentials")) };
         if checked.outdated {
             self.new_password(&context, account.id, password, PasswordChange::StrongerParameters, &seal).await?;
         }
         Ok(Proven { account: account.id, attempts: Some(attempt) })
+    }
+
+    /// An attempt on an address without account, which nobody folds.
+    async fn record_stranger(&self, context: &Context, drafts: Vec<Draft<EvidenceEvent>>, seal: &Seal) -> Result<(), OAuthError> {
+        let mut work = self.work(context, Freshness::Cached);
+        work.record_evidence(evidence::ANONYMOUS, drafts, seal)?;
+        work.commit().await?;
+        Ok(())
     }
 
     /// The account of an e-mail address.
@@ -188,6 +204,8 @@ impl App {
         };
         let ordered = ErasureOrdered { at: self.now() };
         decide!(self, context, |work| order_erasure_once(work, account, ordered.clone(), index.clone()))?;
+        // A copy that an interrupted adoption left would outlive the person.
+        self.vault.finish_adoptions().await.map_err(vault_trouble)?;
         self.vault.destroy(KeyKind::Account, &[account.to_string()]).await.map_err(vault_trouble)?;
         let destroyed = DataKeyDestroyed { at: self.now() };
         decide!(self, context, |work| mark_once(work, account, destroyed.clone().into(), |state| state.standing == Standing::BeingErased))?;
@@ -258,12 +276,7 @@ async fn register_once(mut work: Work<'_>, command: &Register, index: &[u8], sea
 
 /// Decides an attempt and appends what it leaves behind. A success leaves nothing here: the login clears the count.
 async fn attempt_once(mut work: Work<'_>, attempt: &evidence::Attempt, seal: &Seal) -> Result<(), Stop> {
-    let Some(account) = attempt.account else {
-        let decision = evidence::attempt(&Attempts::default(), attempt);
-        work.record_evidence(evidence::ANONYMOUS, decision.events, seal)?;
-        work.commit().await?;
-        return Ok(decision.outcome?);
-    };
+    let account = attempt.account.ok_or_else(|| OAuthError::server_error("an attempt without account"))?;
     let mut attempts = work.load::<Attempts>(&evidence::attempts_stream(account)).await?;
     let decision = evidence::attempt(&attempts.state.clone().unwrap_or_default(), attempt);
     if decision.outcome.is_err() {

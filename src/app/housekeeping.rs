@@ -4,6 +4,7 @@
 //! |---|---|
 //! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
 //! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
+//! | used `jti`s of client assertions that are too old anyway are forgotten | the same, for `assertion_jti` |
 //! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
@@ -23,9 +24,10 @@ use chancery_ledger::write::Row;
 use chancery_projections::inline;
 
 use super::App;
+use super::client_auth::UsedAssertion;
 use super::context::Context;
 use super::vault::KeyKind;
-use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
+use super::work::{ASSERTION_DUE, ASSERTION_JTI, Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
 const EXPIRING: [&str; 5] = ["session", "interaction", "grant", "logout", "seal"];
@@ -88,7 +90,32 @@ impl App {
             swept += keys.len() as u32;
             decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
         }
-        Ok(swept)
+        Ok(swept + self.sweep_assertions(context).await?)
+    }
+
+    /// Forgets the `jti`s of assertions that are refused for their age; returns how many.
+    async fn sweep_assertions(&self, context: &Context) -> Result<u32, OAuthError> {
+        let until = self.now();
+        let before = u64::try_from(until.numeric_date()).unwrap_or_default().to_be_bytes();
+        let due = self.ledger.claims_before(ASSERTION_DUE, &before, MOST_ROWS).await.map_err(unreadable)?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        decide!(self, context, |work| self.sweep_assertions_once(work, &due, until))?;
+        Ok(due.len() as u32)
+    }
+
+    async fn sweep_assertions_once(&self, mut work: Work<'_>, due: &[Vec<u8>], until: Timestamp) -> Result<(), Stop> {
+        let mut log = work.load::<Log>(server::STREAM).await?;
+        let event = ExpiredSwept { table: ASSERTION_JTI.into(), rows: due.len() as u32, until, at: self.now() };
+        work.record(&mut log, vec![ServerEvent::from(event).into()], &Seal::default())?;
+        for key in due {
+            if let Some(jti) = UsedAssertion::of_due(key) {
+                work.release(ASSERTION_JTI, jti);
+            }
+            work.release(ASSERTION_DUE, key.clone());
+        }
+        work.commit().await.map(drop)
     }
 
     /// A row that is due for something else than being dropped: a session whose clients have to be told is ended now, a message in

@@ -52,6 +52,7 @@ pub mod seed;
 pub mod sessions;
 pub mod signing;
 pub mod start;
+pub mod strangers;
 pub mod subject;
 pub mod token;
 pub mod userinfo;
@@ -93,6 +94,8 @@ pub struct Parts {
     pub passwords: Passwords,
     pub names: Names,
     pub decoded: Decoded,
+    /// Failed sign-ins of addresses without account.
+    pub strangers: strangers::Strangers,
 }
 
 /// Server keys for names: blind indexes and session ids.

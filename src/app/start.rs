@@ -31,6 +31,7 @@ use super::decoded::Decoded;
 use super::mint::Mint;
 use super::password::Passwords;
 use super::signing::SigningKeys;
+use super::strangers::Strangers;
 use super::vault::{Purpose, Store, Vault, VaultError, VaultStore};
 use super::work::{Seal, Stop, Work, decide};
 use super::{App, Names, Parts, random};
@@ -116,6 +117,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         passwords,
         names,
         decoded: Decoded::default(),
+        strangers: Strangers::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     app.check_issuer(&context, &log, opening.change_issuer).await?;

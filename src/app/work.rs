@@ -48,6 +48,8 @@ impl From<OAuthError> for Stop {
 
 /// Kind of the claim on the `jti` of a client assertion.
 pub const ASSERTION_JTI: &str = "assertion_jti";
+/// Kind of the claim beside it, whose key begins with the time at which both may go.
+pub const ASSERTION_DUE: &str = "assertion_due";
 
 impl From<Stop> for OAuthError {
     fn from(stop: Stop) -> Self {

@@ -210,14 +210,14 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
     tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
     tokio::spawn(tell_logouts(app.clone(), context.clone()));
-    let (tidy, tidy_server) = (app.clone(), server.clone());
+    let (vault, server) = (app.clone(), server.clone());
     tokio::spawn(async move {
+        if let Err(error) = vault.vault.finish_adoptions().await {
+            tracing::warn!(%error, "interrupted adoptions of interactions were not finished; the next start or erasure does it");
+        }
         loop {
             tokio::time::sleep(housekeeping::EVERY).await;
-            tidy.tidy(&context).await;
-            if let Err(error) = tidy.record_refusals(&context, &refusals(&tidy_server)).await {
-                tracing::warn!(detail = %error.detail, "counts of refused attempts were not recorded");
-            }
+            tidy(&server).await;
         }
     });
 }
@@ -232,6 +232,15 @@ async fn anchor(app: App) {
     loop {
         app.anchor(&mut anchors).await;
         tokio::time::sleep(app.config.proof.anchor_every).await;
+    }
+}
+
+/// One round of housekeeping: of the application, and of what the limits refused.
+pub async fn tidy(server: &Server) {
+    let context = Context::of_server("server", random::uuid_v7(server.app.now().0).to_string());
+    server.app.tidy(&context).await;
+    if let Err(error) = server.app.record_refusals(&context, &refusals(server)).await {
+        tracing::warn!(detail = %error.detail, "counts of refused attempts were not recorded");
     }
 }
 

@@ -162,6 +162,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// Claims in the order of kind and key, after one.
     fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> impl Future<Output = Result<Vec<Claim>, ReadError>> + Send;
 
+    /// Keys of a kind that are smaller than `before`, in their order.
+    fn claims_before(&self, kind: String, before: Vec<u8>, limit: u32) -> impl Future<Output = Result<Vec<Vec<u8>>, ReadError>> + Send;
+
     fn head(&self) -> impl Future<Output = Result<Head, ReadError>> + Send;
 
     /// The signed checkpoint of the last commit; `None` in a log that nobody has signed.

@@ -241,6 +241,12 @@ impl Ledger {
         read!(self, claim_owner(kind.into(), key.into()))
     }
 
+    /// Unique values of a kind whose keys are smaller than `before`, in the order of their bytes, at most `limit`: for keys that
+    /// begin with the time at which nobody needs them any more.
+    pub async fn claims_before(&self, kind: &str, before: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
+        read!(self, claims_before(kind.into(), before.into(), limit))
+    }
+
     /// Every (type, schema) that an event in the log has.
     pub async fn event_kinds(&self) -> Result<Vec<(String, u16)>, ReadError> {
         read!(self, event_kinds())

@@ -60,6 +60,55 @@ async fn login_tells_nobody_whether_an_account_exists() {
 }
 
 #[tokio::test]
+async fn unknown_addresses_wait_at_the_same_attempt_and_leave_the_same_events() {
+    both::on_both("", async |server: &Server| {
+        server.alice().await;
+        let attempt = async |email: &str| {
+            let mark = server.mark().await;
+            let answer = server.post("/auth/login").json(&json!({ "email": email, "password": "wrong password" })).send().await;
+            let retry = answer.header("retry-after").to_owned();
+            (answer.status, answer.text(), retry, server.kinds_since(mark).await)
+        };
+        let mut statuses = Vec::new();
+        for step in [0, 0, 0, 0, 0, 0, 0, 999, 3_001, 0, 60_000, 0, 30_000, 900_000, 0, 5_000, 900_000, 0] {
+            server.advance(step);
+            let (known, unknown) = (attempt("alice@example.com").await, attempt(" Nobody@Example.com").await);
+            assert_eq!(known, unknown, "after {statuses:?}");
+            statuses.push(known.0);
+        }
+        assert_eq!(statuses[..6], [401, 401, 401, 401, 401, 429]);
+        assert!(statuses[6..].contains(&401) && statuses[6..].contains(&429), "{statuses:?}");
+        assert_eq!(attempt("somebody@else.example").await.0, 401, "each address has a count of its own");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_limits_refuse_becomes_one_event_per_source_and_minute() {
+    let server = Server::with(&[("CHANCERY_RATE_LIMITS_LOGIN_FAILURES_PER_ADDRESS", "2/15m")], "").await;
+    let wrong = json!({ "email": "nobody@example.com", "password": PASSWORD });
+    for status in [401, 401, 429, 429, 429] {
+        assert_eq!(server.post("/auth/login").json(&wrong).send().await.status, status);
+    }
+    let mark = server.mark().await;
+    chancery::cli::serve::tidy(&server.routed).await;
+    assert_eq!(server.mark().await, mark, "the minute is not over");
+    server.advance(60_000);
+    chancery::cli::serve::tidy(&server.routed).await;
+    chancery::cli::serve::tidy(&server.routed).await;
+    let events: Vec<_> = server.events().await.into_iter().skip(mark).filter(|event| event.kind == "AttemptsRefused").collect();
+    assert_eq!(events.len(), 1);
+    let (event, minute) = (&events[0], NOW / 60_000 * 60_000);
+    assert_eq!((&event.data["kind"], &event.data["count"]), (&json!("login"), &json!(3)));
+    assert_eq!((&event.data["from"], &event.data["until"]), (&json!(minute), &json!(minute + 60_000)));
+    assert_eq!((event.stream.as_str(), event.actor.kind.as_str()), ("evidence-anonymous", "server"));
+    let source = event.personal.get("source").unwrap();
+    assert!(
+        !source.contains("127.0.0.1") && !server.leaves().await.iter().any(|leaf| leaf.leaf.windows(9).any(|text| text == b"127.0.0.1"))
+    );
+}
+
+#[tokio::test]
 async fn failed_logins_slow_the_next_ones_down_and_never_a_live_session() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);

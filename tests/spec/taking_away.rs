@@ -141,6 +141,31 @@ async fn an_operator_ends_a_session_with_the_tokens_that_are_bound_to_it() {
 }
 
 #[tokio::test]
+async fn after_not_you_the_request_is_erased_with_the_person_who_went_on() {
+    both::on_both("", async |server: &Server| {
+        let (client, alice, bob) = (server.web_client().await, server.alice().await, server.person("bob@example.com").await);
+        let mut browser = Browser::new(server);
+        let page = browser.open(&client.request(&[("state", "of-a-very-special-kind")])).await;
+        let page = browser.submit(&page, &[("login", &alice.email), ("password", flow::PASSWORD)]).await;
+        assert_eq!(flow::page_of(&page), "consent");
+        let page = browser.submit(&page, &[("decision", "switch")]).await;
+        let answer = browser.pass(page, &bob).await;
+        assert_eq!(answer.sent("state").as_deref(), Some("of-a-very-special-kind"), "it survived the change of hands");
+        let requested = server.events().await.into_iter().find(|event| event.kind == "AuthorizationRequested").unwrap();
+        let interaction = requested.stream.strip_prefix("interaction-").unwrap().to_owned();
+        let is_readable = async || {
+            let kind = chancery::app::vault::KeyKind::Interaction;
+            server.app.vault.open(kind, &interaction).await.unwrap().is_some()
+        };
+        server.operate(Command::UserErase { account: alice.email.clone() }).await;
+        assert!(is_readable().await, "it is Bob's now");
+        server.operate(Command::UserErase { account: bob.email.clone() }).await;
+        assert!(!is_readable().await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_configuration_file_owns_its_clients() {
     let toml = "[[client]]\nclient_id = \"filed\"\ntoken_endpoint_auth_method = \"none\"\nredirect_uris = [\"https://app.example/cb\"]\n";
     let server = Server::with(&[], toml).await;

@@ -43,6 +43,8 @@ pub struct Server {
     pub issuer: String,
     pub http: reqwest::Client,
     pub directory: Arc<TempDir>,
+    /// What the routes hold.
+    pub routed: chancery::http::server::Server,
     address: SocketAddr,
     given: Given,
     stop: Option<oneshot::Sender<()>>,
@@ -106,7 +108,7 @@ impl Server {
         let stopped = async { drop(stopped.await) };
         tokio::spawn(listen::serve(listeners, routes, ConnectionLimits::default(), stopped));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Ok(Self { app, origin, issuer, http, directory, address, given, stop: Some(stop), follower })
+        Ok(Self { app, origin, issuer, http, directory, routed, address, given, stop: Some(stop), follower })
     }
 
     /// Other settings from the next start on.

@@ -144,13 +144,17 @@ impl App {
         let context = context.as_account(proven.account);
         let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
         let replaced = self.session_of(browser.session).await?.map(|current| current.session);
-        let cookie = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?;
-        // From here on, erasing the account erases the interaction's personal data too.
+        // Before the append, so that no crash leaves an interaction that names its person and is not erased with them.
         match self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await {
-            // Somebody else signed in here before ("Not you?"): it stays with whom it began.
-            Ok(()) | Err(VaultError::AdoptedByAnother { .. }) => Ok(cookie),
-            Err(error) => Err(vault_trouble(error)),
+            Ok(()) => {}
+            // Its state and nonce went with whoever signed in here first: nothing is left to go on with.
+            Err(error @ VaultError::AdopterErased { .. }) => {
+                return Err(OAuthError::invalid_request(error.to_string())
+                    .saying("This sign-in is over; go back to the application and start again."));
+            }
+            Err(error) => return Err(vault_trouble(error)),
         }
+        Ok(decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?)
     }
 
     async fn enter_once(

@@ -30,8 +30,8 @@ pub enum VaultError {
     Damaged { kind: String, id: String },
     #[error("the vault entry {kind} {id} is wrapped by another master key; run `chancery keys rewrap` with that key as the old one")]
     OtherMasterKey { kind: String, id: String },
-    #[error("the interaction {interaction} belongs to another account already")]
-    AdoptedByAnother { interaction: String },
+    #[error("the interaction {interaction} went with the account that was erased")]
+    AdopterErased { interaction: String },
     #[error("there is no key {kind} {id} in the vault")]
     Missing { kind: String, id: String },
 }
@@ -40,7 +40,9 @@ impl From<VaultStoreError> for VaultError {
     fn from(error: VaultStoreError) -> Self {
         match error {
             VaultStoreError::AlreadyExists { kind, id } => Self::AlreadyExists { kind, id },
-            VaultStoreError::Changed { .. } | VaultStoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            // The sentence around it is the same, and is told once.
+            VaultStoreError::Unavailable(why) => Self::Unavailable(why),
+            VaultStoreError::Changed { .. } => Self::Unavailable(error.to_string()),
         }
     }
 }

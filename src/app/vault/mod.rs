@@ -54,11 +54,14 @@ pub use seal::{Aad, UnsealError};
 pub use store::{Store, VaultStore, VaultStoreError};
 
 use cache::Cache;
-use store::Entry;
+use store::{Entry, Replacement};
 use wrap::{WrappedBy, Wrapper, wrapped_by};
 
 /// An interaction that nobody finished is erased after this time.
 pub const ABANDONED_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How often an adoption that lost a race is tried again.
+const MOST_ROUNDS: u32 = 16;
 
 const ADOPTED: &str = "adopted";
 const CHECK: &str = "check";
@@ -206,39 +209,91 @@ impl Vault {
         self.cache.destroyed(&names);
     }
 
-    /// Puts an interaction's key under an account's, so that erasing the account erases it. May be repeated.
+    /// Puts an interaction's key under an account's, so that erasing the account erases it. May be repeated; who comes last has it, so
+    /// that after "Not you?" it goes with the person who went on.
     ///
     /// Call it before the append that binds the interaction to the account: interrupted half-way it leaves the interaction
-    /// readable, and the same call finishes it.
+    /// readable, and the same call or [`Self::finish_adoptions`] finishes it.
     ///
-    /// Errors: `Missing`, `AdoptedByAnother`, `Unavailable`.
+    /// Errors: `Missing`, `AdopterErased`, `Unavailable`.
     pub async fn adopt(&self, interaction: &str, account: &str) -> Result<(), VaultError> {
         let missing = |kind: KeyKind, id: &str| VaultError::Missing { kind: kind.as_str().to_owned(), id: id.to_owned() };
         let owner = self.open(KeyKind::Account, account).await?.ok_or_else(|| missing(KeyKind::Account, account))?;
-        let free = self.store.get(KeyKind::Interaction.as_str(), interaction).await?;
-        if let Some(free) = &free {
-            let secret = self.opened(free)?;
-            let wrapped = Wrapper::account(account, &owner.secret).wrap(self.fill, ADOPTED, interaction, &secret);
-            match self.store.put(vec![self.entry(ADOPTED, interaction, wrapped)]).await {
-                Ok(()) => {}
-                Err(VaultStoreError::AlreadyExists { .. }) => {}
-                Err(error) => return Err(error.into()),
+        let mut rounds = 0;
+        while !self.wrap_under(interaction, account, &owner).await? {
+            // Each lost round somebody else has won; a person does not sign in twice in a moment.
+            rounds += 1;
+            if rounds == MOST_ROUNDS {
+                return Err(VaultError::Unavailable("the key of an interaction changes hands without end".to_owned()));
             }
         }
-        // Whoever came first decides, also against ourselves a moment ago.
-        let adopted = self.store.get(ADOPTED, interaction).await?.ok_or_else(|| missing(KeyKind::Interaction, interaction))?;
-        match wrapped_by(&adopted.wrapped) {
-            Some(WrappedBy::Account(owner)) if owner == account => {}
-            Some(WrappedBy::Account(_)) => return Err(VaultError::AdoptedByAnother { interaction: interaction.to_owned() }),
+        self.destroy_copies(&[interaction.to_owned()]).await.map(drop)
+    }
+
+    /// One round of an adoption: `false` when somebody else was faster.
+    async fn wrap_under(&self, interaction: &str, account: &str, owner: &DataKey) -> Result<bool, VaultError> {
+        let by_account = Wrapper::account(account, &owner.secret);
+        let missing = || VaultError::Missing { kind: KeyKind::Interaction.as_str().to_owned(), id: interaction.to_owned() };
+        let Some(adopted) = self.store.get(ADOPTED, interaction).await? else {
+            let free = self.store.get(KeyKind::Interaction.as_str(), interaction).await?.ok_or_else(missing)?;
+            let wrapped = by_account.wrap(self.fill, ADOPTED, interaction, &self.opened(&free)?);
+            return match self.store.put(vec![self.entry(ADOPTED, interaction, wrapped)]).await {
+                Ok(()) => Ok(true),
+                Err(VaultStoreError::AlreadyExists { .. }) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        };
+        let first = match wrapped_by(&adopted.wrapped) {
+            Some(WrappedBy::Account(first)) => first,
             _ => return Err(damaged(&adopted)),
+        };
+        if first == account {
+            return Ok(true);
         }
-        let name = [DataKeyId::new(KeyKind::Interaction, interaction)];
-        self.cache.doom(&name);
-        if free.is_some() {
-            self.store.destroy(KeyKind::Interaction.as_str(), &[interaction.to_owned()]).await?;
+        let erased = || VaultError::AdopterErased { interaction: interaction.to_owned() };
+        let before = self.open(KeyKind::Account, &first).await?.ok_or_else(erased)?;
+        let secret = Wrapper::account(&first, &before.secret).unwrap(ADOPTED, interaction, &adopted.wrapped);
+        let secret = secret.ok_or_else(|| damaged(&adopted))?;
+        let new = by_account.wrap(self.fill, ADOPTED, interaction, &secret);
+        let change = Replacement { kind: ADOPTED.to_owned(), id: interaction.to_owned(), old: adopted.wrapped, new };
+        match self.store.replace(vec![change]).await {
+            Ok(()) => Ok(true),
+            Err(VaultStoreError::Changed { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        self.cache.destroyed(&name);
-        Ok(())
+    }
+
+    /// Destroys the copies that interrupted adoptions left, and says how many: they could be opened although their account is erased.
+    ///
+    /// Errors: `Unavailable`; may be repeated.
+    pub async fn finish_adoptions(&self) -> Result<u64, VaultError> {
+        const PAGE: u32 = 500;
+        let (mut count, mut after) = (0, None::<String>);
+        loop {
+            let page = self.ids(KeyKind::Interaction, after.as_deref(), PAGE).await?;
+            let mut copies = Vec::new();
+            for id in &page {
+                if self.store.get(ADOPTED, id).await?.is_some() {
+                    copies.push(id.clone());
+                }
+            }
+            if !copies.is_empty() {
+                count += self.destroy_copies(&copies).await?;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => after = Some(last.clone()),
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    /// From here on only the account's key opens these interactions.
+    async fn destroy_copies(&self, ids: &[String]) -> Result<u64, VaultError> {
+        let names: Vec<_> = ids.iter().map(|id| DataKeyId::new(KeyKind::Interaction, id.as_str())).collect();
+        self.cache.doom(&names);
+        let count = self.store.destroy(KeyKind::Interaction.as_str(), ids).await?;
+        self.cache.destroyed(&names);
+        Ok(count)
     }
 
     /// Interactions that no account adopted in time, the oldest first, at most `limit`. Record their erasure, then `destroy` them.

@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | failed logins of an account slow the next ones down, never an existing session | NIST SP 800-63B §5.2.2 |
-//! | unknown accounts leave the same number of events as known ones | OWASP user enumeration |
+//! | unknown accounts leave the same number of events as known ones, and wait as long | OWASP user enumeration |
 //! | refusals beyond the rate limit become one event per source and minute | DESIGN: events |
 
 use alloc::string::String;
@@ -84,6 +84,14 @@ pub struct Attempts {
     pub last_at: Option<Timestamp>,
 }
 
+impl Attempts {
+    /// One failure more.
+    pub fn fail(&mut self, at: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_at = Some(at);
+    }
+}
+
 /// Failures that cost nothing yet.
 const FREE: u32 = 5;
 /// The longest wait.
@@ -105,10 +113,7 @@ impl Stream for Attempts {
     fn evolve(state: Option<Self>, fact: &Fact<'_, EvidenceEvent>) -> Result<Self, FoldError> {
         let mut attempts = state.unwrap_or_default();
         match fact.event {
-            EvidenceEvent::LoginFailed(event) => {
-                attempts.failures = attempts.failures.saturating_add(1);
-                attempts.last_at = Some(event.at);
-            }
+            EvidenceEvent::LoginFailed(event) => attempts.fail(event.at),
             EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
             EvidenceEvent::ClientAuthenticationFailed(_) | EvidenceEvent::AttemptsRefused(_) | EvidenceEvent::AuditQueried(_) => {}
         }

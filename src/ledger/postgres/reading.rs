@@ -182,6 +182,12 @@ impl Reading for PgReading {
         rows.first().map(|row| row.try_get(0).map_err(unreadable)).transpose()
     }
 
+    async fn claims_before(&self, kind: String, before: Vec<u8>, limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
+        let sql = "SELECT key FROM chancery.claims WHERE kind = $1 AND key < $2 ORDER BY key LIMIT $3";
+        let rows = self.ask(sql, &[&kind, &before, &i64::from(limit)]).await?;
+        rows.iter().map(|row| row.try_get(0).map_err(unreadable)).collect()
+    }
+
     async fn head(&self) -> Result<Head, ReadError> {
         let known = self.connections.memory.acknowledged();
         let rows = self.ask("SELECT size, root, recorded_at FROM chancery.head", &[]).await?;

@@ -193,6 +193,14 @@ impl Reading for Reader {
         .await
     }
 
+    async fn claims_before(&self, kind: String, before: Vec<u8>, limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT key FROM claims WHERE kind = ?1 AND key < ?2 ORDER BY key LIMIT ?3")?;
+            statement.query_map(params![kind, before, limit], |row| row.get(0))?.collect()
+        })
+        .await
+    }
+
     async fn head(&self) -> Result<Head, ReadError> {
         self.read(read_head).await
     }

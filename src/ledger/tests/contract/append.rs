@@ -115,6 +115,18 @@ pub async fn a_claim_has_one_owner(fixture: &impl Fixture) {
     assert_eq!(ledger.claim_owner("e-mail", b"alice").await.unwrap(), None);
 }
 
+pub async fn claims_are_found_in_the_order_of_their_bytes(fixture: &impl Fixture) {
+    let ledger = fixture.ledger().await;
+    let claim = |kind, key: &[u8]| ClaimWrite::Take { kind, key: key.to_vec(), owner: "x".into() };
+    let keys: [&[u8]; 5] = [&[0, 2], &[0, 1, 255], &[0, 1], &[1], &[255, 0]];
+    let claims = keys.iter().map(|key| claim("due", key)).chain([claim("name", &[0])]).collect();
+    ledger.append(Write { claims, ..write([at("a", 0, 1)]) }).await.unwrap();
+    let before = async |key: &[u8], limit| ledger.claims_before("due", key, limit).await.unwrap();
+    assert_eq!(before(&[1], 10).await, [vec![0, 1], vec![0, 1, 255], vec![0, 2]]);
+    assert_eq!(before(&[1], 2).await, [vec![0, 1], vec![0, 1, 255]]);
+    assert_eq!((before(&[0, 1], 10).await.len(), before(&[255, 255], 10).await.len()), (0, 5));
+}
+
 pub async fn a_claim_can_be_moved_within_one_write(fixture: &impl Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(Write { claims: vec![take("old", "a")], ..write([at("a", 0, 1)]) }).await.unwrap();

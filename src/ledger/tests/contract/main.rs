@@ -28,6 +28,7 @@ macro_rules! contract {
             append::a_revocation_beats_everything_decided_before_it,
             append::a_claim_has_one_owner,
             append::a_claim_can_be_moved_within_one_write,
+            append::claims_are_found_in_the_order_of_their_bytes,
             append::the_writes_of_one_batch_are_checked_against_each_other,
             append::a_write_is_all_or_nothing,
             append::what_is_too_large_is_refused_alone,
