@@ -7,7 +7,7 @@ use chancery_ledger::Options;
 use chancery_ledger::error::AppendError;
 use chancery_ledger::leaf::MAX_LEAF;
 use chancery_ledger::recorded::Committed;
-use chancery_ledger::write::{Expected, StreamWrite, Write};
+use chancery_ledger::write::{ClaimWrite, Expected, StreamWrite, Write};
 use tokio::task::JoinSet;
 
 use crate::fixture::*;
