@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use chancery_core::account::claims::{By, Claims, Stated};
 use chancery_core::account::register::{self, Register};
-use chancery_core::account::{self, Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, Role, Standing};
+use chancery_core::account::standing;
+use chancery_core::account::{Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, Role, Standing};
 use chancery_core::decision::{Decision, Draft};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -175,7 +176,7 @@ impl App {
     /// `not_found`, `temporarily_unavailable`.
     pub async fn disable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
         let at = self.now();
-        decide!(self, context, |work| standing_once(work, account, |state| account::disable(state, at)))?;
+        decide!(self, context, |work| standing_once(work, account, |state| standing::disable(state, at)))?;
         Ok(())
     }
 
@@ -185,7 +186,18 @@ impl App {
     /// `not_found`, `conflict` for an erased one, `temporarily_unavailable`.
     pub async fn enable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
         let at = self.now();
-        decide!(self, context, |work| standing_once(work, account, |state| account::enable(state, at)))?;
+        decide!(self, context, |work| standing_once(work, account, |state| standing::enable(state, at)))?;
+        Ok(())
+    }
+
+    /// Gives an account a role on Chancery's own pages, or takes it back.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` for an erased one, `temporarily_unavailable`.
+    pub async fn set_role(&self, context: &Context, account: AccountId, role: Role, given: bool) -> Result<(), OAuthError> {
+        let at = self.now();
+        let rule = |state: &Account| if given { standing::grant_role(state, role, at) } else { standing::withdraw_role(state, role, at) };
+        decide!(self, context, |work| standing_once(work, account, rule))?;
         Ok(())
     }
 

@@ -64,6 +64,14 @@ pub enum Command {
     UserEnable {
         account: String,
     },
+    UserGrant {
+        account: String,
+        role: Role,
+    },
+    UserRevoke {
+        account: String,
+        role: Role,
+    },
     UserErase {
         account: String,
     },
@@ -130,6 +138,16 @@ impl App {
                 let account = self.named_account(&account).await?;
                 self.enable_account(context, account).await?;
                 Ok(json!({ "account": account, "disabled": false }))
+            }
+            Command::UserGrant { account, role } => {
+                let account = self.named_account(&account).await?;
+                self.set_role(context, account, role, true).await?;
+                Ok(json!({ "account": account, "role": role, "granted": true }))
+            }
+            Command::UserRevoke { account, role } => {
+                let account = self.named_account(&account).await?;
+                self.set_role(context, account, role, false).await?;
+                Ok(json!({ "account": account, "role": role, "granted": false }))
             }
             Command::UserUpdate { account, claims } => {
                 let account = self.named_account(&account).await?;

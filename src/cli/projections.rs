@@ -5,17 +5,23 @@
 
 use anyhow::bail;
 use chancery_ledger::Ledger;
+use chancery_ledger::error::OpenError;
 use chancery_projections::audit::{self, follow};
 use chancery_projections::inline::{self, rebuild};
 use clap::{Subcommand, ValueEnum};
 
 use super::print::{self, Progress};
-use super::{operate, socket};
+use super::socket;
+use crate::app::clock::Clock;
 use crate::app::random;
+use crate::app::start::{self, Opening, StartError};
 use crate::config::{Config, Database};
 
 /// Where the rows stand while the set of the usual name is made again.
 const ASIDE: &str = "inline.aside";
+/// SQLite has one writing process.
+const HELD: &str = "a server holds this log: stop it, run `chancery projections rebuild` again, and start it; `chancery projections check` \
+                    may run beside it";
 const PAGE: u32 = 500;
 /// Rows named in a report.
 const NAMED: usize = 20;
@@ -56,10 +62,13 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
                 bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
             }
             if matches!(config.database, Database::Sqlite(_)) && socket::is_answered(&config.data_dir).await {
-                bail!("the server is running; stop it first");
+                bail!(HELD);
             }
             let secrets = config.secrets(random::fill)?;
-            let app = operate::open(config, &secrets).await?;
+            let app = match start::open(config, &secrets, Clock::System, Opening::default()).await {
+                Err(StartError::Ledger(OpenError::Locked(_))) => bail!(HELD),
+                opened => opened?,
+            };
             let outcome = remake(&app.ledger, which).await;
             app.ledger.close().await;
             outcome

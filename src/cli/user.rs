@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use chancery_core::account::Role;
 use chancery_core::account::claims::{Stated, stated_in};
 use clap::Subcommand;
 use serde_json::{Map, Value};
@@ -30,7 +31,7 @@ Examples:
         /// What to call the person
         #[arg(long)]
         name: Option<String>,
-        /// May do what operators do
+        /// With the role admin: may use /admin
         #[arg(long)]
         admin: bool,
         #[command(flatten)]
@@ -80,6 +81,28 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Give an account a role on Chancery's own pages, /admin
+    Grant {
+        /// Id or e-mail address
+        account: String,
+        /// admin sees personal data in clear, auditor does not
+        #[arg(value_parser = role, value_name = "admin|auditor")]
+        role: Role,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a role back
+    Revoke {
+        /// Id or e-mail address
+        account: String,
+        /// Which
+        #[arg(value_parser = role, value_name = "admin|auditor")]
+        role: Role,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Erase a person: destroys the key of everything personal in the log. Cannot be undone
     Erase {
         /// Id or e-mail address
@@ -107,6 +130,14 @@ pub struct Claims {
 fn name_and_text(text: &str) -> Result<(String, String), String> {
     let (name, text) = text.split_once('=').ok_or("write NAME=TEXT, such as given_name=Alice")?;
     Ok((name.to_owned(), text.to_owned()))
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "admin" => Ok(Role::Admin),
+        "auditor" => Ok(Role::Auditor),
+        _ => Err("the roles are admin and auditor".to_owned()),
+    }
 }
 
 impl Claims {
@@ -155,6 +186,8 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
         }
         Command::Disable { account, json } => (operator::Command::UserDisable { account }, json, "is closed"),
         Command::Enable { account, json } => (operator::Command::UserEnable { account }, json, "is open"),
+        Command::Grant { account, role, json } => (operator::Command::UserGrant { account, role }, json, "has the role"),
+        Command::Revoke { account, role, json } => (operator::Command::UserRevoke { account, role }, json, "has the role no more"),
         Command::Erase { account, yes, json } => {
             if !yes {
                 confirm(account.clone()).await?;

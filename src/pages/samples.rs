@@ -264,6 +264,7 @@ impl Samples<'_> {
             claims: claims.map(claim).into(),
             tokens: tokens.map(token).into(),
             events: (0..).zip(kinds).map(event).collect(),
+            refresh_url: Some("/refresh".to_owned()),
             logout_url: "/logout".to_owned(),
             events_url: Some("/events.json".to_owned()),
         }

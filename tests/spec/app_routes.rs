@@ -60,6 +60,26 @@ async fn login_tells_nobody_whether_an_account_exists() {
 }
 
 #[tokio::test]
+async fn an_operator_gives_roles_and_takes_them_back() {
+    both::on_both("", async |server: &Server| {
+        let alice = server.alice().await;
+        let roles = async || server.operate(Command::UserShow { account: alice.email.clone() }).await["roles"].clone();
+        let (account, role) = (alice.email.clone(), chancery_core::account::Role::Auditor);
+        let mark = server.mark().await;
+        for _ in 0..2 {
+            server.operate(Command::UserGrant { account: account.clone(), role }).await;
+        }
+        assert_eq!(roles().await, json!(["auditor"]));
+        for _ in 0..2 {
+            server.operate(Command::UserRevoke { account: account.clone(), role }).await;
+        }
+        assert_eq!(roles().await, json!([]));
+        assert_eq!(server.kinds_since(mark).await, ["RoleGranted", "RoleWithdrawn"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn unknown_addresses_wait_at_the_same_attempt_and_leave_the_same_events() {
     both::on_both("", async |server: &Server| {
         server.alice().await;

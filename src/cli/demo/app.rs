@@ -186,6 +186,7 @@ fn result(example: &Example, login: &Login, events: &[Value]) -> DemoResult {
         claims,
         tokens,
         events: events.iter().map(shown).collect(),
+        refresh_url: own.refresh_token.is_some().then(|| "/refresh".to_owned()),
         logout_url: "/logout".to_owned(),
         events_url: Some("/events.json".to_owned()),
     }

@@ -12,16 +12,14 @@
 pub mod claims;
 pub mod profile;
 pub mod register;
+pub mod standing;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Decision;
 use crate::digest::Digest;
-use crate::error::OAuthError;
 use crate::events;
 use crate::id::AccountId;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -77,6 +75,22 @@ pub struct ProfileChanged {
     pub at: Timestamp,
 }
 
+/// The operator gave the account a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RoleGranted {
+    pub at: Timestamp,
+    pub role: Role,
+}
+
+/// The operator took a role back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RoleWithdrawn {
+    pub at: Timestamp,
+    pub role: Role,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountDisabled {
@@ -109,6 +123,8 @@ events! {
         AccountRegistered = 1,
         PasswordChanged = 1,
         ProfileChanged = 1,
+        RoleGranted = 1,
+        RoleWithdrawn = 1,
         AccountDisabled = 1,
         AccountEnabled = 1,
         ErasureOrdered = 1,
@@ -230,6 +246,8 @@ impl Stream for Account {
                 account.phone = fact.sealed(&stream, "phone");
                 account.changed_at = Some(event.at);
             }
+            AccountEvent::RoleGranted(event) => drop(account.roles.insert(event.role)),
+            AccountEvent::RoleWithdrawn(event) => drop(account.roles.remove(&event.role)),
             AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
             AccountEvent::AccountEnabled(_) => account.standing = Standing::Active,
             AccountEvent::ErasureOrdered(_) => account.standing = Standing::BeingErased,
@@ -241,28 +259,6 @@ impl Stream for Account {
         }
         Ok(account)
     }
-}
-
-/// The operator closes an account: nothing of it signs in or uses a token. Closing it twice says nothing new.
-pub fn disable(account: &Account, at: Timestamp) -> Decision<AccountEvent, ()> {
-    match account.standing {
-        Standing::Active => Decision::accept(Vec::from([AccountDisabled { at }.into()]), ()),
-        Standing::Disabled => Decision::accept(Vec::new(), ()),
-        Standing::BeingErased | Standing::Erased => Decision::refuse(gone()),
-    }
-}
-
-/// The operator opens it again: its sessions and tokens live on, as far as their time has not run out.
-pub fn enable(account: &Account, at: Timestamp) -> Decision<AccountEvent, ()> {
-    match account.standing {
-        Standing::Disabled => Decision::accept(Vec::from([AccountEnabled { at }.into()]), ()),
-        Standing::Active => Decision::accept(Vec::new(), ()),
-        Standing::BeingErased | Standing::Erased => Decision::refuse(gone()),
-    }
-}
-
-fn gone() -> OAuthError {
-    OAuthError::conflict("the account is erased").saying("This account was erased; nothing brings it back.")
 }
 
 /// A problem with one field of a form or a JSON body.
@@ -316,17 +312,6 @@ mod tests {
         assert!(erased.email.is_none() && erased.name.is_none() && erased.password_hash.is_none() && erased.email_index.is_none());
         assert!(claims::FIELDS.iter().all(|(scope, _)| erased.claims_of(scope).is_none() && account([]).claims_of(scope).is_some()));
         assert!(account([ordered()]).email.is_some() && !account([ordered()]).is_active());
-    }
-
-    #[test]
-    fn disabling_and_enabling_say_something_once() {
-        assert_eq!(said(&disable(&account([]), t(1))), ([disabled()].into(), "ok"));
-        assert_eq!(said(&disable(&account([disabled()]), t(2))), ([].into(), "ok"));
-        assert_eq!(said(&enable(&account([disabled()]), t(2))), ([enabled()].into(), "ok"));
-        assert_eq!(said(&enable(&account([]), t(2))), ([].into(), "ok"));
-        for erased in [account([ordered()]), account([disabled(), ordered(), destroyed()])] {
-            assert_eq!((said(&disable(&erased, t(9))).1, said(&enable(&erased, t(9))).1), ("conflict", "conflict"));
-        }
     }
 
     #[test]

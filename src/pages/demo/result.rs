@@ -12,6 +12,8 @@ pub struct DemoResult {
     pub tokens: Vec<Token>,
     /// In the order of the log.
     pub events: Vec<RollEvent>,
+    /// Where the refresh token is traded, if there is one.
+    pub refresh_url: Option<String>,
     /// Where the example client forgets the login.
     pub logout_url: String,
     /// The same events as JSON.

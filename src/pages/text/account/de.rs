@@ -63,6 +63,7 @@ fn happened(what: What) -> Around {
         What::ProfileChangedByOperator => ("Die Betreiber dieses Servers haben Ihre Daten geändert.", ""),
         What::PasswordChanged => ("Sie haben Ihr Passwort geändert.", ""),
         What::PasswordSetByOperator => ("Die Betreiber dieses Servers haben Ihr Passwort gesetzt.", ""),
+        What::RightsChanged => ("Die Betreiber dieses Servers haben geändert, was Sie hier dürfen.", ""),
         What::Closed => ("Die Betreiber dieses Servers haben das Konto geschlossen.", ""),
         What::Opened => ("Die Betreiber dieses Servers haben das Konto wieder geöffnet.", ""),
         What::SignedIn => ("Sie haben sich angemeldet: ", "."),

@@ -63,6 +63,7 @@ fn happened(what: What) -> Around {
         What::ProfileChangedByOperator => ("The people who run this server changed your data.", ""),
         What::PasswordChanged => ("You changed your password.", ""),
         What::PasswordSetByOperator => ("The people who run this server set your password.", ""),
+        What::RightsChanged => ("The people who run this server changed what you may do here.", ""),
         What::Closed => ("The people who run this server closed the account.", ""),
         What::Opened => ("The people who run this server opened the account again.", ""),
         What::SignedIn => ("You signed in: ", "."),
