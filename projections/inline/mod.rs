@@ -19,6 +19,9 @@
 
 pub mod rebuild;
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
@@ -34,6 +37,7 @@ use chancery_core::session::Session;
 use chancery_core::stream::Stream;
 use chancery_ledger::recorded::Recorded;
 use chancery_ledger::write::{Row, RowWrite};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::envelope::Unreadable;
@@ -162,15 +166,25 @@ impl Inline for Seals {
 /// # Errors
 /// A state that JSON cannot hold; none of ours.
 pub fn row<S: Inline>(stream: &str, state: &S, version: u64) -> Result<Row, serde_json::Error> {
-    Ok(Row {
-        table: S::KIND,
-        key: stream.to_owned(),
-        version,
-        body: serde_json::to_vec(state)?.into(),
-        index: state.index(),
-        expires_at: state.expires_at(),
+    Ok(Row { table: S::KIND, key: stream.to_owned(), version, body: exactly(state)?, index: state.index(), expires_at: state.expires_at() })
+}
+
+/// The bytes of a state, without the spare room of a vector that grew: a row stays in memory for as long as the cache likes it.
+fn exactly(state: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    thread_local! {
+        static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    ROOM.with_borrow_mut(|room| {
+        room.clear();
+        serde_json::to_writer(&mut *room, state)?;
+        let body = Bytes::copy_from_slice(room);
+        room.shrink_to(MOST_ROOM);
+        Ok(body)
     })
 }
+
+/// Bytes that a thread keeps for writing states; most are smaller.
+const MOST_ROOM: usize = 8 * 1024;
 
 /// The state in a row.
 ///

@@ -26,7 +26,7 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // In KiB. Holds the upper pages of the indexes, which is what every commit touches.
-    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.pragma_update(None, "cache_size", -4_096)?;
     // Pages. A longer log means fewer copies of the same page into the file; readers find pages in it by an index.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     // A log that a burst has grown shrinks again.

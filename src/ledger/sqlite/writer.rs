@@ -28,8 +28,8 @@ use crate::shared::Shared;
 use crate::write::Write;
 use chancery_tree::Frontier;
 
-/// Streams whose versions are remembered, in each of two generations.
-const REMEMBERED: usize = 16_384;
+/// Streams whose versions are remembered, in each of two generations; about 100 bytes each. One that is forgotten costs one step in an index.
+const REMEMBERED: usize = 4_096;
 
 pub(super) struct Store {
     /// `None` after a failure that the connection may not have survived.
