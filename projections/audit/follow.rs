@@ -5,7 +5,7 @@ use std::time::Duration;
 use chancery_ledger::Ledger;
 use chancery_ledger::error::{ReadError, SetError};
 
-use super::{PAGE, SET, rows};
+use super::{OLDER, PAGE, SET, rows};
 
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long new events are gathered into one page: a question may be this much behind, and a busy log costs few rows.
@@ -24,10 +24,15 @@ pub enum FollowError {
 
 /// Follows the log until the task is dropped. What goes wrong is told and tried again, from the checkpoint.
 pub async fn run(ledger: Ledger) {
+    let mut is_alone = false;
     loop {
         match step(&ledger).await {
             Ok(true) => {}
             Ok(false) => {
+                // Caught up: what older programs indexed is needed by nobody any more.
+                if !is_alone {
+                    is_alone = drop_older(&ledger).await.inspect_err(|error| tracing::warn!(%error, "an old audit index stays")).is_ok();
+                }
                 let at = ledger.checkpoint(SET).await.ok().flatten().unwrap_or(0);
                 ledger.wait(at).await;
                 tokio::time::sleep(GATHER).await;
@@ -40,6 +45,15 @@ pub async fn run(ledger: Ledger) {
             }
         }
     }
+}
+
+async fn drop_older(ledger: &Ledger) -> Result<(), FollowError> {
+    for set in OLDER {
+        if ledger.checkpoint(set).await?.is_some() {
+            ledger.drop_set(set).await?;
+        }
+    }
+    Ok(())
 }
 
 /// One page; `false` when there is nothing new.

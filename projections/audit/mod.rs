@@ -6,11 +6,27 @@
 //! | Table | Look-up 0 | Body |
 //! |---|---|---|
 //! | `subject`, `client`, `type` | the value | positions in the page, as a JSON list |
+//! | `actor` | `kind:id`, where neither `subject` nor `client` says the same | positions |
+//! | `token` | the first characters of a digest | `{"digest":[positions]}`, each digest cut to 16 characters |
 //!
-//! The rows say where to look; the answer is always read from the log itself. A stream needs no index: the log has one.
+//! The rows say where to look; the answer is always read from the log itself. A stream needs no index: the log has one. Grants, sessions
+//! and addresses have none either: see `query` and ADR 0031.
+//!
+//! | Room | What |
+//! |---|---|
+//! | [`query`] | events by filters |
+//! | [`moment`] | a time or position as a place in the log, the state of a stream there |
+//! | [`token`], [`provenance`] | was this token active then, and the whole story of a token |
+//! | [`diff`] | what came, changed and ended between two moments |
+//! | [`follow`] | keeping the index up |
 
+pub mod diff;
 pub mod follow;
+pub mod moment;
+pub mod provenance;
 pub mod query;
+pub mod source;
+pub mod token;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +37,10 @@ use serde_json::Value;
 use crate::envelope::{Envelope, Unreadable};
 
 /// Name of the row set.
-pub const SET: &str = "audit.v2";
+pub const SET: &str = "audit.v3";
+
+/// The sets of older programs: dropped once this one has caught up.
+pub const OLDER: [&str; 2] = ["audit.v1", "audit.v2"];
 
 /// Most events in one page of the index.
 pub const PAGE: u32 = 500;
@@ -31,30 +50,49 @@ pub fn key(first: u64, value: &str) -> String {
     format!("{first:016} {value}")
 }
 
-/// The tables of the index.
-pub const TABLES: [&str; 3] = ["client", "subject", "type"];
+/// The tables of the index whose bodies are lists of positions.
+pub const TABLES: [&str; 4] = ["actor", "client", "subject", "type"];
+/// The table of digests.
+pub const TOKENS: &str = "token";
+
+/// Characters of a digest that are kept: 96 bits, which is more than any two tokens share.
+const DIGEST: usize = 16;
+/// Characters that a bucket has in common: few tokens of a page are found by three (262,144 buckets), many by one (64), so that a page
+/// costs few rows and a question reads little, whether the log is busy or idle.
+const FINE: usize = 3;
+const COARSE: usize = 1;
+/// Digests that may stand alone in a page.
+const FEW: usize = 2;
 
 /// Positions by table and value.
 pub type Lists = BTreeMap<(&'static str, String), Vec<u64>>;
 
-/// What a page of events adds to each list.
+/// Positions by digest, cut to its first characters.
+pub type Digests = BTreeMap<String, Vec<u64>>;
+
+/// What a page of events adds to each list, and the tokens that it names.
 ///
 /// # Errors
 /// A leaf that is no event.
-pub fn lists(page: &[Recorded]) -> Result<Lists, Unreadable> {
-    let mut lists = Lists::new();
+pub fn lists(page: &[Recorded]) -> Result<(Lists, Digests), Unreadable> {
+    let (mut lists, mut digests) = (Lists::new(), Digests::new());
     for recorded in page {
         let envelope = Envelope::read(recorded)?;
+        let client = client_of(&envelope);
+        for digest in tokens_of(&envelope) {
+            digests.entry(digest.chars().take(DIGEST).collect()).or_default().push(envelope.position);
+        }
         let mut list = |table, value: Option<String>| {
             if let Some(value) = value {
                 lists.entry((table, value)).or_default().push(envelope.position);
             }
         };
-        list("client", client_of(&envelope));
+        list("actor", actor_of_its_own(&envelope, client.as_deref()));
+        list("client", client);
         list("subject", envelope.subject.clone());
         list("type", Some(envelope.kind.clone()));
     }
-    Ok(lists)
+    Ok((lists, digests))
 }
 
 /// The index rows of a page of events that begins at `first`.
@@ -62,16 +100,55 @@ pub fn lists(page: &[Recorded]) -> Result<Lists, Unreadable> {
 /// # Errors
 /// A leaf that is no event.
 pub fn rows(first: u64, page: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
-    let row = |((table, value), positions): ((&'static str, String), Vec<u64>)| {
-        let body = serde_json::to_vec(&positions).map_err(|e| Unreadable { position: first, why: e.to_string() })?;
+    let broken = |e: serde_json::Error| Unreadable { position: first, why: e.to_string() };
+    let row = |table: &'static str, value: String, body: Vec<u8>| {
         let key = key(first, &value);
-        Ok(RowWrite::Upsert(Row { table, key, version: 1, body: body.into(), index: [Some(value), None], expires_at: None }))
+        RowWrite::Upsert(Row { table, key, version: 1, body: body.into(), index: [Some(value), None], expires_at: None })
     };
-    lists(page)?.into_iter().map(row).collect()
+    let (lists, digests) = lists(page)?;
+    let mut rows = Vec::with_capacity(lists.len());
+    for ((table, value), positions) in lists {
+        rows.push(row(table, value, serde_json::to_vec(&positions).map_err(broken)?));
+    }
+    for (bucket, own) in buckets(digests) {
+        rows.push(row(TOKENS, bucket, serde_json::to_vec(&own).map_err(broken)?));
+    }
+    Ok(rows)
+}
+
+/// The digests of a page by what their rows are looked up with.
+fn buckets(digests: Digests) -> BTreeMap<String, Digests> {
+    let mut coarse: BTreeMap<String, Digests> = BTreeMap::new();
+    for (digest, positions) in digests {
+        coarse.entry(digest.chars().take(COARSE).collect()).or_default().insert(digest, positions);
+    }
+    let mut buckets = BTreeMap::new();
+    for (bucket, own) in coarse {
+        if own.len() > FEW {
+            buckets.insert(bucket, own);
+            continue;
+        }
+        for (digest, positions) in own {
+            let fine: String = digest.chars().take(FINE).collect();
+            let bucket: &mut Digests = buckets.entry(fine).or_default();
+            bucket.insert(digest, positions);
+        }
+    }
+    buckets
+}
+
+/// The buckets in which a digest may stand.
+pub fn buckets_of(digest: &str) -> [String; 2] {
+    [COARSE, FINE].map(|length| digest.chars().take(length).collect())
+}
+
+/// The key under which a digest stands in its bucket.
+pub fn cut(digest: &str) -> &str {
+    digest.get(..DIGEST).unwrap_or(digest)
 }
 
 /// The client that an event names: in its data, as its actor, or by its stream.
-fn client_of(envelope: &Envelope) -> Option<String> {
+pub fn client_of(envelope: &Envelope) -> Option<String> {
     if let Some(Value::String(client)) = envelope.data.get("client") {
         return Some(client.clone());
     }
@@ -79,4 +156,37 @@ fn client_of(envelope: &Envelope) -> Option<String> {
         return Some(envelope.actor.id.clone());
     }
     envelope.stream.strip_prefix("client-").map(str::to_owned)
+}
+
+/// `kind:id` of who did it; the kind alone where there is no id.
+pub fn actor_of(envelope: &Envelope) -> String {
+    match envelope.actor.id.is_empty() {
+        true => envelope.actor.kind.clone(),
+        false => format!("{}:{}", envelope.actor.kind, envelope.actor.id),
+    }
+}
+
+/// An actor that can be found by nothing else: most events are by the person whom they are about, or by the client that they name.
+fn actor_of_its_own(envelope: &Envelope, client: Option<&str>) -> Option<String> {
+    let id = envelope.actor.id.as_str();
+    let said = match envelope.actor.kind.as_str() {
+        "account" => envelope.subject.as_deref() == Some(id),
+        "client" => client == Some(id),
+        _ => false,
+    };
+    (!said).then(|| actor_of(envelope))
+}
+
+/// The digests of tokens and codes that an event issues, replaces or revokes.
+pub fn tokens_of(envelope: &Envelope) -> Vec<&str> {
+    let data = &envelope.data;
+    let of = |name: &str| match data.get(name) {
+        Some(Value::String(digest)) => Some(digest.as_str()),
+        Some(Value::Object(members)) => members.get("digest").and_then(Value::as_str),
+        _ => None,
+    };
+    if !envelope.stream.starts_with("grant-") {
+        return Vec::new();
+    }
+    ["access", "code", "refresh"].into_iter().filter_map(of).collect()
 }

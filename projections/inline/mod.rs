@@ -220,6 +220,35 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
     }
 }
 
+/// The state of any stream as JSON; `None` for evidence without an account, which nobody folds. Unlike [`rows`], also for states that
+/// have no row.
+///
+/// # Errors
+/// The position of the event that stops the fold.
+pub fn state_of(stream: &str, events: &[Recorded]) -> Result<Option<Value>, Unreadable> {
+    fn of<S: Stream>(events: &[Recorded]) -> Result<Option<Value>, Unreadable> {
+        let position = events.last().map_or(0, |event| event.position);
+        let folded = fold::stream::<S>(None, events)?;
+        folded.map(|own| serde_json::to_value(own.state)).transpose().map_err(|e| Unreadable { position, why: e.to_string() })
+    }
+    match stream.split_once('-').map_or(stream, |(kind, _)| kind) {
+        Account::KIND => of::<Account>(events),
+        Client::KIND => of::<Client>(events),
+        Session::KIND => of::<Session>(events),
+        Consent::KIND => of::<Consent>(events),
+        Interaction::KIND => of::<Interaction>(events),
+        Grant::KIND => of::<Grant>(events),
+        Key::KIND => of::<Key>(events),
+        Attempts::KIND if stream == evidence::ANONYMOUS => Ok(None),
+        Attempts::KIND => of::<Attempts>(events),
+        Log::KIND => of::<Log>(events),
+        other => {
+            let position = events.first().map_or(0, |event| event.position);
+            Err(Unreadable { position, why: format!("unknown kind of stream {other}: this program is older than the log") })
+        }
+    }
+}
+
 fn one<S: Inline>(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
     let Some(versioned) = fold::stream::<S>(None, events)?.filter(|own| own.state.is_kept()) else { return Ok(Vec::new()) };
     let position = events.last().map_or(0, |event| event.position);

@@ -100,13 +100,17 @@ async fn check(ledger: &Ledger, which: Which) -> anyhow::Result<()> {
 async fn check_audit(ledger: &Ledger) -> anyhow::Result<Vec<String>> {
     let progress = Progress::new("audit index: checked");
     let end = ledger.checkpoint(audit::SET).await?.unwrap_or(0);
-    let (mut at, mut expected) = (0, audit::Lists::new());
+    let (mut at, mut expected, mut digests) = (0, audit::Lists::new(), audit::Digests::new());
     while at < end {
         let most = u32::try_from(end - at).unwrap_or(PAGE).min(PAGE);
         let page = ledger.read_all(at, most).await?;
         at += page.len() as u64;
-        for (name, mut positions) in audit::lists(&page)? {
+        let (lists, own) = audit::lists(&page)?;
+        for (name, mut positions) in lists {
             expected.entry(name).or_default().append(&mut positions);
+        }
+        for (digest, mut positions) in own {
+            digests.entry(digest).or_default().append(&mut positions);
         }
         progress.at(at, end);
     }
@@ -123,9 +127,28 @@ async fn check_audit(ledger: &Ledger) -> anyhow::Result<Vec<String>> {
             }
         }
     }
+    let tokens = stored_digests(ledger).await?;
+    let of_tokens: std::collections::BTreeSet<_> = digests.keys().chain(tokens.keys()).collect();
+    let wrong_tokens = of_tokens.into_iter().filter(|digest| digests.get(*digest) != tokens.get(*digest));
+    let wrong_tokens: Vec<_> = wrong_tokens.map(|digest| format!("audit index token {digest}")).collect();
     let names: std::collections::BTreeSet<_> = expected.keys().chain(stored.keys()).collect();
     let wrong = names.into_iter().filter(|name| expected.get(*name) != stored.get(*name));
-    Ok(wrong.map(|(table, value)| format!("audit index {table} {value}")).collect())
+    Ok(wrong.map(|(table, value)| format!("audit index {table} {value}")).chain(wrong_tokens).collect())
+}
+
+/// The digests of the index, whatever buckets they stand in.
+async fn stored_digests(ledger: &Ledger) -> anyhow::Result<audit::Digests> {
+    let (mut stored, mut after) = (audit::Digests::new(), None::<String>);
+    loop {
+        let rows = ledger.projected_all(audit::SET, audit::TOKENS, after.as_deref(), PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(stored) };
+        after = Some(last.key.clone());
+        for row in rows {
+            for (digest, mut positions) in serde_json::from_slice::<audit::Digests>(&row.body)? {
+                stored.entry(digest).or_default().append(&mut positions);
+            }
+        }
+    }
 }
 
 async fn remake(ledger: &Ledger, which: Which) -> anyhow::Result<()> {

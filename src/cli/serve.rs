@@ -33,6 +33,7 @@ use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
 use crate::http::outgoing;
 use crate::http::rate_limit::RateLimiter;
+use crate::http::routes::audit::Tails;
 use crate::http::server::{Parts, Server};
 use crate::http::stack::Stack;
 use crate::http::surface::{Kind, Surface};
@@ -71,6 +72,12 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     crate::cli::socket::listen(app.clone(), &data_dir).await?;
     announce(&app, &sockets);
     let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: tls.clone() }).collect();
+    // Tails have no end of their own: they end with the signal, so that a stop does not wait for them.
+    let tails = server.tails.clone();
+    let stop = async move {
+        stop.await;
+        tails.stop();
+    };
     let stopped = listen::serve(listeners, listen::app(routes(&server)), ConnectionLimits::default(), stop).await;
     if let Stopped::CutOff(open) = stopped {
         tracing::warn!(open, "connections were cut off after the time for a graceful stop");
@@ -144,6 +151,7 @@ fn surface(specification: &str) -> Surface {
         "/audit/checkpoint",
         "/audit/proof/{position}",
         "/audit/consistency",
+        "/audit/events/{position}",
         "/health/live",
         "/health/ready",
     ] {
@@ -180,6 +188,7 @@ pub fn server(app: &App, secrets: &Secrets) -> anyhow::Result<Server> {
         forms,
         limits: RateLimiter::new(Arc::new(move || u64::try_from(clock.now_ms()).unwrap_or(0))),
         app: app.clone(),
+        tails: Tails::default(),
     }))
 }
 

@@ -15,7 +15,7 @@ pub struct Decision<E, T> {
 }
 
 /// An event that is about to be appended, with the personal data that the shell seals under a data key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draft<E> {
     pub event: E,
     pub personal: Personal,

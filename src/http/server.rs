@@ -11,6 +11,7 @@ use super::cookies::{CookieKeys, Cookies};
 use super::error::Refused;
 use super::rate_limit::{Limit, RateLimiter, Who};
 use super::request_id::RequestId;
+use super::routes::audit::Tails;
 use crate::app::App;
 use crate::app::context::Context;
 use crate::config::Rate;
@@ -25,6 +26,8 @@ pub struct Parts {
     /// Keys of form tokens.
     pub forms: CookieKeys,
     pub limits: RateLimiter,
+    /// Auditors who follow the log.
+    pub tails: Tails,
 }
 
 impl std::ops::Deref for Server {

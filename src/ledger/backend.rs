@@ -103,8 +103,10 @@ pub(crate) struct Select {
     pub set: Option<String>,
     pub table: &'static str,
     pub filter: Filter,
-    /// Only keys greater than this one.
+    /// Only keys beyond this one: greater, or smaller when `descending`.
     pub after_key: Option<String>,
+    /// The greatest key first; for `Filter::Index` only.
+    pub descending: bool,
     pub limit: u32,
 }
 
@@ -141,6 +143,17 @@ pub(crate) enum Newest {
 pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// All events of a stream with at least this version, in order.
     fn read_stream(&self, stream: String, from_version: u64) -> impl Future<Output = Result<Vec<Recorded>, ReadError>> + Send;
+
+    /// At most `limit` events of a stream with at least this version, in order.
+    fn read_stream_page(
+        &self,
+        stream: String,
+        from_version: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Recorded>, ReadError>> + Send;
+
+    /// The events at these positions, in the order of the log. What is not there is left out.
+    fn read_at(&self, positions: Vec<u64>) -> impl Future<Output = Result<Vec<Recorded>, ReadError>> + Send;
 
     /// At most `limit` events from a position on, and the size of the log in the same snapshot. `Ledger` checks the density.
     fn read_all(&self, from: u64, limit: u32) -> impl Future<Output = Result<(Vec<Recorded>, u64), ReadError>> + Send;

@@ -91,6 +91,19 @@ impl Ledger {
         read!(self, read_stream(stream.into(), from_version))
     }
 
+    /// At most `limit` events of a stream from a version on, in order: for streams that may be long.
+    pub async fn read_stream_page(&self, stream: &str, from_version: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
+        read!(self, read_stream_page(stream.into(), from_version, limit))
+    }
+
+    /// The events at these positions, in the order of the log. A position beyond its end is left out.
+    pub async fn read_at(&self, positions: &[u64]) -> Result<Vec<Recorded>, ReadError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        read!(self, read_at(positions.to_vec()))
+    }
+
     /// At most `limit` events from a position on. Fewer only at the end of the log; a gap is `Damaged`.
     pub async fn read_all(&self, from_position: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
         let (events, size) = read!(self, read_all(from_position, limit))?;
@@ -233,7 +246,7 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Row>, ReadError> {
         let set = set.map(str::to_owned);
-        read!(self, select(Select { set, table, filter, after_key: after_key.map(str::to_owned), limit }))
+        read!(self, select(Select { set, table, filter, after_key: after_key.map(str::to_owned), descending: false, limit }))
     }
 
     /// Who holds a unique value.
@@ -373,6 +386,18 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn remembers(&self, table: &'static str, key: &str) -> bool {
         matches!(self.inner.shared.cache.get(table, key), Lookup::Hit(_))
+    /// As `projected_by`, the greatest key first: only keys smaller than `before_key`.
+    pub async fn projected_back(
+        &self,
+        set: &str,
+        table: &'static str,
+        (column, value): (usize, &str),
+        before_key: &str,
+        limit: u32,
+    ) -> Result<Vec<Row>, ReadError> {
+        let filter = Filter::Index { column, value: value.into() };
+        let set = Some(set.to_owned());
+        read!(self, select(Select { set, table, filter, after_key: Some(before_key.to_owned()), descending: true, limit }))
     }
 
     async fn task(&self, task: Task) -> Result<u64, SetError> {

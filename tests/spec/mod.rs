@@ -4,6 +4,7 @@ mod account_pages;
 mod anchor;
 mod app_routes;
 mod audit;
+mod audit_questions;
 mod fail_closed;
 mod hostile;
 mod moving;

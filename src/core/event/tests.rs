@@ -133,6 +133,7 @@ fn evidence() {
         ClientAuthenticationFailed { client: client_id("app"), reason: "wrong secret".into(), at: t(2) }.into(),
         AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
         AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),
+        AuditTailOpened { question: "type=CodeIssued".into(), from: 17, at: t(4) }.into(),
     ]]);
 }
 

@@ -55,7 +55,7 @@ pub struct AttemptsRefused {
     pub until: Timestamp,
 }
 
-/// An auditor asked a question of the log.
+/// An auditor asked a question of the log. `personal`: `address`, when it was a filter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditQueried {
@@ -64,9 +64,27 @@ pub struct AuditQueried {
     pub question: String,
 }
 
+/// An auditor began to follow the log. `personal`: `address`, when it was a filter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditTailOpened {
+    pub at: Timestamp,
+    /// First position that is delivered.
+    pub from: u64,
+    /// The filters, in our own words.
+    pub question: String,
+}
+
 events! {
-    /// Refusals that are evidence.
-    EvidenceEvent { LoginFailed = 1, LoginFailuresCleared = 1, ClientAuthenticationFailed = 1, AttemptsRefused = 1, AuditQueried = 1 }
+    /// Refusals and other things that are evidence.
+    EvidenceEvent {
+        LoginFailed = 1,
+        LoginFailuresCleared = 1,
+        ClientAuthenticationFailed = 1,
+        AttemptsRefused = 1,
+        AuditQueried = 1,
+        AuditTailOpened = 1,
+    }
 }
 
 /// The stream with the failed logins of one account.
@@ -115,7 +133,10 @@ impl Stream for Attempts {
         match fact.event {
             EvidenceEvent::LoginFailed(event) => attempts.fail(event.at),
             EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
-            EvidenceEvent::ClientAuthenticationFailed(_) | EvidenceEvent::AttemptsRefused(_) | EvidenceEvent::AuditQueried(_) => {}
+            EvidenceEvent::ClientAuthenticationFailed(_)
+            | EvidenceEvent::AttemptsRefused(_)
+            | EvidenceEvent::AuditQueried(_)
+            | EvidenceEvent::AuditTailOpened(_) => {}
         }
         Ok(attempts)
     }

@@ -115,6 +115,19 @@ impl Reading for PgReading {
         rows.iter().map(|row| event(row, 0).map_err(unreadable)).collect()
     }
 
+    async fn read_stream_page(&self, stream: String, from_version: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!("SELECT {EVENT} FROM chancery.events WHERE stream = $1 AND version >= $2 ORDER BY version LIMIT $3");
+        let rows = self.ask(&sql, &[&stream, &clamp(from_version), &i64::from(limit)]).await?;
+        rows.iter().map(|row| event(row, 0).map_err(unreadable)).collect()
+    }
+
+    async fn read_at(&self, positions: Vec<u64>) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!("SELECT {EVENT} FROM chancery.events WHERE position = ANY($1) ORDER BY position");
+        let positions: Vec<i64> = positions.into_iter().map(clamp).collect();
+        let rows = self.ask(&sql, &[&positions]).await?;
+        rows.iter().map(|row| event(row, 0).map_err(unreadable)).collect()
+    }
+
     async fn read_all(&self, from: u64, limit: u32) -> Result<(Vec<Recorded>, u64), ReadError> {
         let sql = format!(
             "SELECT head.size, page.* FROM chancery.head LEFT JOIN LATERAL \
@@ -160,6 +173,12 @@ impl Reading for PgReading {
         // For a look-up column a range of one value: with `=` the order by key would be the primary key's too, and a plan made while the
         // table is empty may take that one and walk the whole table.
         let (filter, order) = match &select.filter {
+            Filter::Index { column: 0, .. } if select.descending => {
+                ("(i0, key) < ($4::text, $3) AND i0 >= $4::text AND $5::bigint IS NULL", "i0 DESC, key DESC")
+            }
+            Filter::Index { .. } if select.descending => {
+                ("(i1, key) < ($4::text, $3) AND i1 >= $4::text AND $5::bigint IS NULL", "i1 DESC, key DESC")
+            }
             Filter::All => ("key > $3 AND $4::text IS NULL AND $5::bigint IS NULL", "key"),
             Filter::Index { column: 0, .. } => ("(i0, key) > ($4::text, $3) AND i0 <= $4::text AND $5::bigint IS NULL", "i0, key"),
             Filter::Index { .. } => ("(i1, key) > ($4::text, $3) AND i1 <= $4::text AND $5::bigint IS NULL", "i1, key"),

@@ -122,7 +122,7 @@ fn set_id(set: &Option<String>) -> &'static str {
     }
 }
 
-pub(super) fn select_sql(set: &Option<String>, filter: &Filter) -> String {
+pub(super) fn select_sql(set: &Option<String>, filter: &Filter, descending: bool) -> String {
     let (condition, order) = match filter {
         Filter::All => ("?5 IS NULL", "key"),
         Filter::Index { column: 0, .. } => ("i0 = ?5", "key"),
@@ -130,12 +130,39 @@ pub(super) fn select_sql(set: &Option<String>, filter: &Filter) -> String {
         Filter::ExpiredBefore(_) => ("expires_at < CAST(?5 AS INTEGER)", "expires_at, key"),
     };
     let set = set_id(set);
-    format!("SELECT {ROW} FROM rows WHERE set_id = {set} AND tbl = ?2 AND key > ?3 AND {condition} ORDER BY {order} LIMIT ?4")
+    let (beyond, order) = match descending {
+        false => (">", order.to_owned()),
+        true => ("<", format!("{order} DESC")),
+    };
+    format!("SELECT {ROW} FROM rows WHERE set_id = {set} AND tbl = ?2 AND key {beyond} ?3 AND {condition} ORDER BY {order} LIMIT ?4")
 }
 
 impl Reading for Reader {
     async fn read_stream(&self, stream: String, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
         self.read(move |connection| read_stream(connection, &stream, from_version)).await
+    }
+
+    async fn read_stream_page(&self, stream: String, from_version: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {RECORDED} FROM events WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3");
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map(params![stream, from_version.cast_signed(), limit], read_recorded)?.collect()
+        })
+        .await
+    }
+
+    async fn read_at(&self, positions: Vec<u64>) -> Result<Vec<Recorded>, ReadError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut statement = snapshot.prepare_cached(&format!("SELECT {RECORDED} FROM events WHERE position = ?1"))?;
+            let mut events = Vec::with_capacity(positions.len());
+            for position in positions {
+                events.extend(statement.query_row([position.cast_signed()], read_recorded).optional()?);
+            }
+            events.sort_by_key(|event: &Recorded| event.position);
+            Ok(events)
+        })
+        .await
     }
 
     async fn read_all(&self, from: u64, limit: u32) -> Result<(Vec<Recorded>, u64), ReadError> {
@@ -170,8 +197,8 @@ impl Reading for Reader {
 
     async fn select(&self, select: Select) -> Result<Vec<Row>, ReadError> {
         self.read(move |connection| {
-            let Select { set, table, filter, after_key, limit } = select;
-            let sql = select_sql(&set, &filter);
+            let Select { set, table, filter, after_key, descending, limit } = select;
+            let sql = select_sql(&set, &filter, descending);
             let value = match filter {
                 Filter::All => None,
                 Filter::Index { value, .. } => Some(value),

@@ -68,9 +68,11 @@ fn every_look_up_walks_its_index_in_order() {
     let connection = Connection::open(&path).unwrap();
     let by = |column| Filter::Index { column, value: String::new() };
     let filters = [(Filter::All, "rows_key"), (by(0), "rows_i0"), (by(1), "rows_i1"), (Filter::ExpiredBefore(0), "rows_expires")];
-    for (filter, index) in filters {
+    let both = filters.into_iter().flat_map(|(filter, index)| [(filter.clone(), index, false), (filter, index, true)]);
+    // Only look-ups go backwards.
+    for (filter, index, descending) in both.filter(|(filter, _, descending)| !descending || matches!(filter, Filter::Index { .. })) {
         for set in [None, Some("report".to_owned())] {
-            let explain = format!("EXPLAIN QUERY PLAN {}", reader::select_sql(&set, &filter));
+            let explain = format!("EXPLAIN QUERY PLAN {}", reader::select_sql(&set, &filter, descending));
             let mut statement = connection.prepare(&explain).unwrap();
             let parameters = rusqlite::params_from_iter(vec![None::<String>; statement.parameter_count()]);
             let plan: Vec<String> = statement.query_map(parameters, |row| row.get(3)).unwrap().map(Result::unwrap).collect();

@@ -37,6 +37,7 @@ macro_rules! contract {
             append::beyond_the_queue_appends_are_refused_and_none_is_lost,
             read::a_reader_that_follows_sees_no_gap_and_no_reorder,
             read::a_stream_is_read_from_a_version_on,
+            read::events_are_read_at_their_positions_in_order,
             read::a_restart_changes_nothing,
             read::rows_are_found_by_key_column_and_expiry,
             cache::nobody_reads_a_row_older_than_an_acknowledged_one,

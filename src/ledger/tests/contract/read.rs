@@ -51,9 +51,23 @@ pub async fn a_stream_is_read_from_a_version_on(fixture: &impl Fixture) {
     assert_eq!(versions(ledger.read_stream("s", 0).await.unwrap()), [1, 2, 3, 4, 5]);
     assert_eq!(versions(ledger.read_stream("s", 4).await.unwrap()), [4, 5]);
     assert_eq!(versions(ledger.read_stream("s", 6).await.unwrap()), [0; 0]);
+    assert_eq!(versions(ledger.read_stream_page("s", 2, 3).await.unwrap()), [2, 3, 4]);
+    assert_eq!(versions(ledger.read_stream_page("s", 5, 3).await.unwrap()), [5]);
+    assert_eq!(ledger.read_stream_page("none", 1, 3).await.unwrap(), []);
     assert_eq!(ledger.read_stream("none", 0).await.unwrap(), []);
     assert_eq!(ledger.read_all(10, 5).await.unwrap(), []);
     assert_eq!(ledger.read_all(8, 5).await.unwrap().len(), 2);
+}
+
+pub async fn events_are_read_at_their_positions_in_order(fixture: &impl Fixture) {
+    let ledger = fixture.ledger().await;
+    for version in 0..5 {
+        ledger.append(write([at("s", version, 1)])).await.unwrap();
+    }
+    let positions = |events: Vec<chancery_ledger::recorded::Recorded>| events.iter().map(|e| e.position).collect::<Vec<_>>();
+    assert_eq!(positions(ledger.read_at(&[3, 0, 9]).await.unwrap()), [0, 3]);
+    assert_eq!(ledger.read_at(&[4]).await.unwrap(), ledger.read_all(4, 1).await.unwrap());
+    assert_eq!(ledger.read_at(&[]).await.unwrap(), []);
 }
 
 pub async fn a_restart_changes_nothing(fixture: &impl Fixture) {

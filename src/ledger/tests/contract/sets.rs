@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use chancery_ledger::Fold;
 use chancery_ledger::error::SetError;
 use chancery_ledger::recorded::{Freshness, Recorded};
-use chancery_ledger::write::RowWrite;
+use chancery_ledger::write::{Row, RowWrite};
 use tokio::task::JoinSet;
 
 use crate::fixture::*;
@@ -99,6 +99,13 @@ pub async fn a_projection_moves_rows_and_checkpoint_together(fixture: &impl Fixt
     ledger.project("report", 2, 4, vec![RowWrite::Delete { table: "t", key: "s".into() }, upsert("x", 1)]).await.unwrap();
     assert_eq!(ledger.projected_all("report", "t", None, 10).await.unwrap(), [row("x", 1)]);
     assert_eq!(ledger.checkpoint("report").await.unwrap(), Some(4));
+    let listed = |n: u64| Row { index: [Some("listed".into()), Some(format!("odd-{}", n % 2))], ..row(&format!("l-{n}"), 1) };
+    ledger.project("report", 4, 4, (0..5).map(|n| RowWrite::Upsert(listed(n))).collect()).await.unwrap();
+    let keys = |rows: Vec<Row>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(keys(ledger.projected_by("report", "t", (0, "listed"), Some("l-1"), 2).await.unwrap()), ["l-2", "l-3"]);
+    assert_eq!(keys(ledger.projected_back("report", "t", (0, "listed"), "l-4", 2).await.unwrap()), ["l-3", "l-2"]);
+    assert_eq!(keys(ledger.projected_back("report", "t", (1, "odd-0"), "m", 9).await.unwrap()), ["l-4", "l-2", "l-0"]);
+    assert_eq!(keys(ledger.projected_back("report", "t", (0, "other"), "m", 9).await.unwrap()), [""; 0]);
     // The inline rows, the head and the inline set know nothing of it.
     assert_eq!(version_of(&ledger, "s").await, Some(4));
     assert_eq!(ledger.head().await.unwrap(), head);
