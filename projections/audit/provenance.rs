@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 
 use chancery_core::client::Client;
-use chancery_core::consent::Consent;
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::consent_stream;
 use chancery_core::key::{self, Key};
@@ -170,13 +169,8 @@ async fn in_force(ledger: &Ledger, known: &Known, grant: &Grant, place: Place) -
                 Some(json!({ "kid": kid, "alg": folded.state.alg, "phase": folded.state.phase, "public_jwk": public, "position": since }));
         }
     }
-    let started = Question {
-        kind: Some("ServerStarted".into()),
-        until: Some(place.size),
-        newest_first: true,
-        limit: 1,
-        ..Question::default()
-    };
+    let started =
+        Question { kind: Some("ServerStarted".into()), until: Some(place.size), newest_first: true, limit: 1, ..Question::default() };
     let started = query::ask(ledger, &started).await?.events;
     in_force.server = started.first().map(|found| {
         let data = &found.envelope.data;

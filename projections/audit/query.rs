@@ -97,8 +97,7 @@ impl Question {
     }
 
     fn is_filtered(&self) -> bool {
-        let filters =
-            [&self.subject, &self.client, &self.actor, &self.session, &self.grant, &self.token, &self.kind, &self.stream];
+        let filters = [&self.subject, &self.client, &self.actor, &self.session, &self.grant, &self.token, &self.kind, &self.stream];
         filters.iter().any(|filter| filter.is_some())
     }
 }

@@ -160,7 +160,13 @@ pub async fn verdict(ledger: &Ledger, known: &Known, place: Place) -> Result<Ver
 }
 
 /// The checks of an issued token; says whether the rule of introspection finds it alive.
-async fn on_its_grant(ledger: &Ledger, known: &Known, grant: &Then<Grant>, place: Place, checks: &mut Vec<Check>) -> Result<bool, QueryError> {
+async fn on_its_grant(
+    ledger: &Ledger,
+    known: &Known,
+    grant: &Then<Grant>,
+    place: Place,
+    checks: &mut Vec<Check>,
+) -> Result<bool, QueryError> {
     let state = &grant.state;
     let client = match state.kind {
         GrantKind::Operator => None,
@@ -194,7 +200,7 @@ async fn on_its_grant(ledger: &Ledger, known: &Known, grant: &Then<Grant>, place
         }
     };
     of_the_token(ledger, known, state, place, checks).await?;
-    of_the_grant(state, grant, place, checks);
+    of_the_grant(state, grant, checks);
     if !matches!(state.kind, GrantKind::Operator) {
         let active = client.as_ref().is_some_and(|own| own.state.is_active());
         let said = if active { "the client was enabled" } else { "the client was disabled or did not exist" };
@@ -249,7 +255,7 @@ async fn of_the_token(ledger: &Ledger, known: &Known, state: &Grant, place: Plac
     Ok(())
 }
 
-fn of_the_grant(state: &Grant, grant: &Then<Grant>, _: Place, checks: &mut Vec<Check>) {
+fn of_the_grant(state: &Grant, grant: &Then<Grant>, checks: &mut Vec<Check>) {
     let reason = state.ended.and_then(|reason| serde_json::to_value(reason).ok());
     let (said, position) = match reason.as_ref().and_then(Value::as_str) {
         Some(reason) => (format!("its grant had ended ({})", reason.replace('_', " ")), Some(grant.last)),

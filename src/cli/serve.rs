@@ -152,6 +152,10 @@ fn surface(specification: &str) -> Surface {
         "/audit/proof/{position}",
         "/audit/consistency",
         "/audit/events/{position}",
+        "/audit/streams/{stream}",
+        "/audit/introspect",
+        "/audit/tokens/{id}",
+        "/audit/diff",
         "/health/live",
         "/health/ready",
     ] {

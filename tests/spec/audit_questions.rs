@@ -68,7 +68,8 @@ async fn each_filter_finds_what_it_names_and_nothing_else() {
     assert_eq!(story.kinds(&format!("token={}", digest(&story.first.access))).await, ["CodeRedeemed"]);
     assert_eq!(story.kinds(&format!("token={}", digest(story.second.refresh()))).await, ["RefreshTokenRotated"]);
     assert_eq!(story.kinds(&format!("token={}", "x".repeat(43))).await, [""; 0]);
-    let grant = ["AuthorizationRequested", "PersonAuthenticated", "CodeIssued", "AuthorizationGranted", "CodeRedeemed", "RefreshTokenRotated"];
+    let grant =
+        ["AuthorizationRequested", "PersonAuthenticated", "CodeIssued", "AuthorizationGranted", "CodeRedeemed", "RefreshTokenRotated"];
     assert_eq!(story.kinds(&format!("grant={}", of("grant"))).await, grant);
     assert_eq!(story.kinds(&format!("session={}", of("session"))).await, ["SessionStarted", "PersonAuthenticated", "CodeIssued"]);
     let by_alice = story.kinds(&format!("actor=account:{}", story.alice.account)).await;

@@ -5,6 +5,7 @@ mod anchor;
 mod app_routes;
 mod audit;
 mod audit_questions;
+mod audit_then;
 mod fail_closed;
 mod hostile;
 mod moving;

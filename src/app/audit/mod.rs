@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ask`] | events by filters |
 //! | [`tail`] | events as they come |
+//! | [`then`] | how things stood at a moment |
 //! | [`personal`] | ciphertexts for those who may read them: clear, erased, or lost |
 //!
 //! Out of scope: who may ask (`introspect::operator`), how the answer is written (`http`).
@@ -11,6 +12,7 @@
 pub mod ask;
 pub mod personal;
 pub mod tail;
+pub mod then;
 
 use chancery_core::decision::{Draft, Personal};
 use chancery_core::error::OAuthError;

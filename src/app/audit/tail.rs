@@ -72,6 +72,7 @@ impl Tail {
     }
 
     fn is_in_time(&self, envelope: &Envelope) -> bool {
-        self.asked.after.is_none_or(|after| envelope.recorded_at >= after) && self.asked.before.is_none_or(|before| envelope.recorded_at <= before)
+        self.asked.after.is_none_or(|after| envelope.recorded_at >= after)
+            && self.asked.before.is_none_or(|before| envelope.recorded_at <= before)
     }
 }

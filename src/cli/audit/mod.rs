@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod prove;
+pub mod questions;
 pub mod tail;
 pub mod tiles;
 pub mod verify;
@@ -42,6 +43,8 @@ Examples:
     Prove(prove::Args),
     /// Check every event, every hash and what the events mean together
     Verify(verify::Args),
+    #[command(flatten)]
+    Question(questions::Command),
 }
 
 pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
@@ -55,6 +58,7 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
         },
         Command::Prove(args) => prove::run(&ledger, &args).await,
         Command::Verify(args) => verify::run(&ledger, &args).await,
+        Command::Question(command) => questions::run(&ledger, command).await,
     }
 }
 

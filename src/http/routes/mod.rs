@@ -50,6 +50,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         accounts::Accounts(server.clone()),
         audit::Audit(server.clone()),
         proof::Proof(server.clone()),
+        audit::Then(audit::Audit(server.clone())),
         health::Health(server.clone()),
     )
 }

@@ -121,10 +121,17 @@ pub fn digest(text: &str) -> Result<String, OAuthError> {
 }
 
 fn text(name: &'static str, value: Option<&str>) -> Result<Option<String>, OAuthError> {
-    let Some(value) = value else { return Ok(None) };
+    value.map(|value| identifier(name, value)).transpose()
+}
+
+/// An identifier as it stands in events.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn identifier(name: &'static str, value: &str) -> Result<String, OAuthError> {
     // Streams are the longest: consent, an account and a client_id.
     let fits = value.len() <= 255 && value.bytes().all(|byte| byte.is_ascii_graphic()) && !value.starts_with("cha_");
-    fits.then(|| Some(value.to_owned())).ok_or_else(|| refuse(name, "an identifier as it stands in events"))
+    fits.then(|| value.to_owned()).ok_or_else(|| refuse(name, "an identifier as it stands in events"))
 }
 
 fn number(name: &'static str, value: Option<&str>) -> Result<Option<u64>, OAuthError> {
@@ -147,7 +154,11 @@ mod tests {
     fn a_token_is_never_a_parameter() {
         let refused = digest("cha_at_0123456789012345678901234567890123456").unwrap_err();
         assert!(refused.description.contains("Never send the token itself"));
-        assert!(text("grant", Some("cha_at_1")).is_err() && text("grant", Some("a b")).is_err() && text("grant", Some(&"a".repeat(256))).is_err());
+        assert!(
+            text("grant", Some("cha_at_1")).is_err()
+                && text("grant", Some("a b")).is_err()
+                && text("grant", Some(&"a".repeat(256))).is_err()
+        );
         assert_eq!(digest(&"a".repeat(43)).unwrap().len(), 43);
         assert!(digest(&"a".repeat(42)).is_err() && digest(&"/".repeat(43)).is_err());
     }

@@ -173,7 +173,8 @@ impl ApiResponse for Answered {
             ],
             ..MetaSchema::new("object")
         };
-        let text = |media_type| MetaMediaType { content_type: media_type, schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))) };
+        let text =
+            |media_type| MetaMediaType { content_type: media_type, schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))) };
         let content = vec![
             MetaMediaType { content_type: JSON, schema: MetaSchemaRef::Inline(Box::new(page)) },
             text(LINES),

@@ -5,14 +5,17 @@
 //! | `asked` | the query parameters, read strictly |
 //! | `format` | JSON, JSON lines and CSV |
 //! | `tail` | server-sent events |
+//! | `then` | how things stood at a moment |
 //!
 //! Personal data stands as ciphertext or as `erased`; in clear only with `personal=clear` and the scope `admin` besides.
 
 mod asked;
 mod format;
 mod tail;
+mod then;
 
 pub use tail::Tails;
+pub use then::Then;
 
 use chancery_core::error::OAuthError;
 use poem::Request;
@@ -69,7 +72,9 @@ fn showing(auditor: &Auditor, asked: Option<&str>) -> Result<Showing, OAuthError
     match asked {
         None | Some("sealed") => Ok(Showing::Sealed),
         Some("clear") if auditor.bearer.scope.has("admin") => Ok(Showing::Clear),
-        Some("clear") => Err(OAuthError::insufficient_scope("admin").saying("Personal data in clear needs a token with the scope admin too.")),
+        Some("clear") => {
+            Err(OAuthError::insufficient_scope("admin").saying("Personal data in clear needs a token with the scope admin too."))
+        }
         Some(_) => Err(OAuthError::invalid_request("personal").saying("personal is sealed or clear.")),
     }
 }
