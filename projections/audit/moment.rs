@@ -14,7 +14,11 @@ use chancery_ledger::recorded::Recorded;
 use serde_json::{Value, json};
 
 use super::query::QueryError;
+use super::source;
 use crate::inline;
+
+/// Events folded at once.
+const PAGE: u32 = 500;
 
 /// What somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,15 +109,37 @@ pub struct StreamThen {
     pub state: Option<Value>,
 }
 
-/// The state of a stream at a place; `None` if it had not begun.
+/// The state of a stream at a place; `None` if it had not begun. Read page by page: the log's own stream grows with each quiet minute.
 ///
 /// # Errors
 /// A database that does not answer, or an event that cannot be folded, with its position.
 pub async fn stream_then(ledger: &Ledger, stream: &str, place: Place) -> Result<Option<StreamThen>, QueryError> {
-    let events = events(ledger, stream, place).await?;
-    let Some(last) = events.last() else { return Ok(None) };
-    let state = inline::state_of(stream, &events)?;
-    Ok(Some(StreamThen { version: last.version, position: last.position, recorded_at: last.recorded_at, state }))
+    let mut folding = inline::Folding::begin(stream);
+    let mut then: Option<StreamThen> = None;
+    let mut next = match folding {
+        Some(_) => 1,
+        // Nobody folds it: its last event alone is looked at.
+        None => source::version_at(ledger, stream, place.size).await?.saturating_sub(1).max(1),
+    };
+    loop {
+        let mut page = ledger.read_stream_page(stream, next, PAGE).await?;
+        let is_last = page.len() < PAGE as usize || page.last().is_some_and(|event| event.position >= place.size);
+        page.retain(|event| event.position < place.size);
+        if let Some(last) = page.last() {
+            then = Some(StreamThen { version: last.version, position: last.position, recorded_at: last.recorded_at, state: None });
+            next = last.version + 1;
+            if let Some(folding) = &mut folding {
+                folding.add(&page)?;
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    if let (Some(then), Some(folding)) = (&mut then, folding) {
+        then.state = folding.state();
+    }
+    Ok(then)
 }
 
 /// A ciphertext in a state or event.
@@ -293,6 +319,14 @@ mod tests {
         ] {
             assert_eq!(rfc3339(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn every_kind_of_stream_can_be_folded() {
+        for (kind, _) in chancery_core::event::event_catalogue() {
+            assert!(inline::Folding::begin(&format!("{kind}-x")).is_some(), "{kind}");
+        }
+        assert!(inline::Folding::begin("evidence-anonymous").is_none() && inline::Folding::begin("x-1").is_none());
     }
 
     #[test]

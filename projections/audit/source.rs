@@ -160,7 +160,7 @@ impl<'a> Source<'a> {
 
 /// The version of the first event of a stream at or after a position; one more than the last if there is none. Versions are dense, so a
 /// few reads find it in a stream of any length.
-async fn version_at(ledger: &Ledger, stream: &str, position: u64) -> Result<u64, ReadError> {
+pub async fn version_at(ledger: &Ledger, stream: &str, position: u64) -> Result<u64, ReadError> {
     let (mut low, mut high) = (1_u64, 1_u64);
     loop {
         match ledger.read_stream_page(stream, high, 1).await?.first() {

@@ -220,32 +220,55 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
     }
 }
 
-/// The state of any stream as JSON; `None` for evidence without an account, which nobody folds. Unlike [`rows`], also for states that
-/// have no row.
-///
-/// # Errors
-/// The position of the event that stops the fold.
-pub fn state_of(stream: &str, events: &[Recorded]) -> Result<Option<Value>, Unreadable> {
-    fn of<S: Stream>(events: &[Recorded]) -> Result<Option<Value>, Unreadable> {
-        let position = events.last().map_or(0, |event| event.position);
-        let folded = fold::stream::<S>(None, events)?;
-        folded.map(|own| serde_json::to_value(own.state)).transpose().map_err(|e| Unreadable { position, why: e.to_string() })
-    }
-    match stream.split_once('-').map_or(stream, |(kind, _)| kind) {
-        Account::KIND => of::<Account>(events),
-        Client::KIND => of::<Client>(events),
-        Session::KIND => of::<Session>(events),
-        Consent::KIND => of::<Consent>(events),
-        Interaction::KIND => of::<Interaction>(events),
-        Grant::KIND => of::<Grant>(events),
-        Key::KIND => of::<Key>(events),
-        Attempts::KIND if stream == evidence::ANONYMOUS => Ok(None),
-        Attempts::KIND => of::<Attempts>(events),
-        Log::KIND => of::<Log>(events),
-        other => {
-            let position = events.first().map_or(0, |event| event.position);
-            Err(Unreadable { position, why: format!("unknown kind of stream {other}: this program is older than the log") })
+/// A fold of any stream that goes on page by page. Unlike [`rows`], also for states that have no row.
+pub struct Folding {
+    add: AddPage,
+    state: Option<Versioned<Value>>,
+}
+
+type AddPage = fn(Option<Versioned<Value>>, &[Recorded]) -> Result<Option<Versioned<Value>>, Unreadable>;
+
+impl Folding {
+    /// `None` for a stream that nobody folds: evidence without an account, or a kind that this program does not know.
+    pub fn begin(stream: &str) -> Option<Self> {
+        fn add<S: Stream>(state: Option<Versioned<Value>>, events: &[Recorded]) -> Result<Option<Versioned<Value>>, Unreadable> {
+            let broken =
+                |e: serde_json::Error| Unreadable { position: events.last().map_or(0, |event| event.position), why: e.to_string() };
+            let state = match state {
+                Some(own) => Some(Versioned { state: serde_json::from_value::<S>(own.state).map_err(broken)?, version: own.version }),
+                None => None,
+            };
+            let folded = fold::stream::<S>(state, events)?;
+            folded.map(|own| Ok(Versioned { state: serde_json::to_value(own.state).map_err(broken)?, version: own.version })).transpose()
         }
+        let add: AddPage = match stream.split_once('-').map_or(stream, |(kind, _)| kind) {
+            Account::KIND => add::<Account>,
+            Client::KIND => add::<Client>,
+            Session::KIND => add::<Session>,
+            Consent::KIND => add::<Consent>,
+            Interaction::KIND => add::<Interaction>,
+            Grant::KIND => add::<Grant>,
+            Key::KIND => add::<Key>,
+            Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
+            Log::KIND => add::<Log>,
+            Seals::KIND => add::<Seals>,
+            _ => return None,
+        };
+        Some(Self { add, state: None })
+    }
+
+    /// Adds the next events.
+    ///
+    /// # Errors
+    /// The position of the event that stops the fold.
+    pub fn add(&mut self, events: &[Recorded]) -> Result<(), Unreadable> {
+        self.state = (self.add)(self.state.take(), events)?;
+        Ok(())
+    }
+
+    /// What they add up to.
+    pub fn state(self) -> Option<Value> {
+        self.state.map(|own| own.state)
     }
 }
 

@@ -7,6 +7,8 @@
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
 //! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`] | the log and what is folded from it |
+//! | [`keys`], [`token`], [`user`], [`client`], [`session`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
+//! | [`audit`], [`projections`], [`replay`] | the log and what is folded from it |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
 //! Exit codes: 0 done, 1 the check failed or the command was refused (what and where on stderr), 2 wrong usage.
@@ -29,6 +31,7 @@ pub mod password;
 pub mod print;
 pub mod projections;
 pub mod resource;
+pub mod replay;
 pub mod serve;
 pub mod session;
 pub mod socket;
@@ -127,6 +130,8 @@ enum Command {
     /// What is folded from the log
     #[command(subcommand)]
     Projections(projections::Command),
+    /// Fold the log up to a moment into a database for an auditor
+    Replay(replay::Args),
 }
 
 /// Parses, runs and turns the outcome into an exit code.
@@ -167,6 +172,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Ledger(command) => ledger::run(quiet(flags)?, command).await,
         Command::Witness(args) => witness::run(flags, args).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
+        Command::Replay(args) => replay::run(quiet(flags)?, args).await,
     }
 }
 

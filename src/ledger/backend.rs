@@ -90,6 +90,8 @@ pub(crate) enum Task {
     /// Under the head lock: every stream with events at or after the set's checkpoint is read in full and folded, its rows are put into the
     /// set, the set becomes the inline one with checkpoint = head, and the old inline set becomes an ordinary one.
     FinishRebuild { set: String, fold: Fold },
+    /// Gives a set the name of another, in one transaction; the other gets `<name>.gone` and is for `DropSet`. Neither may be inline.
+    ReplaceSet { set: String, name: String },
     /// Deletes at most `limit` rows of a set that is not inline; returns how many are left (0: the set is gone).
     DropSet { set: String, limit: u32 },
     /// Keeps a checkpoint that others have seen, or replaces the one of the same size (which now has more signatures). Returns its size.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::backend::{Filter, Fold, Newest, Reading, Select, Task, Wanted};
+use crate::backend::{Filter, Newest, Reading, Select, Task, Wanted};
 use crate::cache::{Epoch, Lookup};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::leaf::MAX_LEAF;
@@ -23,7 +23,7 @@ use crate::recorded::{Committed, Freshness, Head, KeptNote, Recorded};
 use crate::relocate::Claim;
 use crate::shared::Shared;
 use crate::sqlite;
-use crate::write::{Row, RowWrite, Write};
+use crate::write::{Row, Write};
 use crate::writer::{self, BATCH_BYTES, Job, Ticket, Work};
 
 /// How often a ledger without a writer of its own looks for new events.
@@ -59,6 +59,7 @@ macro_rules! read {
 }
 
 mod stored;
+mod sets;
 
 impl Ledger {
     pub(crate) fn over(inner: Inner) -> Self {
@@ -386,26 +387,12 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn remembers(&self, table: &'static str, key: &str) -> bool {
         matches!(self.inner.shared.cache.get(table, key), Lookup::Hit(_))
-    /// As `projected_by`, the greatest key first: only keys smaller than `before_key`.
-    pub async fn projected_back(
-        &self,
-        set: &str,
-        table: &'static str,
-        (column, value): (usize, &str),
-        before_key: &str,
-        limit: u32,
-    ) -> Result<Vec<Row>, ReadError> {
-        let filter = Filter::Index { column, value: value.into() };
-        let set = Some(set.to_owned());
-        read!(self, select(Select { set, table, filter, after_key: Some(before_key.to_owned()), descending: true, limit }))
     }
 
-    async fn task(&self, task: Task) -> Result<u64, SetError> {
-        let Some(queue) = &self.inner.queue else { return Err(SetError::Rejected("the log is open to read only".into())) };
-        let (reply, answer) = oneshot::channel();
-        let ended = || SetError::Unavailable("the writer has ended".into());
-        queue.send(Work::Task(task, reply)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+    /// Stored hashes of the tree: of leaves (`level` 0) or of complete subtrees of 2^8, 2^16 ... leaves, from an index on. Fewer than
+    /// `count` where the tree ends.
+    pub async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
+        read!(self, hashes(level, from, count))
     }
 }
 

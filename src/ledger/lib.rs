@@ -29,3 +29,4 @@ mod writer;
 pub use backend::Fold;
 pub use ledger::Ledger;
 pub use options::{Clock, Notary, Note, Options};
+pub use sqlite::standing;

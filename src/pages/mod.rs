@@ -10,6 +10,7 @@
 //! | `home` | `/` |
 //! | `account` | `/account`: what a person sees of themselves, and changes |
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
+//! | `audit` | the auditor's pages |
 //! | `demo` | the example client's own pages |
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
 //! | `routes` | the browser endpoints |
@@ -24,6 +25,7 @@
 
 pub mod account;
 pub mod asset;
+pub mod audit;
 pub mod consent;
 pub mod demo;
 pub mod error;

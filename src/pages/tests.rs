@@ -135,6 +135,10 @@ fn each_form_is_a_post_with_a_csrf_token() {
     for (name, html) in samples::plain("en") {
         for form in html.split("<form").skip(1) {
             let form = form.split_once("</form>").unwrap().0;
+            // Filters of the auditor's pages: they change nothing, and their answer can be kept as a link.
+            if name.starts_with("audit-") && form.split_once('>').unwrap().0.contains("method=\"get\"") {
+                continue;
+            }
             assert!(form.split_once('>').unwrap().0.contains("method=\"post\""), "{name}");
             let token = form.contains("<input type=\"hidden\" name=\"csrf\" value=\"csrf-1\">");
             // That form goes to the client, who must not learn a token of ours.
@@ -173,7 +177,9 @@ fn every_page_has_its_landmarks_language_and_title() {
             let pieces = pieces(&html);
             let tags = |wanted: &str| pieces.iter().filter(|piece| piece.tag().is_some_and(|(tag, _)| tag == wanted)).count();
             assert_eq!([tags("h1"), tags("main"), tags("header"), tags("footer"), tags("title")], [1; 5], "{name}");
-            assert_eq!(pieces.iter().find_map(|piece| piece.get("lang")), Some(locales), "{name}");
+            // The auditor's pages speak English alone.
+            let spoken = if name.starts_with("audit-") { "en" } else { locales };
+            assert_eq!(pieces.iter().find_map(|piece| piece.get("lang")), Some(spoken), "{name}");
             assert!(!html.contains("<title> "), "{name}: empty title");
             assert!(html.contains(asset::style_path()) && html.contains(asset::seal_path()), "{name}");
         }

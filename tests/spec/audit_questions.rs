@@ -76,7 +76,8 @@ async fn each_filter_finds_what_it_names_and_nothing_else() {
     assert!(by_alice.contains(&"ConsentGiven".to_owned()) && !by_alice.contains(&"CodeRedeemed".to_owned()), "{by_alice:?}");
     let by_client = story.kinds(&format!("actor=client:{}", story.client.id)).await;
     assert_eq!(by_client, ["CodeRedeemed", "RefreshTokenRotated", "ClientCredentialsGranted"]);
-    assert_eq!(story.kinds("actor=server").await[..2], ["LogCreated", "ServerStarted"]);
+    let by_server = story.kinds("actor=server").await;
+    assert!(by_server[0] == "LogCreated" && by_server.contains(&"ServerStarted".to_owned()), "{by_server:?}");
     assert_eq!(story.kinds(&format!("subject={}&type=LoginFailed", story.alice.account)).await, ["LoginFailed"]);
     assert_eq!(story.kinds(&format!("client={}&actor=anonymous&type=CodeRedeemed", story.client.id)).await, [""; 0]);
     for nothing in ["grant=none", "session=none", "stream=none", "subject=none", "actor=client:none"] {

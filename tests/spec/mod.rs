@@ -4,6 +4,7 @@ mod account_pages;
 mod anchor;
 mod app_routes;
 mod audit;
+mod audit_pages;
 mod audit_questions;
 mod audit_then;
 mod fail_closed;

@@ -75,6 +75,6 @@ pub async fn open(config: &Config) -> anyhow::Result<Ledger> {
     Ok(start::open_ledger_readonly(config, &Clock::System).await?)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

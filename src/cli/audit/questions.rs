@@ -109,7 +109,8 @@ pub struct Events {
     json: bool,
 }
 
-fn parse_moment(text: &str) -> Result<Moment, String> {
+/// For `value_parser`.
+pub fn parse_moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text).ok_or_else(|| "a moment is a position or a time such as 2026-11-21T13:00:00Z".to_owned())
 }
 

@@ -28,6 +28,7 @@ pub(super) async fn maintain(writing: &mut PgWriting, task: &Task) -> Result<u64
             within_transaction(client, project(client, set, (*expected, *checkpoint), rows)).await
         }
         Task::FinishRebuild { set, fold } => within_transaction(client, finish(client, set, fold)).await,
+        Task::ReplaceSet { set, name } => within_transaction(client, replace(client, set, name)).await,
         Task::DropSet { set, limit } => drop_set(client, set, *limit).await,
         Task::KeepNote(kept) => keep_note(client, kept).await,
     };
@@ -85,6 +86,22 @@ async fn begin(client: &Client, set: &str) -> Result<u64, SetError> {
             None => return make(client, set).await.map(|_| 0),
         }
     }
+}
+
+async fn replace(client: &Client, set: &str, name: &str) -> Result<u64, SetError> {
+    let old = find(client, name).await?;
+    let Some((id, checkpoint, inline)) = find(client, set).await? else {
+        return Err(SetError::Rejected(format!("there is no row set {set}")));
+    };
+    if inline || old.is_some_and(|(_, _, inline)| inline) {
+        return Err(rejected(set, "renamed"));
+    }
+    let rename = "UPDATE chancery.sets SET name = $2 WHERE id = $1";
+    if let Some((old, ..)) = old {
+        client.execute(rename, &[&old, &format!("{name}.gone")]).await?;
+    }
+    client.execute(rename, &[&id, &name]).await?;
+    Ok(checkpoint)
 }
 
 async fn drop_set(client: &Client, set: &str, limit: u32) -> Result<u64, SetError> {

@@ -12,6 +12,9 @@ mod reader;
 mod sets;
 pub(crate) mod startup;
 pub(crate) mod store;
+pub mod standing;
+mod startup;
+mod store;
 mod writer;
 
 use std::fs::{File, TryLockError};

@@ -15,6 +15,7 @@ pub(super) fn run(connection: &mut Connection, task: &Task) -> Result<u64, SetEr
         Task::BeginRebuild { set } => begin(&transaction, set),
         Task::Project { set, expected, checkpoint, rows } => project(&transaction, set, (*expected, *checkpoint), rows),
         Task::FinishRebuild { set, fold } => finish(&transaction, set, fold),
+        Task::ReplaceSet { set, name } => replace(&transaction, set, name),
         Task::DropSet { set, limit } => drop_some(&transaction, set, *limit),
         Task::KeepNote(kept) => keep_note(&transaction, kept),
     }?;
@@ -62,6 +63,18 @@ fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold) -> Result<u64, 
     let flip = "UPDATE head SET inline_set = ?1, inline_checkpoint = size WHERE one = 1";
     transaction.execute(flip, [id]).map_err(failed)?;
     Ok(size)
+}
+
+fn replace(transaction: &Transaction<'_>, set: &str, name: &str) -> Result<u64, SetError> {
+    let Some((id, checkpoint)) = not_inline(transaction, set)? else {
+        return Err(SetError::Rejected(format!("there is no row set {set}")));
+    };
+    let rename = "UPDATE sets SET name = ?2 WHERE id = ?1";
+    if let Some((old, _)) = not_inline(transaction, name)? {
+        transaction.execute(rename, params![old, format!("{name}.gone")]).map_err(failed)?;
+    }
+    transaction.execute(rename, params![id, name]).map_err(failed)?;
+    Ok(checkpoint)
 }
 
 fn drop_some(transaction: &Transaction<'_>, set: &str, limit: u32) -> Result<u64, SetError> {

@@ -7,11 +7,14 @@
 //! | `logout` | `/oidc/session/end` |
 //! | `account` | `/account` and what is below it |
 //! | `home` | `/`, `/assets/{name}` |
+//! | `admin`, `admin_audit` | `/admin/audit`: the auditor's pages |
 //! | `show` | a page as a response, error pages |
 //!
 //! These use the plumbing of `http` (forms, cookies, headers); `http` knows nothing of them.
 
 pub mod account;
+pub mod admin;
+pub mod admin_audit;
 pub mod authorize;
 pub mod home;
 pub mod interaction;
@@ -48,6 +51,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         logout::Logout(server.clone()),
         account::Account(server.clone()),
         home::Home(server.clone()),
+        admin::Admin(server.clone()),
     )
 }
 

@@ -112,6 +112,27 @@ pub async fn a_projection_moves_rows_and_checkpoint_together(fixture: &impl Fixt
     assert!(matches!(ledger.project("v1", 4, 4, vec![]).await, Err(SetError::Rejected(_))));
 }
 
+pub async fn a_set_takes_the_place_of_another(fixture: &impl Fixture) {
+    let ledger = fixture.ledger().await;
+    for version in 0..3 {
+        ledger.append(with_row("s", version)).await.unwrap();
+    }
+    ledger.project("report", 0, 1, vec![upsert("old", 1)]).await.unwrap();
+    ledger.project("aside", 0, 3, vec![upsert("new", 1)]).await.unwrap();
+    ledger.replace_set("aside", "report").await.unwrap();
+    assert_eq!(ledger.projected_all("report", "t", None, 10).await.unwrap(), [row("new", 1)]);
+    assert_eq!(ledger.checkpoint("report").await.unwrap(), Some(3));
+    for gone in ["aside", "report.gone"] {
+        assert_eq!(ledger.checkpoint(gone).await.unwrap(), None, "{gone}");
+    }
+    // Whoever still writes for the old one learns it from the checkpoint.
+    assert!(matches!(ledger.project("report", 1, 2, vec![]).await, Err(SetError::CheckpointMoved { found: 3 })));
+    for (set, name) in [("none", "report"), ("v1", "report"), ("report", "v1")] {
+        assert!(matches!(ledger.replace_set(set, name).await, Err(SetError::Rejected(_))), "{set} {name}");
+    }
+    assert_eq!(version_of(&ledger, "s").await, Some(3));
+}
+
 pub async fn a_set_is_dropped_in_pieces(fixture: &impl Fixture) {
     let ledger = fixture.ledger().await;
     let rows = (0..2_500).map(|n| upsert(&format!("{n}"), 1)).collect();

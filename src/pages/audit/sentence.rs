@@ -1,0 +1,96 @@
+//! Events as sentences. A type that has no sentence here is told by its name, so that a new event is readable from its first day.
+
+use chancery_projections::envelope::Envelope;
+use serde_json::Value;
+
+/// What happened, in one sentence without names.
+pub fn of(event: &Envelope) -> String {
+    let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+    let words = |name: &str| text(name).replace('_', " ");
+    let scope = || match text("scope") {
+        "" => String::new(),
+        scope => format!(" for {scope}"),
+    };
+    match event.kind.as_str() {
+        "LogCreated" => format!("The log began, for the issuer {}.", text("issuer")),
+        "ServerStarted" => format!("The server started: version {}, {} mode.", text("version"), text("mode")),
+        "IssuerChanged" => format!("The issuer moved to {}.", text("issuer")),
+        "ExpiredSwept" => "Rows of things that ended long ago left the read models.".to_owned(),
+        "HeadSealed" => "The head of the quiet log was signed again.".to_owned(),
+        "ClientRegistered" => format!("A client was registered ({}).", words("origin")),
+        "ClientRedeclared" => "The configuration file declared a client anew.".to_owned(),
+        "ClientDisabled" => "A client was disabled.".to_owned(),
+        "ClientEnabled" => "A client was enabled.".to_owned(),
+        "AccountRegistered" => "An account was made.".to_owned(),
+        "PasswordChanged" => format!("The password was replaced ({}).", words("reason")),
+        "AccountDisabled" => "The account was disabled.".to_owned(),
+        "AccountEnabled" => "The account was enabled.".to_owned(),
+        "ErasureOrdered" => "The erasure of the person was ordered.".to_owned(),
+        "DataKeyDestroyed" => "The person's key was destroyed: what was sealed under it is erased.".to_owned(),
+        "SessionStarted" => format!("The person signed in ({}).", methods(event)),
+        "SessionExtended" => "The session was used again.".to_owned(),
+        "SessionEnded" => format!("The session ended ({}).", words("reason")),
+        "AuthorizationRequested" => "A client asked for authorization.".to_owned(),
+        "AuthorizationAnsweredAtOnce" => "A client asked for authorization and was answered at once.".to_owned(),
+        "PersonAuthenticated" => "The person signed in for the client's request.".to_owned(),
+        "AuthorizationGranted" => "The answer left for the client.".to_owned(),
+        "AuthorizationRefused" => format!("The client's request was refused ({}).", text("error")),
+        "ConsentGiven" => format!("The person allowed the client{}.", scope()),
+        "ConsentDenied" => format!("The person denied the client{}.", scope()),
+        "ConsentWithdrawn" => "The person's consent was withdrawn.".to_owned(),
+        "CodeIssued" => format!("An authorization code was issued{}.", scope()),
+        "CodeRedeemed" => "The client redeemed the code and got tokens.".to_owned(),
+        "CodeVerifierRefused" => "A wrong code_verifier was refused.".to_owned(),
+        "RefreshTokenRotated" => "The client refreshed; its refresh token was replaced.".to_owned(),
+        "RefreshTokenUsed" => "The client refreshed.".to_owned(),
+        "RefreshTokenRepeated" => "The replaced refresh token came again and got the same successor.".to_owned(),
+        "MisuseRefused" => format!("A misuse was refused: {}.", words("misuse")),
+        "AccessTokenRevoked" => "An access token was given back.".to_owned(),
+        "GrantEnded" => format!("Everything of the grant ended ({}).", words("reason")),
+        "ClientCredentialsGranted" => format!("The client got a token of its own{}.", scope()),
+        "OperatorTokenMinted" => format!("An operator's token was minted{}.", scope()),
+        "SigningKeyPlanned" => format!("A signing key was made and published ({}).", text("alg")),
+        "SigningKeyActivated" => "A signing key began to sign.".to_owned(),
+        "SigningKeyRetired" => "A signing key signed for the last time.".to_owned(),
+        "SigningKeyRemoved" => "A signing key was destroyed.".to_owned(),
+        "LoginFailed" => "A sign-in failed.".to_owned(),
+        "LoginFailuresCleared" => "A right password came after wrong ones.".to_owned(),
+        "ClientAuthenticationFailed" => "A client failed to authenticate.".to_owned(),
+        "AttemptsRefused" => format!("{} attempts were refused ({}).", event.data.get("count").cloned().unwrap_or_default(), text("kind")),
+        "AuditQueried" => format!("An auditor asked: {}.", text("question")),
+        "AuditTailOpened" => "An auditor began to follow the log.".to_owned(),
+        other => by_name(other),
+    }
+}
+
+fn methods(event: &Envelope) -> String {
+    let methods = event.data.get("amr").and_then(Value::as_array);
+    let names: Vec<_> = methods.into_iter().flatten().filter_map(Value::as_str).collect();
+    names.join(", ")
+}
+
+/// `GuestWelcomed` as `Guest welcomed.`
+fn by_name(kind: &str) -> String {
+    let mut sentence = String::new();
+    for (index, c) in kind.chars().enumerate() {
+        if c.is_ascii_uppercase() && index > 0 {
+            sentence.push(' ');
+            sentence.push(c.to_ascii_lowercase());
+        } else {
+            sentence.push(c);
+        }
+    }
+    sentence.push('.');
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_sentence_is_told_by_its_name() {
+        assert_eq!(by_name("GuestWelcomed"), "Guest welcomed.");
+        assert_eq!(by_name(""), ".");
+    }
+}
