@@ -15,6 +15,7 @@ use chancery_core::digest::Digest;
 use chancery_core::grant::standing::{self, Parents};
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::{GrantId, consent_stream};
+use chancery_core::resource::ResourceServer;
 use chancery_core::session::Session;
 use chancery_core::stream::Stream;
 use chancery_core::time::Timestamp;
@@ -183,7 +184,14 @@ async fn on_its_grant(
         None => None,
         Some(session) => then::<Session>(ledger, &session.stream(), place).await?,
     };
+    let of_digest = state.access.iter().find(|own| own.digest.to_string() == known.digest);
+    let audience = of_digest.and_then(|own| own.audience.as_ref());
+    let resource = match audience {
+        None => None,
+        Some(audience) => then::<ResourceServer>(ledger, &audience.stream(), place).await?,
+    };
     let parents = Parents {
+        resource: resource.as_ref().map(|own| &own.state),
         client: client.as_ref().map(|own| &own.state),
         account: account.as_ref().map(|own| &own.state),
         session: session.as_ref().map(|own| &own.state),
@@ -205,6 +213,11 @@ async fn on_its_grant(
         let active = client.as_ref().is_some_and(|own| own.state.is_active());
         let said = if active { "the client was enabled" } else { "the client was disabled or did not exist" };
         checks.push(Check { what: "client", alive: active, said: said.into(), position: client.as_ref().map(|own| own.last) });
+    }
+    if audience.is_some() {
+        let active = resource.as_ref().is_some_and(|own| own.state.is_active());
+        let said = if active { "the resource server was enabled" } else { "the resource server was disabled or did not exist" };
+        checks.push(Check { what: "resource server", alive: active, said: said.into(), position: resource.as_ref().map(|own| own.last) });
     }
     if state.account().is_some() {
         checks.push(of_the_account(account.as_ref()));

@@ -250,6 +250,7 @@ impl Folding {
             Grant::KIND => add::<Grant>,
             Key::KIND => add::<Key>,
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
+            ResourceServer::KIND => add::<ResourceServer>,
             Log::KIND => add::<Log>,
             Seals::KIND => add::<Seals>,
             _ => return None,

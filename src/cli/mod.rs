@@ -6,8 +6,6 @@
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
 //! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
-//! | [`audit`], [`projections`] | the log and what is folded from it |
-//! | [`keys`], [`token`], [`user`], [`client`], [`session`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`], [`replay`] | the log and what is folded from it |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
@@ -30,8 +28,8 @@ pub mod outcome;
 pub mod password;
 pub mod print;
 pub mod projections;
-pub mod resource;
 pub mod replay;
+pub mod resource;
 pub mod serve;
 pub mod session;
 pub mod socket;

@@ -40,6 +40,21 @@ impl Named {
 }
 
 impl App {
+    /// The name of a token or code from its text: opaque, or a JWT that this server signed. `None` for any other text.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn name_of_token(&self, text: &str) -> Result<Option<Named>, OAuthError> {
+        if let Some(named) = Named::of_text(text) {
+            return Ok(Some(named));
+        }
+        let known = self.known_token(text).await?;
+        Ok(known.and_then(|known| match known {
+            crate::app::access::Known::Access { grant, digest } => Some(Named { digest: digest.to_string(), grant: Some(grant) }),
+            crate::app::access::Known::Refresh { .. } => None,
+        }))
+    }
+
     /// The place of a moment; of none, the end of the log and the time of now.
     ///
     /// # Errors

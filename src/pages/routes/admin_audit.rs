@@ -177,7 +177,9 @@ impl Admin {
         let mut shown_token = form.get("token").filter(|text| !text.starts_with("cha_")).map(str::to_owned);
         let (mut verdict, mut problem) = (None, None);
         if let Some(text) = form.get("token").map(str::trim) {
-            let named = Named::of_text(text)
+            let named = app
+                .name_of_token(text)
+                .await?
                 .or_else(|| (text.len() == 43 && is_plain(text)).then(|| Named { digest: text.to_owned(), grant: None }));
             let moment = form.get("as_of").map(Moment::parse);
             match (named, moment) {

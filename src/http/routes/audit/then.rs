@@ -144,7 +144,7 @@ impl Then {
         let app = &self.0.0.app;
         let place = app.place(moment("as_of", form.as_of.as_deref())?).await?;
         let named = match (&form.token, &form.token_id) {
-            (Some(text), None) => Named::of_text(text),
+            (Some(text), None) => app.name_of_token(text).await?,
             (None, Some(id)) => Some(Named { digest: digest(id)?, grant: None }),
             _ => return Err(OAuthError::invalid_request("token").saying("Send token or token_id, and not both.").into()),
         };
