@@ -31,7 +31,7 @@ async fn a_person_reads_the_log_in_sentences_and_follows_a_token_to_its_person()
     server.index_is_current().await;
     let roll = auditor.open("/admin/audit").await;
     assert_eq!(roll.status, 200);
-    for sentence in ["The client redeemed the code and got tokens.", "The person allowed the client for openid", "You look as"] {
+    for sentence in ["The client redeemed the code and got tokens.", "The person allowed the client for ", "You look as"] {
         assert!(roll.text().contains(sentence), "{sentence}: {}", roll.text());
     }
     // By e-mail address: it becomes an id at once, and stands in no link.
