@@ -9,7 +9,7 @@
 // | the whole way works with JavaScript off | DESIGN.md §6: server-rendered |
 // | dark scheme is dark | |
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
@@ -27,11 +27,19 @@ const SCOPE = 'openid profile email';
 const checks = new Checks('pages');
 
 /// The pages by name: how to get there, the status that is due.
-function journeys(server, client, account) {
+function journeys(server, client, account, auditor) {
   const stranger = { url: client.request().url };
   const signedUp = async (visitor) => {
     await visitor.go(client.request({ prompt: 'login' }).url);
     await visitor.until(client.redirectUri, { account });
+  };
+  const audits = async (visitor) => {
+    await visitor.go(`${server.origin}/admin/audit`);
+    await visitor.signIn(auditor);
+  };
+  const follow = async (visitor, selector) => {
+    const href = await visitor.page.$eval(selector, (link) => link.getAttribute('href'));
+    return visitor.go(`${server.origin}${href}`);
   };
   const end = (parameters = {}) => `${client.endpoints.end_session_endpoint}?${new URLSearchParams({ client_id: client.metadata.client_id, ...parameters })}`;
   return [
@@ -95,6 +103,38 @@ function journeys(server, client, account) {
       await visitor.go(`${server.origin}/account/password`);
       await visitor.fill({ current: 'not the password', password: 'a quite different sentence' });
       return visitor.press('form[action="/account/password"] button');
+    } },
+    { name: 'audit-sign-in', go: (visitor) => visitor.go(`${server.origin}/admin/audit`), status: 200, kind: 'login' },
+    { name: 'audit-timeline', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      return visitor.go(`${server.origin}/admin/audit`);
+    } },
+    { name: 'audit-filtered', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      return visitor.go(`${server.origin}/admin/audit?subject=${encodeURIComponent(account.email)}`);
+    } },
+    { name: 'audit-event', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      return follow(visitor, '.roll .position');
+    } },
+    { name: 'audit-story', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      return follow(visitor, '.near a[href^="/admin/audit/tokens/"]');
+    } },
+    { name: 'audit-stream', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      return follow(visitor, '.near a[href^="/admin/audit/streams/"]');
+    } },
+    { name: 'audit-token', status: 200, go: async (visitor) => {
+      await audits(visitor);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      const digest = await visitor.page.$eval('.near a[href^="/admin/audit/tokens/"]', (link) => link.getAttribute('href').split('/').pop());
+      await visitor.go(`${server.origin}/admin/audit/token`);
+      await visitor.fill({ token: digest });
+      return visitor.press('form[action="/admin/audit/token"] button');
     } },
     { name: 'error-unknown-client', status: 400, go: (visitor) => visitor.go(client.request({ client_id: 'nobody' }).url) },
     { name: 'error-redirect-uri', status: 400, go: (visitor) => visitor.go(client.request({ redirect_uri: 'http://127.0.0.1:1/elsewhere' }).url) },
@@ -302,8 +342,14 @@ await checks.group('start', async (check) => {
     await visitor.close();
   });
 });
+const auditor = newAccount();
+await checks.group('an auditor', (check) => check('an administrator is made on the machine', async () => {
+  const file = path.join(server.folder, 'password');
+  writeFileSync(file, auditor.password, { mode: 0o600 });
+  await server.cli('user', 'create', '--email', auditor.email, '--admin', '--password-file', file);
+}));
 if (client) {
-  for (const journey of journeys(server, client, account)) {
+  for (const journey of journeys(server, client, account, auditor)) {
     await checks.group(journey.name, (check) => inspect(check, browser, server, journey), server.explain());
   }
   await checks.group('headers', (check) => headers(check, server, client), server.explain());
