@@ -330,6 +330,9 @@ async fn order_erasure_once(mut work: Work<'_>, account: AccountId, event: Erasu
     if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
         return Ok(());
     }
+    if state.held_since.is_some() {
+        return Err(OAuthError::conflict("held").saying("The account is under a legal hold; lift it first.").into());
+    }
     let seal = Seal { key: None, subject: Some(account.to_string()) };
     work.record(&mut loaded, vec![event.into()], &seal)?;
     if let Some(index) = index {

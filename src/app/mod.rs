@@ -30,6 +30,7 @@ pub mod clock;
 pub mod consents;
 pub mod context;
 pub mod decoded;
+pub mod erasure;
 pub mod history;
 pub mod housekeeping;
 pub mod id_token;

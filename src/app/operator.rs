@@ -75,6 +75,16 @@ pub enum Command {
     UserErase {
         account: String,
     },
+    UserCertificate {
+        account: String,
+    },
+    UserHold {
+        account: String,
+        reason: String,
+    },
+    UserRelease {
+        account: String,
+    },
     ClientCreate {
         metadata: Value,
     },
@@ -165,6 +175,20 @@ impl App {
                 let account = self.named_account(&account).await?;
                 self.erase_account(context, account).await?;
                 Ok(json!({ "account": account, "erased": true }))
+            }
+            Command::UserCertificate { account } => {
+                let account = self.named_account(&account).await?;
+                self.erasure_certificate(account).await
+            }
+            Command::UserHold { account, reason } => {
+                let account = self.named_account(&account).await?;
+                self.hold_account(context, account, &reason).await?;
+                Ok(json!({ "account": account, "held": true }))
+            }
+            Command::UserRelease { account } => {
+                let account = self.named_account(&account).await?;
+                self.release_account(context, account).await?;
+                Ok(json!({ "account": account, "held": false }))
             }
             Command::ClientCreate { metadata } => {
                 let asked: Asked = serde_json::from_value(metadata)

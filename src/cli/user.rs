@@ -13,7 +13,7 @@ use super::operate::operate;
 use super::outcome::usage;
 use super::password::Source;
 use super::{blocking, print};
-use crate::app::operator;
+use crate::app::{erasure, operator};
 use crate::config::Config;
 
 #[derive(Subcommand)]
@@ -114,6 +114,38 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// The certificate of an erasure, as JSON: what can be read by nobody any more, and the proof
+    Certificate {
+        /// Id of the account
+        account: String,
+    },
+    /// Check a certificate, without a server or a database
+    CheckCertificate {
+        /// The file that `certificate` printed
+        file: PathBuf,
+        /// The log's verifier key from a place that you trust; without it the certificate's own is taken, which proves less
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Put an account under a legal hold: it cannot be erased until it is released
+    Hold {
+        /// Id or e-mail address
+        account: String,
+        /// Why; kept sealed
+        #[arg(long)]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lift the legal hold of an account
+    Release {
+        /// Id or e-mail address
+        account: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What is said of a person.
@@ -192,8 +224,14 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             if !yes {
                 confirm(account.clone()).await?;
             }
-            (operator::Command::UserErase { account }, json, "is erased")
+            (operator::Command::UserErase { account }, json, "is erased; `chancery user certificate` gives the certificate")
         }
+        Command::Certificate { account } => {
+            return Ok(print::json(&operate(config, operator::Command::UserCertificate { account }).await?)?);
+        }
+        Command::CheckCertificate { file, key } => return check_certificate(&file, key.as_deref()),
+        Command::Hold { account, reason, json } => (operator::Command::UserHold { account, reason }, json, "is held"),
+        Command::Release { account, json } => (operator::Command::UserRelease { account }, json, "is no longer held"),
     };
     let answer = operate(config, command).await?;
     if json {
@@ -227,6 +265,24 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     }
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     Ok(print::pairs(&pairs)?)
+}
+
+fn check_certificate(file: &std::path::Path, key: Option<&str>) -> anyhow::Result<()> {
+    const LONGEST: u64 = 64 * 1024 * 1024;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+    read.with_context(|| file.display().to_string())?;
+    let checked = erasure::check::check(&bytes, key).map_err(|why| anyhow::anyhow!("{}: {}", file.display(), print::plain(&why)))?;
+    print::line(format_args!(
+        "The certificate holds: account {}, {} events unreadable, in a log of {} events.",
+        print::plain(&checked.account),
+        checked.events,
+        checked.size
+    ))?;
+    if checked.by_its_own_key {
+        eprintln!("Checked with the key in the certificate itself; --key with one from elsewhere proves more.");
+    }
+    Ok(())
 }
 
 async fn confirm(account: String) -> anyhow::Result<()> {

@@ -59,6 +59,7 @@ impl Config {
             ("proof.anchor_file", path(self.proof.anchor_file.as_ref())),
             ("proof.anchor_webhook", self.proof.anchor_webhook.as_ref().map_or(String::new(), ToString::to_string)),
             ("proof.witnesses", list(self.proof.witnesses.iter().map(|own| format!("{} {}", own.key, own.url)).collect())),
+            ("erasure.vault_backups_kept", self.vault_backups_kept.map_or(0, |kept| kept.as_secs()).to_string()),
             ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
             ("log.level", self.log.level.to_owned()),
             ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),

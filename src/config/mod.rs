@@ -68,6 +68,8 @@ pub struct Config {
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
     pub proof: Proof,
+    /// How long backups of the vault are kept, if the operator says it.
+    pub vault_backups_kept: Option<Duration>,
     pub log: Log,
     pub tls: Option<Tls>,
     pub clients: Vec<DeclaredClient>,
@@ -225,6 +227,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
             proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
         },
         proof: proof::read(reader),
+        vault_backups_kept: Some(reader.duration("erasure.vault_backups_kept")).filter(|kept| !kept.is_zero()),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },
         tls: tls(reader),
         clients: declared::clients(clients, &mut reader.problems),

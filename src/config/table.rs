@@ -177,6 +177,9 @@ settings! {
     "proof.witnesses" "" "" Kind::List, "[]", r#"["witness.example/w1+5bc6b6a1+BOnp... https://witness.example"]"#,
         "Witnesses that cosign checkpoints: verifier key, a space, URL.";
 
+    "erasure.vault_backups_kept" "" "" Kind::Duration { min: 0, max: 10 * YEAR }, r#""0s""#, "",
+        "How long you keep backups of the vault: an erasure certificate names the day when the last of them is gone; 0 = it names none.";
+
     "log.format" "" "--log-format" Kind::Choice(&["pretty", "json"]), r#""pretty""#, "",
         "Form of the log lines.";
     "log.level" "" "--log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "",

@@ -100,7 +100,11 @@ impl App {
         Ok(question)
     }
 
-    async fn index_reaches(&self, position: u64) -> Result<(), OAuthError> {
+    /// Waits until the index takes a position into account.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when it does not in time.
+    pub(in crate::app) async fn index_reaches(&self, position: u64) -> Result<(), OAuthError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if self.ledger.checkpoint(SET).await.map_err(unreadable)?.is_some_and(|indexed| indexed > position) {

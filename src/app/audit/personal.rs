@@ -22,7 +22,20 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 9] = ["email", "name", "context", "identifier", "contacts", "source", "login_hint", "address", "profile"];
+const FOR_PEOPLE: [&str; 12] = [
+    "email",
+    "name",
+    "context",
+    "identifier",
+    "contacts",
+    "source",
+    "login_hint",
+    "address",
+    "profile",
+    "phone",
+    "email_verified",
+    "reason",
+];
 
 /// What became of a ciphertext.
 #[derive(Clone, Debug, PartialEq, Eq)]

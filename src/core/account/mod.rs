@@ -117,6 +117,19 @@ pub struct DataKeyDestroyed {
     pub at: Timestamp,
 }
 
+/// What is recorded about the person has to stay readable for now: no erasure until the hold is lifted. `personal`: `reason`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LegalHoldPlaced {
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LegalHoldLifted {
+    pub at: Timestamp,
+}
+
 events! {
     /// The history of an account.
     AccountEvent {
@@ -127,6 +140,8 @@ events! {
         RoleWithdrawn = 1,
         AccountDisabled = 1,
         AccountEnabled = 1,
+        LegalHoldPlaced = 1,
+        LegalHoldLifted = 1,
         ErasureOrdered = 1,
         DataKeyDestroyed = 1,
     }
@@ -166,6 +181,9 @@ pub struct Account {
     /// When the profile changed, if it did since the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<Timestamp>,
+    /// Since when it is held, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
 }
 
 impl Account {
@@ -221,12 +239,15 @@ impl Stream for Account {
                 address: fact.sealed(&stream, "address"),
                 phone: fact.sealed(&stream, "phone"),
                 changed_at: None,
+                held_since: None,
             });
         };
         // An erasure is final, and a destroyed key without an order is a loss, never an erasure.
         let possible = match (account.standing, fact.event) {
             (_, AccountEvent::AccountRegistered(_)) => false,
             (Standing::Active | Standing::Disabled, AccountEvent::DataKeyDestroyed(_)) => false,
+            // What is held is not erased.
+            (Standing::Active | Standing::Disabled, AccountEvent::ErasureOrdered(_)) => account.held_since.is_none(),
             (Standing::Active | Standing::Disabled, _) => true,
             (Standing::BeingErased, event) => matches!(event, AccountEvent::DataKeyDestroyed(_)),
             (Standing::Erased, _) => false,
@@ -250,6 +271,8 @@ impl Stream for Account {
             AccountEvent::RoleWithdrawn(event) => drop(account.roles.remove(&event.role)),
             AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
             AccountEvent::AccountEnabled(_) => account.standing = Standing::Active,
+            AccountEvent::LegalHoldPlaced(event) => account.held_since = Some(event.at),
+            AccountEvent::LegalHoldLifted(_) => account.held_since = None,
             AccountEvent::ErasureOrdered(_) => account.standing = Standing::BeingErased,
             AccountEvent::DataKeyDestroyed(_) => {
                 account.standing = Standing::Erased;
@@ -323,6 +346,14 @@ mod tests {
                 assert!(matches!(evolve(Some(given.clone()), 9, &late, FIELDS), Err(FoldError::OutOfOrder { .. })), "{late:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_held_is_not_erased_until_the_hold_is_lifted() {
+        let held: AccountEvent = LegalHoldPlaced { at: t(2) }.into();
+        let lifted: AccountEvent = LegalHoldLifted { at: t(3) }.into();
+        assert_eq!(evolve(Some(account([held.clone()])), 9, &ordered(), FIELDS), Err(FoldError::OutOfOrder { name: "ErasureOrdered" }));
+        assert_eq!(account([held, lifted, ordered()]).standing, Standing::BeingErased);
     }
 
     #[test]

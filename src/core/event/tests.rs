@@ -95,6 +95,8 @@ fn account() {
         RoleWithdrawn { at: t(2), role: Role::Auditor }.into(),
         AccountDisabled { at: t(2) }.into(),
         AccountEnabled { at: t(3) }.into(),
+        LegalHoldPlaced { at: t(3) }.into(),
+        LegalHoldLifted { at: t(3) }.into(),
         ErasureOrdered { at: t(4) }.into(),
         DataKeyDestroyed { at: t(5) }.into(),
     ]]);

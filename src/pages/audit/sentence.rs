@@ -25,6 +25,8 @@ pub fn of(event: &Envelope) -> String {
         "PasswordChanged" => format!("The password was replaced ({}).", words("reason")),
         "AccountDisabled" => "The account was disabled.".to_owned(),
         "AccountEnabled" => "The account was enabled.".to_owned(),
+        "LegalHoldPlaced" => "The account was put under a legal hold.".to_owned(),
+        "LegalHoldLifted" => "The legal hold of the account was lifted.".to_owned(),
         "ErasureOrdered" => "The erasure of the person was ordered.".to_owned(),
         "DataKeyDestroyed" => "The person's key was destroyed: what was sealed under it is erased.".to_owned(),
         "SessionStarted" => format!("The person signed in ({}).", methods(event)),

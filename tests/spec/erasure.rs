@@ -1,0 +1,98 @@
+//! Erasing a person: the certificate, that it can be checked without the server, and the legal hold.
+
+use chancery::app::erasure::check::check;
+use chancery::app::operator::Command;
+use chancery_core::digest::Digest;
+use serde_json::{Value, json};
+
+use crate::support::flow::Tokens;
+use crate::support::*;
+
+async fn erased(server: &Server) -> (Person, Value) {
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    Browser::new(server).tokens(&client, &alice, &[("login_hint", "alice@example.com")]).await;
+    server.advance(1_000);
+    server.operate(Command::UserErase { account: alice.email.clone() }).await;
+    let certificate = server.operate(Command::UserCertificate { account: alice.account.clone() }).await;
+    (alice, certificate)
+}
+
+#[tokio::test]
+async fn a_certificate_names_every_position_that_became_unreadable_and_nothing_else() {
+    let server = Server::with(&[("CHANCERY_ERASURE_VAULT_BACKUPS_KEPT", "30d")], "").await;
+    let (alice, certificate) = erased(&server).await;
+    let named: Vec<_> = certificate["unreadable"].as_array().unwrap().iter().map(|own| own["position"].as_u64().unwrap()).collect();
+    let admin = server.operator_token("audit:read admin").await;
+    for event in server.events().await {
+        let shown = server.get(&format!("/audit/events/{}?personal=clear", event.position)).bearer(&admin).send().await.json();
+        let is_erased = shown["personal"].as_object().is_some_and(|personal| personal.values().any(|value| value == "erased"));
+        assert_eq!(named.contains(&event.position), is_erased, "{} {}", event.position, event.kind);
+    }
+    assert!(named.len() >= 6, "registration, request, sign-in, consent, code, redemption: {named:?}");
+    let text = certificate.to_string();
+    assert!(!text.contains("alice@example.com") && !text.contains("Alice Liddell"), "it holds no content");
+    assert_eq!(certificate["last_vault_backup_expires_at"], "2026-10-21T14:13:21.000Z");
+    let checked = check(text.as_bytes(), None).unwrap();
+    assert_eq!((checked.account, checked.events, checked.by_its_own_key), (alice.account, named.len(), true));
+    let key = certificate["log"]["keys"][0].as_str().unwrap();
+    assert!(!check(text.as_bytes(), Some(key)).unwrap().by_its_own_key);
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_touched_does_not_hold() {
+    let server = Server::start().await;
+    let (alice, certificate) = erased(&server).await;
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut own = certificate.clone();
+        change(&mut own);
+        check(own.to_string().as_bytes(), None).unwrap_err()
+    };
+    let leaf = certificate["events"][2]["leaf"].as_str().unwrap().replace("DataKeyDestroyed", "DataKeyDestroyeD");
+    assert!(changed(&|own| own["events"][2]["leaf"] = json!(leaf)).contains("is not in the log that was signed"));
+    assert!(changed(&|own| own["account"] = json!(alice.account.replace('7', "8"))).contains("is not AccountRegistered of the account"));
+    assert!(changed(&|own| own["key_commitment"] = json!("x")).contains("commitment"));
+    assert!(changed(&|own| own["events"].as_array_mut().unwrap().swap(1, 2)).contains("is not ErasureOrdered"));
+    assert!(changed(&|own| own["unreadable"][0]["position"] = json!(100_000)).contains("unreadable positions"));
+    let note = certificate["checkpoint"].as_str().unwrap().replacen('\n', "\n1", 1);
+    assert!(changed(&|own| own["checkpoint"] = json!(note)).contains("not signed"));
+    let stranger = Server::start().await;
+    let (_, theirs) = erased(&stranger).await;
+    let key = theirs["log"]["keys"][0].as_str().unwrap().to_owned();
+    assert!(check(certificate.to_string().as_bytes(), Some(&key)).unwrap_err().contains("not signed"));
+    assert!(check(b"{}", None).unwrap_err().contains("no erasure certificate"));
+}
+
+#[tokio::test]
+async fn what_is_held_is_not_erased() {
+    let server = Server::start().await;
+    let alice = server.alice().await;
+    let operate = async |command: Value| {
+        let command: Command = serde_json::from_value(command).unwrap();
+        let context = chancery::app::context::Context::of_server("operator", "test".to_owned());
+        server.app.operate(&context, command).await.map_err(|error| error.code())
+    };
+    operate(json!({ "command": "user_hold", "account": alice.email, "reason": "case 17 against Alice Liddell" })).await.unwrap();
+    assert_eq!(operate(json!({ "command": "user_erase", "account": alice.email })).await, Err("conflict"));
+    assert_eq!(operate(json!({ "command": "user_certificate", "account": alice.account })).await, Err("conflict"));
+    let held = server.events().await.into_iter().find(|event| event.kind == "LegalHoldPlaced").unwrap();
+    assert!(held.personal.contains_key("reason") && !held.data.to_string().contains("case 17"), "the reason is sealed");
+    operate(json!({ "command": "user_release", "account": alice.email })).await.unwrap();
+    operate(json!({ "command": "user_erase", "account": alice.email })).await.unwrap();
+    assert_eq!(operate(json!({ "command": "user_hold", "account": alice.account, "reason": "late" })).await.is_err(), true);
+}
+
+#[tokio::test]
+async fn an_erased_person_is_erased_in_a_replay_of_the_time_before() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
+    let before = server.mark().await - 1;
+    server.operate(Command::UserErase { account: alice.account.clone() }).await;
+    let auditor = server.operator_token("audit:read").await;
+    let named = Digest::of(tokens.access.as_bytes()).to_string();
+    let then = server.post("/audit/introspect").bearer(&auditor).form(&[("token_id", &named), ("as_of", &before.to_string())]);
+    server.index_is_current().await;
+    assert_eq!(then.send().await.json()["active"], true, "facts without a name stay");
+    let machine = Tokens::of(&server.token(&client, &[("grant_type", "client_credentials")]).await);
+    assert!(server.is_active(&client, &machine.access).await);
+}
