@@ -115,22 +115,22 @@ function journeys(server, client, account, auditor) {
     } },
     { name: 'audit-event', status: 200, go: async (visitor) => {
       await audits(visitor);
-      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeIssued`);
       return follow(visitor, '.roll .position');
     } },
     { name: 'audit-story', status: 200, go: async (visitor) => {
       await audits(visitor);
-      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeIssued`);
       return follow(visitor, '.near a[href^="/admin/audit/tokens/"]');
     } },
     { name: 'audit-stream', status: 200, go: async (visitor) => {
       await audits(visitor);
-      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeIssued`);
       return follow(visitor, '.near a[href^="/admin/audit/streams/"]');
     } },
     { name: 'audit-token', status: 200, go: async (visitor) => {
       await audits(visitor);
-      await visitor.go(`${server.origin}/admin/audit?type=CodeRedeemed`);
+      await visitor.go(`${server.origin}/admin/audit?type=CodeIssued`);
       const digest = await visitor.page.$eval('.near a[href^="/admin/audit/tokens/"]', (link) => link.getAttribute('href').split('/').pop());
       await visitor.go(`${server.origin}/admin/audit/token`);
       await visitor.fill({ token: digest });

@@ -5,7 +5,7 @@ use chancery::app::operator::Command;
 use chancery_core::digest::Digest;
 use serde_json::{Value, json};
 
-use crate::support::flow::Tokens;
+use crate::support::flow::{Person, Tokens};
 use crate::support::*;
 
 async fn erased(server: &Server) -> (Person, Value) {

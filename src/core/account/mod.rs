@@ -10,6 +10,7 @@
 //! Out of scope: hashing (`app::password`), failed attempts (`evidence`).
 
 pub mod claims;
+pub mod hold;
 pub mod profile;
 pub mod register;
 pub mod standing;
@@ -24,6 +25,7 @@ use crate::events;
 use crate::id::AccountId;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::Timestamp;
+pub use hold::{LegalHoldLifted, LegalHoldPlaced};
 
 /// What an account may do on Chancery's own management interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -114,19 +116,6 @@ pub struct ErasureOrdered {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DataKeyDestroyed {
-    pub at: Timestamp,
-}
-
-/// What is recorded about the person has to stay readable for now: no erasure until the hold is lifted. `personal`: `reason`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LegalHoldPlaced {
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LegalHoldLifted {
     pub at: Timestamp,
 }
 
