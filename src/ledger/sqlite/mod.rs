@@ -10,10 +10,10 @@
 
 mod reader;
 mod sets;
-pub(crate) mod startup;
-pub(crate) mod store;
 pub mod standing;
+pub(crate) mod startup;
 mod startup;
+pub(crate) mod store;
 mod store;
 mod writer;
 
