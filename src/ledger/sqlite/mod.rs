@@ -12,9 +12,7 @@ mod reader;
 mod sets;
 pub mod standing;
 pub(crate) mod startup;
-mod startup;
 pub(crate) mod store;
-mod store;
 mod writer;
 
 use std::fs::{File, TryLockError};
