@@ -251,6 +251,7 @@ impl Folding {
             Key::KIND => add::<Key>,
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
             ResourceServer::KIND => add::<ResourceServer>,
+            Logout::KIND => add::<Logout>,
             Log::KIND => add::<Log>,
             Seals::KIND => add::<Seals>,
             _ => return None,
