@@ -4,6 +4,8 @@
 //! as the follower does, and asks by subject, client and token in random order, one after the other. Times are those of the library: without
 //! HTTP, and without the event that records each question.
 
+#![allow(clippy::disallowed_methods)] // a measurement reads the clock
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
