@@ -48,14 +48,12 @@ pub fn plain(text: &str) -> String {
 }
 
 /// A bar on stderr with rate and remaining time, drawn anew ten times a second, only for people.
-/// A line on stderr that is written over again and again, only for people: how far, how fast, how long it will take.
 pub struct Progress {
     what: &'static str,
     began: Instant,
     /// Milliseconds since the beginning; 0 is never.
     drawn: AtomicU64,
     shown: bool,
-    began: Instant,
 }
 
 impl Progress {
@@ -68,12 +66,6 @@ impl Progress {
         let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         if !self.shown || now < self.drawn.load(Ordering::Relaxed) + 100 {
             return;
-        Self { what, shown: io::stderr().is_terminal(), began: Instant::now() }
-    }
-
-    pub fn at(&self, done: u64, all: u64) {
-        if self.shown {
-            eprint!("\r\x1b[K{} {}", self.what, bar(done, all, self.began.elapsed().as_secs_f64()));
         }
         self.drawn.store(now, Ordering::Relaxed);
         let share = done as f64 / all.max(1) as f64;
@@ -85,35 +77,10 @@ impl Progress {
     }
 }
 
-/// `[#####---------------] 250 of 1000 events, 50/s, 15 s left`.
-fn bar(done: u64, all: u64, seconds: f64) -> String {
-    const WIDTH: u64 = 20;
-    let full = (done.min(all) * WIDTH).checked_div(all).unwrap_or(WIDTH);
-    let marks: String = (0..WIDTH).map(|at| if at < full { '#' } else { '-' }).collect();
-    let rate = done as f64 / seconds.max(1e-3);
-    let left = match rate > 0.0 {
-        true => format!(", {:.0} s left", (all.saturating_sub(done)) as f64 / rate),
-        false => String::new(),
-    };
-    format!("[{marks}] {done} of {all} events, {rate:.0}/s{left}")
-}
-
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
             eprint!("\r\x1b[K");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bar;
-
-    #[test]
-    fn a_bar_tells_how_far_how_fast_and_how_long() {
-        assert_eq!(bar(250, 1000, 5.0), "[#####---------------] 250 of 1000 events, 50/s, 15 s left");
-        assert_eq!(bar(0, 1000, 0.0), "[--------------------] 0 of 1000 events, 0/s");
-        assert_eq!(bar(0, 0, 1.0), "[####################] 0 of 0 events, 0/s");
     }
 }

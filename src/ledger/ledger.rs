@@ -58,8 +58,8 @@ macro_rules! read {
     };
 }
 
-mod stored;
 mod sets;
+mod stored;
 
 impl Ledger {
     pub(crate) fn over(inner: Inner) -> Self {
@@ -314,85 +314,15 @@ impl Ledger {
         read!(self, claims(after, limit))
     }
 
-    /// Keeps a checkpoint that others have seen; one of the same size is replaced.
-    pub async fn keep_note(&self, kept: KeptNote) -> Result<(), SetError> {
-        self.task(Task::KeepNote(kept)).await.map(drop)
-    }
-}
-
-/// Row sets: the inline one, and those that are built or projected beside it.
-impl Ledger {
-    /// Name and checkpoint of the set that `rows` reads.
-    pub async fn inline_set(&self) -> Result<(String, u64), ReadError> {
-        read!(self, inline_set())
-    }
-
-    /// How many events are folded into a set; `None` if there is none of that name.
-    pub async fn checkpoint(&self, set: &str) -> Result<Option<u64>, ReadError> {
-        read!(self, checkpoint(set.into()))
-    }
-
-    /// Makes an empty set beside the inline one. Fill it with `write_rebuilt_rows`, then `finish_rebuild`.
-    pub async fn begin_rebuild(&self, set: &str) -> Result<(), SetError> {
-        self.task(Task::BeginRebuild { set: set.into() }).await.map(drop)
-    }
-
-    /// Rows folded from the events [`expected`, `checkpoint`), with the checkpoint in one transaction.
-    pub async fn write_rebuilt_rows(&self, set: &str, expected: u64, checkpoint: u64, rows: Vec<RowWrite>) -> Result<(), SetError> {
-        self.task(Task::Project { set: set.into(), expected, checkpoint, rows }).await.map(drop)
-    }
-
-    /// Folds what is left under the head lock and makes the set the inline one. Appends wait meanwhile, so come close first.
-    /// The old set stays until `drop_set`. Returns the checkpoint, which is the size of the log.
-    pub async fn finish_rebuild(&self, set: &str, fold: Fold) -> Result<u64, SetError> {
-        self.task(Task::FinishRebuild { set: set.into(), fold }).await
-    }
-
-    /// Deletes a set that is not inline, a thousand rows at a time, so that appends go on.
-    pub async fn drop_set(&self, set: &str) -> Result<(), SetError> {
-        while self.task(Task::DropSet { set: set.into(), limit: 1000 }).await? > 0 {}
-        Ok(())
-    }
-
-    /// For read models that follow: rows of their set and its checkpoint in one transaction, if the checkpoint is still `expected`.
-    /// The set is made when it is first written.
-    pub async fn project(&self, set: &str, expected: u64, checkpoint: u64, rows: Vec<RowWrite>) -> Result<(), SetError> {
-        self.task(Task::Project { set: set.into(), expected, checkpoint, rows }).await.map(drop)
-    }
-
-    /// Rows of a set that is not the inline one.
-    pub async fn projected(&self, set: &str, keys: &[(&'static str, &str)]) -> Result<Vec<Option<Row>>, ReadError> {
-        let keys = keys.iter().map(|(table, key)| (*table, (*key).to_owned())).collect();
-        read!(self, rows(Some(set.into()), keys))
-    }
-
-    /// All rows of a table in a set that is not the inline one, in the order of their keys.
-    pub async fn projected_all(&self, set: &str, table: &'static str, after_key: Option<&str>, limit: u32) -> Result<Vec<Row>, ReadError> {
-        self.select(Some(set), table, Filter::All, after_key, limit).await
-    }
-
-    /// As `rows_by`, in a set that is not the inline one.
-    pub async fn projected_by(
-        &self,
-        set: &str,
-        table: &'static str,
-        (column, value): (usize, &str),
-        after_key: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Row>, ReadError> {
-        self.select(Some(set), table, Filter::Index { column, value: value.into() }, after_key, limit).await
-    }
-
     /// Does the cache hold a row, or its absence?
     #[cfg(test)]
     pub(crate) fn remembers(&self, table: &'static str, key: &str) -> bool {
         matches!(self.inner.shared.cache.get(table, key), Lookup::Hit(_))
     }
 
-    /// Stored hashes of the tree: of leaves (`level` 0) or of complete subtrees of 2^8, 2^16 ... leaves, from an index on. Fewer than
-    /// `count` where the tree ends.
-    pub async fn hashes(&self, level: u32, from: u64, count: u32) -> Result<Vec<Hash>, ReadError> {
-        read!(self, hashes(level, from, count))
+    /// Keeps a checkpoint that others have seen; one of the same size is replaced.
+    pub async fn keep_note(&self, kept: KeptNote) -> Result<(), SetError> {
+        self.task(Task::KeepNote(kept)).await.map(drop)
     }
 }
 
