@@ -120,8 +120,9 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         strangers: Strangers::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
-    app.check_issuer(&context, &log, opening.change_issuer).await?;
+    // Before anything else is appended: every commit is signed.
     app.open_notary(&context).await?;
+    app.check_issuer(&context, &log, opening.change_issuer).await?;
     Ok(app)
 }
 

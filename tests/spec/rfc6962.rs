@@ -237,6 +237,36 @@ async fn a_restart_serves_the_same_checkpoint_and_goes_on_with_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_log_whose_last_commit_is_not_signed_by_its_key_does_not_start() {
+    let context = Context::of_server("server", "forge".to_owned());
+    for (case, what) in [("older", "older than the last commit"), ("rubbish", "no signed note"), ("stranger", "no key of this log")] {
+        let server = Server::start().await;
+        let own = server.app.ledger.note().await.unwrap().unwrap();
+        let stranger = chancery_jose::SigningKey::generate_ed25519().unwrap();
+        server.app.ledger.set_notary(std::sync::Arc::new(move |head| {
+            let key = chancery_tree::VerifierKey::new(
+                "localhost:3000/oidc",
+                chancery_tree::key::KeyType::Ed25519,
+                stranger.ed25519_public().unwrap(),
+            );
+            let text = chancery_tree::Checkpoint::new("localhost:3000/oidc", head.size, head.root).to_string();
+            let mut note = chancery_tree::Note::new(text).unwrap();
+            note.add(&key.unwrap(), stranger.sign_ed25519(note.text().as_bytes()).unwrap().to_vec());
+            Ok(match case {
+                "older" => own.clone(),
+                "rubbish" => "rubbish".into(),
+                _ => note.to_string().into(),
+            })
+        }));
+        server.app.record_start(&context).await.map_err(|error| error.detail).unwrap();
+        let files = server.files();
+        server.stop().await;
+        let refused = Server::reopen(&files, None).await.err().unwrap();
+        assert!(refused.contains(what), "{case}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_key_of_the_log_follows_the_old_one_without_a_gap() {
     let server = Server::start().await;
     let context = Context::of_server("server", "rotate".to_owned());
