@@ -6,6 +6,7 @@
 //! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
 //! | used `jti`s of client assertions that are too old anyway are forgotten | the same, for `assertion_jti` |
 //! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
+//! | signing keys change by schedule | `SigningKeyPlanned`, `SigningKeyActivated`, `SigningKeyRetired` |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
 //! | key rotations of other nodes come into force | theirs |
@@ -60,6 +61,9 @@ impl App {
         }
         if let Err(error) = self.retire_log_keys(context).await {
             tracing::warn!(detail = %error.detail, "old keys of the log were not retired");
+        }
+        if let Err(error) = self.rotate_due_keys(context).await {
+            tracing::warn!(detail = %error.detail, "signing keys were not rotated");
         }
         if let Err(error) = self.remove_retired_keys(context).await {
             tracing::warn!(detail = %error.detail, "retired keys were not removed");

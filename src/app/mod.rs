@@ -8,7 +8,7 @@
 //! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
-//! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`password`] | tokens, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`key_schedule`], [`password`] | tokens, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
@@ -35,6 +35,7 @@ pub mod history;
 pub mod housekeeping;
 pub mod id_token;
 pub mod introspect;
+pub mod key_schedule;
 pub mod logout;
 pub mod logouts;
 pub mod mint;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | an RS256 key always exists | OpenID Connect Core 1.0 §15.1 |
 //! | the private half is in the vault before the event that announces it | DESIGN: rule 6 |
+//! | a schedule publishes the next key before it signs | OpenID Connect Core 1.0 §10.1.1 |
 //! | a retired key stays published until nothing that it signed is alive | OpenID Connect Core 1.0 §10.1.1 |
 //! | at the first start the keys are made in the background; who needs one waits for it | RSA takes up to a second |
 
@@ -124,7 +125,7 @@ pub struct Listed {
 }
 
 impl App {
-    async fn key_states(&self) -> Result<Vec<Key>, OAuthError> {
+    pub(super) async fn key_states(&self) -> Result<Vec<Key>, OAuthError> {
         let rows = self.ledger.rows_all("key", None, MOST).await.map_err(unreadable)?;
         rows.iter()
             .map(|row| {
@@ -226,11 +227,29 @@ impl App {
         Ok(kid)
     }
 
+    /// The keys that sign with this algorithm stop doing so in this unit of work.
+    pub(super) async fn retire_active(&self, work: &mut Work<'_>, alg: SigningAlg) -> Result<(), Stop> {
+        for other in self.key_states().await?.iter().filter(|other| other.alg == alg && other.phase == Phase::Active) {
+            let mut other = work.load::<Key>(&key::stream(&other.kid)).await?;
+            if let Some(state) = other.state.clone() {
+                let decision = key::advance(&state, Phase::Retired, self.now());
+                work.record(&mut other, decision.events, &Seal::default())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Vault first, then the event: a key without event is never used, an event without key would stop the server.
     async fn install(&self, context: &Context, key: SigningKey, alg: SigningAlg, source: KeySource) -> Result<String, OAuthError> {
-        let kid = key.kid().to_owned();
+        let public = self.keep(&key, alg).await?;
+        decide!(self, context, |work| self.install_once(work, key.kid(), alg, &public, source))?;
+        Ok(key.kid().to_owned())
+    }
+
+    /// Puts the private half into the vault; gives the public JWK as text.
+    pub(super) async fn keep(&self, key: &SigningKey, alg: SigningAlg) -> Result<String, OAuthError> {
         let der = key.to_pkcs8_der().map_err(|e| OAuthError::server_error(e.to_string()))?;
-        match self.vault.put_signing_key(&kid, &der).await {
+        match self.vault.put_signing_key(key.kid(), &der).await {
             // A start that broke off between vault and log left it there.
             Ok(()) | Err(super::vault::VaultError::AlreadyExists { .. }) => {}
             Err(error) => return Err(vault_trouble(error)),
@@ -240,9 +259,7 @@ impl App {
             .clone()
             .with_alg(algorithm(alg))
             .ok_or_else(|| OAuthError::server_error("the key does not serve its algorithm"))?;
-        let public = serde_json::to_string(&public.with_kid(kid.clone())).map_err(|e| OAuthError::server_error(e.to_string()))?;
-        decide!(self, context, |work| self.install_once(work, &kid, alg, &public, source))?;
-        Ok(kid)
+        serde_json::to_string(&public.with_kid(key.kid().to_owned())).map_err(|e| OAuthError::server_error(e.to_string()))
     }
 
     async fn install_once(&self, mut work: Work<'_>, kid: &str, alg: SigningAlg, public_jwk: &str, source: KeySource) -> Result<(), Stop> {
@@ -251,15 +268,7 @@ impl App {
         if own.state.is_some() {
             return Ok(());
         }
-        for other in self.key_states().await? {
-            if other.alg == alg && other.phase == Phase::Active {
-                let mut other = work.load::<Key>(&key::stream(&other.kid)).await?;
-                if let Some(state) = other.state.clone() {
-                    let decision = key::advance(&state, Phase::Retired, at);
-                    work.record(&mut other, decision.events, &Seal::default())?;
-                }
-            }
-        }
+        self.retire_active(&mut work, alg).await?;
         let plan = key::Plan { kid: kid.to_owned(), alg, public_jwk: public_jwk.to_owned(), source, activate: true, at };
         work.record(&mut own, key::plan(&plan).events, &Seal::default())?;
         work.commit().await.map(drop)
@@ -296,7 +305,7 @@ impl App {
 }
 
 /// RSA generation takes up to a second of CPU, so never on an async worker.
-async fn generate(alg: SigningAlg) -> Result<SigningKey, OAuthError> {
+pub(super) async fn generate(alg: SigningAlg) -> Result<SigningKey, OAuthError> {
     tokio::task::spawn_blocking(move || SigningKey::generate(algorithm(alg)))
         .await
         .map_err(|_| OAuthError::server_error("key generation ended unexpectedly"))?

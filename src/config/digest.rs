@@ -29,6 +29,8 @@ impl Config {
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("response_types.front_channel", self.front_channel.to_string()),
+            ("keys.rotate_every", self.keys.rotate_every.map_or(0, |every| every.as_secs()).to_string()),
+            ("keys.publish_ahead", self.keys.publish_ahead.as_secs().to_string()),
             ("lifetimes.code", life.code.as_secs().to_string()),
             ("lifetimes.access_token", life.access_token.as_secs().to_string()),
             ("lifetimes.client_credentials", life.client_credentials.as_secs().to_string()),

@@ -64,6 +64,7 @@ pub struct Config {
     pub front_channel: bool,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
+    pub keys: Keys,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
@@ -98,6 +99,14 @@ pub enum PkceRequired {
     /// For public clients and those that ask for it.
     Public,
     All,
+}
+
+/// When signing keys change by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// `None`: only by command.
+    pub rotate_every: Option<Duration>,
+    pub publish_ahead: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +217,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         front_channel: reader.boolean("response_types.front_channel"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
+        keys: keys(reader),
         lifetimes: lifetimes(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),
@@ -283,6 +293,14 @@ fn database(reader: &mut Reader, data_dir: &Path) -> Database {
     };
     reader.refuse("database_url", sentence);
     Database::Sqlite(data_dir.join("chancery.db"))
+}
+
+fn keys(reader: &mut Reader) -> Keys {
+    let (every, publish_ahead) = (reader.duration("keys.rotate_every"), reader.duration("keys.publish_ahead"));
+    if !every.is_zero() && publish_ahead >= every {
+        reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
+    }
+    Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
 }
 
 fn lifetimes(reader: &mut Reader) -> Lifetimes {

@@ -112,6 +112,11 @@ settings! {
     "response_types.front_channel" "" "" Kind::Boolean, "false", "",
         "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
 
+    "keys.rotate_every" "" "" Kind::Duration { min: 0, max: 10 * YEAR }, r#""90d""#, "",
+        "How long a generated signing key signs; 0 = until it is rotated by command. An imported key is never rotated by itself.";
+    "keys.publish_ahead" "" "" Kind::Duration { min: 0, max: 30 * DAY }, r#""1d""#, "",
+        "How long the next signing key is in the JWKS before it signs: longer than clients cache that.";
+
     "lifetimes.code" "" "" Kind::Duration { min: 1, max: 10 * MINUTE }, r#""60s""#, "",
         "Authorization code; RFC 6749 recommends ten minutes at most.";
     "lifetimes.access_token" "" "" Kind::Duration { min: 1, max: DAY }, r#""10m""#, "",

@@ -216,3 +216,41 @@ async fn the_keys_are_public_and_rotate_while_serving() {
     assert_eq!(header["kid"], rotated["kid"]);
     verified(old.id_token(), &after);
 }
+
+#[tokio::test]
+async fn oidc_core_10_1_1_the_schedule_publishes_the_next_key_before_it_signs() {
+    let server = Server::start().await;
+    // ES256 keys are ours to rotate; the imported RSA key is the operator's.
+    let es256 = server.client(json!({ "id_token_signed_response_alg": "ES256" })).await;
+    let rs256 = server.web_client().await;
+    let alice = server.alice().await;
+    let context = chancery::app::context::Context::of_server("server", "tidy".to_owned());
+    let kid = |token: &Tokens, jwks: &Value| verified(token.id_token(), jwks).0["kid"].clone();
+    let jwks = || async { server.get("/oidc/jwks").send().await.json() };
+    let sign = |client| {
+        let (server, alice) = (&server, &alice);
+        async move { Browser::new(server).tokens(client, alice, &[]).await }
+    };
+    let (first, before) = (sign(&es256).await, jwks().await);
+    let imported = kid(&sign(&rs256).await, &before);
+    server.app.tidy(&context).await;
+    assert_eq!(jwks().await, before, "nothing is due");
+    server.advance(89 * DAY);
+    server.app.tidy(&context).await;
+    let ahead = jwks().await;
+    assert_eq!(ahead["keys"].as_array().unwrap().len(), before["keys"].as_array().unwrap().len() + 4, "all but the imported one");
+    let second = sign(&es256).await;
+    assert_eq!(kid(&second, &ahead), kid(&first, &before), "published, and not signing yet");
+    server.app.tidy(&context).await;
+    assert_eq!(jwks().await, ahead, "one successor each");
+    server.advance(DAY);
+    server.app.tidy(&context).await;
+    let third = sign(&es256).await;
+    assert_ne!(kid(&third, &ahead), kid(&second, &ahead), "who cached the set a day ago knows the key that signs now");
+    kid(&second, &jwks().await);
+    assert_eq!(kid(&sign(&rs256).await, &jwks().await), imported);
+    server.advance(DAY);
+    server.app.tidy(&context).await;
+    let kids: Vec<_> = jwks().await["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
+    assert!(!kids.contains(&kid(&first, &before)) && kids.contains(&kid(&third, &ahead)), "the old one is gone when its tokens are");
+}

@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the next key is published before it signs | OpenID Connect Core 1.0 §10.1.1 |
+//! | a schedule changes keys by itself, but never one that the operator imported | our own |
 //! | a retired key stays published while tokens that it signed live | OpenID Connect Core 1.0 §10.1.1 |
 //! | the log holds the public half only | DESIGN: rule 7 |
 
@@ -15,7 +16,7 @@ use crate::client::metadata::SigningAlg;
 use crate::decision::Decision;
 use crate::events;
 use crate::stream::{Event, Fact, FoldError, Stream};
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 /// Where the private half came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +148,46 @@ pub fn plan(cmd: &Plan) -> Decision<KeyEvent, ()> {
     Decision::accept(events, ())
 }
 
+/// When keys change by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// How long a key signs.
+    pub every: Seconds,
+    /// How long the next one is published before it signs: longer than anybody caches the JWKS.
+    pub ahead: Seconds,
+}
+
+/// What the schedule asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    /// Publish the successor of the key with this kid.
+    Plan {
+        after: String,
+    },
+    /// The published successor signs from now on.
+    Activate {
+        kid: String,
+    },
+}
+
+/// What is due for one algorithm. An imported key is the operator's: the schedule never replaces it.
+pub fn due(keys: &[Key], alg: SigningAlg, schedule: &Schedule, at: Timestamp) -> Change {
+    let own = || keys.iter().filter(|key| key.alg == alg);
+    let Some(active) = own().filter(|key| key.phase == Phase::Active).max_by_key(|key| key.activated_at) else { return Change::Nothing };
+    if active.source == KeySource::Imported {
+        return Change::Nothing;
+    }
+    // The oldest: of two that were planned at once the other one waits for its own turn.
+    if let Some(planned) = own().filter(|key| key.phase == Phase::Planned).min_by_key(|key| key.planned_at) {
+        let is_known = at >= planned.planned_at.plus(schedule.ahead);
+        return if is_known { Change::Activate { kid: planned.kid.clone() } } else { Change::Nothing };
+    }
+    let since = active.activated_at.unwrap_or(active.planned_at);
+    let wait = Seconds(schedule.every.0.saturating_sub(schedule.ahead.0));
+    if at >= since.plus(wait) { Change::Plan { after: active.kid.clone() } } else { Change::Nothing }
+}
+
 /// One step further in its life; a step already taken says nothing.
 pub fn advance(key: &Key, to: Phase, at: Timestamp) -> Decision<KeyEvent, ()> {
     let events = match (key.phase, to) {
@@ -210,6 +251,22 @@ mod tests {
         ] {
             assert_eq!(steps(from, to), events, "{from:?} to {to:?}");
         }
+    }
+
+    #[test]
+    fn oidc_core_10_1_1_the_next_key_is_published_ahead_and_signs_at_its_time() {
+        let schedule = Schedule { every: Seconds(90 * DAY as u32), ahead: Seconds(DAY as u32) };
+        let due_at = |keys: &[Key], at: i64| due(keys, SigningAlg::Es256, &schedule, t(at));
+        let first: Key = fold(planned(true));
+        assert_eq!(due_at(core::slice::from_ref(&first), 89 * DAY - 1), Change::Nothing);
+        assert_eq!(due_at(core::slice::from_ref(&first), 89 * DAY), Change::Plan { after: "k1".into() });
+        let next = Key { kid: "k2".into(), planned_at: t(89 * DAY), ..fold(planned(false)) };
+        let both = [first.clone(), next];
+        assert_eq!(due_at(&both, 90 * DAY - 1), Change::Nothing);
+        assert_eq!(due_at(&both, 90 * DAY), Change::Activate { kid: "k2".into() });
+        assert_eq!(due(&both, SigningAlg::Rs256, &schedule, t(90 * DAY)), Change::Nothing, "each algorithm by itself");
+        let imported = Key { source: KeySource::Imported, ..first };
+        assert_eq!(due_at(&[imported], 900 * DAY), Change::Nothing);
     }
 
     #[test]
