@@ -132,13 +132,15 @@ impl Admin {
     /// Was this token active then?
     #[oai(path = "/admin/audit/token", method = "post", operation_id = "adminAuditToken")]
     async fn token(&self, request: &Request, form: StrictForm<AdminTokenForm>) -> Result<Shown, Refused> {
+        // Before the session is looked at: whoever is not signed in has no form, and learns no more from this address than from the others.
+        let session = Cookies::of(&self.0, request).session.unwrap_or_default();
+        if let Err(error) = self.check_form(request, &session, QUESTION, &form.params) {
+            return refusal(&self.0, request, &error);
+        }
         let visitor = match self.visitor(request).await? {
             Ok(visitor) => visitor,
             Err(shown) => return Ok(shown),
         };
-        if let Err(error) = self.check_form(request, &visitor.session, QUESTION, &form.params) {
-            return refusal(&self.0, request, &error);
-        }
         self.show_token(request, &visitor, &form.params).await
     }
 
