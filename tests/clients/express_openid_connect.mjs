@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import express from 'express';
 import eoc from 'express-openid-connect';
 import { Browser } from './harness/browser.mjs';
+import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { json, newAccount } from './harness/client.mjs';
 import { freePort } from './harness/port.mjs';
@@ -158,6 +159,7 @@ for (const backend of backends()) {
   if (!server) continue;
   await checks.group(`${backend} sign-in`, (check) => signIn(check, server), server.explain());
   await checks.group(`${backend} implicit default`, (check) => implicitDefault(check, server), server.explain());
+  await checks.group(`${backend} audit`, (check) => audit(check, server));
   await server.dispose();
 }
 await browser.dispose();

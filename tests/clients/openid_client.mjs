@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import * as oidc from 'openid-client';
 import { Browser } from './harness/browser.mjs';
 import { Callback } from './harness/callback.mjs';
+import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { newAccount } from './harness/client.mjs';
 import { exportJWK, generateKeyPair } from './harness/keys.mjs';
@@ -312,6 +313,7 @@ for (const backend of backends()) {
   await group('private_key_jwt', (check) => privateKeyJwt(check, server));
   await group('public client', (check) => publicClient(check, server));
   await group('logout', (check) => logout(check, server));
+  await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
   await server.dispose();
 }

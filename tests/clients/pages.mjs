@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
 import { Browser } from './harness/browser.mjs';
 import { Callback } from './harness/callback.mjs';
+import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { Client, json, newAccount } from './harness/client.mjs';
 import { Server } from './harness/server.mjs';
@@ -355,6 +356,7 @@ if (client) {
   await checks.group('headers', (check) => headers(check, server, client), server.explain());
   await checks.group('without JavaScript', (check) => withoutScripts(check, browser, server, client), server.explain());
   await checks.group('forgery', (check) => forgery(check, browser, client, account), server.explain());
+  await checks.group('audit', (check) => audit(check, server));
 }
 checks.note(`pictures in ${path.join(ARTEFACTS, 'pages')}`);
 callback.dispose();

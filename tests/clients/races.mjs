@@ -7,6 +7,7 @@
 // | of 20 parallel refreshes of one token at most one is answered 200; two living families never exist | RFC 9700 §4.14.2 |
 import assert from 'node:assert/strict';
 import { Agent } from './harness/agent.mjs';
+import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { Client, json, newAccount } from './harness/client.mjs';
 import { Server } from './harness/server.mjs';
@@ -97,6 +98,7 @@ for (const backend of backends()) {
   });
   if (!server) continue;
   await checks.group(backend, (check) => race(check, server), server.explain());
+  await checks.group(`${backend} audit`, (check) => audit(check, server));
   await server.dispose();
 }
 checks.end();
