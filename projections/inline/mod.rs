@@ -10,6 +10,7 @@
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
 //! | logout | stream | client, while it waits | - |
+//! | pushed | stream | - | - |
 //! | resource | stream | origin | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
@@ -30,6 +31,7 @@ use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
+use chancery_core::pushed::Pushed;
 use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
 use chancery_core::server::Log;
@@ -151,6 +153,13 @@ impl Inline for ResourceServer {
     }
 }
 
+impl Inline for Pushed {
+    /// A browser that has it goes on with the interaction, which has a time of its own.
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
 impl Inline for Attempts {}
 
 impl Inline for Log {}
@@ -210,6 +219,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
         Logout::KIND => one::<Logout>(stream, events),
+        Pushed::KIND => one::<Pushed>(stream, events),
         ResourceServer::KIND => one::<ResourceServer>(stream, events),
         Log::KIND => one::<Log>(stream, events),
         Seals::KIND => one::<Seals>(stream, events),
@@ -252,6 +262,7 @@ impl Folding {
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
             ResourceServer::KIND => add::<ResourceServer>,
             Logout::KIND => add::<Logout>,
+            Pushed::KIND => add::<Pushed>,
             Log::KIND => add::<Log>,
             Seals::KIND => add::<Seals>,
             _ => return None,

@@ -156,7 +156,15 @@ impl App {
         if claims.iss.as_deref() != Some(own) || claims.sub.as_deref() != Some(own) {
             return Err("iss and sub are not the client");
         }
-        let audiences = [&self.endpoints.issuer, &self.endpoints.token, &self.endpoints.introspection, &self.endpoints.revocation];
+        let own_endpoints = &self.endpoints;
+        let audiences = [
+            &own_endpoints.issuer,
+            &own_endpoints.token,
+            &own_endpoints.introspection,
+            &own_endpoints.revocation,
+            // RFC 9126 §2.
+            &own_endpoints.pushed_authorization_request,
+        ];
         if !audiences.iter().any(|audience| claims.is_for(audience)) {
             return Err("aud is not this server");
         }

@@ -31,7 +31,7 @@ use super::vault::KeyKind;
 use super::work::{ASSERTION_DUE, ASSERTION_JTI, Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
-const EXPIRING: [&str; 5] = ["session", "interaction", "grant", "logout", "seal"];
+const EXPIRING: [&str; 6] = ["session", "interaction", "grant", "logout", "pushed", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
 /// Between two rounds.

@@ -134,6 +134,7 @@ impl App {
             pkce_for_all: self.config.pkce == PkceRequired::All,
             front_channel: self.config.front_channel,
             account_registration: self.config.registration == Registration::Open,
+            pushed_only: self.config.pushed_only,
         }
     }
 

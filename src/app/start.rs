@@ -264,6 +264,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         revocation: at("/revocation"),
         registration: at("/reg"),
         end_session: at("/session/end"),
+        pushed_authorization_request: at("/par"),
     }
 }
 

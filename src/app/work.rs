@@ -302,7 +302,8 @@ impl Work<'_> {
             let event_id = id.to_string();
             for (field, value) in draft.personal.iter() {
                 let aad = Aad { log_id: &self.app.log_id, stream, event_id: &event_id, field };
-                personal.insert(field.to_owned(), self.app.vault.seal(key, &aad, stream::bounded(value).as_bytes()));
+                let cut = if draft.personal.is_whole(field) { value.to_owned() } else { stream::bounded(value) };
+                personal.insert(field.to_owned(), self.app.vault.seal(key, &aad, cut.as_bytes()));
             }
             personal.insert(KEY_FIELD.to_owned(), format!("{}/{}", key.id().kind.as_str(), key.id().id));
         } else if !draft.personal.is_empty() {

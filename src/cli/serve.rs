@@ -137,7 +137,7 @@ fn surface(specification: &str) -> Surface {
     for path in ["/oidc/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc", "/oidc/jwks"] {
         surface = surface.at(path, Kind::Public, &[]);
     }
-    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation"] {
+    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par"] {
         surface = surface.at(path, Kind::Protocol, &[]);
     }
     for path in [

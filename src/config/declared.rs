@@ -31,6 +31,7 @@ pub struct DeclaredClient {
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub require_pkce: bool,
+    pub require_pushed_authorization_requests: bool,
     /// Seconds.
     pub default_max_age: Option<u64>,
     pub rotation: Option<String>,
@@ -134,6 +135,9 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             userinfo_signed_response_alg: fields.text("userinfo_signed_response_alg"),
             subject_type: fields.text("subject_type"),
             require_pkce: fields.read("require_pkce", reader::boolean).unwrap_or_default(),
+            require_pushed_authorization_requests: fields
+                .read("require_pushed_authorization_requests", reader::boolean)
+                .unwrap_or_default(),
             default_max_age: fields.read("default_max_age", reader::integer),
             rotation: fields.text("rotation"),
             refresh_grace_seconds: fields.read("refresh_grace_seconds", reader::integer).unwrap_or_default(),

@@ -60,6 +60,8 @@ pub struct Config {
     pub registration: Registration,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
+    /// Every client has to push its requests.
+    pub pushed_only: bool,
     /// The implicit and hybrid flows.
     pub front_channel: bool,
     /// What the server's own requests may reach besides the public internet.
@@ -120,6 +122,7 @@ pub struct Lifetimes {
     pub session_idle: Duration,
     pub session_absolute: Duration,
     pub interaction: Duration,
+    pub pushed_request: Duration,
     pub assertion: Duration,
     pub clock_tolerance: Duration,
 }
@@ -152,6 +155,7 @@ pub struct RateLimits {
     pub token_failures_per_client: Option<Rate>,
     pub token_failures_per_address: Option<Rate>,
     pub token_requests_per_client: Option<Rate>,
+    pub pushed_requests_per_client: Option<Rate>,
     pub proofs_per_address: Option<Rate>,
 }
 
@@ -215,6 +219,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         registration: Registration::InitialAccessToken,
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         keys: keys(reader),
@@ -234,6 +239,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
             token_failures_per_client: reader.rate("rate_limits.token_failures_per_client"),
             token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
             token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
+            pushed_requests_per_client: reader.rate("rate_limits.pushed_requests_per_client"),
             proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
         },
         proof: proof::read(reader),
@@ -314,6 +320,7 @@ fn lifetimes(reader: &mut Reader) -> Lifetimes {
         session_idle: reader.duration("lifetimes.session_idle"),
         session_absolute: reader.duration("lifetimes.session_absolute"),
         interaction: reader.duration("lifetimes.interaction"),
+        pushed_request: reader.duration("lifetimes.pushed_request"),
         assertion: reader.duration("lifetimes.assertion"),
         clock_tolerance: reader.duration("lifetimes.clock_tolerance"),
     };

@@ -106,6 +106,9 @@ settings! {
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
 
+    "pushed_requests.required" "" "" Kind::Boolean, "false", "",
+        "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
+
     "outgoing.allowed_networks" "" "" Kind::List, "[]", r#"["10.0.0.0/8"]"#,
         "Networks that requests of the server itself (logout of clients) may reach although they are not public, also by http.";
 
@@ -135,6 +138,8 @@ settings! {
         "Session, however often it is used.";
     "lifetimes.interaction" "" "" Kind::Duration { min: MINUTE, max: DAY }, r#""1h""#, "",
         "Time a person has to sign in and consent.";
+    "lifetimes.pushed_request" "" "" Kind::Duration { min: 5, max: 10 * MINUTE }, r#""60s""#, "",
+        "Time in which a browser has to bring a pushed authorization request.";
     "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: 24 * HOUR }, r#""1h""#, "",
         "How far ahead the exp of a client assertion may lie.";
     "lifetimes.clock_tolerance" "" "" Kind::Duration { min: 0, max: 5 * MINUTE }, r#""15s""#, "",
@@ -165,6 +170,9 @@ settings! {
         "Refused requests at the token endpoint from one address.";
     "rate_limits.token_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
         "Successful requests at the token endpoint for one client_id.";
+
+    "rate_limits.pushed_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
+        "Pushed authorization requests of one client_id.";
 
     "rate_limits.proofs_per_address" "" "" Kind::Rate, r#""1200/1m""#, "",
         "Checkpoints, proofs and tiles of hashes asked for without a token from one address.";
@@ -232,6 +240,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "userinfo_signed_response_alg" Kind::Text, false, r#""ES256""#, "makes userinfo a signed JWT";
     "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
+    "require_pushed_authorization_requests" Kind::Boolean, false, "true", "its authorization requests are pushed (RFC 9126), or refused";
     "default_max_age" Kind::Integer { min: 0, max: 10 * YEAR }, false, "3600", "seconds since the last login";
     "rotation" Kind::Text, false, r#""always""#, "always (default) or never: whether a refresh replaces the refresh token";
     "refresh_grace_seconds" Kind::Integer { min: 0, max: 60 }, false, "10", "window for a retried refresh; default 0, at most 60";

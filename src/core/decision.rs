@@ -23,7 +23,11 @@ pub struct Draft<E> {
 
 /// Personal data in clear, by field name. It lives only between a decision and the vault, and cannot be printed.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Personal(BTreeMap<&'static str, String>);
+pub struct Personal {
+    fields: BTreeMap<&'static str, String>,
+    /// Kept to the last byte; its maker bounds it.
+    whole: Option<&'static str>,
+}
 
 impl<E, T> Decision<E, T> {
     pub fn accept(events: Vec<Draft<E>>, outcome: T) -> Self {
@@ -59,22 +63,34 @@ impl Personal {
     #[must_use]
     pub fn with(mut self, field: &'static str, value: Option<impl Into<String>>) -> Self {
         if let Some(value) = value {
-            self.0.insert(field, value.into());
+            self.fields.insert(field, value.into());
         }
         self
     }
 
+    /// Adds the one field that must not be cut, because it is read back and not only shown. Its maker bounds it.
+    #[must_use]
+    pub fn with_whole(mut self, field: &'static str, value: String) -> Self {
+        self.whole = Some(field);
+        self.with(field, Some(value))
+    }
+
+    /// Whether a field is kept to the last byte.
+    pub fn is_whole(&self, field: &str) -> bool {
+        self.whole == Some(field)
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(field, value)| (*field, value.as_str()))
+        self.fields.iter().map(|(field, value)| (*field, value.as_str()))
     }
 }
 
 impl fmt::Debug for Personal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.fields.keys()).finish()
     }
 }

@@ -36,6 +36,7 @@ pub struct Endpoints {
     pub revocation: String,
     pub registration: String,
     pub end_session: String,
+    pub pushed_authorization_request: String,
 }
 
 /// The metadata document; both well-known addresses serve it.
@@ -52,6 +53,8 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "introspection_endpoint": endpoints.introspection,
         "revocation_endpoint": endpoints.revocation,
         "end_session_endpoint": endpoints.end_session,
+        "pushed_authorization_request_endpoint": endpoints.pushed_authorization_request,
+        "require_pushed_authorization_requests": policy.pushed_only,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
         "scopes_supported": STANDARD,
@@ -105,10 +108,11 @@ mod tests {
             revocation: at("/revocation"),
             registration: at("/reg"),
             end_session: at("/session/end"),
+            pushed_authorization_request: at("/par"),
         }
     }
 
-    const ALL_FLOWS: Policy = Policy { pkce_for_all: false, front_channel: true, account_registration: true };
+    const ALL_FLOWS: Policy = Policy { pkce_for_all: false, front_channel: true, account_registration: true, pushed_only: false };
 
     fn words(member: &str) -> Vec<String> {
         let document = document(&endpoints(), ALL_FLOWS);
@@ -164,7 +168,9 @@ mod tests {
             let mut parameters: request::Parameters = plain.map(|(name, value)| (name.into(), value.into())).into();
             parameters.insert(name.into(), value.into());
             let resources = request::Resources::default();
-            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, resources }).is_ok()
+            let arrival = request::Arrival::Browser;
+            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, arrival, resources })
+                .is_ok()
         };
         for policy in [ALL_FLOWS, Policy::default()] {
             let document = document(&endpoints(), policy);

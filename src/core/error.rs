@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6,
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7,
 //! OpenID Connect Core Unmet Authentication Requirements 1.0 §2;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
@@ -78,6 +78,7 @@ registry! {
     AccountSelectionRequired account_selection_required "account_selection_required" 400 true "The person has to choose an account.";
     UnmetAuthenticationRequirements unmet_authentication_requirements "unmet_authentication_requirements" 400 true "The level of authentication that was demanded cannot be reached here.";
     InvalidRequestObject invalid_request_object "invalid_request_object" 400 true "The request object is malformed, or its signature or claims do not hold.";
+    InvalidRequestUri invalid_request_uri "invalid_request_uri" 400 true "The request_uri is unknown, expired or used; go back to the application and start again.";
     RequestNotSupported request_not_supported "request_not_supported" 400 true "The request parameter is not supported.";
     RequestUriNotSupported request_uri_not_supported "request_uri_not_supported" 400 true "The request_uri parameter is not supported.";
     RegistrationNotSupported registration_not_supported "registration_not_supported" 400 true "The registration parameter is not supported.";

@@ -38,8 +38,17 @@ uuid_id! {
     GrantId "grant";
     /// One authorization request from arrival to answer.
     InteractionId "interaction";
+    /// One pushed authorization request; the interaction that it becomes has the same number.
+    PushedId "pushed";
     /// One message to one client that a session is over.
     LogoutId "logout";
+}
+
+impl PushedId {
+    /// The interaction that the request becomes once a browser brings it.
+    pub const fn interaction(self) -> InteractionId {
+        InteractionId(self.0)
+    }
 }
 
 /// `client_id` (RFC 6749 §2.2): 1 to 128 characters of `A-Za-z0-9-._~`, so that it needs no escaping anywhere.

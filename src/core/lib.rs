@@ -20,6 +20,7 @@
 //! | OpenID Connect Back-Channel Logout 1.0 | [`logout`], [`session`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
+//! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]
@@ -45,6 +46,7 @@ pub mod id;
 pub mod interaction;
 pub mod key;
 pub mod logout;
+pub mod pushed;
 pub mod request;
 pub mod resource;
 pub mod scope;

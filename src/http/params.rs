@@ -67,6 +67,11 @@ impl Params {
         self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
+    /// One value for each name, as the rules want them; the first one of a name that may repeat.
+    pub fn single(&self) -> BTreeMap<String, String> {
+        self.iter().filter_map(|(name, values)| Some((name.to_owned(), values.first()?.clone()))).collect()
+    }
+
     /// How many names have a value.
     pub fn len(&self) -> usize {
         self.0.len()

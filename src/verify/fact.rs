@@ -13,6 +13,7 @@ pub enum Stream {
     Session(u128),
     Grant(u128),
     Interaction(u128),
+    Pushed(u128),
     /// Every other, by its name.
     Named(Box<str>),
 }
@@ -24,6 +25,8 @@ impl Stream {
             Self::Grant(id)
         } else if let Some(id) = id("interaction-") {
             Self::Interaction(id)
+        } else if let Some(id) = id("pushed-") {
+            Self::Pushed(id)
         } else if let Some(id) = id("session-") {
             Self::Session(id)
         } else if let Some(id) = id("account-") {
@@ -36,7 +39,9 @@ impl Stream {
     /// The time in a UUIDv7, in milliseconds: when the thing came to be.
     pub fn born(&self) -> Option<i64> {
         match self {
-            Self::Account(id) | Self::Session(id) | Self::Grant(id) | Self::Interaction(id) => i64::try_from(id >> 80).ok(),
+            Self::Account(id) | Self::Session(id) | Self::Grant(id) | Self::Interaction(id) | Self::Pushed(id) => {
+                i64::try_from(id >> 80).ok()
+            }
             Self::Named(_) => None,
         }
     }

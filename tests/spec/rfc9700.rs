@@ -37,7 +37,7 @@ async fn rfc9700_2_1_1_of_twenty_redemptions_one_wins_and_none_of_its_tokens_liv
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);
     let code = Browser::new(&server).authorize(&client, &alice, &[]).await.code();
-    let answers = all(20, || server.redeem(&client, &code)).await;
+    let answers = at_once::all(20, || server.redeem(&client, &code)).await;
     let good: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(good.len(), 1);
     let access = Tokens::of(good[0]).access;
@@ -70,7 +70,7 @@ async fn rfc9700_4_14_2_twenty_refreshes_of_one_token_leave_no_two_families() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);
     let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
-    let answers = all(20, || server.refresh(&client, tokens.refresh())).await;
+    let answers = at_once::all(20, || server.refresh(&client, tokens.refresh())).await;
     let good: Vec<_> = answers.iter().filter(|answer| answer.status == 200).map(Tokens::of).collect();
     assert_eq!(good.len(), 1);
     assert_eq!(server.refresh(&client, good[0].refresh()).await.status, 400, "the others were a reuse");
@@ -174,22 +174,4 @@ async fn rfc9700_4_11_2_in_production_an_error_of_a_self_registered_client_is_sh
     assert_eq!((page.status, page.location()), (400, ""));
     assert!(page.text().contains("app.example"), "the page names where it would go");
     assert_eq!(server.get(&vouched.request(&[("response_type", "token")])).send().await.status, 303);
-}
-
-/// `count` at the same time.
-async fn all<F: Future<Output = call::Answer>>(count: usize, one: impl Fn() -> F) -> Vec<call::Answer> {
-    let mut waiting: Vec<_> = (0..count).map(|_| Box::pin(one())).collect();
-    let mut done = Vec::new();
-    std::future::poll_fn(|context| {
-        waiting.retain_mut(|future| match future.as_mut().poll(context) {
-            std::task::Poll::Ready(answer) => {
-                done.push(answer);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done
 }

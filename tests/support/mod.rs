@@ -6,9 +6,11 @@
 //! | `call` | one request and its answer |
 //! | `browser` | cookies, redirects and forms, as a browser without script has them |
 //! | `flow` | clients, people, and the way from an authorization request to tokens |
+//! | `at_once` | requests at the same time |
 //! | `both` | the same test on SQLite and on PostgreSQL |
 //! | `jwt` | tokens read and made without our own code |
 
+pub mod at_once;
 pub mod both;
 pub mod browser;
 pub mod call;

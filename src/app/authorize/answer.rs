@@ -22,7 +22,8 @@ use chancery_core::request::Request;
 use chancery_core::session::Session;
 use chancery_core::token::opaque::Kind;
 
-use super::{Answer, Failed};
+use super::pushed::first_visit;
+use super::{Answer, Asking, Failed};
 use crate::app::accounts::account_seal;
 use crate::app::context::Context;
 use crate::app::sessions::Current;
@@ -48,45 +49,39 @@ pub(super) struct Granting<'a> {
 
 impl App {
     /// Nothing to ask anybody: one event here, one on the grant.
-    pub(super) async fn answer_at_once(
-        &self,
-        context: &Context,
-        client: &ClientId,
-        request: Request,
-        private: Private,
-        current: &Current,
-    ) -> Result<Answer, Failed> {
+    pub(super) async fn answer_at_once(&self, context: &Context, asking: &Asking<'_>, current: &Current) -> Result<Answer, Failed> {
         let account = current.account.id;
         let context = context.as_account(account);
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
-        Ok(decide!(self, &context, |work| self.answer_at_once_once(work, client, &request, &private, current, &seal))?)
+        Ok(decide!(self, &context, |work| self.answer_at_once_once(work, asking, current, &seal))?)
     }
 
-    async fn answer_at_once_once(
-        &self,
-        mut work: Work<'_>,
-        client: &ClientId,
-        request: &Request,
-        private: &Private,
-        current: &Current,
-        seal: &Seal,
-    ) -> Result<Answer, Stop> {
+    async fn answer_at_once_once(&self, mut work: Work<'_>, asking: &Asking<'_>, current: &Current, seal: &Seal) -> Result<Answer, Stop> {
+        let Asking { client, request, private, brought } = asking;
+        let interaction = match brought {
+            Some(brought) => {
+                let mut pushed = first_visit(&mut work, brought).await?;
+                self.spend(&mut work, &mut pushed, None, seal)?;
+                brought.id.interaction()
+            }
+            None => InteractionId(random::uuid_v7(self.clock.now_ms())),
+        };
         let parents = self.assert_parents(&mut work, client, current.session.id, current.account.id).await?;
         let consent = work.load::<Consent>(&consent_stream(current.account.id, client)).await?;
         if !consent.state.as_ref().is_some_and(|own| own.covers(&request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
-        let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
         let asked = Granting { request, private, parents: &parents, interaction, consent_epoch: epoch_of(&consent) };
         let (answer, grant) = self.issue(&mut work, &asked, seal).await?;
         let session = &parents.session;
         let command = interaction::AnswerAtOnce {
             interaction,
-            client: client.clone(),
+            client: (*client).clone(),
             request: request.clone(),
             account: session.account,
             session: session.id,
             grant,
+            pushed: brought.is_some(),
             private: private.clone(),
             at: self.now(),
         };

@@ -4,16 +4,18 @@
 //! |---|---|
 //! | [`App::authorize`]: valid, and somebody has to do something | `AuthorizationRequested` |
 //! | [`App::authorize`]: valid, nothing to do | `CodeIssued`, `AuthorizationAnsweredAtOnce` |
+//! | [`App::push_request`] and what follows | see `pushed` |
 //! | [`App::authenticate_in`]: the password was right | `SessionStarted`, `PersonAuthenticated` |
 //! | [`App::consent_in`]: Allow or Deny | `ConsentGiven` + `CodeIssued` + `AuthorizationGranted`, or `ConsentDenied` + `AuthorizationRefused` |
 //! | [`App::resume`]: nothing left to do | `CodeIssued`, `AuthorizationGranted` |
 //!
-//! `prompt=none` appends nothing unless it is granted. A refusal before client and redirect_uri are verified is a page.
+//! `prompt=none` appends nothing unless it is granted or was pushed. A refusal before client and redirect_uri are verified is a page.
 //!
 //! Out of scope: which step comes next (`chancery_core::interaction::next`), pages and cookies (`http`).
 
 mod answer;
 mod front_channel;
+mod pushed;
 mod steps;
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::Private;
 use chancery_core::interaction::next::{self, Next, Seen};
-use chancery_core::request::{self, Asked, Parameters, Refusal, Request, Resources};
+use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request, Resources};
 use chancery_jose::{RegisteredClaims, jws};
 use chancery_ledger::recorded::Freshness;
 
@@ -35,6 +37,8 @@ use super::context::Context;
 use super::sessions::Current;
 use super::signing::ALGORITHMS;
 use super::work::Stop;
+
+pub use pushed::Kept;
 
 /// An answer on its way to the client.
 #[derive(Debug)]
@@ -96,6 +100,15 @@ pub struct Sent<'a> {
     pub resources: &'a [String],
 }
 
+/// A request that passed every check.
+struct Asking<'a> {
+    client: &'a ClientId,
+    request: Request,
+    private: Private,
+    /// What it was pushed as.
+    brought: Option<&'a pushed::Brought>,
+}
+
 /// What the browser brought along.
 #[derive(Clone, Copy, Default)]
 pub struct Browser<'a> {
@@ -110,18 +123,20 @@ impl App {
     /// # Errors
     /// A page, or an error for the client.
     pub async fn authorize(&self, context: &Context, sent: &Sent<'_>, browser: Browser<'_>) -> Result<Step, Failed> {
-        let parameters = sent.parameters;
-        let client = self.requesting_client(parameters).await?;
-        let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
-        let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), &client));
-        let found = self.resource_servers(sent.resources).await?;
-        let resources = Resources { asked: sent.resources, found: &found, userinfo: &self.endpoints.userinfo };
-        let asked = Asked { parameters, client: &client, hint, policy: self.policy(), resources };
+        let client = self.requesting_client(sent.parameters).await?;
+        let resolved = match self.resolve(context, &client, sent, browser).await? {
+            Ok(resolved) => resolved,
+            Err(interaction) => return Ok(Step::Interact { interaction, browser: None }),
+        };
+        let (parameters, brought) = (&resolved.parameters, resolved.pushed.as_ref());
         let state = parameters.get("state").cloned();
-        let request = match request::validate(&asked) {
+        let request = match self.checked(&client, parameters, &resolved.resources, resolved.arrival()).await? {
             Ok(request) => request,
             Err(Refusal::Page(error)) => return Err(Failed::Page(error)),
             Err(Refusal::Redirect { redirect_uri, response_mode, error }) => {
+                if let Some(brought) = brought {
+                    self.spend_refused(context, brought, &error).await?;
+                }
                 let ask_first = !self.vouches_for(&client);
                 return Err(Failed::Answer(self.error_answer(redirect_uri, response_mode, state, &error, ask_first)));
             }
@@ -135,15 +150,38 @@ impl App {
         let (next, current) = self.first_step(&request, browser, &client.id).await?;
         match next {
             Next::Refuse(error) => {
+                if let Some(brought) = brought {
+                    self.spend_refused(context, brought, &error).await?;
+                }
                 let (uri, mode) = (request.redirect_uri, request.response_mode);
                 Err(Failed::Answer(self.error_answer(uri, mode, private.state, &error, false)))
             }
             Next::Grant => match current {
-                Some(current) => self.answer_at_once(context, &client.id, request, private, &current).await.map(Step::Answer),
+                Some(current) => {
+                    let asked = Asking { client: &client.id, request, private, brought };
+                    self.answer_at_once(context, &asked, &current).await.map(Step::Answer)
+                }
                 None => Err(OAuthError::server_error("granted without a session").into()),
             },
-            Next::SignIn | Next::Register | Next::AskConsent => self.open_interaction(context, &client.id, request, private, browser).await,
+            Next::SignIn | Next::Register | Next::AskConsent => {
+                self.open_interaction(context, Asking { client: &client.id, request, private, brought }, browser).await
+            }
         }
+    }
+
+    /// Runs the table of checks on parameters, wherever they came from.
+    async fn checked(
+        &self,
+        client: &Client,
+        parameters: &Parameters,
+        resources: &[String],
+        arrival: Arrival,
+    ) -> Result<Result<Request, Refusal>, OAuthError> {
+        let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
+        let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), client));
+        let found = self.resource_servers(resources).await?;
+        let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
+        Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources }))
     }
 
     async fn requesting_client(&self, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {

@@ -11,7 +11,7 @@ use chancery_core::client::Client;
 use chancery_core::consent::{self, Consent};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::id::{AccountId, ClientId, InteractionId, consent_stream};
+use chancery_core::id::{AccountId, InteractionId, consent_stream};
 use chancery_core::interaction::next::Next;
 use chancery_core::interaction::{self, Interaction, Private};
 use chancery_core::request::Request;
@@ -20,7 +20,8 @@ use chancery_core::token::opaque::{Kind, digest};
 use chancery_ledger::recorded::Freshness;
 
 use super::answer::{Granting, epoch_of};
-use super::{Answer, Browser, Failed, Show, Step};
+use super::pushed::{Brought, first_visit};
+use super::{Answer, Asking, Browser, Failed, Show, Step};
 use crate::app::accounts::{Proven, account_seal};
 use crate::app::context::Context;
 use crate::app::sessions::Current;
@@ -29,32 +30,30 @@ use crate::app::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
 use crate::app::{App, random, seconds};
 
 impl App {
-    pub(super) async fn open_interaction(
-        &self,
-        context: &Context,
-        client: &ClientId,
-        request: Request,
-        private: Private,
-        browser: Browser<'_>,
-    ) -> Result<Step, Failed> {
-        let interaction = InteractionId(random::uuid_v7(self.clock.now_ms()));
+    pub(super) async fn open_interaction(&self, context: &Context, asking: Asking<'_>, browser: Browser<'_>) -> Result<Step, Failed> {
+        let pushed = asking.brought.map(|brought| brought.id.interaction());
+        let interaction = pushed.unwrap_or_else(|| InteractionId(random::uuid_v7(self.clock.now_ms())));
         // One cookie for all interactions of a browser; a forged or foreign text is replaced.
         let kept = browser.binding.filter(|text| chancery_core::token::opaque::Opaque::parse(Kind::Browser, text).is_some());
         let fresh = if kept.is_some() { None } else { Some(self.mint.opaque(Kind::Browser, interaction.0).text) };
         let binding = kept.map(str::to_owned).or_else(|| fresh.clone()).unwrap_or_default();
-        let key = self.vault.create(KeyKind::Interaction, &interaction.to_string()).await.map_err(vault_trouble)?;
+        let key = match pushed {
+            Some(id) => self.data_key(KeyKind::Interaction, &id.to_string()).await?,
+            None => self.vault.create(KeyKind::Interaction, &interaction.to_string()).await.map_err(vault_trouble)?,
+        };
         let command = interaction::Open {
             interaction,
-            client: client.clone(),
-            request,
+            client: asking.client.clone(),
+            request: asking.request,
             browser: digest(&binding),
             key_commitment: Digest(key.commitment()),
-            private,
+            pushed: pushed.is_some(),
+            private: asking.private,
             lifetime: seconds(self.config.lifetimes.interaction),
             at: self.now(),
         };
         let seal = Seal { key: Some(key), subject: None };
-        decide!(self, context, |work| open_once(work, &command, &seal))?;
+        decide!(self, context, |work| open_once(work, &command, asking.brought, &seal))?;
         Ok(Step::Interact { interaction, browser: fresh })
     }
 
@@ -243,6 +242,9 @@ impl App {
             work.record(&mut recorded, decision.events, seal)?;
             if let Err(error) = decision.outcome {
                 work.record(&mut loaded, interaction::refused(&error, self.now()).events, seal)?;
+                if interaction.pushed {
+                    self.spend_pushed(&mut work, interaction.id, Some(&error), seal).await?;
+                }
                 work.commit().await?;
                 let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
                 return Ok(self.error_answer(uri, mode, private.state.clone(), &error, false));
@@ -259,6 +261,9 @@ impl App {
         };
         let (answer, grant) = self.issue(&mut work, &asked, seal).await?;
         work.record(&mut loaded, interaction::granted(parents.session.account, grant, self.now()).events, seal)?;
+        if interaction.pushed {
+            self.spend_pushed(&mut work, interaction.id, None, seal).await?;
+        }
         work.commit().await?;
         Ok(answer)
     }
@@ -275,11 +280,18 @@ impl App {
             return Ok(());
         }
         work.record(&mut loaded, interaction::refused(error, self.now()).events, &Seal::default())?;
+        if interaction.pushed {
+            self.spend_pushed(&mut work, interaction.id, Some(error), &Seal::default()).await?;
+        }
         work.commit().await.map(drop)
     }
 }
 
-async fn open_once(mut work: Work<'_>, command: &interaction::Open, seal: &Seal) -> Result<(), Stop> {
+async fn open_once(mut work: Work<'_>, command: &interaction::Open, brought: Option<&Brought>, seal: &Seal) -> Result<(), Stop> {
+    if let Some(brought) = brought {
+        let mut pushed = first_visit(&mut work, brought).await?;
+        work.record(&mut pushed, chancery_core::pushed::open(command.browser, command.at).events, &Seal::default())?;
+    }
     let mut loaded: Loaded<Interaction> = work.fresh(command.interaction.stream());
     work.record(&mut loaded, interaction::open(command).events, seal)?;
     work.commit().await.map(drop)

@@ -17,6 +17,7 @@ use crate::grant::Grant;
 use crate::interaction::Interaction;
 use crate::key::Key;
 use crate::logout::Logout;
+use crate::pushed::Pushed;
 use crate::resource::ResourceServer;
 use crate::seal::Seals;
 use crate::server::Log;
@@ -26,7 +27,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Logout, ResourceServer, Seals, Session)
+        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
     };
 }
 

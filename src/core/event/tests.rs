@@ -22,6 +22,7 @@ use crate::grant::event::*;
 use crate::interaction::*;
 use crate::key::*;
 use crate::logout::*;
+use crate::pushed::{AuthorizationRequestPushed, PushedRequestMisused, PushedRequestOpened, PushedRequestSpent};
 use crate::request::Prompt;
 use crate::resource::*;
 use crate::seal::{LogSealed, Seals};
@@ -140,6 +141,27 @@ fn evidence() {
 }
 
 #[test]
+fn pushed() {
+    let (pushed, key_commitment) = (pushed_id(), digest("data key"));
+    let (client, reference) = (client_id("app"), digest("reference"));
+    let first = AuthorizationRequestPushed {
+        pushed,
+        client,
+        reference,
+        key_commitment,
+        request: request("openid email"),
+        expires_at: t(60),
+        at: t(0),
+    };
+    check::<Pushed>(vec![vec![
+        first.into(),
+        PushedRequestOpened { browser: digest("cookie"), at: t(5) }.into(),
+        PushedRequestMisused { misuse: crate::pushed::Misuse::OtherClient, by: client_id("other"), at: t(6) }.into(),
+        PushedRequestSpent { error: Some("access_denied".into()), at: t(10) }.into(),
+    ]]);
+}
+
+#[test]
 fn grant() {
     let (grant, client, id_token_kid) = (grant_id(), client_id("app"), Some("2027-01".to_string()));
     let access = |name: &str, at: i64| IssuedAccess {
@@ -226,11 +248,12 @@ fn interaction() {
         request: asked.clone(),
         browser: digest("cookie"),
         key_commitment: digest("data key"),
+        pushed: true,
         expires_at: t(3600),
         at: t(0),
     }
     .into();
-    let at_once = AuthorizationAnsweredAtOnce { interaction, client, request: asked, account, session, grant, at: t(0) };
+    let at_once = AuthorizationAnsweredAtOnce { interaction, client, request: asked, account, session, grant, pushed: false, at: t(0) };
     let signed_in = PersonAuthenticated { account, session, at: t(10) };
     check::<Interaction>(vec![
         vec![open.clone(), signed_in.into(), AuthorizationGranted { account, grant, at: t(20) }.into()],

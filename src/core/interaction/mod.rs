@@ -36,6 +36,9 @@ pub struct AuthorizationRequested {
     pub interaction: InteractionId,
     /// Commitment to the interaction's data key.
     pub key_commitment: Digest,
+    /// It was pushed before (RFC 9126); the stream `pushed-` with the same id tells how.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pushed: bool,
     pub request: Request,
 }
 
@@ -50,6 +53,9 @@ pub struct AuthorizationAnsweredAtOnce {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
     pub interaction: InteractionId,
+    /// It was pushed before (RFC 9126).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pushed: bool,
     pub request: Request,
     pub session: SessionId,
 }
@@ -102,6 +108,9 @@ pub struct Interaction {
     /// Who signed in for this request, in which session.
     pub authenticated: Option<(AccountId, SessionId)>,
     pub answered: bool,
+    /// The answer spends what was pushed.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pushed: bool,
     pub expires_at: Timestamp,
     pub state: Option<Sealed>,
     pub nonce: Option<Sealed>,
@@ -125,6 +134,7 @@ impl Stream for Interaction {
                         browser: Some(event.browser),
                         authenticated: None,
                         answered: false,
+                        pushed: event.pushed,
                         expires_at: event.expires_at,
                         state: fact.sealed(&stream, "state"),
                         nonce: fact.sealed(&stream, "nonce"),
@@ -138,6 +148,7 @@ impl Stream for Interaction {
                     browser: None,
                     authenticated: Some((event.account, event.session)),
                     answered: true,
+                    pushed: event.pushed,
                     expires_at: event.at,
                     state: None,
                     nonce: None,
@@ -174,6 +185,7 @@ pub struct Open {
     pub request: Request,
     pub browser: Digest,
     pub key_commitment: Digest,
+    pub pushed: bool,
     pub private: Private,
     pub lifetime: Seconds,
     pub at: Timestamp,
@@ -186,6 +198,7 @@ pub fn open(cmd: &Open) -> Decision<InteractionEvent, ()> {
         request: cmd.request.clone(),
         browser: cmd.browser,
         key_commitment: cmd.key_commitment,
+        pushed: cmd.pushed,
         expires_at: cmd.at.plus(cmd.lifetime),
         at: cmd.at,
     };
@@ -205,6 +218,7 @@ pub struct AnswerAtOnce {
     pub account: AccountId,
     pub session: SessionId,
     pub grant: Option<GrantId>,
+    pub pushed: bool,
     pub private: Private,
     pub at: Timestamp,
 }
@@ -217,6 +231,7 @@ pub fn answer_at_once(cmd: &AnswerAtOnce) -> Decision<InteractionEvent, ()> {
         account: cmd.account,
         session: cmd.session,
         grant: cmd.grant,
+        pushed: cmd.pushed,
         at: cmd.at,
     };
     let personal = Personal::default().with("state", cmd.private.state.as_deref()).with("context", cmd.private.context.as_deref());
@@ -273,6 +288,7 @@ mod tests {
             request: request("openid"),
             browser: digest("cookie"),
             key_commitment: digest("key"),
+            pushed: false,
             private,
             lifetime: Seconds(3600),
             at: t(0),
@@ -339,6 +355,7 @@ mod tests {
             account: alice(),
             session: session_id(),
             grant: Some(grant_id()),
+            pushed: false,
             private: Private::default(),
             at: t(0),
         };

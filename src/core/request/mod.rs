@@ -96,6 +96,8 @@ pub struct Policy {
     pub front_channel: bool,
     /// People may make accounts by themselves.
     pub account_registration: bool,
+    /// Every client has to push its requests (RFC 9126 §5).
+    pub pushed_only: bool,
 }
 
 impl Policy {
@@ -110,6 +112,18 @@ impl Policy {
     }
 }
 
+/// How a request comes in: the columns of the table of checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Through the browser, with its parameters.
+    #[default]
+    Browser,
+    /// From the client itself, to be kept (RFC 9126 §2.1).
+    Pushing,
+    /// Through the browser, as the name of what was pushed before (RFC 9126 §4).
+    Pushed,
+}
+
 /// What the checks look at.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
@@ -118,6 +132,7 @@ pub struct Asked<'a> {
     /// The account in the `id_token_hint`: `Err` when there is a hint that is not ours.
     pub hint: Result<Option<AccountId>, ()>,
     pub policy: Policy,
+    pub arrival: Arrival,
     pub resources: Resources<'a>,
 }
 
@@ -146,6 +161,7 @@ pub struct Check {
 /// Every check, in order. `redirect_uri` ran before: its failure is the only one that must not be redirected.
 pub const CHECKS: &[Check] = &[
     Check { name: "response_mode", source: "OAuth 2.0 Multiple Response Types §2.1", run: checks::response_mode::check },
+    Check { name: "pushed", source: "RFC 9126 §2.1, §4, §6", run: checks::pushed::check },
     Check { name: "request_object", source: "OpenID Connect Core 1.0 §3.1.2.6, §6", run: checks::request_object::check },
     Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },

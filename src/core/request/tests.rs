@@ -30,6 +30,7 @@ fn run(client: &Client, changes: &[(&str, &str)]) -> Result<Request, Refusal> {
         client,
         hint: Ok(None),
         policy: Policy::default(),
+        arrival: Arrival::Browser,
         resources: Resources::default(),
     })
 }
@@ -120,7 +121,14 @@ fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
     let run = |asked: &[&str]| {
         let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
         let resources = Resources { asked: &asked, found: core::slice::from_ref(&server), userinfo };
-        validate(&Asked { parameters: &parameters(&[]), client: &client(), hint: Ok(None), policy: Policy::default(), resources })
+        validate(&Asked {
+            parameters: &parameters(&[]),
+            client: &client(),
+            hint: Ok(None),
+            policy: Policy::default(),
+            arrival: Arrival::Browser,
+            resources,
+        })
     };
     assert_eq!(run(&["https://api.example.com", userinfo]).unwrap().resources, [server.identifier.clone()].into());
     for bad in
@@ -167,6 +175,7 @@ fn rfc9700_2_1_1_who_must_use_pkce() {
         client: &client(),
         hint: Ok(None),
         policy: Policy { pkce_for_all: true, ..Policy::default() },
+        arrival: Arrival::Browser,
         resources: Resources::default(),
     };
     assert!(matches!(validate(&all), Err(Refusal::Redirect { error, .. }) if error.code() == "invalid_request"));
@@ -217,6 +226,7 @@ fn oidc_core_3_1_2_1_an_id_token_hint_that_is_not_ours_is_refused() {
             client: &client(),
             hint,
             policy: Policy::default(),
+            arrival: Arrival::Browser,
             resources: Resources::default(),
         })
     };
@@ -240,6 +250,34 @@ proptest::proptest! {
         let mut all: Parameters = values;
         all.extend(names.iter().zip(known).map(|(name, value)| ((*name).to_string(), value)));
         all.insert("redirect_uri".into(), URI.into());
-        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy::default(), resources: Resources::default() });
+        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy::default(), arrival: Arrival::Browser, resources: Resources::default() });
     }
+}
+
+/// The code of the refusal of a request that arrives so, of a client that must push or need not.
+fn arriving(arrival: Arrival, must_push: bool, pushed_only: bool, changes: &[(&str, &str)]) -> Option<&'static str> {
+    let parameters = parameters(changes);
+    let client = client_with(|metadata| metadata.require_pushed_authorization_requests = must_push);
+    let policy = Policy { pushed_only, ..Policy::default() };
+    let asked = Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, arrival, resources: Resources::default() };
+    match validate(&asked) {
+        Err(Refusal::Redirect { error, .. }) => Some(error.code()),
+        Err(Refusal::Page(error)) => panic!("{error:?}"),
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn rfc9126_4_a_request_that_has_to_be_pushed_does_not_come_through_the_browser() {
+    for (must_push, pushed_only) in [(true, false), (false, true)] {
+        assert_eq!(arriving(Arrival::Browser, must_push, pushed_only, &[]), Some("invalid_request"));
+        assert_eq!(arriving(Arrival::Pushing, must_push, pushed_only, &[]), None);
+        assert_eq!(arriving(Arrival::Pushed, must_push, pushed_only, &[]), None);
+    }
+    assert_eq!(arriving(Arrival::Browser, false, false, &[]), None);
+}
+
+#[test]
+fn rfc9126_2_1_a_request_uri_cannot_be_pushed() {
+    assert_eq!(arriving(Arrival::Pushing, false, false, &[("request_uri", "urn:x:y")]), Some("invalid_request"));
 }

@@ -37,6 +37,8 @@ pub enum Kind {
     Browser,
     /// An initial access token or registration access token (RFC 7591 §3, RFC 7592 §3).
     Registration,
+    /// The reference in the `request_uri` of a pushed authorization request (RFC 9126 §2.2).
+    PushedRequest,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Self::Session => "cha_ss_",
             Self::Browser => "cha_br_",
             Self::Registration => "cha_ia_",
+            Self::PushedRequest => "cha_pr_",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `discovery` | both metadata documents, JWKS |
 //! | `token` | token, introspection, revocation |
+//! | `pushed` | pushed authorization requests |
 //! | `userinfo` | userinfo |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
 //! | `accounts` | `POST /auth/register`, `POST /auth/login` |
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod discovery;
 pub mod health;
 pub mod proof;
+pub mod pushed;
 pub mod registration;
 pub mod tiles;
 pub mod token;
@@ -45,6 +47,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
     (
         discovery::Discovery::new(server),
         token::Token(server.clone()),
+        pushed::PushedRequests(server.clone()),
         userinfo::UserInfo(server.clone()),
         registration::Registration(server.clone()),
         accounts::Accounts(server.clone()),

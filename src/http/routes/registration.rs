@@ -66,6 +66,8 @@ struct ClientMetadata {
     default_acr_values: Option<Vec<String>>,
     require_auth_time: Option<bool>,
     require_pkce: Option<bool>,
+    /// Its authorization requests are pushed, or refused (RFC 9126 section 6).
+    require_pushed_authorization_requests: Option<bool>,
     /// always or never.
     refresh_token_rotation: Option<String>,
     /// At most 60.
@@ -104,6 +106,7 @@ impl From<ClientMetadata> for Asked {
             default_acr_values: sent.default_acr_values,
             require_auth_time: sent.require_auth_time,
             require_pkce: sent.require_pkce,
+            require_pushed_authorization_requests: sent.require_pushed_authorization_requests,
             refresh_token_rotation: sent.refresh_token_rotation,
             refresh_grace_seconds: sent.refresh_grace_seconds,
             allowed_origins: sent.allowed_origins,

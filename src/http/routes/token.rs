@@ -117,7 +117,7 @@ impl Token {
     #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
     async fn token(&self, request: &Request, form: StrictForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
         let params = &form.params;
-        let caller = self.authenticate(request, params).await?;
+        let caller = authenticate(&self.0, request, params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
@@ -156,7 +156,7 @@ impl Token {
     /// Introspection (RFC 7662)
     #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
     async fn introspection(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
-        let caller = self.authenticate(request, &form.params).await?;
+        let caller = authenticate(&self.0, request, &form.params).await?;
         let token = token_of(&form.params)?;
         Ok(Reply::new(&self.0.app.introspect(&caller, token).await?))
     }
@@ -164,7 +164,7 @@ impl Token {
     /// Revocation (RFC 7009)
     #[oai(path = "/oidc/revocation", method = "post", operation_id = "revocation")]
     async fn revocation(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Revoked, Refused> {
-        let caller = self.authenticate(request, &form.params).await?;
+        let caller = authenticate(&self.0, request, &form.params).await?;
         let client = AnsweredClient(client_of(&caller)?);
         let refused = |error: OAuthError| Refused::from(error).for_client(client.clone());
         let token = token_of(&form.params).map_err(refused)?;
@@ -174,42 +174,40 @@ impl Token {
     }
 }
 
-impl Token {
-    /// Failures count against the address and the client; success costs nothing.
-    async fn authenticate(&self, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
-        let rates = &self.0.app.config.rate_limits;
-        self.0.check_limit(FAILURES, request, rates.token_failures_per_address)?;
-        let presented = credentials::presented(request, form)?;
-        let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(|| presented.client_id.clone());
-        if let Some(name) = &named {
-            self.0.check_name(FAILURES, name, rates.token_failures_per_client)?;
-        }
-        match self.0.app.authenticate_client(&context(request), &presented).await {
-            Ok(caller) => Ok(caller),
-            Err(error) => {
-                if error.code == Code::InvalidClient {
-                    // The answer stays invalid_client; the next one may be 429.
-                    let _ = self.0.count(FAILURES, request, rates.token_failures_per_address);
-                    if let Some(name) = &named {
-                        let _ = self.0.count_name(FAILURES, name, rates.token_failures_per_client);
-                    }
+/// Failures count against the address and the client; success costs nothing.
+pub(super) async fn authenticate(server: &Server, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
+    let rates = &server.app.config.rate_limits;
+    server.check_limit(FAILURES, request, rates.token_failures_per_address)?;
+    let presented = credentials::presented(request, form)?;
+    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(|| presented.client_id.clone());
+    if let Some(name) = &named {
+        server.check_name(FAILURES, name, rates.token_failures_per_client)?;
+    }
+    match server.app.authenticate_client(&context(request), &presented).await {
+        Ok(caller) => Ok(caller),
+        Err(error) => {
+            if error.code == Code::InvalidClient {
+                // The answer stays invalid_client; the next one may be 429.
+                let _ = server.count(FAILURES, request, rates.token_failures_per_address);
+                if let Some(name) = &named {
+                    let _ = server.count_name(FAILURES, name, rates.token_failures_per_client);
                 }
-                let refused = Refused::from(error);
-                Err(match named {
-                    Some(name) => refused.for_client(AnsweredClient(name)),
-                    None => refused,
-                })
             }
+            let refused = Refused::from(error);
+            Err(match named {
+                Some(name) => refused.for_client(AnsweredClient(name)),
+                None => refused,
+            })
         }
     }
 }
 
 /// What the client may keep of this request, if its registration asks.
-fn receipt_for(caller: &Authenticated, context: &Context) -> Option<Receipt> {
+pub(super) fn receipt_for(caller: &Authenticated, context: &Context) -> Option<Receipt> {
     caller.client.state.as_deref().filter(|client| receipt::are_wanted(client)).and_then(|_| context.receipt())
 }
 
-fn client_of(caller: &Authenticated) -> Result<String, OAuthError> {
+pub(super) fn client_of(caller: &Authenticated) -> Result<String, OAuthError> {
     Ok(caller.client.or(|| OAuthError::invalid_client("the client is gone"))?.id.to_string())
 }
 

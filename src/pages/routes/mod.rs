@@ -21,8 +21,6 @@ pub mod interaction;
 pub mod logout;
 pub mod show;
 
-use std::collections::BTreeMap;
-
 use chancery_core::request::Parameters;
 use chancery_core::scope::{STANDARD, Scope};
 use poem::Request;
@@ -81,7 +79,7 @@ fn in_reading_order(scope: &Scope) -> Vec<String> {
 
 /// The parameters as the rules want them: one value each.
 pub fn parameters(params: &Params) -> Parameters {
-    params.iter().filter_map(|(name, values)| Some((name.to_owned(), values.first()?.clone()))).collect::<BTreeMap<_, _>>()
+    params.single()
 }
 
 /// The languages of a request: what the client asked for, else what the browser says.

@@ -36,6 +36,7 @@ pub struct Fold {
     sessions: HashMap<u128, Session>,
     grants: HashMap<u128, Grant>,
     interactions: HashMap<u128, Open>,
+    pushed: HashMap<u128, Open>,
     /// Versions of streams that are told by name.
     named: HashMap<Box<str>, u64>,
     /// Withdrawals of each consent, by the name of its stream.
@@ -90,7 +91,13 @@ impl Fold {
 
     /// Things that are held: accounts, clients, streams by name, and what is alive.
     pub fn held(&self) -> usize {
-        self.accounts.len() + self.clients.len() + self.sessions.len() + self.grants.len() + self.interactions.len() + self.named.len()
+        self.accounts.len()
+            + self.clients.len()
+            + self.sessions.len()
+            + self.grants.len()
+            + self.interactions.len()
+            + self.pushed.len()
+            + self.named.len()
     }
 
     /// Adds the next event.
@@ -116,6 +123,7 @@ impl Fold {
             Stream::Grant(id) => self.grant(*id, fact)?,
             Stream::Session(id) => self.session(*id, fact)?,
             Stream::Interaction(id) => self.interaction(*id, fact)?,
+            Stream::Pushed(id) => self.pushed(*id, fact)?,
             Stream::Account(id) => self.account(*id, fact)?,
             Stream::Named(name) => self.named(name, fact)?,
         }
@@ -172,6 +180,29 @@ impl Fold {
         Ok(())
     }
 
+    /// A pushed request is answered once; after that only what others tried with it is recorded.
+    fn pushed(&mut self, id: u128, fact: &Fact) -> Result<(), String> {
+        let before = self.pushed.get(&id).map(|open| open.version);
+        if self.version(fact, before)? == Step::Late {
+            return Ok(());
+        }
+        let open = self.pushed.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
+        if open.over_at == i64::MIN && fact.kind != "PushedRequestMisused" {
+            return Err(format!("{} follows the answer of its pushed request", fact.kind));
+        }
+        if fact.kind == "PushedRequestOpened" && fact.data.at.is_some_and(|at| at >= open.over_at) {
+            return Err("a pushed request was opened after it had expired".into());
+        }
+        open.version = fact.version;
+        if let Some(expires_at) = fact.data.expires_at {
+            open.over_at = expires_at;
+        }
+        if fact.kind == "PushedRequestSpent" {
+            open.over_at = i64::MIN;
+        }
+        Ok(())
+    }
+
     fn named(&mut self, name: &str, fact: &Fact) -> Result<(), String> {
         let before = self.named.get(name).copied();
         let expected = before.unwrap_or(0) + 1;
@@ -196,6 +227,7 @@ impl Fold {
         self.grants.retain(|id, grant| !is_due(*id, grant.over_at()) || keep.contains(&Stream::Grant(*id)));
         self.sessions.retain(|id, session| !is_due(*id, session.over_at()) || keep.contains(&Stream::Session(*id)));
         self.interactions.retain(|id, open| !is_due(*id, open.over_at) || keep.contains(&Stream::Interaction(*id)));
+        self.pushed.retain(|id, open| !is_due(*id, open.over_at) || keep.contains(&Stream::Pushed(*id)));
     }
 }
 

@@ -144,6 +144,9 @@ pub struct Metadata {
     pub default_acr_values: Vec<String>,
     pub require_auth_time: bool,
     pub require_pkce: bool,
+    /// Its requests come by push only (RFC 9126 §6).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub require_pushed_authorization_requests: bool,
     pub refresh_token_rotation: Rotation,
     pub refresh_grace_seconds: Seconds,
     #[serde(default)]
@@ -230,6 +233,7 @@ pub struct Asked {
     pub default_acr_values: Option<Vec<String>>,
     pub require_auth_time: Option<bool>,
     pub require_pkce: Option<bool>,
+    pub require_pushed_authorization_requests: Option<bool>,
     pub refresh_token_rotation: Option<String>,
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,

@@ -93,6 +93,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         default_acr_values: default_acr_values(asked, wrong),
         require_auth_time: asked.require_auth_time.unwrap_or(false),
         require_pkce: asked.require_pkce.unwrap_or(false),
+        require_pushed_authorization_requests: asked.require_pushed_authorization_requests.unwrap_or(false),
         refresh_token_rotation: wrong.choice("refresh_token_rotation", asked.refresh_token_rotation.as_deref(), Rotation::Always),
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),

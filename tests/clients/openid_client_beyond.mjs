@@ -1,0 +1,78 @@
+// openid-client 6 beyond the code flow: what OpenID Connect Core does not ask for. Pages are filled in without a browser.
+import assert from 'node:assert/strict';
+import * as oidc from 'openid-client';
+import { Agent } from './harness/agent.mjs';
+import { audit } from './harness/auditor.mjs';
+import { Checks, backends } from './harness/checks.mjs';
+import { newAccount } from './harness/client.mjs';
+import { Server } from './harness/server.mjs';
+
+const SCOPE = 'openid profile email';
+const REDIRECT_URI = 'http://127.0.0.1:9/callback'; // nobody listens: the redirect is read and not followed
+const INSECURE = { execute: [oidc.allowInsecureRequests] }; // plain http on the loopback
+
+const checks = new Checks('openid_client_beyond');
+
+function register(server, metadata, auth) {
+  const usual = { client_name: 'beyond', scope: SCOPE, redirect_uris: [REDIRECT_URI], grant_types: ['authorization_code', 'refresh_token'] };
+  return oidc.dynamicClientRegistration(new URL(server.issuer), { ...usual, ...metadata }, auth, INSECURE);
+}
+
+/// What a careful client sends, and what it expects back.
+async function attempt() {
+  const expected = { pkceCodeVerifier: oidc.randomPKCECodeVerifier(), expectedState: oidc.randomState(), expectedNonce: oidc.randomNonce() };
+  const parameters = {
+    redirect_uri: REDIRECT_URI, scope: SCOPE, state: expected.expectedState, nonce: expected.expectedNonce,
+    code_challenge: await oidc.calculatePKCECodeChallenge(expected.pkceCodeVerifier), code_challenge_method: 'S256',
+  };
+  return { parameters, expected: { ...expected, idTokenExpected: true } };
+}
+
+/// The OAuth error code with which `promise` fails.
+async function refusal(promise) {
+  const result = await promise.catch((error) => error);
+  assert.ok(result instanceof Error, 'it was not refused');
+  if (result.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE') return (await result.response.json()).error;
+  return result.error ?? result.cause?.error ?? result.message;
+}
+
+async function pushed(check, server) {
+  for (const [name, metadata, auth] of [['confidential', {}, undefined], ['public', { token_endpoint_auth_method: 'none' }, oidc.None()]]) {
+    const config = await register(server, { ...metadata, require_pushed_authorization_requests: true }, auth);
+    const { parameters, expected } = await attempt();
+    const url = await check(`${name}: the request is pushed`, () => oidc.buildAuthorizationUrlWithPAR(config, parameters));
+    await check.also(`${name}: the URL holds a reference and nothing else`, () => {
+      assert.deepEqual([...url.searchParams.keys()].sort(), ['client_id', 'request_uri']);
+    });
+    const agent = new Agent();
+    const answer = await check(`${name}: the person signs in and consents`, () => agent.authorize(url, {
+      redirectUri: REDIRECT_URI, account: newAccount(), register: true,
+    }));
+    await check(`${name}: the code is redeemed`, () => oidc.authorizationCodeGrant(config, answer, expected));
+    await check.also(`${name}: the reference is spent`, async () => assert.equal((await agent.send(url)).status, 400));
+    await check.also(`${name}: a request that was not pushed is refused`, async () => {
+      const plain = await attempt();
+      const location = (await agent.send(oidc.buildAuthorizationUrl(config, plain.parameters))).headers.get('location');
+      assert.equal(new URL(location).searchParams.get('error'), 'invalid_request');
+    });
+    await check.also(`${name}: what would be refused is refused at the push`, async () => {
+      const wrong = await attempt();
+      const push = oidc.buildAuthorizationUrlWithPAR(config, { ...wrong.parameters, redirect_uri: 'http://127.0.0.1:1/elsewhere' });
+      assert.equal(await refusal(push), 'invalid_request');
+    });
+  }
+}
+
+for (const backend of backends()) {
+  let server;
+  await checks.group(`${backend} start`, async (check) => {
+    server = await check('the server starts on empty data', () => Server.start({ backend }));
+  });
+  if (!server) continue;
+  const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
+  await group('pushed requests', (check) => pushed(check, server));
+  await group('audit', (check) => audit(check, server));
+  await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
+  await server.dispose();
+}
+checks.end();
