@@ -61,15 +61,38 @@ async fn drop_older(ledger: &Ledger) -> Result<(), FollowError> {
 /// # Errors
 /// A database that does not answer, or an event that cannot be read.
 pub async fn step(ledger: &Ledger) -> Result<bool, FollowError> {
-    let from = ledger.checkpoint(SET).await?.unwrap_or(0);
+    step_in(ledger, SET).await
+}
+
+async fn step_in(ledger: &Ledger, set: &str) -> Result<bool, FollowError> {
+    let from = ledger.checkpoint(set).await?.unwrap_or(0);
     let events = ledger.read_all(from, PAGE).await?;
     if events.is_empty() {
         return Ok(false);
     }
     let next = from + events.len() as u64;
     let writes = rows(from, &events).map_err(|e| FollowError::Fold(e.to_string()))?;
-    ledger.project(SET, from, next, writes).await?;
+    ledger.project(set, from, next, writes).await?;
     Ok(true)
+}
+
+/// Where the index stands while it is made again.
+const ASIDE: &str = "audit.aside";
+
+/// Makes the index again beside the live one, which answers questions until it is replaced. `progress` hears (events done, events in
+/// all). Returns how many events are indexed.
+///
+/// # Errors
+/// As for [`step`]; the live index stays as it was.
+pub async fn rebuild(ledger: &Ledger, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<u64, FollowError> {
+    ledger.drop_set(ASIDE).await?;
+    while step_in(ledger, ASIDE).await? {
+        progress(ledger.checkpoint(ASIDE).await?.unwrap_or(0), ledger.known_head().size);
+    }
+    if ledger.checkpoint(ASIDE).await?.is_some() {
+        ledger.replace_set(ASIDE, SET).await?;
+    }
+    Ok(ledger.checkpoint(SET).await?.unwrap_or(0))
 }
 
 /// How many events the index is behind.

@@ -18,8 +18,10 @@
 //! | [`moment`] | a time or position as a place in the log, the state of a stream there |
 //! | [`token`], [`provenance`] | was this token active then, and the whole story of a token |
 //! | [`diff`] | what came, changed and ended between two moments |
-//! | [`follow`] | keeping the index up |
+//! | [`follow`] | keeping the index up, or making it again beside itself |
+//! | [`check`] | holding it against the log |
 
+pub mod check;
 pub mod diff;
 pub mod follow;
 pub mod moment;

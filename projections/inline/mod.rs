@@ -18,6 +18,8 @@
 //!
 //! A row is the state of its stream and nothing else, so that the rebuild uses the same function.
 
+pub mod after;
+pub mod check;
 pub mod rebuild;
 
 use std::cell::RefCell;
@@ -283,6 +285,11 @@ impl Folding {
     pub fn state(self) -> Option<Value> {
         self.state.map(|own| own.state)
     }
+}
+
+/// Whether a stream has rows at all: evidence without an account is most of a log under attack, and has none.
+pub fn has_rows(stream: &str) -> bool {
+    stream != evidence::ANONYMOUS
 }
 
 fn one<S: Inline>(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {

@@ -1,39 +1,35 @@
-//! Rebuilding the inline rows from the log, beside the live ones, and checking that both are equal.
+//! Rebuilding the inline rows from the log, beside the live ones.
+//!
+//! One walk: each page of events goes on from the rows that the pages before it left in the new set. Only a stream whose state has no row
+//! is read whole.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use chancery_ledger::Fold;
-use chancery_ledger::Ledger;
 use chancery_ledger::error::{ReadError, SetError};
-use chancery_ledger::recorded::Freshness;
-use chancery_ledger::write::RowWrite;
+use chancery_ledger::recorded::Recorded;
+use chancery_ledger::write::{Row, RowWrite};
+use chancery_ledger::{Fold, Ledger};
 
-use super::rows;
+use super::after::Kind;
+use super::{has_rows, rows};
+use crate::envelope::Unreadable;
 
 const PAGE: u32 = 1000;
 
-/// Why a rebuild or a check stopped.
+/// Why a rebuild stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Set(#[from] SetError),
-    #[error("{0}")]
-    Fold(String),
-}
-
-/// A row that is not what the log says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    pub table: &'static str,
-    pub key: String,
+    #[error(transparent)]
+    Fold(#[from] Unreadable),
 }
 
 /// The fold as the ledger calls it.
 pub fn fold() -> Fold {
-    Arc::new(|stream, events| rows(stream, events).map_err(|e| e.to_string()))
+    Fold::new(has_rows, |stream, events| rows(stream, events).map_err(|e| e.to_string()))
 }
 
 /// Builds a new set beside the live one and flips to it. `progress` hears (events done, events in all).
@@ -41,6 +37,8 @@ pub fn fold() -> Fold {
 /// # Errors
 /// The first event that stops the fold, or a database that does not answer; the live set stays as it was.
 pub async fn rebuild(ledger: &Ledger, set: &str, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<u64, RebuildError> {
+    // What a broken-off rebuild left goes in small steps, so that appends go on.
+    ledger.drop_set(set).await?;
     ledger.begin_rebuild(set).await?;
     let mut done = 0;
     loop {
@@ -50,13 +48,7 @@ pub async fn rebuild(ledger: &Ledger, set: &str, progress: &mut (dyn FnMut(u64, 
             break;
         }
         let next = done + events.len() as u64;
-        // Each touched stream is folded whole: rows are snapshots, so that the last one wins whatever the order.
-        let streams: BTreeSet<_> = events.iter().map(|event| event.stream.clone()).collect();
-        let mut writes: Vec<RowWrite> = Vec::new();
-        for stream in streams {
-            let history = ledger.read_stream(&stream, 1).await?;
-            writes.extend(rows(&stream, &history).map_err(|e| RebuildError::Fold(e.to_string()))?);
-        }
+        let writes = page(ledger, set, events).await?;
         ledger.write_rebuilt_rows(set, done, next, writes).await?;
         done = next;
         progress(done, size);
@@ -64,36 +56,36 @@ pub async fn rebuild(ledger: &Ledger, set: &str, progress: &mut (dyn FnMut(u64, 
     Ok(ledger.finish_rebuild(set, fold()).await?)
 }
 
-/// Folds every stream again and compares with the live rows. A row that housekeeping dropped is no difference.
-///
-/// # Errors
-/// As for [`rebuild`].
-pub async fn check(ledger: &Ledger, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Vec<Difference>, RebuildError> {
-    let head = ledger.head().await?.size;
-    let mut different = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut position = 0;
-    while position < head {
-        let events = ledger.read_all(position, PAGE).await?;
-        if events.is_empty() {
-            break;
+/// The rows that a page of events leads to, from those that are in the new set.
+async fn page(ledger: &Ledger, set: &str, events: Vec<Recorded>) -> Result<Vec<RowWrite>, RebuildError> {
+    let mut streams: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
+    for event in events.into_iter().filter(|event| has_rows(&event.stream)) {
+        match streams.get_mut(&event.stream) {
+            Some(own) => own.push(event),
+            None => drop(streams.insert(event.stream.clone(), vec![event])),
         }
-        position += events.len() as u64;
-        for event in events {
-            if event.version != 1 || !seen.insert(event.stream.clone()) {
-                continue;
-            }
-            let history = ledger.read_stream(&event.stream, 1).await?;
-            for write in rows(&event.stream, &history).map_err(|e| RebuildError::Fold(e.to_string()))? {
-                let RowWrite::Upsert(folded) = write else { continue };
-                let live = ledger.row(folded.table, &folded.key, Freshness::Fresh).await?;
-                let moved = live.as_ref().is_some_and(|live| live.version > folded.version);
-                if live.as_deref().is_some_and(|live| *live != folded) && !moved {
-                    different.push(Difference { table: folded.table, key: folded.key });
-                }
-            }
-        }
-        progress(position, head);
     }
-    Ok(different)
+    let goes_on = |events: &[Recorded]| events.first().is_some_and(|first| first.version > 1);
+    let known: Vec<(&'static str, &str)> = streams
+        .iter()
+        .filter(|(_, events)| goes_on(events))
+        .filter_map(|(stream, _)| Kind::of(stream).map(|kind| (kind.table, stream.as_str())))
+        .collect();
+    let before = if known.is_empty() { Vec::new() } else { ledger.projected(set, &known).await? };
+    let before: BTreeMap<String, Row> = before.into_iter().flatten().map(|row| (row.key.clone(), row)).collect();
+    let mut writes = Vec::new();
+    for (stream, events) in &streams {
+        let row = before.get(stream);
+        // A stream that was read whole may be further than the walk.
+        let from = row.map_or(0, |row| events.partition_point(|event| event.version <= row.version));
+        let gone_on = match Kind::of(stream) {
+            Some(kind) => kind.rows(stream, row, events.get(from..).unwrap_or_default())?,
+            None => None,
+        };
+        match gone_on {
+            Some(own) => writes.extend(own),
+            None => writes.extend(rows(stream, &ledger.read_stream(stream, 1).await?)?),
+        }
+    }
+    Ok(writes)
 }

@@ -13,6 +13,7 @@
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
 //! | [`moving`] | the log to another database |
+//! | [`read_models`] | making what is folded from the log again, while serving |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
 //!
@@ -47,6 +48,7 @@ pub mod password;
 pub mod proof;
 pub mod published;
 pub mod random;
+pub mod read_models;
 pub mod receipt;
 pub mod resources;
 pub mod revoke;
@@ -98,6 +100,7 @@ pub struct Parts {
     pub decoded: Decoded,
     /// Failed sign-ins of addresses without account.
     pub strangers: strangers::Strangers,
+    pub rebuilding: read_models::Rebuilding,
 }
 
 /// Server keys for names: blind indexes and session ids.

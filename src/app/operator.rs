@@ -21,6 +21,7 @@ use super::claims::NotChanged;
 use super::clients;
 use super::clock::rfc3339;
 use super::context::Context;
+use super::read_models::Which;
 use super::work::{Loaded, Seal, Stop, Work, decide};
 use super::{App, random};
 
@@ -111,6 +112,10 @@ pub enum Command {
         identifier: String,
     },
     Sweep,
+    ProjectionsRebuild {
+        which: Which,
+    },
+    ProjectionsProgress,
 }
 
 impl App {
@@ -236,6 +241,11 @@ impl App {
                 Ok(json!({ "identifier": self.disable_resource_server(context, &identifier).await? }))
             }
             Command::Sweep => Ok(json!({ "rows": self.sweep(context).await? })),
+            Command::ProjectionsRebuild { which } => {
+                self.begin_rebuild(which)?;
+                Ok(json!({}))
+            }
+            Command::ProjectionsProgress => Ok(json!(self.rebuilding.report())),
         }
     }
 

@@ -95,6 +95,9 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     if inline_set_is_old(&ledger).await? {
         tracing::info!("the read models have another form than this program's; rebuilding them beside the old ones");
         rebuild::rebuild(&ledger, inline::SET, &mut |done, all| tracing::info!(done, all, "rebuilding")).await?;
+    } else if ledger.set_state(None).await?.is_none_or(|state| state.digest.is_none()) {
+        tracing::info!("the read models were made by a program that kept no digest of them; rebuilding them beside the old ones");
+        super::read_models::rebuild_inline(&ledger, &mut |done, all| tracing::info!(done, all, "rebuilding")).await?;
     }
     let passwords = Passwords::new(&config.scrypt).map_err(StartError::Other)?;
     let names = Names {
@@ -118,6 +121,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         names,
         decoded: Decoded::default(),
         strangers: Strangers::default(),
+        rebuilding: super::read_models::Rebuilding::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     // Before anything else is appended: every commit is signed.

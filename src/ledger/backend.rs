@@ -13,6 +13,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::check::StoredEvent;
+use crate::digest::{Census, SetState};
 use crate::error::{AppendError, ReadError, SetError};
 use crate::options::Note;
 use crate::plan::Plan;
@@ -77,7 +78,23 @@ pub(crate) trait Writing: Send + 'static {
 }
 
 /// Folds all events of one stream into its rows: the same pure function that made the inline rows.
-pub type Fold = Arc<dyn Fn(&str, &[Recorded]) -> Result<Vec<RowWrite>, String> + Send + Sync>;
+#[derive(Clone)]
+pub struct Fold {
+    /// Streams without rows are not read: one may be most of the log.
+    pub(crate) has_rows: fn(&str) -> bool,
+    pub(crate) rows: Arc<FoldRows>,
+}
+
+type FoldRows = dyn Fn(&str, &[Recorded]) -> Result<Vec<RowWrite>, String> + Send + Sync;
+
+impl Fold {
+    pub fn new(
+        has_rows: fn(&str) -> bool,
+        rows: impl Fn(&str, &[Recorded]) -> Result<Vec<RowWrite>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { has_rows, rows: Arc::new(rows) }
+    }
+}
 
 /// Changes of row sets. Exactly one set is inline: its rows change with the events and it is the one that `rows` reads.
 pub(crate) enum Task {
@@ -90,7 +107,7 @@ pub(crate) enum Task {
     /// Under the head lock: every stream with events at or after the set's checkpoint is read in full and folded, its rows are put into the
     /// set, the set becomes the inline one with checkpoint = head, and the old inline set becomes an ordinary one.
     FinishRebuild { set: String, fold: Fold },
-    /// Gives a set the name of another, in one transaction; the other gets `<name>.gone` and is for `DropSet`. Neither may be inline.
+    /// Gives a set the name of another, in one transaction; the other gets `<name>.gone` and is for `DropSet`, so it may not be inline.
     ReplaceSet { set: String, name: String },
     /// Deletes at most `limit` rows of a set that is not inline; returns how many are left (0: the set is gone).
     DropSet { set: String, limit: u32 },
@@ -201,6 +218,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// Name and checkpoint of the inline set.
     fn inline_set(&self) -> impl Future<Output = Result<(String, u64), ReadError>> + Send;
 
-    /// Checkpoint of any set; `None` if there is no such set.
-    fn checkpoint(&self, set: String) -> impl Future<Output = Result<Option<u64>, ReadError>> + Send;
+    /// Checkpoint and digest of a set, `None` being the inline one; `None` if there is no such set.
+    fn set_state(&self, set: Option<String>) -> impl Future<Output = Result<Option<SetState>, ReadError>> + Send;
+
+    /// Every row of a set counted, in one snapshot; `set` and the answer as for `set_state`.
+    fn census(&self, set: Option<String>) -> impl Future<Output = Result<Option<Census>, ReadError>> + Send;
 }

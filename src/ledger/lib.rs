@@ -5,6 +5,7 @@
 //! | `write`, `recorded`, `error` | what goes in, what comes back, what can go wrong |
 //! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
+//! | `digest` | digests of whole row sets that move along with each change |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
 //! | `relocate` | moving a log to another database |
 //! | `vault_store` | wrapped keys, apart from the log |
@@ -12,6 +13,7 @@
 mod backend;
 mod cache;
 pub mod check;
+pub mod digest;
 pub mod error;
 pub mod leaf;
 mod ledger;

@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::digest::Digest;
 use crate::error::AppendError;
 use crate::leaf::{self, Place};
 use crate::recorded::{Head, Placed};
@@ -28,6 +29,8 @@ use chancery_tree::{Frontier, Hash};
 pub struct HeadState {
     pub frontier: Frontier,
     pub recorded_at: i64,
+    /// Of the inline rows; `None` where nobody knows it.
+    pub rows: Option<Digest>,
 }
 
 impl HeadState {
@@ -40,6 +43,9 @@ impl HeadState {
     }
 }
 
+/// Table and key of an inline row.
+pub type RowKey<'a> = (&'static str, &'a str);
+
 /// Kind and key of a claim.
 pub type ClaimKey<'a> = (&'static str, &'a [u8]);
 
@@ -48,6 +54,8 @@ pub type ClaimKey<'a> = (&'static str, &'a [u8]);
 pub struct Touched<'a> {
     pub streams: Vec<&'a str>,
     pub claims: Vec<ClaimKey<'a>>,
+    /// Rows that may be there already; one of a stream that begins is not.
+    pub rows: Vec<RowKey<'a>>,
 }
 
 /// What the store holds of `Touched`. Absent streams have version 0, absent claims are free.
@@ -55,6 +63,8 @@ pub struct Touched<'a> {
 pub struct Seen<'a> {
     pub versions: HashMap<&'a str, u64>,
     pub taken: HashSet<ClaimKey<'a>>,
+    /// Digests of the touched rows that are there.
+    pub rows: HashMap<RowKey<'a>, Digest>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +110,7 @@ impl Plan<'_> {
 }
 
 pub fn touched<'a>(batch: &[&'a Write]) -> Touched<'a> {
-    let (mut streams, mut claims) = (HashSet::new(), HashSet::new());
+    let (mut streams, mut claims, mut rows) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut touched = Touched::default();
     for write in batch {
         for stream in &write.streams {
@@ -111,6 +121,13 @@ pub fn touched<'a>(batch: &[&'a Write]) -> Touched<'a> {
         for claim in &write.claims {
             if claims.insert(claim_key(claim)) {
                 touched.claims.push(claim_key(claim));
+            }
+        }
+        for row in &write.rows {
+            let key = row_key(row);
+            let begins = write.streams.iter().any(|own| own.stream == key.1 && own.expected == Expected::Version(0));
+            if !begins && rows.insert(key) {
+                touched.rows.push(key);
             }
         }
     }
@@ -127,7 +144,7 @@ pub fn plan<'a>(batch: &[&'a Write], before: &HeadState, seen: Seen<'a>, now: i6
             events: Vec::new(),
             rows: Vec::new(),
             claims: Vec::new(),
-            head: HeadState { frontier: before.frontier.clone(), recorded_at: before.recorded_at },
+            head: before.clone(),
             subtrees: Vec::new(),
         },
         recorded_at: before.recorded_at.max(now),
@@ -136,6 +153,7 @@ pub fn plan<'a>(batch: &[&'a Write], before: &HeadState, seen: Seen<'a>, now: i6
         let outcome = planner.admit(write);
         planner.plan.outcomes.push(outcome);
     }
+    planner.sum_up();
     planner.plan
 }
 
@@ -248,15 +266,31 @@ impl<'a> Planner<'a> {
     }
 
     fn put_row(&mut self, row: &'a RowWrite) {
-        let key = match row {
-            RowWrite::Upsert(row) => (row.table, row.key.as_str()),
-            RowWrite::Delete { table, key } => (*table, key.as_str()),
-        };
-        let at = *self.rows.entry(key).or_insert(self.plan.rows.len());
+        let at = *self.rows.entry(row_key(row)).or_insert(self.plan.rows.len());
         match self.plan.rows.get_mut(at) {
             Some(earlier) => *earlier = row,
             None => self.plan.rows.push(row),
         }
+    }
+
+    /// The digest of the inline rows after the batch: what is overwritten goes out, what is written comes in.
+    fn sum_up(&mut self) {
+        let Some(sum) = &mut self.plan.head.rows else { return };
+        for row in &self.plan.rows {
+            if let Some(before) = self.seen.rows.get(&row_key(row)) {
+                sum.take(before);
+            }
+            if let RowWrite::Upsert(row) = row {
+                sum.add(&Digest::of(row));
+            }
+        }
+    }
+}
+
+fn row_key(row: &RowWrite) -> RowKey<'_> {
+    match row {
+        RowWrite::Upsert(row) => (row.table, row.key.as_str()),
+        RowWrite::Delete { table, key } => (table, key.as_str()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The log as an auditor finds it: what is on it, in which order, and what never is.
 
-use chancery_projections::inline::{self, rebuild};
+use chancery_projections::inline::{self, check, rebuild};
 use serde_json::{Value, json};
 
 use crate::support::flow::{PASSWORD, Tokens};
@@ -112,10 +112,10 @@ async fn a_rebuild_gives_equal_rows() {
     let server = Server::start().await;
     whole_flow(&server).await;
     let ledger = &server.app.ledger;
-    assert_eq!(rebuild::check(ledger, &mut |_, _| {}).await.unwrap(), []);
+    assert!(check::check(ledger, &mut |_, _| {}).await.unwrap().is_well());
     // Beside the live set, under another name, and then in its place.
     rebuild::rebuild(ledger, &format!("{}.again", inline::SET), &mut |_, _| {}).await.unwrap();
-    assert_eq!(rebuild::check(ledger, &mut |_, _| {}).await.unwrap(), []);
+    assert!(check::check(ledger, &mut |_, _| {}).await.unwrap().is_well());
     let (client, bob) = (server.web_client().await, server.person("bob@example.com").await);
     Browser::new(&server).tokens(&client, &bob, &[]).await;
 }

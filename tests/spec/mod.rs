@@ -17,6 +17,7 @@ mod oidc_core;
 mod oidc_discovery;
 mod oidc_flows;
 mod oidc_rp_logout;
+mod read_models;
 mod rfc6749;
 mod rfc6750;
 mod rfc6962;

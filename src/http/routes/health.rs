@@ -1,6 +1,8 @@
 //! Health: is the process there, and can it serve?
 
-use chancery_projections::audit::follow;
+use chancery_ledger::Ledger;
+use chancery_projections::audit::{self, follow};
+use chancery_projections::inline;
 use poem::http::StatusCode;
 use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
@@ -57,6 +59,7 @@ impl Health {
         let audit = matches!(behind, Ok(behind) if behind <= MOST_BEHIND);
         let keys = app.keys.are_ready();
         let well = log.is_ok() && audit && keys;
+        let projections = projections(&app.ledger).await;
         if let Err(why) = &log {
             tracing::warn!(why, "not ready: the log cannot be written");
         }
@@ -67,7 +70,26 @@ impl Health {
         let status = if well { "ready" } else { "not ready" };
         Report(
             well,
-            json!({ "status": status, "log": word(log.is_ok()), "audit_index": word(audit), "signing_keys": word(keys), "anchors": anchors }),
+            json!({
+                "status": status,
+                "log": word(log.is_ok()),
+                "audit_index": word(audit),
+                "signing_keys": word(keys),
+                "anchors": anchors,
+                "projections": projections,
+            }),
         )
     }
+}
+
+/// How far each read model is, and the digest that moves along with its rows: the same on every node that is as far.
+async fn projections(ledger: &Ledger) -> Value {
+    let mut sets = serde_json::Map::new();
+    for (name, set) in [(inline::SET, None), (audit::SET, Some(audit::SET))] {
+        if let Ok(Some(state)) = ledger.set_state(set).await {
+            let digest = state.digest.map(|digest| digest.to_string());
+            sets.insert(name.to_owned(), json!({ "events": state.checkpoint, "digest": digest }));
+        }
+    }
+    Value::Object(sets)
 }

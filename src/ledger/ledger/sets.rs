@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{Backend, Ledger};
 use crate::backend::{Filter, Fold, Reading, Select, Task};
+use crate::digest::{Census, SetState};
 use crate::error::{ReadError, SetError};
 use crate::write::{Row, RowWrite};
 use crate::writer::Work;
@@ -16,7 +17,17 @@ impl Ledger {
 
     /// How many events are folded into a set; `None` if there is none of that name.
     pub async fn checkpoint(&self, set: &str) -> Result<Option<u64>, ReadError> {
-        read!(self, checkpoint(set.into()))
+        Ok(read!(self, set_state(Some(set.into())))?.map(|state| state.checkpoint))
+    }
+
+    /// Checkpoint of a set and the digest that moved along with it; `None` as the set is the inline one, as the answer says that there is none.
+    pub async fn set_state(&self, set: Option<&str>) -> Result<Option<SetState>, ReadError> {
+        read!(self, set_state(set.map(str::to_owned)))
+    }
+
+    /// Counts every row of a set as of one moment: reads all of it.
+    pub async fn census(&self, set: Option<&str>) -> Result<Option<Census>, ReadError> {
+        read!(self, census(set.map(str::to_owned)))
     }
 
     /// Makes an empty set beside the inline one. Fill it with `write_rebuilt_rows`, then `finish_rebuild`.
@@ -41,7 +52,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Puts a set in the place of another that is not inline, whose rows are then deleted. Readers have one or the other at every moment.
+    /// Gives a set, which may be the inline one, the name of another that is not inline and whose rows are then deleted. Readers have one
+    /// or the other at every moment.
     pub async fn replace_set(&self, set: &str, name: &str) -> Result<(), SetError> {
         let gone = format!("{name}.gone");
         self.drop_set(&gone).await?;

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use tokio_postgres::{Client, Error};
 
 use super::migrate::said;
-use super::reading::event;
-use super::sql::{DELETE_ROWS, LOCK_HEAD, UPSERT_ROWS};
+use super::reading::{columns, event};
+use super::sql::{DELETE_ROWS, LOCK_HEAD, ROWS_BEFORE, UPSERT_ROWS};
 use super::store::RowColumns;
 use super::writing::{PgWriting, head_state};
 use crate::backend::{Fold, Task};
+use crate::digest::Digest;
 use crate::error::SetError;
 use crate::recorded::KeptNote;
 use crate::write::RowWrite;
@@ -53,25 +54,43 @@ async fn within_transaction(client: &Client, work: impl Future<Output = Result<u
     done
 }
 
-/// The id, the checkpoint, and whether it is the inline set. Locks the set's row.
-async fn find(client: &Client, set: &str) -> Result<Option<(i32, u64, bool)>, SetError> {
-    let Some(row) = client.query_opt("SELECT id, checkpoint FROM chancery.sets WHERE name = $1 FOR UPDATE", &[&set]).await? else {
+/// A set as it is found.
+struct Found {
+    id: i32,
+    checkpoint: u64,
+    digest: Option<Digest>,
+    is_inline: bool,
+}
+
+/// Locks the set's row.
+async fn find(client: &Client, set: &str) -> Result<Option<Found>, SetError> {
+    let sql = "SELECT id, checkpoint, digest FROM chancery.sets WHERE name = $1 FOR UPDATE";
+    let Some(row) = client.query_opt(sql, &[&set]).await? else {
         return Ok(None);
     };
     // After the lock: whoever swaps holds it too.
     let inline: Option<i32> = client.query_one("SELECT inline_set FROM chancery.head", &[]).await?.try_get(0)?;
     let id = row.try_get(0)?;
-    Ok(Some((id, row.try_get::<_, i64>(1)?.cast_unsigned(), inline == Some(id))))
+    let digest = row.try_get::<_, Option<&[u8]>>(2)?.and_then(Digest::decode);
+    Ok(Some(Found { id, checkpoint: row.try_get::<_, i64>(1)?.cast_unsigned(), digest, is_inline: inline == Some(id) }))
 }
 
 async fn make(client: &Client, set: &str) -> Result<i32, SetError> {
     let row = client
-        .query_opt("INSERT INTO chancery.sets (name, checkpoint) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING RETURNING id", &[&set])
+        .query_opt(
+            "INSERT INTO chancery.sets (name, checkpoint, digest) VALUES ($1, 0, $2) ON CONFLICT (name) DO NOTHING RETURNING id",
+            &[&set, &stored(Some(Digest::EMPTY))],
+        )
         .await?;
     match row {
         Some(row) => Ok(row.try_get(0)?),
         None => Err(SetError::Unavailable(format!("another node is making the row set {set}"))),
     }
+}
+
+/// As a column holds it.
+fn stored(digest: Option<Digest>) -> Option<Vec<u8>> {
+    digest.map(|sum| sum.encode().to_vec())
 }
 
 fn rejected(set: &str, what: &str) -> SetError {
@@ -81,7 +100,7 @@ fn rejected(set: &str, what: &str) -> SetError {
 async fn begin(client: &Client, set: &str) -> Result<u64, SetError> {
     loop {
         match find(client, set).await? {
-            Some((_, _, true)) => return Err(rejected(set, "rebuilt in place")),
+            Some(Found { is_inline: true, .. }) => return Err(rejected(set, "rebuilt in place")),
             Some(_) => while drop_set(client, set, 10_000).await? > 0 {},
             None => return make(client, set).await.map(|_| 0),
         }
@@ -90,24 +109,23 @@ async fn begin(client: &Client, set: &str) -> Result<u64, SetError> {
 
 async fn replace(client: &Client, set: &str, name: &str) -> Result<u64, SetError> {
     let old = find(client, name).await?;
-    let Some((id, checkpoint, inline)) = find(client, set).await? else {
+    let Some(found) = find(client, set).await? else {
         return Err(SetError::Rejected(format!("there is no row set {set}")));
     };
-    if inline || old.is_some_and(|(_, _, inline)| inline) {
-        return Err(rejected(set, "renamed"));
-    }
     let rename = "UPDATE chancery.sets SET name = $2 WHERE id = $1";
-    if let Some((old, ..)) = old {
-        client.execute(rename, &[&old, &format!("{name}.gone")]).await?;
+    match old {
+        Some(Found { is_inline: true, .. }) => return Err(rejected(name, "put away")),
+        Some(old) => drop(client.execute(rename, &[&old.id, &format!("{name}.gone")]).await?),
+        None => {}
     }
-    client.execute(rename, &[&id, &name]).await?;
-    Ok(checkpoint)
+    client.execute(rename, &[&found.id, &name]).await?;
+    Ok(found.checkpoint)
 }
 
 async fn drop_set(client: &Client, set: &str, limit: u32) -> Result<u64, SetError> {
     let (id, inline) = match find(client, set).await? {
         None => return Ok(0),
-        Some((id, _, inline)) => (id, inline),
+        Some(found) => (found.id, found.is_inline),
     };
     if inline {
         return Err(rejected(set, "dropped"));
@@ -128,26 +146,27 @@ async fn keep_note(client: &Client, kept: &KeptNote) -> Result<u64, SetError> {
 }
 
 async fn project(client: &Client, set: &str, (expected, checkpoint): (u64, u64), rows: &[RowWrite]) -> Result<u64, SetError> {
-    let (id, found) = match find(client, set).await? {
-        Some((_, _, true)) => return Err(rejected(set, "projected into")),
-        Some((id, found, false)) => (id, found),
-        None if expected == 0 => (make(client, set).await?, 0),
-        None => (0, 0),
+    let (id, found, mut digest) = match find(client, set).await? {
+        Some(Found { is_inline: true, .. }) => return Err(rejected(set, "projected into")),
+        Some(found) => (found.id, found.checkpoint, found.digest),
+        None if expected == 0 => (make(client, set).await?, 0, Some(Digest::EMPTY)),
+        None => (0, 0, None),
     };
     if found != expected {
         return Err(SetError::CheckpointMoved { found });
     }
-    write_rows(client, id, rows).await?;
-    client.execute("UPDATE chancery.sets SET checkpoint = $2 WHERE id = $1", &[&id, &checkpoint.cast_signed()]).await?;
+    write_rows(client, id, rows, &mut digest).await?;
+    let save = "UPDATE chancery.sets SET checkpoint = $2, digest = $3 WHERE id = $1";
+    client.execute(save, &[&id, &checkpoint.cast_signed(), &stored(digest)]).await?;
     Ok(checkpoint)
 }
 
 async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError> {
     let head = client.query_one(LOCK_HEAD, &[]).await?;
     let (head, old) = head_state(&head).map_err(SetError::Unavailable)?;
-    let (id, checkpoint) = match find(client, set).await? {
-        Some((_, _, true)) => return Err(rejected(set, "made inline")),
-        Some((id, checkpoint, false)) => (id, checkpoint),
+    let (id, checkpoint, mut digest) = match find(client, set).await? {
+        Some(Found { is_inline: true, .. }) => return Err(rejected(set, "made inline")),
+        Some(found) => (found.id, found.checkpoint, found.digest),
         None => return Err(SetError::Rejected(format!("there is no row set {set} to finish"))),
     };
     let late = client.query("SELECT DISTINCT stream FROM chancery.events WHERE position >= $1", &[&checkpoint.cast_signed()]).await?;
@@ -157,26 +176,42 @@ async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError
     let mut rows = Vec::new();
     for stream in &late {
         let stream: &str = stream.try_get(0)?;
+        if !(fold.has_rows)(stream) {
+            continue;
+        }
         let events = client.query(&whole, &[&stream]).await?;
         let events = events.iter().map(|row| event(row, 0)).collect::<Result<Vec<_>, Error>>()?;
-        rows.extend(fold(stream, &events).map_err(SetError::Fold)?);
+        rows.extend((fold.rows)(stream, &events).map_err(SetError::Fold)?);
         if rows.len() >= CHUNK {
-            write_rows(client, id, &rows).await?;
+            write_rows(client, id, &rows, &mut digest).await?;
             rows.clear();
         }
     }
-    write_rows(client, id, &rows).await?;
+    write_rows(client, id, &rows, &mut digest).await?;
     let size = head.size().cast_signed();
-    client.execute("UPDATE chancery.sets SET checkpoint = (SELECT inline_checkpoint FROM chancery.head) WHERE id = $1", &[&old]).await?;
-    client.execute("UPDATE chancery.sets SET checkpoint = $2 WHERE id = $1", &[&id, &size]).await?;
-    client.execute("UPDATE chancery.head SET inline_set = $1, inline_checkpoint = $2", &[&id, &size]).await?;
+    let put_away = "UPDATE chancery.sets SET checkpoint = inline_checkpoint, digest = inline_digest FROM chancery.head WHERE id = $1";
+    client.execute(put_away, &[&old]).await?;
+    client.execute("UPDATE chancery.sets SET checkpoint = $2, digest = $3 WHERE id = $1", &[&id, &size, &stored(digest)]).await?;
+    let flip = "UPDATE chancery.head SET inline_set = $1, inline_checkpoint = $2, inline_digest = $3";
+    client.execute(flip, &[&id, &size, &stored(digest)]).await?;
     Ok(head.size())
 }
 
-async fn write_rows(client: &Client, set: i32, rows: &[RowWrite]) -> Result<(), SetError> {
+async fn write_rows(client: &Client, set: i32, rows: &[RowWrite], digest: &mut Option<Digest>) -> Result<(), SetError> {
     let last = last_of_each(rows);
     for rows in last.chunks(CHUNK) {
         let c = RowColumns::of(rows.iter().copied());
+        if let Some(sum) = digest {
+            let (tables, keys) = ([&c.tables[..], &c.gone_tables].concat(), [&c.keys[..], &c.gone_keys].concat());
+            for before in client.query(ROWS_BEFORE, &[&set, &tables, &keys]).await? {
+                sum.take(&columns(&before)?.digest());
+            }
+            rows.iter().for_each(|row| {
+                if let RowWrite::Upsert(row) = row {
+                    sum.add(&Digest::of(row))
+                }
+            });
+        }
         client.execute(UPSERT_ROWS, &[&set, &c.tables, &c.keys, &c.versions, &c.bodies, &c.i0, &c.i1, &c.expires_at]).await?;
         client.execute(DELETE_ROWS, &[&set, &c.gone_tables, &c.gone_keys]).await?;
     }

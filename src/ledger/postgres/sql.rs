@@ -9,7 +9,8 @@ use tokio_postgres::{Client, Error, Statement};
 /// The channel that tells other nodes of a commit: `<node> <size>`. A hint; polling is the truth.
 pub(crate) const CHANNEL: &str = "chancery_head";
 
-pub(crate) const LOCK_HEAD: &str = "SELECT size, frontier, root, recorded_at, inline_set FROM chancery.head WHERE one = 1 FOR UPDATE";
+pub(crate) const LOCK_HEAD: &str =
+    "SELECT size, frontier, root, recorded_at, inline_set, inline_digest FROM chancery.head WHERE one = 1 FOR UPDATE";
 
 /// Backwards along the index of (stream, version): one step per stream, however long it is.
 const VERSIONS: &str = "SELECT asked.stream, last.version FROM unnest($1::text[]) AS asked (stream) CROSS JOIN LATERAL \
@@ -30,6 +31,11 @@ pub(crate) const DELETE_ROWS: &str = "DELETE FROM chancery.rows WHERE ctid = ANY
      FROM unnest($2::text[], $3::text[]) AS gone (t, k) CROSS JOIN LATERAL \
      (SELECT ctid FROM chancery.rows WHERE set_id = $1::integer AND tbl = gone.t AND key = gone.k OFFSET 0) AS found))";
 
+/// Rows as they are before they are written, for the digest of their set; `$1` is the set, or NULL for the inline one.
+pub(crate) const ROWS_BEFORE: &str = "SELECT found.* FROM unnest($2::text[], $3::text[]) AS asked (t, k) CROSS JOIN LATERAL \
+     (SELECT tbl, key, version, body, i0, i1, expires_at FROM chancery.rows \
+     WHERE set_id = coalesce($1::integer, (SELECT inline_set FROM chancery.head)) AND tbl = asked.t AND key = asked.k OFFSET 0) AS found";
+
 const TAKE_CLAIMS: &str = "INSERT INTO chancery.claims (kind, key, owner) SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[]) \
      ON CONFLICT (kind, key) DO UPDATE SET owner = excluded.owner";
 
@@ -43,7 +49,7 @@ const INSERT_SUBTREES: &str =
 const INSERT_KINDS: &str =
     "INSERT INTO chancery.event_kinds (kind, schema) SELECT * FROM unnest($1::text[], $2::integer[]) ON CONFLICT DO NOTHING";
 
-const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, note = coalesce($5, note), \
+const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, note = coalesce($5, note), inline_digest = $6, \
      inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END WHERE one = 1";
 
 const NOTIFY: &str = "SELECT pg_notify('chancery_head', $1::text)";
@@ -56,6 +62,7 @@ pub(crate) struct Statements {
     pub lock_head: Statement,
     pub versions: Statement,
     pub claims: Statement,
+    pub rows_before: Statement,
     pub insert_events: Statement,
     pub upsert_rows: Statement,
     pub delete_rows: Statement,
@@ -77,6 +84,7 @@ impl Statements {
             lock_head: client.prepare(LOCK_HEAD).await?,
             versions: client.prepare(VERSIONS).await?,
             claims: client.prepare(CLAIMS).await?,
+            rows_before: client.prepare(ROWS_BEFORE).await?,
             insert_events: client.prepare(INSERT_EVENTS).await?,
             upsert_rows: client.prepare(UPSERT_ROWS).await?,
             delete_rows: client.prepare(DELETE_ROWS).await?,

@@ -22,11 +22,13 @@ use super::connect::{STATEMENT, Session, Target};
 use super::foreign;
 use super::memory::{Acknowledged, Memory};
 use super::migrate::said;
+use super::reading::columns;
 use super::sql::Statements;
 use super::store::{Flight, store};
 use crate::backend::{Done, Failure, Task, Writing};
+use crate::digest::Digest;
 use crate::error::SetError;
-use crate::plan::{self, ClaimKey, HeadState, Plan, Seen, Touched};
+use crate::plan::{self, ClaimKey, HeadState, Plan, RowKey, Seen, Touched};
 use crate::shared::Shared;
 use crate::write::Write;
 use chancery_tree::{Frontier, Hash};
@@ -222,7 +224,8 @@ async fn lock<'a>(link: &Link, touched: &Touched<'a>, memory: &Memory) -> Result
     let (client, s) = (&link.client, &link.statements);
     let known = memory.acknowledged();
     let (kinds, keys): (Vec<&str>, Vec<&[u8]>) = touched.claims.iter().copied().unzip();
-    let (begun, head, versions, taken) = tokio::join!(
+    let (tables, row_keys): (Vec<&str>, Vec<&str>) = touched.rows.iter().copied().unzip();
+    let (begun, head, versions, taken, before) = tokio::join!(
         biased;
         client.execute(&s.begin, &[]),
         client.query_one(&s.lock_head, &[]),
@@ -232,11 +235,14 @@ async fn lock<'a>(link: &Link, touched: &Touched<'a>, memory: &Memory) -> Result
         async {
             if kinds.is_empty() { Ok(Vec::new()) } else { client.query(&s.claims, &[&kinds, &keys]).await }
         },
+        async {
+            if row_keys.is_empty() { Ok(Vec::new()) } else { client.query(&s.rows_before, &[&None::<i32>, &tables, &row_keys]).await }
+        },
     );
     begun?;
     let (head, set) = head_state(&head?).map_err(Stop::Damaged)?;
     memory.compare(known, head.size(), &head.frontier.root()).map_err(|e| Stop::Damaged(e.to_string()))?;
-    let (versions, taken) = (versions?, taken?);
+    let (versions, taken, before) = (versions?, taken?, before?);
     let asked: HashMap<&str, &'a str> = touched.streams.iter().map(|stream| (*stream, *stream)).collect();
     let claims: HashMap<(&str, &[u8]), ClaimKey<'a>> = touched.claims.iter().map(|claim| (*claim, *claim)).collect();
     let mut seen = Seen::default();
@@ -249,6 +255,13 @@ async fn lock<'a>(link: &Link, touched: &Touched<'a>, memory: &Memory) -> Result
         let (kind, key): (&str, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
         seen.taken.extend(claims.get(&(kind, key)));
     }
+    let rows: HashMap<(&str, &str), RowKey<'a>> = touched.rows.iter().map(|row| (*row, *row)).collect();
+    for row in &before {
+        let columns = columns(row)?;
+        if let Some(key) = rows.get(&(columns.table, columns.key)) {
+            seen.rows.insert(*key, columns.digest());
+        }
+    }
     Ok(Locked { head, set, seen })
 }
 
@@ -257,15 +270,16 @@ pub(crate) fn head_state(row: &tokio_postgres::Row) -> Result<(HeadState, i32), 
     let read = || -> Result<_, Error> {
         let size = row.try_get::<_, i64>(0)?.cast_unsigned();
         let (frontier, root): (&[u8], &[u8]) = (row.try_get(1)?, row.try_get(2)?);
-        Ok((size, frontier, root, row.try_get::<_, i64>(3)?, row.try_get::<_, Option<i32>>(4)?))
+        let digest = row.try_get::<_, Option<&[u8]>>(5)?.and_then(Digest::decode);
+        Ok((size, frontier, root, row.try_get::<_, i64>(3)?, row.try_get::<_, Option<i32>>(4)?, digest))
     };
-    let (size, frontier, root, recorded_at, set) = read().map_err(|e| said(&e))?;
+    let (size, frontier, root, recorded_at, set, rows) = read().map_err(|e| said(&e))?;
     let frontier = Frontier::decode(size, frontier).ok_or("the head's frontier does not fit its size")?;
     let stored: &Hash = root.try_into().map_err(|_| "the head's root is not 32 bytes long")?;
     if frontier.root() != *stored {
         return Err("the head's root is not that of its frontier".to_owned());
     }
-    Ok((HeadState { frontier, recorded_at }, set.ok_or("the head names no inline set")?))
+    Ok((HeadState { frontier, recorded_at, rows }, set.ok_or("the head names no inline set")?))
 }
 
 /// The outer `Err` is a network that swallowed the answer.

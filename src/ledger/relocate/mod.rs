@@ -24,6 +24,7 @@ use chancery_tree::frontier::Subtree;
 use chancery_tree::{Frontier, Hash, leaf_hash};
 
 use crate::Ledger;
+use crate::digest::Digest;
 use crate::error::{OpenError, ReadError};
 use crate::leaf::{self, Members};
 use crate::options::Options;
@@ -264,7 +265,7 @@ impl Relocation {
         }
         let note = self.source.note().await?.map(|note| note.to_string());
         let taken = claims.len() as u64;
-        let head = HeadState { frontier: self.tree, recorded_at: self.recorded_at };
+        let head = HeadState { frontier: self.tree, recorded_at: self.recorded_at, rows: Some(Digest::default()) };
         let ending = Ending { head, note, subtrees: self.subtrees, kinds: self.kinds, claims, notes };
         match &mut self.target {
             Target::Sqlite(target) => target.finish(&ending)?,

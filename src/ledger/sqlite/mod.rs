@@ -33,10 +33,11 @@ use crate::shared::Shared;
 use crate::writer::Writer;
 
 /// One file for each level of the schema, the first makes level 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../schema/ledger/sqlite/0001_init.sql"),
     include_str!("../../../schema/ledger/sqlite/0002_notes.sql"),
     include_str!("../../../schema/ledger/sqlite/0003_moved.sql"),
+    include_str!("../../../schema/ledger/sqlite/0004_digests.sql"),
 ];
 const KNOWN_LEVEL: u32 = MIGRATIONS.len() as u32;
 

@@ -1,5 +1,6 @@
 //! A pool of reading connections. SQLite blocks its caller, so every read runs on a thread that may block.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -8,9 +9,10 @@ use tokio::sync::Semaphore;
 
 use super::READ_ONLY;
 use super::startup::is_corrupt;
-use super::store::{RECORDED, ROW, STORED, find_set, read_head, read_recorded, read_row, read_stored, read_stream};
+use super::store::{RECORDED, ROW, STORED, columns, find_set, read_head, read_recorded, read_row, read_stored, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
+use crate::digest::{Census, SetState};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::relocate::Claim;
@@ -311,7 +313,23 @@ impl Reading for Reader {
         .await
     }
 
-    async fn checkpoint(&self, set: String) -> Result<Option<u64>, ReadError> {
-        self.read(move |connection| Ok(find_set(connection, &set)?.map(|(_, checkpoint)| checkpoint))).await
+    async fn set_state(&self, set: Option<String>) -> Result<Option<SetState>, ReadError> {
+        self.read(move |connection| Ok(find_set(connection, set.as_deref())?.map(|(_, state)| state))).await
+    }
+
+    async fn census(&self, set: Option<String>) -> Result<Option<Census>, ReadError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let Some((id, state)) = find_set(&snapshot, set.as_deref())? else { return Ok(None) };
+            let mut census = Census { state, tables: BTreeMap::new() };
+            let sql = "SELECT tbl, key, version, body, i0, i1, expires_at FROM rows WHERE set_id = ?1";
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let mut rows = statement.query([id])?;
+            while let Some(row) = rows.next()? {
+                census.count(&columns(row)?);
+            }
+            Ok(Some(census))
+        })
+        .await
     }
 }

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::store::{find_set, inline_set, put_rows, read_head, read_stream};
+use super::store::{find_set, inline_digest, inline_set, put_rows_counted, read_head, read_stream};
 use crate::backend::{Fold, Task};
+use crate::digest::{Digest, SetState};
 use crate::error::SetError;
 use crate::recorded::KeptNote;
 use crate::write::RowWrite;
@@ -33,40 +34,41 @@ fn begin(transaction: &Transaction<'_>, set: &str) -> Result<u64, SetError> {
 }
 
 fn project(transaction: &Transaction<'_>, set: &str, (expected, checkpoint): (u64, u64), rows: &[RowWrite]) -> Result<u64, SetError> {
-    let (id, found) = match not_inline(transaction, set)? {
+    let (id, mut state) = match not_inline(transaction, set)? {
         Some(known) => known,
-        None => (make(transaction, set)?, 0),
+        None => (make(transaction, set)?, EMPTY),
     };
-    if found != expected {
-        return Err(SetError::CheckpointMoved { found });
+    if state.checkpoint != expected {
+        return Err(SetError::CheckpointMoved { found: state.checkpoint });
     }
-    put_rows(transaction, id, rows).map_err(failed)?;
-    save(transaction, id, checkpoint)?;
+    put_rows_counted(transaction, id, rows, &mut state.digest).map_err(failed)?;
+    save(transaction, id, SetState { checkpoint, ..state })?;
     Ok(checkpoint)
 }
 
 fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold) -> Result<u64, SetError> {
-    let Some((id, checkpoint)) = not_inline(transaction, set)? else {
+    let Some((id, mut state)) = not_inline(transaction, set)? else {
         return Err(SetError::Rejected(format!("there is no row set {set} to finish")));
     };
     let mut touched = transaction.prepare("SELECT DISTINCT stream FROM events WHERE position >= ?1").map_err(failed)?;
     let streams: rusqlite::Result<Vec<String>> =
-        touched.query_map([checkpoint.cast_signed()], |row| row.get(0)).and_then(Iterator::collect);
-    for stream in streams.map_err(failed)? {
+        touched.query_map([state.checkpoint.cast_signed()], |row| row.get(0)).and_then(Iterator::collect);
+    for stream in streams.map_err(failed)?.into_iter().filter(|stream| (fold.has_rows)(stream)) {
         let events = read_stream(transaction, &stream, 0).map_err(failed)?;
-        let rows = fold(&stream, &events).map_err(SetError::Fold)?;
-        put_rows(transaction, id, &rows).map_err(failed)?;
+        let rows = (fold.rows)(&stream, &events).map_err(SetError::Fold)?;
+        put_rows_counted(transaction, id, &rows, &mut state.digest).map_err(failed)?;
     }
     let size = read_head(transaction).map_err(failed)?.size;
-    save(transaction, inline_set(transaction).map_err(failed)?, size)?;
-    save(transaction, id, size)?;
-    let flip = "UPDATE head SET inline_set = ?1, inline_checkpoint = size WHERE one = 1";
-    transaction.execute(flip, [id]).map_err(failed)?;
+    let before = SetState { checkpoint: size, digest: inline_digest(transaction).map_err(failed)? };
+    save(transaction, inline_set(transaction).map_err(failed)?, before)?;
+    save(transaction, id, SetState { checkpoint: size, ..state })?;
+    let flip = "UPDATE head SET inline_set = ?1, inline_checkpoint = size, inline_digest = ?2 WHERE one = 1";
+    transaction.execute(flip, params![id, state.digest.map(|sum| sum.encode())]).map_err(failed)?;
     Ok(size)
 }
 
 fn replace(transaction: &Transaction<'_>, set: &str, name: &str) -> Result<u64, SetError> {
-    let Some((id, checkpoint)) = not_inline(transaction, set)? else {
+    let Some((id, state)) = find_set(transaction, Some(set)).map_err(failed)? else {
         return Err(SetError::Rejected(format!("there is no row set {set}")));
     };
     let rename = "UPDATE sets SET name = ?2 WHERE id = ?1";
@@ -74,7 +76,7 @@ fn replace(transaction: &Transaction<'_>, set: &str, name: &str) -> Result<u64, 
         transaction.execute(rename, params![old, format!("{name}.gone")]).map_err(failed)?;
     }
     transaction.execute(rename, params![id, name]).map_err(failed)?;
-    Ok(checkpoint)
+    Ok(state.checkpoint)
 }
 
 fn drop_some(transaction: &Transaction<'_>, set: &str, limit: u32) -> Result<u64, SetError> {
@@ -94,8 +96,8 @@ fn keep_note(transaction: &Transaction<'_>, kept: &KeptNote) -> Result<u64, SetE
     Ok(kept.size)
 }
 
-fn not_inline(transaction: &Transaction<'_>, set: &str) -> Result<Option<(i64, u64)>, SetError> {
-    let found = find_set(transaction, set).map_err(failed)?;
+fn not_inline(transaction: &Transaction<'_>, set: &str) -> Result<Option<(i64, SetState)>, SetError> {
+    let found = find_set(transaction, Some(set)).map_err(failed)?;
     let inline = inline_set(transaction).map_err(failed)?;
     match found {
         Some((id, _)) if id == inline => Err(SetError::Rejected(format!("{set} is the inline row set"))),
@@ -103,13 +105,19 @@ fn not_inline(transaction: &Transaction<'_>, set: &str) -> Result<Option<(i64, u
     }
 }
 
+/// What a set begins with.
+const EMPTY: SetState = SetState { checkpoint: 0, digest: Some(Digest::EMPTY) };
+
 fn make(transaction: &Transaction<'_>, set: &str) -> Result<i64, SetError> {
-    transaction.execute("INSERT INTO sets (name, checkpoint) VALUES (?1, 0)", [set]).map_err(failed)?;
+    let sql = "INSERT INTO sets (name, checkpoint, digest) VALUES (?1, 0, ?2)";
+    transaction.execute(sql, params![set, Digest::EMPTY.encode()]).map_err(failed)?;
     Ok(transaction.last_insert_rowid())
 }
 
-fn save(transaction: &Transaction<'_>, id: i64, checkpoint: u64) -> Result<(), SetError> {
-    transaction.execute("UPDATE sets SET checkpoint = ?2 WHERE id = ?1", params![id, checkpoint.cast_signed()]).map_err(failed)?;
+fn save(transaction: &Transaction<'_>, id: i64, state: SetState) -> Result<(), SetError> {
+    let digest = state.digest.map(|sum| sum.encode());
+    let sql = "UPDATE sets SET checkpoint = ?2, digest = ?3 WHERE id = ?1";
+    transaction.execute(sql, params![id, state.checkpoint.cast_signed(), digest]).map_err(failed)?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavio
 use super::store::{STORED, read_stored};
 use super::{KNOWN_LEVEL, MIGRATIONS, unavailable};
 use crate::check::{self, StoredEvent, StoredHead};
+use crate::digest::Digest;
 use crate::error::OpenError;
 use crate::options::Options;
 use crate::plan::HeadState;
@@ -59,8 +60,8 @@ pub(crate) fn migrate(connection: &mut Connection, options: &Options) -> Result<
         transaction.execute("INSERT INTO sets (id, name, checkpoint) VALUES (1, ?1, 0)", [&options.inline_set]).map_err(failed)?;
         transaction
             .execute(
-                "INSERT INTO head (one, size, frontier, root, recorded_at, inline_set, inline_checkpoint) VALUES (1, 0, ?1, ?2, 0, 1, 0)",
-                params![empty.encode(), empty.root()],
+                "INSERT INTO head (one, size, frontier, root, recorded_at, inline_set, inline_checkpoint, inline_digest) VALUES (1, 0, ?1, ?2, 0, 1, 0, ?3)",
+                params![empty.encode(), empty.root(), Digest::default().encode()],
             )
             .map_err(failed)?;
     }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 use uuid::Uuid;
 
 use crate::check::StoredEvent;
+use crate::digest::{Columns, Digest, SetState};
 use crate::plan::HeadState;
 use crate::recorded::{Head, Recorded};
 use crate::write::{Row, RowWrite};
@@ -87,9 +88,17 @@ pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIte
 
 pub(crate) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32], note: Option<&str>) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1, note = coalesce(?5, note) WHERE one = 1",
+        "UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1, note = coalesce(?5, note),
+         inline_digest = ?6 WHERE one = 1",
     )?;
-    statement.execute(params![head.size().cast_signed(), head.frontier.encode(), root, head.recorded_at, note])?;
+    statement.execute(params![
+        head.size().cast_signed(),
+        head.frontier.encode(),
+        root,
+        head.recorded_at,
+        note,
+        head.rows.map(|sum| sum.encode())
+    ])?;
     Ok(())
 }
 
@@ -98,9 +107,58 @@ pub(super) fn inline_set(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT inline_set FROM head")?.query_row([], |row| row.get(0))
 }
 
-/// Number and checkpoint of a set.
-pub(super) fn find_set(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, u64)>> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, CASE id WHEN inline_set THEN inline_checkpoint ELSE checkpoint END FROM sets, head WHERE name = ?1")?;
-    statement.query_row([name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))).optional()
+/// Digest of the inline rows; `None` where nobody knows it.
+pub(super) fn inline_digest(connection: &Connection) -> rusqlite::Result<Option<Digest>> {
+    let stored: Option<Vec<u8>> = connection.prepare_cached("SELECT inline_digest FROM head")?.query_row([], |row| row.get(0))?;
+    Ok(stored.and_then(|stored| Digest::decode(&stored)))
+}
+
+/// Number and state of a set, `None` being the inline one.
+pub(super) fn find_set(connection: &Connection, name: Option<&str>) -> rusqlite::Result<Option<(i64, SetState)>> {
+    let sql = "SELECT id, CASE id WHEN inline_set THEN inline_checkpoint ELSE checkpoint END,
+               CASE id WHEN inline_set THEN inline_digest ELSE digest END
+               FROM sets, head WHERE CASE WHEN ?1 IS NULL THEN id = inline_set ELSE name = ?1 END";
+    let state = |row: &SqlRow<'_>| {
+        let digest = row.get::<_, Option<Vec<u8>>>(2)?.and_then(|stored| Digest::decode(&stored));
+        Ok((row.get(0)?, SetState { checkpoint: row.get::<_, i64>(1)?.cast_unsigned(), digest }))
+    };
+    connection.prepare_cached(sql)?.query_row([name], state).optional()
+}
+
+/// The digest of a row that is there.
+pub(super) fn row_digest(connection: &Connection, set: i64, table: &str, key: &str) -> rusqlite::Result<Option<Digest>> {
+    let sql = "SELECT tbl, key, version, body, i0, i1, expires_at FROM rows WHERE set_id = ?1 AND tbl = ?2 AND key = ?3";
+    connection.prepare_cached(sql)?.query_row(params![set, table, key], |row| Ok(columns(row)?.digest())).optional()
+}
+
+/// `tbl, key, version, body, i0, i1, expires_at`, borrowed from the statement.
+pub(super) fn columns<'a>(row: &'a SqlRow<'_>) -> rusqlite::Result<Columns<'a>> {
+    let optional = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_str_or_null()?);
+    Ok(Columns {
+        table: row.get_ref(0)?.as_str()?,
+        key: row.get_ref(1)?.as_str()?,
+        version: row.get::<_, i64>(2)?.cast_unsigned(),
+        body: row.get_ref(3)?.as_blob()?,
+        index: [optional(4)?, optional(5)?],
+        expires_at: row.get(6)?,
+    })
+}
+
+/// Puts rows one after the other and moves the digest of their set along.
+pub(super) fn put_rows_counted(connection: &Connection, set: i64, rows: &[RowWrite], sum: &mut Option<Digest>) -> rusqlite::Result<()> {
+    let Some(sum) = sum else { return put_rows(connection, set, rows) };
+    for row in rows {
+        let (table, key) = match row {
+            RowWrite::Upsert(row) => (row.table, row.key.as_str()),
+            RowWrite::Delete { table, key } => (*table, key.as_str()),
+        };
+        if let Some(before) = row_digest(connection, set, table, key)? {
+            sum.take(&before);
+        }
+        if let RowWrite::Upsert(row) = row {
+            sum.add(&Digest::of(row));
+        }
+        put_rows(connection, set, [row])?;
+    }
+    Ok(())
 }

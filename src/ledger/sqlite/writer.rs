@@ -167,7 +167,7 @@ impl Memory {
         let head = startup::stored_head(connection).map_err(classify)?.ok_or_else(damaged)?;
         let frontier = Frontier::decode(head.size, &head.frontier).filter(|f| f.root()[..] == head.root[..]).ok_or_else(damaged)?;
         Ok(Self {
-            head: HeadState { frontier, recorded_at: head.recorded_at },
+            head: HeadState { frontier, recorded_at: head.recorded_at, rows: store::inline_digest(connection).map_err(classify)? },
             inline_set: store::inline_set(connection).map_err(classify)?,
             versions: Versions::default(),
             kinds: kinds(connection).map_err(classify)?,
@@ -219,6 +219,11 @@ fn see<'a>(connection: &Connection, memory: &Memory, batch: &[&'a Write]) -> rus
     for claim in touched.claims {
         if statement.exists(params![claim.0, claim.1])? {
             seen.taken.insert(claim);
+        }
+    }
+    if memory.head.rows.is_some() {
+        for (table, key) in touched.rows {
+            seen.rows.extend(store::row_digest(connection, memory.inline_set, table, key)?.map(|sum| ((table, key), sum)));
         }
     }
     Ok(seen)

@@ -44,6 +44,8 @@ macro_rules! contract {
             sets::a_rebuild_under_load_flips_without_losing_a_row,
             sets::a_projection_moves_rows_and_checkpoint_together,
             sets::a_set_takes_the_place_of_another,
+            sets::the_inline_set_takes_the_name_of_the_one_before,
+            sets::the_digest_of_a_set_moves_along_with_its_rows,
             sets::a_set_is_dropped_in_pieces,
             notes::a_commit_carries_its_head_signed_and_a_restart_sees_the_last,
             notes::what_cannot_be_signed_is_not_committed,

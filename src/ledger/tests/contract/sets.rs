@@ -1,12 +1,12 @@
 //! Row sets: rebuilding the inline one under load, projecting beside it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chancery_ledger::Fold;
+use chancery_ledger::digest::{Census, Digest};
 use chancery_ledger::error::SetError;
 use chancery_ledger::recorded::{Freshness, Recorded};
-use chancery_ledger::write::{Row, RowWrite};
+use chancery_ledger::write::{Row, RowWrite, Write};
+use chancery_ledger::{Fold, Ledger};
 use tokio::task::JoinSet;
 
 use crate::fixture::*;
@@ -14,11 +14,20 @@ use crate::read::Stop;
 
 /// The row of a stream is its version. Index columns show which fold made it.
 fn fold() -> Fold {
-    Arc::new(|stream: &str, events: &[Recorded]| {
-        let mut folded = row(stream, events.last().map_or(0, |e| e.version));
-        folded.index[0] = Some("rebuilt".into());
-        Ok(vec![RowWrite::Upsert(folded)])
-    })
+    Fold::new(|_| true, folded)
+}
+
+fn folded(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, String> {
+    let mut folded = row(stream, events.last().map_or(0, |e| e.version));
+    folded.index[0] = Some("rebuilt".into());
+    Ok(vec![RowWrite::Upsert(folded)])
+}
+
+/// The digest that moved along is that of the rows that are there.
+async fn assert_counted(ledger: &Ledger, set: Option<&str>) -> Census {
+    let census = ledger.census(set).await.unwrap().expect("the set is there");
+    assert_eq!(census.state.digest, Some(census.digest()), "{set:?} {census:?}");
+    census
 }
 
 pub async fn a_rebuild_under_load_flips_without_losing_a_row(fixture: &impl Fixture) {
@@ -46,7 +55,7 @@ pub async fn a_rebuild_under_load_flips_without_losing_a_row(fixture: &impl Fixt
     for _ in 0..3 {
         let page = ledger.read_all(done, 40).await.unwrap();
         let next = done + page.len() as u64;
-        let rows = page.iter().flat_map(|e| fold()(&e.stream, std::slice::from_ref(e)).unwrap()).collect();
+        let rows = page.iter().flat_map(|e| folded(&e.stream, std::slice::from_ref(e)).unwrap()).collect();
         ledger.write_rebuilt_rows("v2", done, next, rows).await.unwrap();
         done = next;
     }
@@ -61,6 +70,8 @@ pub async fn a_rebuild_under_load_flips_without_losing_a_row(fixture: &impl Fixt
     assert!(checkpoint >= flipped_at && flipped_at >= done);
     drop(stop);
     let versions = writers.join_all().await;
+    assert_eq!(assert_counted(&ledger, None).await.tables["t"].rows, 20);
+    assert_counted(&ledger, Some("v1")).await;
     // Once more, so that each row is of one fold, and compare with what the log says.
     ledger.begin_rebuild("v3").await.unwrap();
     let size = ledger.finish_rebuild("v3", fold()).await.unwrap();
@@ -127,10 +138,68 @@ pub async fn a_set_takes_the_place_of_another(fixture: &impl Fixture) {
     }
     // Whoever still writes for the old one learns it from the checkpoint.
     assert!(matches!(ledger.project("report", 1, 2, vec![]).await, Err(SetError::CheckpointMoved { found: 3 })));
-    for (set, name) in [("none", "report"), ("v1", "report"), ("report", "v1")] {
+    for (set, name) in [("none", "report"), ("report", "v1")] {
         assert!(matches!(ledger.replace_set(set, name).await, Err(SetError::Rejected(_))), "{set} {name}");
     }
     assert_eq!(version_of(&ledger, "s").await, Some(3));
+}
+
+pub async fn the_inline_set_takes_the_name_of_the_one_before(fixture: &impl Fixture) {
+    let ledger = fixture.ledger().await;
+    for version in 0..3 {
+        ledger.append(with_row("s", version)).await.unwrap();
+    }
+    ledger.begin_rebuild("aside").await.unwrap();
+    ledger.finish_rebuild("aside", fold()).await.unwrap();
+    ledger.replace_set("aside", "v1").await.unwrap();
+    assert_eq!(ledger.inline_set().await.unwrap(), ("v1".to_owned(), 3));
+    for gone in ["aside", "v1.gone"] {
+        assert_eq!(ledger.checkpoint(gone).await.unwrap(), None, "{gone}");
+    }
+    ledger.append(with_row("s", 3)).await.unwrap();
+    assert_eq!(version_of(&ledger, "s").await, Some(4));
+    assert_counted(&ledger, None).await;
+}
+
+pub async fn the_digest_of_a_set_moves_along_with_its_rows(fixture: &impl Fixture) {
+    let ledger = fixture.ledger().await;
+    assert_eq!(assert_counted(&ledger, None).await.tables.len(), 0);
+    let mut writers = JoinSet::new();
+    for stream in 0..10 {
+        let ledger = ledger.clone();
+        writers.spawn(async move {
+            for version in 0..8 {
+                ledger.append(with_row(&format!("s-{stream}"), version)).await.unwrap();
+                // Of a row that goes and comes again, and of one that is deleted twice.
+                let key = format!("s-{stream}");
+                let gone = || RowWrite::Delete { table: "t", key: key.clone() };
+                let rows = if version % 3 == 0 { vec![gone(), gone()] } else { vec![upsert("shared", version)] };
+                ledger.append(Write { rows, ..Write::default() }).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    let inline = assert_counted(&ledger, None).await;
+    assert_eq!((inline.state.checkpoint, inline.tables["t"].rows), (80, 11));
+    // Losers leave nothing behind.
+    assert!(is_conflict(&ledger.append(with_row("s-0", 3)).await));
+    assert_eq!(assert_counted(&ledger, None).await, inline);
+
+    ledger.project("report", 0, 1, vec![upsert("a", 1), upsert("b", 1), upsert("a", 2)]).await.unwrap();
+    let gone = RowWrite::Delete { table: "t", key: "b".into() };
+    ledger.project("report", 1, 2, vec![gone, upsert("c", 1)]).await.unwrap();
+    let report = assert_counted(&ledger, Some("report")).await;
+    assert_eq!(report.tables["t"].rows, 2);
+    let mut sum = Digest::default();
+    [row("a", 2), row("c", 1)].iter().for_each(|row| sum.add(&Digest::of(row)));
+    assert_eq!(report.digest(), sum);
+    assert_eq!(ledger.census(Some("none")).await.unwrap(), None);
+    ledger.close().await;
+    // A restart goes on from the stored digest.
+    let again = fixture.ledger().await;
+    again.append(with_row("s-0", 8)).await.unwrap();
+    assert_counted(&again, None).await;
+    again.close().await;
 }
 
 pub async fn a_set_is_dropped_in_pieces(fixture: &impl Fixture) {
