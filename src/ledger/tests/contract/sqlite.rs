@@ -71,9 +71,9 @@ async fn a_log_can_be_read_while_it_is_written() {
 async fn a_newer_schema_is_refused() {
     let fixture = Sqlite::new().await.unwrap();
     fixture.ledger().await.close().await;
-    fixture.raw().pragma_update(None, "user_version", 4).unwrap();
-    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 4, known: 3 })));
-    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 4, known: 3 })));
+    fixture.raw().pragma_update(None, "user_version", 5).unwrap();
+    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 5, known: 4 })));
+    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 5, known: 4 })));
 }
 
 #[tokio::test]
