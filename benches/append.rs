@@ -32,8 +32,8 @@ fn write(number: u64) -> Write {
         Row { table: "grant", key: stream.clone(), version: 1, body: Bytes::from(vec![b'x'; 400]), index: [None, None], expires_at: None };
     Write {
         streams: vec![StreamWrite { stream, expected: Expected::Version(0), events: vec![event] }],
-        claims: Vec::new(),
         rows: vec![RowWrite::Upsert(row)],
+        ..Write::default()
     }
 }
 

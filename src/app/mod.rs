@@ -12,7 +12,7 @@
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
-//! | [`moving`] | the log to another database |
+//! | [`moving`], [`catalogue`] | the log to another database; the level of its event types |
 //! | [`read_models`] | making what is folded from the log again, while serving |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
@@ -24,6 +24,7 @@ pub mod accounts;
 pub mod anchor;
 pub mod audit;
 pub mod authorize;
+pub mod catalogue;
 pub mod claims;
 pub mod client_auth;
 pub mod clients;

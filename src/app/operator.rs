@@ -37,6 +37,9 @@ const LISTED: u32 = 500;
 pub enum Command {
     KeysList,
     LogKeyRotate,
+    LedgerUpgrade {
+        also_with_older: bool,
+    },
     KeysRotate {
         alg: String,
     },
@@ -134,6 +137,11 @@ impl App {
                 Ok(json!({ "kid": self.rotate_keys(context, alg).await? }))
             }
             Command::LogKeyRotate => Ok(json!({ "key_id": self.rotate_log_key(context).await? })),
+            Command::LedgerUpgrade { also_with_older } => {
+                let to = chancery_core::event::level();
+                let from = self.raise_catalogue(context, to, also_with_older).await?;
+                Ok(json!({ "from": from, "to": to }))
+            }
             Command::Token { scope, seconds } => self.mint_for_operator(context, &scope, seconds).await,
             Command::UserCreate { email, name, password, admin, claims } => {
                 let roles = if admin { BTreeSet::from([Role::Admin]) } else { BTreeSet::new() };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | head and tail of the log | the position that is damaged (the ledger) |
 //! | master key; a vault that is missing beside its log | what to do (the vault) |
+//! | the level of the catalogue | both levels (the ledger) |
 //! | event types in use | the type that this program does not know |
 //! | issuer of the log | both issuers, and `--change-issuer` |
 //! | inline rows of another form | rebuilt first |
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use chancery_core::canonical;
 use chancery_core::discovery::Endpoints;
 use chancery_core::error::OAuthError;
-use chancery_core::event::event_catalogue;
+use chancery_core::event::{event_catalogue, level};
 use chancery_core::server::{self, IssuerChanged, Log, LogCreated, ServerEvent, ServerStarted};
 use chancery_core::stream::{Event, Fact, Stream};
 use chancery_core::time::Timestamp;
@@ -64,6 +65,10 @@ pub enum StartError {
         "the checkpoint that was signed last does not belong to this log: {what}. Is it an older copy? Restore the newest one, or ask whoever holds checkpoints of it"
     )]
     OtherCheckpoint { what: String },
+    #[error(
+        "the read models have another form than this program's, and a node that knows catalogue level {other} is running beside this one, which knows {own}: these two cannot overlap; stop the other nodes first"
+    )]
+    OtherNodes { own: u16, other: u16 },
     #[error("the read models cannot be rebuilt: {0}")]
     Rebuild(#[from] rebuild::RebuildError),
     #[error("{0}")]
@@ -80,7 +85,8 @@ impl From<OAuthError> for StartError {
 #[derive(Clone, Copy, Default)]
 pub struct Opening {
     pub change_issuer: bool,
-    pub clock: Option<i64>,
+    /// Another level of the catalogue than this program's own: how tests stand for a newer program.
+    pub level: Option<u16>,
 }
 
 /// Opens everything. The signing keys may still be on their way when this returns.
@@ -88,11 +94,12 @@ pub struct Opening {
 /// # Errors
 /// The first reason not to start.
 pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Opening) -> Result<App, StartError> {
-    let ledger = open_ledger(&config, &clock).await?;
+    let ledger = open_ledger(&config, &clock, opening.level).await?;
     check_event_types(&ledger).await?;
     let vault = open_vault(&config, secrets, &clock, ledger.head().await?.size).await?;
     let log = identify(&ledger, &config, &clock).await?;
     if inline_set_is_old(&ledger).await? {
+        refuse_other_nodes(&ledger, opening.level.unwrap_or_else(level)).await?;
         tracing::info!("the read models have another form than this program's; rebuilding them beside the old ones");
         rebuild::rebuild(&ledger, inline::SET, &mut |done, all| tracing::info!(done, all, "rebuilding")).await?;
     } else if ledger.set_state(None).await?.is_none_or(|state| state.digest.is_none()) {
@@ -146,12 +153,14 @@ pub(super) fn options(config: &Config, clock: &Clock) -> Options {
     let clock = clock.clone();
     let mut options = Options::new(Arc::new(move || clock.now_ms()));
     options.inline_set = inline::SET.into();
+    options.level = level();
     options.cache_bytes = usize::try_from(config.cache_mb).unwrap_or(usize::MAX >> 20).saturating_mul(1 << 20);
     options
 }
 
-async fn open_ledger(config: &Config, clock: &Clock) -> Result<Ledger, StartError> {
-    let options = options(config, clock);
+async fn open_ledger(config: &Config, clock: &Clock, level: Option<u16>) -> Result<Ledger, StartError> {
+    let mut options = options(config, clock);
+    options.level = level.unwrap_or(options.level);
     Ok(match &config.database {
         Database::Sqlite(path) => {
             if let Some(directory) = path.parent() {
@@ -198,6 +207,14 @@ async fn check_event_types(ledger: &Ledger) -> Result<(), StartError> {
     Ok(())
 }
 
+/// A node of another program would go on to write its own form into rows that are made anew.
+async fn refuse_other_nodes(ledger: &Ledger, own: u16) -> Result<(), StartError> {
+    match ledger.node_levels().await?.into_iter().find(|level| *level != own) {
+        Some(other) => Err(StartError::OtherNodes { own, other }),
+        None => Ok(()),
+    }
+}
+
 async fn inline_set_is_old(ledger: &Ledger) -> Result<bool, StartError> {
     Ok(ledger.inline_set().await?.0 != inline::SET)
 }
@@ -233,8 +250,8 @@ fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
     let issuer = config.issuer.as_str();
     // The origin of a C2SP checkpoint is a name without a scheme, and without a plus, which ends the name of a key.
     let origin = issuer.split_once("://").map_or(issuer, |(_, rest)| rest).replace('+', "%2B");
-    let event = LogCreated { log_id: random::uuid_v7(clock.now_ms()), origin, issuer: issuer.to_owned(), at: Timestamp(clock.now_ms()) };
-    let event = ServerEvent::from(event);
+    let (log_id, issuer, at) = (random::uuid_v7(clock.now_ms()), issuer.to_owned(), Timestamp(clock.now_ms()));
+    let event = ServerEvent::from(LogCreated { log_id, origin, issuer, level: level(), at });
     let id = random::uuid_v7(clock.now_ms());
     let personal = std::collections::BTreeMap::new();
     let fact = Fact { id, version: 1, event: &event, personal: &personal };
@@ -252,7 +269,7 @@ fn first_write(config: &Config, clock: &Clock) -> Result<Write, StartError> {
         personal: None,
     };
     let stream = StreamWrite { stream: server::STREAM.into(), expected: Expected::Version(0), events: vec![new] };
-    Ok(Write { streams: vec![stream], claims: Vec::new(), rows: vec![RowWrite::Upsert(row)] })
+    Ok(Write { streams: vec![stream], claims: Vec::new(), rows: vec![RowWrite::Upsert(row)], level: Some(level()) })
 }
 
 /// The addresses of the protocol endpoints, from the issuer alone (never from a Host header).

@@ -6,6 +6,7 @@
 //! | a lost race is decided again on fresh state, never inserted again | DESIGN: rule 4 |
 //! | personal data is sealed before it reaches the ledger | DESIGN: rule 7 |
 //! | rows are computed by the same fold as the rebuild | DESIGN: rule 2 |
+//! | an event is written in a schema that the level of the log holds, or not at all | docs/adr/0037 |
 //! | a log that cannot be written is 503, never a token | DESIGN: rule 1 |
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use chancery_core::decision::Draft;
 use chancery_core::error::OAuthError;
-use chancery_core::stream::{Event, Fact, KEY_FIELD, Sealed};
+use chancery_core::stream::{Event, EventType, Fact, KEY_FIELD, Sealed};
 use chancery_core::{canonical, stream};
 use chancery_ledger::error::{AppendError, ReadError};
 use chancery_ledger::recorded::{Committed, Freshness};
@@ -295,8 +296,7 @@ impl Work<'_> {
     fn event<E: Event>(&self, stream: &str, draft: &Draft<E>, seal: &Seal) -> Result<(NewEvent, BTreeMap<String, String>), OAuthError> {
         let broken = |why: &dyn std::fmt::Debug| OAuthError::server_error(format!("event on {stream}: {why:?}"));
         let id = random::uuid_v7(self.app.clock.now_ms());
-        let event_type = draft.event.event_type();
-        let data = canonical::to_vec(&draft.event).map_err(|e| broken(&e))?;
+        let (event_type, data) = self.at_level_of_log(&draft.event)?;
         let mut personal = BTreeMap::new();
         if let Some(key) = seal.key.as_ref().filter(|_| !draft.personal.is_empty()) {
             let event_id = id.to_string();
@@ -323,6 +323,22 @@ impl Work<'_> {
             personal: sealed.map(Into::into),
         };
         Ok((event, personal))
+    }
+
+    /// The event in the newest schema that the log holds. Nodes that know no more than its level may be running.
+    fn at_level_of_log<E: Event>(&self, event: &E) -> Result<(EventType, Vec<u8>), OAuthError> {
+        let (newest, level) = (event.event_type(), self.app.ledger.level());
+        let broken = |e| OAuthError::server_error(format!("event {}: {e:?}", newest.name));
+        if newest.since <= level {
+            return Ok((newest, canonical::to_vec(event).map_err(broken)?));
+        }
+        let (older, data) = event.lowered(level).ok_or_else(|| super::catalogue::needs(newest, level))?;
+        Ok((older, canonical::to_vec(&data).map_err(broken)?))
+    }
+
+    /// Raises the level of the log with this write.
+    pub fn raise(&mut self, level: u16) {
+        self.write.level = Some(level);
     }
 
     /// Takes a unique value.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_core::client::metadata::SigningAlg;
-use chancery_core::event::event_catalogue;
+use chancery_core::event::{self, event_catalogue};
 use chancery_core::key::{Key, Phase};
 use chancery_core::server::{self, Log};
 use chancery_core::stream::Stream as _;
@@ -113,6 +113,7 @@ async fn database(config: &Config, report: &mut Report) -> Option<Ledger> {
         Database::Postgres(url) => {
             let mut options = Options::new(Arc::new(|| Clock::System.now_ms()));
             options.inline_set = inline::SET.into();
+            options.level = event::level();
             Ledger::open_postgres(url.expose(), options).await.map_err(StartError::from)
         }
     };
@@ -150,6 +151,14 @@ async fn log(ledger: &Ledger, config: &Config, report: &mut Report) {
     if head.recorded_at > Clock::System.now_ms() + SET_BACK_MS {
         report
             .warn("the clock is behind the last event: it was set back, and new events carry the time of that one until it has caught up");
+    }
+    match (ledger.level(), event::level()) {
+        (found, known) if found > known => report
+            .fail(format!("the log's catalogue of event types is of level {found}; this program knows level {known}: use a newer program")),
+        (found, known) if found < known => report.warn(format!(
+            "the log is at catalogue level {found}, this program knows {known}: run `chancery ledger upgrade` when all nodes run it"
+        )),
+        (found, _) => report.ok(format!("the log is at catalogue level {found}, as this program")),
     }
     let catalogue = event_catalogue();
     for (name, schema) in kinds {

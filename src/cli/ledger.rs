@@ -6,10 +6,11 @@ use anyhow::bail;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::operate::operate;
 use super::outcome::usage;
 use super::{print, socket};
 use crate::app::clock::Clock;
-use crate::app::{moving, random};
+use crate::app::{moving, operator, random};
 use crate::config::{Config, Database, Secret, secret};
 
 #[derive(Subcommand)]
@@ -28,10 +29,43 @@ server first. Broken off anywhere, the same command goes on. Receipts and proofs
         #[arg(long, value_name = "DATABASE")]
         to: String,
     },
+    /// After an upgrade of all nodes: let the log hold the event types of this program
+    #[command(after_help = "\
+A new release may bring new types of events. Until this command has run it writes none of them, so that nodes of the old and the
+new release can run beside each other; what needs one is answered with 503 temporarily_unavailable. Afterwards a program of
+the old release refuses to start, and one that still runs stops serving.
+
+The command refuses while a node of an older release is connected to the database. It cannot see one that is cut off from
+it at this moment; such a node stops when it is back. There is no way back to a lower level.")]
+    Upgrade {
+        /// Although older nodes are connected: they stop serving
+        #[arg(long)]
+        also_with_older_nodes: bool,
+    },
 }
 
 pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
-    let Command::Move { to } = command;
+    match command {
+        Command::Move { to } => relocate(config, to).await,
+        Command::Upgrade { also_with_older_nodes } => upgrade(config, also_with_older_nodes).await,
+    }
+}
+
+async fn upgrade(config: Config, also_with_older: bool) -> anyhow::Result<()> {
+    let answer = operate(config, operator::Command::LedgerUpgrade { also_with_older }).await?;
+    let level = |member: &str| answer.get(member).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let (from, to, own) = (level("from"), level("to"), u64::from(chancery_core::event::level()));
+    match from == to {
+        true => print::line(format_args!("The log is at catalogue level {to} already."))?,
+        false => print::line(format_args!("The log was raised from catalogue level {from} to {to}."))?,
+    }
+    if to < own {
+        bail!("the running server knows level {to}, this program {own}: start the server with this program, then run the command again");
+    }
+    Ok(())
+}
+
+async fn relocate(config: Config, to: String) -> anyhow::Result<()> {
     let mut target = config.clone();
     target.database = database(&to)?;
     if let Database::Sqlite(path) = &config.database {

@@ -120,7 +120,7 @@ enum Command {
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
-    /// The log as a whole: move it to another database
+    /// The log as a whole: move it to another database, raise it after an upgrade
     #[command(subcommand)]
     Ledger(ledger::Command),
     /// Cosign the checkpoints of somebody else's log
@@ -153,7 +153,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let config = configuration(flags)?;
             logging::start(config.log.json, config.log.level);
             let secrets = config.secrets(random::fill)?;
-            serve::run(config, secrets, Opening { change_issuer: args.change_issuer, clock: None }).await
+            serve::run(config, secrets, Opening { change_issuer: args.change_issuer, level: None }).await
         }
         Command::Demo(args) => demo::run(flags, &args).await,
         Command::Openapi(args) => openapi::run(&args),

@@ -12,20 +12,32 @@ use uuid::Uuid;
 
 use crate::time::Timestamp;
 
-/// A kind of event: its name and schema number, frozen at the first release.
+/// A kind of event: its name and schema number, frozen at the first release, and the level of the catalogue that brought them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventType {
     pub name: &'static str,
     pub schema: u16,
+    /// A log below this level does not hold the type: nodes that know no more than the level may still be running.
+    pub since: u16,
 }
+
+/// An older schema of a type, with the function that lowers the newest data to it, if there is one.
+pub type Older = (EventType, Option<fn(serde_json::Value) -> serde_json::Result<serde_json::Value>>);
 
 /// The events of one kind of stream.
 pub trait Event: Sized + Serialize {
-    /// Every type that this enum writes.
+    /// Every type that this enum writes, in its newest schema.
     const TYPES: &'static [EventType];
 
-    /// Which of them this is.
+    /// Their older schemas, which are read for ever, and written where the log is of an older level.
+    const OLDER: &'static [EventType];
+
+    /// Which of `TYPES` this is.
     fn event_type(&self) -> EventType;
+
+    /// The event in the newest schema that a log of this level holds, for one whose newest schema came later. `None`: the log has to be
+    /// raised first.
+    fn lowered(&self, level: u16) -> Option<(EventType, serde_json::Value)>;
 
     /// The event's own members, as they stand in `data`.
     ///
@@ -125,13 +137,34 @@ pub fn later(a: Timestamp, b: Option<Timestamp>) -> Timestamp {
     b.map_or(a, |b| a.max(b))
 }
 
+/// What [`Event::lowered`] does: of the older schemas that the log holds, the newest that says the same. A schema that would lose
+/// something says something else, since lifting its data does not give the event back.
+pub fn lowered<E: Event + PartialEq>(event: &E, older: &[Older], level: u16) -> Option<(EventType, serde_json::Value)> {
+    let says_the_same = |(own, lower): &Older| {
+        let data = lower.filter(|_| own.since <= level)?(event.data().ok()?).ok()?;
+        let back = E::read(own.name, own.schema, data.clone()).ok()?;
+        (back == *event).then_some((*own, data))
+    };
+    older.iter().filter_map(says_the_same).max_by_key(|(own, _)| own.schema)
+}
+
 /// Declares the events of one kind of stream: the enum, its catalogue and how `data` is read back.
 ///
-/// A type whose shape changed lists its older schemas, each with the pure function that lifts its data to the newest shape at once:
-/// `Thing = 3 upcast { 1 => lift_1, 2 => lift_2 }`, with `fn lift_1(data: Value) -> serde_json::Result<Value>`.
+/// | Written | Means |
+/// |---|---|
+/// | `Thing = 1` | a type of the first level |
+/// | `Thing = 1 since 2` | a type that came with level 2 of the catalogue |
+/// | `Thing = 2 since 2 upcast { 1 => lift_1 }` | its shape changed; `lift_1` brings old data to the newest shape at once |
+/// | `Thing = 2 since 2 upcast { 1 => lift_1 \| lower_1 }` | and as long as the log is below level 2 it is written in the old shape, where that loses nothing |
+/// | `upcast { 1 => lift_1, 2 since 2 => lift_2 }` | older schemas have a level too |
+///
+/// Both functions are pure: `fn lift_1(data: Value) -> serde_json::Result<Value>`.
 #[macro_export]
 macro_rules! events {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $schema:literal $(upcast { $($old:literal => $lift:path),* })?),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $(
+        $variant:ident = $schema:literal $(since $since:literal)?
+            $(upcast { $($old:literal $(since $old_since:literal)? => $lift:path $(| $lower:path)?),* $(,)? })?
+    ),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
@@ -140,10 +173,20 @@ macro_rules! events {
 
         impl $crate::stream::Event for $name {
             const TYPES: &'static [$crate::stream::EventType] =
-                &[$($crate::stream::EventType { name: stringify!($variant), schema: $schema }),*];
+                &[$($crate::event_type!($variant, $schema $(, $since)?)),*];
+
+            const OLDER: &'static [$crate::stream::EventType] =
+                &[$($($($crate::event_type!($variant, $old $(, $old_since)?),)*)?)*];
 
             fn event_type(&self) -> $crate::stream::EventType {
-                match self { $(Self::$variant(_) => $crate::stream::EventType { name: stringify!($variant), schema: $schema }),* }
+                match self { $(Self::$variant(_) => $crate::event_type!($variant, $schema $(, $since)?)),* }
+            }
+
+            fn lowered(&self, level: u16) -> Option<($crate::stream::EventType, serde_json::Value)> {
+                let older: &[$crate::stream::Older] = match self {
+                    $(Self::$variant(_) => &[$($(($crate::event_type!($variant, $old $(, $old_since)?), $crate::lowering!($($lower)?))),*)?]),*
+                };
+                $crate::stream::lowered(self, older, level)
             }
 
             fn data(&self) -> Result<serde_json::Value, $crate::stream::FoldError> {
@@ -172,11 +215,35 @@ macro_rules! events {
 
         #[cfg(feature = "schema")]
         impl $name {
-            /// JSON Schema of each event's `data`, by type name and schema number.
-            pub fn schemas() -> alloc::vec::Vec<(&'static str, u16, schemars::Schema)> {
-                alloc::vec![$((stringify!($variant), $schema, schemars::schema_for!($variant))),*]
+            /// JSON Schema of each event's `data`, by type.
+            pub fn schemas() -> alloc::vec::Vec<($crate::stream::EventType, schemars::Schema)> {
+                alloc::vec![$(($crate::event_type!($variant, $schema $(, $since)?), schemars::schema_for!($variant))),*]
             }
         }
+    };
+}
+
+/// A type of [`events!`], of the first level where none is named.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! event_type {
+    ($variant:ident, $schema:literal) => {
+        $crate::event_type!($variant, $schema, 1)
+    };
+    ($variant:ident, $schema:literal, $since:literal) => {
+        $crate::stream::EventType { name: stringify!($variant), schema: $schema, since: $since }
+    };
+}
+
+/// The function of [`events!`] that lowers, if one is named.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lowering {
+    () => {
+        None
+    };
+    ($lower:path) => {
+        Some($lower)
     };
 }
 
@@ -186,12 +253,14 @@ mod tests {
     use alloc::format;
     use serde_json::{Value, json};
 
-    /// Version 1 had one `name`; version 2 has it in two parts.
+    /// Schema 1 had one `name`; schema 2 has it in two parts, and a table.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct GuestWelcomed {
         pub given: String,
         pub family: String,
+        #[serde(default)]
+        pub table: Option<u8>,
     }
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -200,9 +269,24 @@ mod tests {
         pub at: Timestamp,
     }
 
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    pub struct GuestFed {
+        pub at: Timestamp,
+    }
+
     events! {
-        /// A stream whose first event has changed its shape since.
-        GuestEvent { GuestWelcomed = 2 upcast { 1 => lift_guest_welcomed }, GuestLeft = 1 }
+        /// A stream whose first event has changed its shape since, and that has learnt another.
+        GuestEvent {
+            GuestWelcomed = 2 since 2 upcast { 1 => lift_guest_welcomed | lower_guest_welcomed },
+            GuestLeft = 1,
+            GuestFed = 1 since 2,
+        }
+    }
+
+    fn lower_guest_welcomed(data: Value) -> serde_json::Result<Value> {
+        let part = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
+        Ok(json!({"name": format!("{} {}", part("given"), part("family"))}))
     }
 
     fn lift_guest_welcomed(mut data: Value) -> serde_json::Result<Value> {
@@ -211,11 +295,11 @@ mod tests {
             .as_str()
             .and_then(|name| name.split_once(' '))
             .ok_or_else(|| <serde_json::Error as serde::de::Error>::custom("name has one part"))?;
-        Ok(json!({"given": given, "family": family}))
+        Ok(json!({"given": given, "family": family, "table": null}))
     }
 
     fn ada() -> GuestEvent {
-        GuestWelcomed { given: "Ada".into(), family: "Lovelace".into() }.into()
+        GuestWelcomed { given: "Ada".into(), family: "Lovelace".into(), table: None }.into()
     }
 
     #[test]
@@ -226,16 +310,28 @@ mod tests {
 
     #[test]
     fn only_the_newest_schema_is_written() {
-        assert_eq!(ada().event_type(), EventType { name: "GuestWelcomed", schema: 2 });
-        assert_eq!(ada().data().unwrap(), json!({"given": "Ada", "family": "Lovelace"}));
-        assert_eq!(GuestEvent::TYPES.len(), 2);
+        assert_eq!(ada().event_type(), EventType { name: "GuestWelcomed", schema: 2, since: 2 });
+        assert_eq!(ada().data().unwrap(), json!({"given": "Ada", "family": "Lovelace", "table": null}));
+        assert_eq!(GuestEvent::TYPES.len(), 3);
         crate::testing::assert_survives_the_log(&ada());
         crate::testing::assert_survives_the_log(&GuestEvent::from(GuestLeft { at: Timestamp(1) }));
     }
 
     #[test]
+    fn a_log_of_an_older_level_gets_the_older_schema_where_that_loses_nothing() {
+        let older = EventType { name: "GuestWelcomed", schema: 1, since: 1 };
+        assert_eq!(GuestEvent::OLDER, [older]);
+        assert_eq!(ada().lowered(1), Some((older, json!({"name": "Ada Lovelace"}))));
+        let seated: GuestEvent = GuestWelcomed { given: "Ada".into(), family: "Lovelace".into(), table: Some(7) }.into();
+        assert_eq!(seated.lowered(1), None, "schema 1 knows no table");
+        let fed: GuestEvent = GuestFed { at: Timestamp(1) }.into();
+        assert_eq!((fed.event_type().since, fed.lowered(1)), (2, None), "nobody knew the type");
+        assert_eq!(GuestEvent::from(GuestLeft { at: Timestamp(1) }).event_type().since, 1);
+    }
+
+    #[test]
     fn an_unknown_type_or_schema_stops_by_name() {
-        for (name, schema) in [("GuestFed", 1), ("GuestWelcomed", 3), ("GuestWelcomed", 0), ("GuestLeft", 2), ("guestleft", 1)] {
+        for (name, schema) in [("GuestAsked", 1), ("GuestWelcomed", 3), ("GuestWelcomed", 0), ("GuestLeft", 2), ("guestleft", 1)] {
             let error = GuestEvent::read(name, schema, json!({})).unwrap_err();
             assert_eq!(error, FoldError::UnknownType { name: name.into(), schema });
             assert!(format!("{error}").contains(name));

@@ -32,6 +32,8 @@ pub(crate) struct Done {
     pub head: Head,
     /// That head, signed before the commit.
     pub note: Option<Note>,
+    /// Of the catalogue, after the commit.
+    pub level: u16,
 }
 
 impl Done {
@@ -43,7 +45,7 @@ impl Done {
     pub fn of(plan: &Plan<'_>, shared: &Shared) -> Result<Self, Failure> {
         let head = plan.head.head();
         let note = if plan.events.is_empty() { None } else { shared.sign(&head).map_err(Failure::Unavailable)? };
-        Ok(Self { outcomes: plan.outcomes.clone(), head, note })
+        Ok(Self { outcomes: plan.outcomes.clone(), head, note, level: plan.head.level })
     }
 }
 
@@ -201,6 +203,12 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
 
     /// The signed checkpoint of the last commit; `None` in a log that nobody has signed.
     fn note(&self) -> impl Future<Output = Result<Option<String>, ReadError>> + Send;
+
+    /// Level of the catalogue, as the database has it.
+    fn level(&self) -> impl Future<Output = Result<u16, ReadError>> + Send;
+
+    /// Levels that connected nodes know, each once. Empty where there is only one.
+    fn node_levels(&self) -> impl Future<Output = Result<Vec<u16>, ReadError>> + Send;
 
     /// The newest kept checkpoint of at most this size.
     fn kept_note(&self, at_most: u64) -> impl Future<Output = Result<Option<KeptNote>, ReadError>> + Send;

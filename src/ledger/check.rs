@@ -27,6 +27,8 @@ pub struct StoredHead {
     pub frontier: Vec<u8>,
     pub root: Vec<u8>,
     pub recorded_at: i64,
+    /// Of the catalogue.
+    pub level: u16,
 }
 
 /// An event row as stored.
@@ -108,7 +110,7 @@ pub fn verify(head: &StoredHead, subtrees: &[Option<Hash>], events: &[StoredEven
         return damaged(last, "the head's time is not that of the last event");
     }
     // The check is about the log; what is folded from it has a check of its own.
-    Ok(HeadState { frontier, recorded_at: head.recorded_at, rows: None })
+    Ok(HeadState { frontier, recorded_at: head.recorded_at, level: head.level, rows: None })
 }
 
 /// A completed tile among the rechecked leaves must have the stored hash; the back end hands in what it has stored.
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn an_empty_log_with_its_head_is_whole() {
         let root = Frontier::default().root().to_vec();
-        let head = StoredHead { size: 0, frontier: vec![], root, recorded_at: 0 };
+        let head = StoredHead { size: 0, frontier: vec![], root, recorded_at: 0, level: 0 };
         assert_eq!(verify(&head, &[], &[]).unwrap(), HeadState::default());
         assert!(verify(&StoredHead { size: 1, ..head }, &[], &[]).is_err());
     }

@@ -43,6 +43,8 @@ pub enum OpenError {
     Damaged { position: u64, what: String },
     #[error("the database's schema is level {found}; this program knows level {known}: use a newer program")]
     TooNew { found: u32, known: u32 },
+    #[error("the log's catalogue of event types is of level {found}; this program knows level {known}: use a newer program")]
+    CatalogueTooNew { found: u16, known: u16 },
     #[error("the database's schema is level {found}, level {known} is needed: run `chancery migrate` with the owner's URL")]
     NeedsMigration { found: u32, known: u32 },
     #[error(

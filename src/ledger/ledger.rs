@@ -69,6 +69,9 @@ impl Ledger {
     /// Waits until the write is durable, or says why it is not. Dropping the future does not take a write back that the writer has.
     pub async fn append(&self, write: Write) -> Result<Committed, AppendError> {
         check_size(&write)?;
+        if write.level.is_some_and(|level| level > self.inner.shared.own_level()) {
+            return Err(AppendError::Unavailable("a log is not raised beyond the level that the program knows".into()));
+        }
         let Some(queue) = &self.inner.queue else { return Err(AppendError::Unavailable("the log is open to read only".into())) };
         let (reply, answer) = oneshot::channel();
         let ticket = Arc::<Ticket>::default();
@@ -160,6 +163,7 @@ impl Ledger {
     pub async fn row(&self, table: &'static str, key: &str, freshness: Freshness) -> Result<Option<Arc<Row>>, ReadError> {
         // The hot path: no vector.
         if self.may_serve_cached(freshness)
+            && self.inner.shared.keeps_up().is_ok()
             && let Lookup::Hit(row) = self.inner.shared.cache.get(table, key)
         {
             return Ok(row);
@@ -170,6 +174,7 @@ impl Ledger {
     /// Rows in the order asked. One round trip at most, for what the cache does not have; `Fresh` on a database that other nodes write
     /// asks for all of them, as of one moment, and is sent those whose version has moved on.
     pub async fn rows(&self, keys: &[(&'static str, &str)], freshness: Freshness) -> Result<Vec<Option<Arc<Row>>>, ReadError> {
+        self.inner.shared.keeps_up().map_err(ReadError::Unavailable)?;
         let cache = &self.inner.shared.cache;
         let trusted = self.may_serve_cached(freshness);
         let mut found: Vec<Option<Arc<Row>>> = Vec::with_capacity(keys.len());
@@ -271,6 +276,7 @@ impl Ledger {
         if self.inner.queue.as_ref().is_some_and(mpsc::Sender::is_closed) {
             return Err("the writer has ended".into());
         }
+        self.inner.shared.keeps_up()?;
         if self.inner.shared.trouble().is_none() {
             return Ok(());
         }
@@ -284,6 +290,25 @@ impl Ledger {
         if queue.send(Work::Close(reply)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+}
+
+/// The level of the catalogue: event types up to it may be written.
+impl Ledger {
+    /// As far as this process has heard; the log's own is never below it. Costs nothing.
+    pub fn level(&self) -> u16 {
+        self.inner.shared.level()
+    }
+
+    /// As the database has it.
+    pub async fn stored_level(&self) -> Result<u16, ReadError> {
+        read!(self, level())
+    }
+
+    /// The levels that nodes know which are connected to the database now, this one perhaps included; each once. On SQLite there is no
+    /// other node. A node that has lost its connection is not seen: it learns of a raise with its next one.
+    pub async fn node_levels(&self) -> Result<Vec<u16>, ReadError> {
+        read!(self, node_levels())
     }
 }
 

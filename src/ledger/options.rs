@@ -30,6 +30,8 @@ pub struct Options {
     pub readers: usize,
     /// SQLite: the file may not grow beyond this many pages of 4 KiB. An operator's quota, and how tests make a full disk.
     pub max_pages: Option<u32>,
+    /// Level of the catalogue that this program knows. A log of a higher one is refused, now and whenever it gets there.
+    pub level: u16,
     /// PostgreSQL: refuse to serve as a role that could change events.
     pub strict_role: bool,
 }
@@ -44,6 +46,7 @@ impl Options {
             queue: 4096,
             readers: 8,
             max_pages: None,
+            level: 1,
             strict_role: true,
         }
     }

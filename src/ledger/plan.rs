@@ -31,6 +31,8 @@ pub struct HeadState {
     pub recorded_at: i64,
     /// Of the inline rows; `None` where nobody knows it.
     pub rows: Option<Digest>,
+    /// Of the catalogue.
+    pub level: u16,
 }
 
 impl HeadState {
@@ -182,6 +184,7 @@ impl<'a> Planner<'a> {
             self.plan.head.recorded_at = event.recorded_at;
         }
         self.plan.events.extend(events);
+        self.plan.head.level = write.level.unwrap_or(0).max(self.plan.head.level);
         write.claims.iter().for_each(|claim| self.change_claim(claim));
         write.rows.iter().for_each(|row| self.put_row(row));
         Ok(placed)

@@ -1,10 +1,12 @@
 //! What the writer, the readers and a back end's listener have in common.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::error::OpenError;
 use crate::options::{Notary, Note};
 use crate::recorded::Head;
 
@@ -17,11 +19,24 @@ pub(crate) struct Shared {
     note: Mutex<Option<Note>>,
     /// Why the last commit failed; `None` after one that went well.
     trouble: Mutex<Option<String>>,
+    /// The level of the log's catalogue, as last seen.
+    level: AtomicU16,
+    /// The level that this program knows.
+    own_level: u16,
+}
+
+/// Level of the log's catalogue, and the one that this program knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Levels {
+    pub found: u16,
+    pub known: u16,
 }
 
 impl Shared {
-    pub fn new(cache_bytes: usize, head: Head) -> Self {
+    pub fn new(cache_bytes: usize, head: Head, levels: Levels) -> Self {
         Self {
+            level: AtomicU16::new(levels.found),
+            own_level: levels.known,
             cache: Cache::new(cache_bytes),
             head: watch::Sender::new(head),
             notary: RwLock::default(),
@@ -71,6 +86,35 @@ impl Shared {
 
     pub fn follow(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
+    }
+
+    /// The level of the log's catalogue, as far as this process has heard. The log's own is never below it.
+    pub fn level(&self) -> u16 {
+        self.level.load(Ordering::Acquire)
+    }
+
+    /// The level that this program knows.
+    pub fn own_level(&self) -> u16 {
+        self.own_level
+    }
+
+    /// The head says this level.
+    ///
+    /// # Errors
+    /// As for [`Self::keeps_up`].
+    pub fn learn_level(&self, found: u16) -> Result<(), String> {
+        self.level.fetch_max(found, Ordering::AcqRel);
+        self.keeps_up()
+    }
+
+    /// # Errors
+    /// The log was raised beyond what this program knows: it may hold events and rows that this program would misread.
+    pub fn keeps_up(&self) -> Result<(), String> {
+        let (found, known) = (self.level(), self.own_level);
+        if found <= known {
+            return Ok(());
+        }
+        Err(OpenError::CatalogueTooNew { found, known }.to_string())
     }
 
     pub fn trouble(&self) -> Option<String> {

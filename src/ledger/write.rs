@@ -9,6 +9,8 @@ pub struct Write {
     pub streams: Vec<StreamWrite>,
     pub claims: Vec<ClaimWrite>,
     pub rows: Vec<RowWrite>,
+    /// Raises the level of the catalogue; an event of the same write says so. It never falls.
+    pub level: Option<u16>,
 }
 
 /// The events for one stream. With no events it only asserts the stream's version.

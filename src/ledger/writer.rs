@@ -217,6 +217,8 @@ impl<S: Writing> Writer<S> {
         }
         self.shared.set_trouble(None);
         self.shared.publish(done.note.clone());
+        // Not beyond our own: `Ledger::append` does not raise further, and a log that others raised further takes no write of ours.
+        let _ = self.shared.learn_level(done.level);
         self.shared.announce(done.head);
         for (reply, outcome) in replies {
             // A request that went away does not want the answer.

@@ -33,3 +33,4 @@ mod rfc9126;
 mod rfc9700;
 mod taking_away;
 mod time;
+mod upgrade;

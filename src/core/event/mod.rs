@@ -5,7 +5,10 @@
 //! | an unknown type stops the fold by name, so a log is checked against this before it is served | DESIGN: events |
 //! | versions freeze at the first release; a change is a new version, an upcaster and an example | DESIGN: events |
 //!
-//! The shapes stand in `schema/events/<stream>/<Event>.v<schema>.json`, each beside an example, for readers who have no Rust.
+//! | what is new after a release is a level of its own; a log holds types up to its level, which `chancery ledger upgrade` raises | DESIGN: ledger |
+//!
+//! The shapes stand in `schema/events/<stream>/<Event>.v<schema>.json`, each beside an example, for readers who have no Rust; what each
+//! level brought, in `schema/levels/<level>.txt`.
 
 use alloc::vec::Vec;
 
@@ -29,6 +32,24 @@ macro_rules! each_stream {
     ($call:ident) => {
         $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
     };
+}
+
+/// The newest level of the catalogue that was in a release. What levels up to it brought is frozen; a new type then says `since` the next.
+pub const RELEASED: u16 = 0;
+
+/// The level of this program: the newest that brought an event type.
+pub fn level() -> u16 {
+    event_catalogue().iter().map(|(_, own)| own.since).max().unwrap_or(1)
+}
+
+/// What a level brought: types and schemas, with the kind of their stream.
+pub fn brought_by(level: u16) -> Vec<(&'static str, EventType)> {
+    macro_rules! list {
+        ($($state:ty),*) => { [$((<$state>::KIND, <$state as Stream>::Event::TYPES, <$state as Stream>::Event::OLDER)),*] };
+    }
+    let all = each_stream!(list).into_iter();
+    let named = all.flat_map(|(kind, newest, older)| newest.iter().chain(older).map(move |own| (kind, *own)));
+    named.filter(|(_, own)| own.since == level).collect()
 }
 
 /// Every event type with the kind of its stream.
@@ -55,9 +76,11 @@ pub fn schemas() -> Vec<DataSchema> {
     macro_rules! list {
         ($($state:ty),*) => { [$((<$state>::KIND, <$state as Stream>::Event::schemas())),*] };
     }
-    let data_schema = |kind, (name, version, schema)| DataSchema { kind, event: EventType { name, schema: version }, schema };
+    let data_schema = |kind, (event, schema)| DataSchema { kind, event, schema };
     each_stream!(list).into_iter().flat_map(|(kind, all)| all.into_iter().map(move |one| data_schema(kind, one))).collect()
 }
 
+#[cfg(test)]
+mod level_tests;
 #[cfg(test)]
 mod tests;

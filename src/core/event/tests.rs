@@ -285,13 +285,14 @@ fn key() {
 fn log() {
     let issuer = |port: u16| format!("http://localhost:{port}/oidc");
     check::<Log>(vec![vec![
-        LogCreated { log_id: Uuid::from_u128(1), origin: "localhost/chancery".into(), issuer: issuer(3000), at: t(0) }.into(),
+        LogCreated { log_id: Uuid::from_u128(1), origin: "localhost/chancery".into(), issuer: issuer(3000), level: 1, at: t(0) }.into(),
         ServerStarted { version: "0.1.0".into(), config: "00".repeat(32), mode: "development".into(), at: t(1) }.into(),
         IssuerChanged { before: issuer(3000), issuer: issuer(4000), at: t(2) }.into(),
         ExpiredSwept { table: "grant".into(), rows: 1000, until: t(-DAY), at: t(3) }.into(),
         LogKeyCreated { key_id: "530d903a".into(), vkey: VKEY.into(), at: t(4) }.into(),
         LogKeyRetired { key_id: "530d903a".into(), at: t(5) }.into(),
         LogMoved { from: "sqlite".into(), to: "postgres".into(), size: 100_000, root: "00".repeat(32), at: t(6) }.into(),
+        CatalogueRaised { from: 1, to: 2, at: t(7) }.into(),
     ]]);
 }
 

@@ -19,7 +19,14 @@ pub struct LogCreated {
     /// Name of the log in checkpoints.
     pub origin: String,
     pub issuer: String,
+    /// Level of the catalogue: event types up to it are in the log.
+    #[serde(default = "first_level")]
+    pub level: u16,
     pub at: Timestamp,
+}
+
+const fn first_level() -> u16 {
+    1
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,10 +91,20 @@ pub struct LogMoved {
     pub at: Timestamp,
 }
 
+/// From here on the log may hold the event types of a newer level. Programs that do not know them stop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CatalogueRaised {
+    pub from: u16,
+    pub to: u16,
+    pub at: Timestamp,
+}
+
 events! {
     /// The log's own history.
     ServerEvent {
         LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1, LogKeyCreated = 1, LogKeyRetired = 1, LogMoved = 1,
+        CatalogueRaised = 1,
     }
 }
 
@@ -100,9 +117,17 @@ pub struct Log {
     pub origin: String,
     pub issuer: String,
     pub created_at: Timestamp,
+    /// Level of the catalogue.
+    #[serde(default = "first_level", skip_serializing_if = "is_first")]
+    pub level: u16,
     /// Every key that ever signed heads, in the order of their creation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<LogKey>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(level: &u16) -> bool {
+    *level == first_level()
 }
 
 /// A key of the log.
@@ -130,7 +155,11 @@ impl Stream for Log {
         match (state, fact.event) {
             (None, ServerEvent::LogCreated(event)) => {
                 let (origin, issuer) = (event.origin.clone(), event.issuer.clone());
-                Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, keys: Vec::new() })
+                Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, level: event.level, keys: Vec::new() })
+            }
+            (Some(mut log), ServerEvent::CatalogueRaised(event)) if event.from == log.level && event.to > log.level => {
+                log.level = event.to;
+                Ok(log)
             }
             (Some(log), ServerEvent::ServerStarted(_) | ServerEvent::ExpiredSwept(_) | ServerEvent::LogMoved(_)) => Ok(log),
             (Some(mut log), ServerEvent::IssuerChanged(event)) => {
@@ -158,7 +187,25 @@ mod tests {
     use crate::testing::*;
 
     fn created() -> ServerEvent {
-        LogCreated { log_id: Uuid::nil(), origin: "a.example/chancery".into(), issuer: "https://a.example/oidc".into(), at: t(0) }.into()
+        LogCreated { log_id: Uuid::nil(), origin: "a.example/chancery".into(), issuer: "https://a.example/oidc".into(), level: 1, at: t(0) }
+            .into()
+    }
+
+    #[test]
+    fn the_level_only_rises_from_where_it_is() {
+        let raised = |from, to| ServerEvent::from(CatalogueRaised { from, to, at: t(1) });
+        let log = fold::<Log>([created()]);
+        assert_eq!(log.level, 1);
+        assert_eq!(evolve(Some(log.clone()), 2, &raised(1, 3), &[]).map(|log| log.level), Ok(3));
+        for (from, to) in [(1, 1), (2, 3), (1, 0)] {
+            assert!(evolve(Some(log.clone()), 2, &raised(from, to), &[]).is_err(), "{from} to {to}");
+        }
+        let before: ServerEvent = serde_json::from_value::<LogCreated>(serde_json::json!({
+            "log_id": Uuid::nil(), "origin": "a", "issuer": "b", "at": 0,
+        }))
+        .unwrap()
+        .into();
+        assert_eq!(fold::<Log>([before]).level, 1, "logs that say nothing are of the first level");
     }
 
     #[test]

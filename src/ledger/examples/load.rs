@@ -89,7 +89,7 @@ fn write(n: u64, stream: String, version: u64) -> Write {
         personal: None,
     };
     let streams = vec![StreamWrite { stream, expected: Expected::Version(version), events: vec![event] }];
-    Write { streams, claims: vec![], rows: vec![RowWrite::Upsert(row)] }
+    Write { streams, rows: vec![RowWrite::Upsert(row)], ..Write::default() }
 }
 
 /// User and system time of this process from `/proc/self/stat`, in hundredths of a second; 0 where there is no such file.

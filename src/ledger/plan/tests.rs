@@ -93,6 +93,7 @@ fn any_write() -> impl Strategy<Value = Write> {
         streams,
         claims,
         rows,
+        level: None,
     })
 }
 

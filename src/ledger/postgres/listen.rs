@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what a foreign commit changed leaves the row cache before it is announced (`foreign`) | a cached row, or a cached absence, must not outlive what another node wrote |
 //! | the head is polled each 250 ms whatever was heard | a notification is lost with the connection |
+//! | a level of the catalogue beyond our own stops this node | it may misread what newer nodes write |
 //! | a new connection, and another inline set, empty the row cache | what was missed meanwhile is unknown; rows of another set are others |
 
 use std::future::poll_fn;
@@ -20,7 +21,7 @@ use super::memory::{Acknowledged, Memory};
 use super::migrate::said;
 use super::reading::head_of;
 use super::sql::CHANNEL;
-use super::writing::within;
+use super::writing::{level_of, within};
 use crate::shared::Shared;
 use chancery_tree::Hash;
 
@@ -30,7 +31,7 @@ const OWN: Duration = Duration::from_millis(20);
 
 /// The head with its last leaf, and the leaf at the place of the last one that was acknowledged.
 const HEAD: &str = "SELECT size, root, recorded_at, (SELECT leaf_hash FROM chancery.events WHERE position = size - 1), \
-     (SELECT leaf_hash FROM chancery.events WHERE position = $1), inline_set FROM chancery.head WHERE one = 1";
+     (SELECT leaf_hash FROM chancery.events WHERE position = $1), inline_set, level FROM chancery.head WHERE one = 1";
 
 struct Statements {
     head: Statement,
@@ -148,6 +149,13 @@ impl Follow {
         within(forget(client, &statements.written, &self.shared.cache, foreign)).await?.map_err(|e| said(&e))?;
         if let Some(last_leaf) = last_leaf {
             self.memory.acknowledge(Acknowledged { size: head.size, root: head.root, last_leaf });
+        }
+        // Before the head is announced: whoever sees an event of a newer level knows that the log has it.
+        let level = row.try_get(6).map_err(|e| said(&e)).and_then(level_of)?;
+        if self.shared.keeps_up().is_ok()
+            && let Err(why) = self.shared.learn_level(level)
+        {
+            tracing::error!(%why, "this node stops serving");
         }
         self.shared.announce(head);
         row.try_get(5).map_err(|e| said(&e))

@@ -40,20 +40,24 @@ use crate::backend::Reading as _;
 use crate::error::OpenError;
 use crate::ledger::{Backend, Inner, Ledger};
 use crate::options::Options;
-use crate::shared::Shared;
+use crate::shared::{Levels, Shared};
 use crate::writer::Writer;
 
 impl Ledger {
     /// Opens the log at `url` to read and write, beside any number of other nodes. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// `NeedsMigration` and `TooNew` by the schema's level; `RoleTooStrong` (with `Options::strict_role`) where the user of the URL could
+    /// `NeedsMigration` and `TooNew` by the schema's level; `CatalogueTooNew` by the catalogue's; `RoleTooStrong` (with `Options::strict_role`) where the user of the URL could
     /// change events and cannot become `chancery_serve`; `Damaged` where head and tail do not belong together; else `Unavailable`.
     pub async fn open_postgres(url: &str, options: Options) -> Result<Self, OpenError> {
         let target = Target::parse(url).map_err(OpenError::Unavailable)?;
         let started = startup::start(&target, &options.inline_set, options.strict_role).await?;
         let (session, head) = (started.session, started.head.head());
-        let shared = Arc::new(Shared::new(options.cache_bytes, head));
+        let levels = Levels { found: started.head.level, known: options.level };
+        if levels.found > levels.known {
+            return Err(OpenError::CatalogueTooNew { found: levels.found, known: levels.known });
+        }
+        let shared = Arc::new(Shared::new(options.cache_bytes, head, levels));
         let memory = Memory::default();
         if let Some(last_leaf) = started.last_leaf {
             memory.acknowledge(Acknowledged { size: head.size, root: head.root, last_leaf });
@@ -80,7 +84,8 @@ impl Ledger {
         let pool = target.pool(session, options.readers, None).map_err(OpenError::Unavailable)?;
         let reading = PgReading::new(pool, memory, None);
         let head = reading.head().await.map_err(|e| OpenError::Unavailable(e.to_string()))?;
-        let shared = Arc::new(Shared::new(0, head));
+        let found = reading.level().await.map_err(|e| OpenError::Unavailable(e.to_string()))?;
+        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }));
         let backend = Backend::Postgres(reading);
         Ok(Self::over(Inner { backend, shared, queue: None, deadline: options.deadline, sole_writer: false }))
     }

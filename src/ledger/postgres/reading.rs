@@ -14,8 +14,9 @@ use super::gather::Gather;
 use super::listen::Listener;
 use super::memory::Memory;
 use super::migrate::said;
+use super::sql::node_levels;
 use super::startup::stored_event;
-use super::writing::within;
+use super::writing::{level_of, within};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
 use crate::digest::{Census, Columns, Digest, SetState};
@@ -224,6 +225,18 @@ impl Reading for PgReading {
         let rows = self.ask(sql, &[&kind, &key, &i64::from(limit)]).await?;
         let claim = |row: &PgRow| Ok(Claim { kind: row.try_get(0)?, key: row.try_get(1)?, owner: row.try_get(2)? });
         rows.iter().map(|row| claim(row).map_err(unreadable)).collect()
+    }
+
+    async fn level(&self) -> Result<u16, ReadError> {
+        let rows = self.ask("SELECT level FROM chancery.head", &[]).await?;
+        let level = rows.first().ok_or_else(|| ReadError::Damaged { position: 0, what: "there is no head row".into() })?;
+        level_of(level.try_get(0).map_err(unreadable)?).map_err(|what| ReadError::Damaged { position: 0, what })
+    }
+
+    async fn node_levels(&self) -> Result<Vec<u16>, ReadError> {
+        let rows = self.ask(&node_levels(), &[]).await?;
+        let levels = rows.iter().map(|row| row.try_get::<_, i64>(0).map(|level| u16::try_from(level).unwrap_or(u16::MAX)));
+        levels.collect::<Result<_, Error>>().map_err(unreadable)
     }
 
     async fn note(&self) -> Result<Option<String>, ReadError> {

@@ -10,7 +10,23 @@ use tokio_postgres::{Client, Error, Statement};
 pub(crate) const CHANNEL: &str = "chancery_head";
 
 pub(crate) const LOCK_HEAD: &str =
-    "SELECT size, frontier, root, recorded_at, inline_set, inline_digest FROM chancery.head WHERE one = 1 FOR UPDATE";
+    "SELECT size, frontier, root, recorded_at, inline_set, inline_digest, level FROM chancery.head WHERE one = 1 FOR UPDATE";
+
+/// First number of the advisory locks that tell which levels connected nodes know; the second is the level.
+const NODES: u32 = 0x6368_616e;
+
+/// Shows others, as long as the session lives, which level of the catalogue this node knows.
+pub(crate) fn known_level(level: u16) -> String {
+    format!("SELECT pg_advisory_lock_shared({NODES}, {level})")
+}
+
+/// The levels that connected nodes know. Anybody may look at locks.
+pub(crate) fn node_levels() -> String {
+    format!(
+        "SELECT DISTINCT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = {NODES} AND objsubid = 2 AND granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+}
 
 /// Backwards along the index of (stream, version): one step per stream, however long it is.
 const VERSIONS: &str = "SELECT asked.stream, last.version FROM unnest($1::text[]) AS asked (stream) CROSS JOIN LATERAL \
@@ -50,7 +66,7 @@ const INSERT_KINDS: &str =
     "INSERT INTO chancery.event_kinds (kind, schema) SELECT * FROM unnest($1::text[], $2::integer[]) ON CONFLICT DO NOTHING";
 
 const UPDATE_HEAD: &str = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, note = coalesce($5, note), inline_digest = $6, \
-     inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END WHERE one = 1";
+     inline_checkpoint = CASE WHEN inline_checkpoint = size THEN $1 ELSE inline_checkpoint END, level = $7 WHERE one = 1";
 
 const NOTIFY: &str = "SELECT pg_notify('chancery_head', $1::text)";
 

@@ -57,7 +57,7 @@ async fn name_inline_set(client: &Client, name: &str) -> Result<(), Error> {
 }
 
 async fn check_log(client: &Client) -> Result<(HeadState, Option<Hash>), OpenError> {
-    let head = client.query_opt("SELECT size, frontier, root, recorded_at FROM chancery.head", &[]).await.map_err(unavailable)?;
+    let head = client.query_opt("SELECT size, frontier, root, recorded_at, level FROM chancery.head", &[]).await.map_err(unavailable)?;
     let Some(head) = head else {
         return Err(OpenError::Damaged { position: 0, what: "the head row is missing".into() });
     };
@@ -90,6 +90,8 @@ fn stored_head(row: &Row) -> Result<StoredHead, Error> {
         frontier: row.try_get(1)?,
         root: row.try_get(2)?,
         recorded_at: row.try_get(3)?,
+        // An impossible level is one that no program knows.
+        level: u16::try_from(row.try_get::<_, i32>(4)?).unwrap_or(u16::MAX),
     })
 }
 

@@ -69,6 +69,7 @@ pub(crate) async fn store(
     let (head, note) = (done.head, done.note.as_deref());
     let (size, frontier, root) = (head.size.cast_signed(), plan.head.frontier.encode(), &head.root[..]);
     let rows_digest = plan.head.rows.map(|sum| sum.encode().to_vec());
+    let level = i32::from(done.level);
     let news = format!("{node} {size}");
 
     // The order of the futures is the order on the wire; `biased` keeps it.
@@ -83,7 +84,7 @@ pub(crate) async fn store(
         run(client, !released.is_empty(), &s.release_claims, [&released_kinds, &released_keys]),
         run(client, !levels.is_empty(), &s.insert_subtrees, [&levels, &indexes, &tile_hashes]),
         run(client, !new_kinds.is_empty(), &s.insert_kinds, [&new_kinds, &new_schemas]),
-        run(client, true, &s.update_head, [&size, &frontier, &root, &head.recorded_at, &note, &rows_digest]),
+        run(client, true, &s.update_head, [&size, &frontier, &root, &head.recorded_at, &note, &rows_digest, &level]),
         run(client, !events.is_empty(), &s.notify, [&news]),
         run(client, true, &s.commit, []),
     );

@@ -23,7 +23,7 @@ use super::foreign;
 use super::memory::{Acknowledged, Memory};
 use super::migrate::said;
 use super::reading::columns;
-use super::sql::Statements;
+use super::sql::{Statements, known_level};
 use super::store::{Flight, store};
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::digest::Digest;
@@ -78,6 +78,7 @@ impl PgWriting {
         self.memory.may_try()?;
         let made = tokio::time::timeout(FLIGHT, async {
             let client = self.target.checked_session(self.session, &self.memory).await?;
+            client.batch_execute(&known_level(self.shared.own_level())).await.map_err(|e| said(&e))?;
             let statements = Statements::prepare(&client).await.map_err(|e| said(&e))?;
             Ok(Link { client, statements })
         });
@@ -102,6 +103,7 @@ impl PgWriting {
             Ok(Err(Stop::Damaged(why))) => return Err(Failure::Unavailable(why)),
             Err(late) => return Err(Failure::Unavailable(late)),
         };
+        self.shared.learn_level(locked.head.level).map_err(Failure::Unavailable)?;
         // What other nodes wrote beyond the announced head: rows in memory may be older than that.
         let foreign = self.shared.head().size..locked.head.size();
         let plan = plan::plan(batch, &locked.head, locked.seen, now);
@@ -271,15 +273,22 @@ pub(crate) fn head_state(row: &tokio_postgres::Row) -> Result<(HeadState, i32), 
         let size = row.try_get::<_, i64>(0)?.cast_unsigned();
         let (frontier, root): (&[u8], &[u8]) = (row.try_get(1)?, row.try_get(2)?);
         let digest = row.try_get::<_, Option<&[u8]>>(5)?.and_then(Digest::decode);
-        Ok((size, frontier, root, row.try_get::<_, i64>(3)?, row.try_get::<_, Option<i32>>(4)?, digest))
+        Ok((size, frontier, root, row.try_get::<_, i64>(3)?, row.try_get::<_, Option<i32>>(4)?, digest, row.try_get::<_, i32>(6)?))
     };
-    let (size, frontier, root, recorded_at, set, rows) = read().map_err(|e| said(&e))?;
+    let (size, frontier, root, recorded_at, set, rows, level) = read().map_err(|e| said(&e))?;
     let frontier = Frontier::decode(size, frontier).ok_or("the head's frontier does not fit its size")?;
     let stored: &Hash = root.try_into().map_err(|_| "the head's root is not 32 bytes long")?;
     if frontier.root() != *stored {
         return Err("the head's root is not that of its frontier".to_owned());
     }
-    Ok((HeadState { frontier, recorded_at, rows }, set.ok_or("the head names no inline set")?))
+    let level = level_of(level)?;
+    Ok((HeadState { frontier, recorded_at, level, rows }, set.ok_or("the head names no inline set")?))
+}
+
+/// # Errors
+/// A number that no level can be.
+pub(crate) fn level_of(stored: i32) -> Result<u16, String> {
+    u16::try_from(stored).map_err(|_| "the head's level is impossible".to_owned())
 }
 
 /// The outer `Err` is a network that swallowed the answer.

@@ -265,7 +265,8 @@ impl Relocation {
         }
         let note = self.source.note().await?.map(|note| note.to_string());
         let taken = claims.len() as u64;
-        let head = HeadState { frontier: self.tree, recorded_at: self.recorded_at, rows: Some(Digest::default()) };
+        let level = self.source.stored_level().await?;
+        let head = HeadState { frontier: self.tree, recorded_at: self.recorded_at, level, rows: Some(Digest::default()) };
         let ending = Ending { head, note, subtrees: self.subtrees, kinds: self.kinds, claims, notes };
         match &mut self.target {
             Target::Sqlite(target) => target.finish(&ending)?,

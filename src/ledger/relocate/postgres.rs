@@ -102,10 +102,11 @@ async fn write(client: &Client, ending: &Ending) -> Result<(), Error> {
     client.execute("INSERT INTO chancery.sets (name, checkpoint) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING", &[&NO_ROWS]).await?;
     let head = ending.head.head();
     let sql = "UPDATE chancery.head SET size = $1, frontier = $2, root = $3, recorded_at = $4, note = $5, inline_checkpoint = 0, inline_digest = $7, \
-               inline_set = (SELECT id FROM chancery.sets WHERE name = $6) WHERE one = 1";
+               inline_set = (SELECT id FROM chancery.sets WHERE name = $6), level = $8 WHERE one = 1";
     let (size, frontier, root) = (head.size.cast_signed(), ending.head.frontier.encode(), &head.root[..]);
     let rows = ending.head.rows.map(|sum| sum.encode().to_vec());
-    client.execute(sql, &[&size, &frontier, &root, &head.recorded_at, &ending.note, &NO_ROWS, &rows]).await.map(drop)
+    let level = i32::from(ending.head.level);
+    client.execute(sql, &[&size, &frontier, &root, &head.recorded_at, &ending.note, &NO_ROWS, &rows, &level]).await.map(drop)
 }
 
 /// The old side.

@@ -29,15 +29,16 @@ pub(crate) use self::reader::Reader;
 use crate::error::OpenError;
 use crate::ledger::{Backend, Inner, Ledger};
 use crate::options::Options;
-use crate::shared::Shared;
+use crate::shared::{Levels, Shared};
 use crate::writer::Writer;
 
 /// One file for each level of the schema, the first makes level 1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../schema/ledger/sqlite/0001_init.sql"),
     include_str!("../../../schema/ledger/sqlite/0002_notes.sql"),
     include_str!("../../../schema/ledger/sqlite/0003_moved.sql"),
     include_str!("../../../schema/ledger/sqlite/0004_digests.sql"),
+    include_str!("../../../schema/ledger/sqlite/0005_level.sql"),
 ];
 const KNOWN_LEVEL: u32 = MIGRATIONS.len() as u32;
 
@@ -51,7 +52,11 @@ impl Ledger {
         startup::migrate(&mut connection, &options)?;
         startup::refuse_moved(&connection)?;
         let head = startup::check(&connection)?;
-        let shared = Arc::new(Shared::new(options.cache_bytes, head.head()));
+        if head.level > options.level {
+            return Err(OpenError::CatalogueTooNew { found: head.level, known: options.level });
+        }
+        let levels = Levels { found: head.level, known: options.level };
+        let shared = Arc::new(Shared::new(options.cache_bytes, head.head(), levels));
         let reader = Reader::new(path.clone(), options.readers);
         let store = writer::Store::new(connection, lock, path, reader.clone(), options.clone(), shared.clone());
         let (sender, queue) = mpsc::channel(options.queue);
@@ -76,7 +81,8 @@ impl Ledger {
             return Err(OpenError::TooNew { found: level, known: KNOWN_LEVEL });
         }
         let head = store::read_head(&connection).map_err(|e| unavailable(&path, &e))?;
-        let shared = Arc::new(Shared::new(0, head));
+        let found = store::read_level(&connection).map_err(|e| unavailable(&path, &e))?;
+        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }));
         let backend = Backend::Sqlite(Reader::new(path, options.readers));
         Ok(Self::over(Inner { backend, shared, queue: None, deadline: options.deadline, sole_writer: false }))
     }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::READ_ONLY;
 use super::startup::is_corrupt;
-use super::store::{RECORDED, ROW, STORED, columns, find_set, read_head, read_recorded, read_row, read_stored, read_stream};
+use super::store::{RECORDED, ROW, STORED, columns, find_set, read_head, read_level, read_recorded, read_row, read_stored, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
 use crate::digest::{Census, SetState};
@@ -232,6 +232,14 @@ impl Reading for Reader {
 
     async fn head(&self) -> Result<Head, ReadError> {
         self.read(read_head).await
+    }
+
+    async fn level(&self) -> Result<u16, ReadError> {
+        self.read(read_level).await
+    }
+
+    async fn node_levels(&self) -> Result<Vec<u16>, ReadError> {
+        Ok(Vec::new())
     }
 
     async fn claims(&self, after: Option<(String, Vec<u8>)>, limit: u32) -> Result<Vec<Claim>, ReadError> {

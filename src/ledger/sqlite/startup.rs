@@ -98,10 +98,10 @@ fn failed(error: rusqlite::Error) -> OpenError {
 }
 
 pub(crate) fn stored_head(connection: &Connection) -> rusqlite::Result<Option<StoredHead>> {
-    let sql = "SELECT size, frontier, root, recorded_at FROM head WHERE one = 1";
+    let sql = "SELECT size, frontier, root, recorded_at, level FROM head WHERE one = 1";
     let head = connection.query_row(sql, [], |row| {
         let size = row.get::<_, i64>(0)?.cast_unsigned();
-        Ok(StoredHead { size, frontier: row.get(1)?, root: row.get(2)?, recorded_at: row.get(3)? })
+        Ok(StoredHead { size, frontier: row.get(1)?, root: row.get(2)?, recorded_at: row.get(3)?, level: row.get(4)? })
     });
     head.optional()
 }

@@ -52,6 +52,11 @@ pub(crate) fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     statement.query_row([], |row| Ok(Head { size: row.get::<_, i64>(0)?.cast_unsigned(), root: row.get(1)?, recorded_at: row.get(2)? }))
 }
 
+/// Level of the catalogue.
+pub(crate) fn read_level(connection: &Connection) -> rusqlite::Result<u16> {
+    connection.prepare_cached("SELECT level FROM head")?.query_row([], |row| row.get(0))
+}
+
 /// The columns of `read_row`, in its order.
 pub(super) const ROW: &str = "key, version, body, i0, i1, expires_at";
 
@@ -89,7 +94,7 @@ pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIte
 pub(crate) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32], note: Option<&str>) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE head SET size = ?1, frontier = ?2, root = ?3, recorded_at = ?4, inline_checkpoint = ?1, note = coalesce(?5, note),
-         inline_digest = ?6 WHERE one = 1",
+         inline_digest = ?6, level = ?7 WHERE one = 1",
     )?;
     statement.execute(params![
         head.size().cast_signed(),
@@ -97,7 +102,8 @@ pub(crate) fn put_head(connection: &Connection, head: &HeadState, root: &[u8; 32
         root,
         head.recorded_at,
         note,
-        head.rows.map(|sum| sum.encode())
+        head.rows.map(|sum| sum.encode()),
+        head.level
     ])?;
     Ok(())
 }

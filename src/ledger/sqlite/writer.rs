@@ -68,6 +68,8 @@ impl Store {
             Some(memory) => memory,
             none => none.insert(Memory::load(connection)?),
         };
+        // Another program may have opened the file while this one had closed it after a failure.
+        self.shared.learn_level(memory.head.level).map_err(Failure::Unavailable)?;
         let seen = see(connection, memory, batch).map_err(classify)?;
         let plan = plan::plan(batch, &memory.head, seen, now);
         let done = Done::of(&plan, &self.shared)?;
@@ -167,7 +169,12 @@ impl Memory {
         let head = startup::stored_head(connection).map_err(classify)?.ok_or_else(damaged)?;
         let frontier = Frontier::decode(head.size, &head.frontier).filter(|f| f.root()[..] == head.root[..]).ok_or_else(damaged)?;
         Ok(Self {
-            head: HeadState { frontier, recorded_at: head.recorded_at, rows: store::inline_digest(connection).map_err(classify)? },
+            head: HeadState {
+                frontier,
+                recorded_at: head.recorded_at,
+                level: head.level,
+                rows: store::inline_digest(connection).map_err(classify)?,
+            },
             inline_set: store::inline_set(connection).map_err(classify)?,
             versions: Versions::default(),
             kinds: kinds(connection).map_err(classify)?,

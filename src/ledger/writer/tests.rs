@@ -10,6 +10,7 @@ use super::*;
 use crate::ledger::{Backend, Inner, Ledger};
 use crate::options::Options;
 use crate::plan::{HeadState, Plan, Seen, plan};
+use crate::shared::Levels;
 use crate::write::{Actor, Expected, NewEvent, Row, StreamWrite};
 
 /// What the next commit does.
@@ -49,7 +50,7 @@ impl Writing for Store {
         }
         self.0.batches.lock().unwrap().push(batch.len());
         let plan = plan(batch, &self.1.clone(), Seen::default(), now);
-        let done = Done::of(&plan, &Shared::new(0, self.1.head()))?;
+        let done = Done::of(&plan, &Shared::new(0, self.1.head(), Levels { found: 1, known: 1 }))?;
         let bad = batch.iter().flat_map(|w| &w.streams).any(|s| s.stream == "bad");
         let next = self.0.next.lock().unwrap().pop_front();
         match next {
@@ -87,7 +88,7 @@ impl Writing for Store {
 
 fn start(script: &Script) -> Ledger {
     let options = Options::new(Arc::new(|| 1));
-    let shared = Arc::new(Shared::new(1 << 20, HeadState::default().head()));
+    let shared = Arc::new(Shared::new(1 << 20, HeadState::default().head(), Levels { found: 1, known: 1 }));
     let (sender, queue) = mpsc::channel(options.queue);
     tokio::spawn(Writer::new(Store(script.clone(), HeadState::default()), queue, shared.clone(), options.clock).run());
     // Nothing here reads, so the reading half may point anywhere.
@@ -110,7 +111,7 @@ fn write(stream: &str) -> Write {
     };
     let row = Row { table: "t", key: stream.into(), version: 1, body: "1".into(), index: [None, None], expires_at: None };
     let streams = vec![StreamWrite { stream: stream.into(), expected: Expected::Any, events: vec![event] }];
-    Write { streams, claims: vec![], rows: vec![RowWrite::Upsert(row)] }
+    Write { streams, rows: vec![RowWrite::Upsert(row)], ..Write::default() }
 }
 
 fn script(next: impl IntoIterator<Item = Next>) -> Script {

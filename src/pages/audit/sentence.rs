@@ -14,6 +14,10 @@ pub fn of(event: &Envelope) -> String {
     match event.kind.as_str() {
         "LogCreated" => format!("The log began, for the issuer {}.", text("issuer")),
         "ServerStarted" => format!("The server started: version {}, {} mode.", text("version"), text("mode")),
+        "CatalogueRaised" => {
+            let level = |member: &str| event.data.get(member).cloned().unwrap_or_default();
+            format!("The catalogue of event types was raised from level {} to {}.", level("from"), level("to"))
+        }
         "IssuerChanged" => format!("The issuer moved to {}.", text("issuer")),
         "ExpiredSwept" => "Rows of things that ended long ago left the read models.".to_owned(),
         "HeadSealed" => "The head of the quiet log was signed again.".to_owned(),

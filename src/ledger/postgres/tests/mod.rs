@@ -64,7 +64,7 @@ fn write(stream: &str, expected: Expected) -> Write {
         Expected::Version(before) => vec![RowWrite::Upsert(row(stream, before + 1))],
         Expected::Any => vec![],
     };
-    Write { streams: vec![StreamWrite { stream: stream.into(), expected, events: vec![event(0)] }], claims: vec![], rows }
+    Write { streams: vec![StreamWrite { stream: stream.into(), expected, events: vec![event(0)] }], rows, ..Write::default() }
 }
 
 fn row(key: &str, version: u64) -> Row {

@@ -69,6 +69,47 @@ async fn follow(log: Ledger, until: u64) {
     }
 }
 
+async fn node_that_knows(level: u16, url: &str) -> Ledger {
+    Ledger::open_postgres(url, Options { level, ..options() }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_and_new_nodes_overlap_until_the_level_is_raised() {
+    let url = migrated().await;
+    let (old, new) = (node_that_knows(1, &url).await, node_that_knows(2, &url).await);
+    assert_eq!(new.node_levels().await.unwrap(), Vec::<u16>::new(), "who has not written yet is not seen");
+    for version in 0..4 {
+        let log = if version % 2 == 0 { &old } else { &new };
+        log.append(write("s", Expected::Version(version))).await.unwrap();
+    }
+    let mut seen = new.node_levels().await.unwrap();
+    seen.sort_unstable();
+    assert_eq!((seen, old.level(), new.level()), (vec![1, 2], 1, 1));
+    let follower = node_that_knows(2, &url).await;
+    new.append(Write { level: Some(2), ..write("s", Expected::Version(4)) }).await.unwrap();
+    assert_eq!(new.level(), 2);
+    // The old node: nothing is written, and nothing is answered from rows.
+    let refused = old.append(write("s", Expected::Version(5))).await.unwrap_err();
+    assert!(matches!(&refused, AppendError::Unavailable(why) if why.contains("level 2") && why.contains("level 1")), "{refused}");
+    for freshness in [Freshness::Cached, Freshness::Fresh] {
+        assert!(old.row("t", "s", freshness).await.is_err());
+    }
+    assert!(old.is_alive().await.is_err());
+    // A node that only listens learns of it too, before it sees the event.
+    follower.wait(4).await;
+    assert_eq!(follower.level(), 2);
+    new.append(write("s", Expected::Version(5))).await.unwrap();
+    assert_eq!(whole_log(&new).await.len(), 6);
+    old.close().await;
+    drop(old);
+    let gone = tokio::time::timeout(Duration::from_secs(5), async {
+        while new.node_levels().await.unwrap().contains(&1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    gone.await.expect("a node that has ended is not seen");
+}
+
 #[tokio::test]
 async fn an_append_of_another_node_wakes_who_waits_and_its_rows_leave_the_cache() {
     let url = migrated().await;

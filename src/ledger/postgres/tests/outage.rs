@@ -16,7 +16,7 @@ fn three(task: u64, n: u64, process: u64) -> Write {
     let part = |stream: String, events| StreamWrite { stream, expected: Expected::Any, events };
     let first = part(format!("a-{task}-{n}"), vec![event(process), event(process)]);
     let second = part(format!("b-{task}-{n}"), vec![event(process)]);
-    Write { streams: vec![first, second], claims: vec![], rows: vec![RowWrite::Upsert(row(&format!("a-{task}-{n}"), 2))] }
+    Write { streams: vec![first, second], rows: vec![RowWrite::Upsert(row(&format!("a-{task}-{n}"), 2))], ..Write::default() }
 }
 
 /// How many whole writes are in the log; fails on a half, a gap or a missing acknowledged one.

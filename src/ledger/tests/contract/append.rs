@@ -155,12 +155,13 @@ pub async fn the_writes_of_one_batch_are_checked_against_each_other(fixture: &im
 pub async fn a_write_is_all_or_nothing(fixture: &impl Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(write([at("b", 0, 1)])).await.unwrap();
-    let torn = Write { claims: vec![take("n", "a")], rows: vec![upsert("a", 1)], streams: vec![at("a", 0, 2), at("b", 0, 1)] };
+    let torn = Write { claims: vec![take("n", "a")], rows: vec![upsert("a", 1)], streams: vec![at("a", 0, 2), at("b", 0, 1)], level: None };
     assert!(is_conflict(&ledger.append(torn).await));
     assert_eq!(ledger.head().await.unwrap().size, 1);
     assert_eq!(version_of(&ledger, "a").await, None);
     assert_eq!(ledger.claim_owner("name", b"n").await.unwrap(), None);
-    let whole = Write { claims: vec![take("n", "a")], rows: vec![upsert("a", 2)], streams: vec![at("a", 0, 2), at("b", 1, 1)] };
+    let whole =
+        Write { claims: vec![take("n", "a")], rows: vec![upsert("a", 2)], streams: vec![at("a", 0, 2), at("b", 1, 1)], level: None };
     let placed = ledger.append(whole).await.unwrap().placed;
     assert_eq!(placed.iter().map(|p| (p.position, p.version)).collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 2)]);
     let any = StreamWrite { expected: Expected::Any, ..at("b", 0, 1) };

@@ -114,6 +114,7 @@ async fn victim() {
                     streams: vec![at(&first, 2 * count, 2), at(&second, count, 1)],
                     claims: vec![take(&name, &first)],
                     rows: vec![upsert(&first, 2 * count + 2)],
+                    level: None,
                 };
                 ledger.append(write).await.unwrap();
                 writeln!(std::io::stdout().lock(), "ack {name}").unwrap();

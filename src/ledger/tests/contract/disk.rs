@@ -15,7 +15,7 @@ use crate::sqlite::Sqlite;
 
 fn large(stream: &str, version: u64) -> Write {
     let streams = vec![StreamWrite { events: vec![sized_event(20_000)], ..at(stream, version, 0) }];
-    Write { streams, rows: vec![upsert(stream, version + 1)], claims: vec![take(&format!("{stream}-{version}"), stream)] }
+    Write { streams, rows: vec![upsert(stream, version + 1)], claims: vec![take(&format!("{stream}-{version}"), stream)], level: None }
 }
 
 /// Appends until it fails; returns how many there are and why the next one is not.

@@ -66,7 +66,7 @@ pub fn at(stream: &str, version: u64, events: usize) -> StreamWrite {
 }
 
 pub fn write(streams: impl IntoIterator<Item = StreamWrite>) -> Write {
-    Write { streams: streams.into_iter().collect(), claims: vec![], rows: vec![] }
+    Write { streams: streams.into_iter().collect(), claims: vec![], rows: vec![], level: None }
 }
 
 pub fn row(key: &str, version: u64) -> Row {

@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod disk;
 mod fixture;
+mod levels;
 mod notes;
 mod postgres;
 mod read;
@@ -51,6 +52,8 @@ macro_rules! contract {
             notes::what_cannot_be_signed_is_not_committed,
             notes::checkpoints_that_others_have_seen_are_kept,
             notes::stored_hashes_are_those_of_the_leaves,
+            levels::a_log_keeps_the_level_that_it_was_begun_with_or_raised_to,
+            levels::a_program_that_knows_less_does_not_open_the_log,
             crash::killed_under_load_nothing_acknowledged_is_lost,
         );
     };

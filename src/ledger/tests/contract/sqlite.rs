@@ -71,9 +71,21 @@ async fn a_log_can_be_read_while_it_is_written() {
 async fn a_newer_schema_is_refused() {
     let fixture = Sqlite::new().await.unwrap();
     fixture.ledger().await.close().await;
-    fixture.raw().pragma_update(None, "user_version", 5).unwrap();
-    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 5, known: 4 })));
-    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 5, known: 4 })));
+    fixture.raw().pragma_update(None, "user_version", 6).unwrap();
+    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 6, known: 5 })));
+    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 6, known: 5 })));
+}
+
+#[tokio::test]
+async fn a_log_of_before_the_levels_is_of_the_first() {
+    let fixture = Sqlite::new().await.unwrap();
+    let ledger = fixture.ledger().await;
+    ledger.append(with_row("s", 0)).await.unwrap();
+    ledger.close().await;
+    fixture.raw().execute_batch("ALTER TABLE head DROP COLUMN level; PRAGMA user_version = 4").unwrap();
+    let ledger = fixture.ledger().await;
+    assert_eq!((ledger.level(), ledger.head().await.unwrap().size), (1, 1));
+    ledger.append(with_row("s", 1)).await.unwrap();
 }
 
 #[tokio::test]
