@@ -72,6 +72,7 @@ fn family(rotations: u32) -> Vec<GrantEvent> {
         code: digest(7),
         code_expires_at: Timestamp(60_000),
         redirect_uri: "https://app.example/cb".into(),
+        redirect_uri_omitted: false,
         resources: BTreeSet::new(),
         claims: ClaimsRequest::default(),
         code_challenge: None,

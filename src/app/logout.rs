@@ -58,8 +58,9 @@ impl App {
                         "post_logout_redirect_uri needs a client_id or an id_token_hint of a client that is known here.",
                     );
                 };
-                let metadata = &client.metadata;
-                if !metadata.post_logout_redirect_uris.iter().any(|own| redirect_uri_matches(own, uri, metadata.application_type)) {
+                let (metadata, localhost) = (&client.metadata, self.policy().localhost_ports);
+                let matches = |own: &String| redirect_uri_matches(own, uri, metadata.application_type, localhost);
+                if !metadata.post_logout_redirect_uris.iter().any(matches) {
                     return refuse("not registered", "This post_logout_redirect_uri is not registered for the client.");
                 }
                 Some(uri.clone())

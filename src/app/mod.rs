@@ -139,6 +139,7 @@ impl App {
             front_channel: self.config.front_channel,
             account_registration: self.config.registration == Registration::Open,
             pushed_only: self.config.pushed_only,
+            localhost_ports: !self.is_production(),
         }
     }
 

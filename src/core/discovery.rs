@@ -112,7 +112,8 @@ mod tests {
         }
     }
 
-    const ALL_FLOWS: Policy = Policy { pkce_for_all: false, front_channel: true, account_registration: true, pushed_only: false };
+    const ALL_FLOWS: Policy =
+        Policy { pkce_for_all: false, front_channel: true, account_registration: true, pushed_only: false, localhost_ports: false };
 
     fn words(member: &str) -> Vec<String> {
         let document = document(&endpoints(), ALL_FLOWS);

@@ -109,6 +109,7 @@ pub fn other_client() -> Client {
 pub fn request(scopes: &str) -> Request {
     Request {
         redirect_uri: "https://app.example.com/cb".into(),
+        redirect_uri_omitted: false,
         claims: crate::claims::ClaimsRequest::default(),
         response_mode: metadata::ResponseMode::Query,
         response_type: metadata::ResponseType::Code,

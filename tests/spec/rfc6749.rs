@@ -156,6 +156,33 @@ async fn rfc6749_4_1_3_a_code_is_bound_to_client_and_redirect_uri() {
 }
 
 #[tokio::test]
+async fn rfc6749_3_1_2_3_the_only_redirect_uri_may_be_left_out_of_both_requests() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    let plain = [("redirect_uri", ""), ("scope", "email"), ("nonce", "")];
+    let bare = |code: String| {
+        let (server, client) = (&server, &client);
+        async move { server.token(client, &[("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)]).await }
+    };
+    let answer = browser.authorize(&client, &alice, &plain).await;
+    assert!(answer.location().starts_with(&format!("{}?code=", client.redirect_uri)), "{}", answer.location());
+    assert_eq!(bare(answer.code()).await.status, 200);
+    // Sent all the same, it has to be that one.
+    let code = browser.open(&client.request(&plain)).await.code();
+    let elsewhere = Client { redirect_uri: "https://app.example/other".to_owned(), ..client.clone() };
+    assert_eq!(server.redeem(&elsewhere, &code).await.refusal(), (400, "invalid_grant".to_owned()));
+    assert_eq!(server.redeem(&client, &code).await.status, 200);
+    // A request that named it keeps the demand.
+    let code = browser.open(&client.request(&[("scope", "email"), ("nonce", "")])).await.code();
+    assert_eq!(bare(code).await.refusal(), (400, "invalid_request".to_owned()));
+    // OpenID Connect Core 1.0 §3.1.2.1, and a client with two.
+    assert_eq!(server.get(&client.request(&[("redirect_uri", "")])).send().await.status, 400);
+    let two = server.client(json!({ "redirect_uris": ["https://app.example/cb", "https://app.example/other"] })).await;
+    assert_eq!(server.get(&two.request(&plain)).send().await.status, 400);
+}
+
+#[tokio::test]
 async fn rfc6749_4_1_2_a_code_lives_for_a_minute() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);

@@ -33,7 +33,6 @@ async fn rfc8252_7_3_everything_else_is_compared_byte_for_byte() {
     for uri in [
         "http://127.0.0.1:1/cb2",
         "http://127.0.0.1:1@evil.example/cb",
-        "http://localhost:1/cb",
         "https://127.0.0.1:1/cb",
         "http://127.0.0.1:x/cb",
         "http://127.0.0.2/cb",
@@ -43,6 +42,24 @@ async fn rfc8252_7_3_everything_else_is_compared_byte_for_byte() {
     }
     let web = server.client(json!({ "redirect_uris": ["http://127.0.0.1/cb"] })).await;
     assert_eq!(server.get(&web.request(&[("redirect_uri", "http://127.0.0.1:1/cb")])).send().await.status, 400);
+}
+
+#[tokio::test]
+async fn rfc8252_8_3_any_port_of_localhost_in_development_only() {
+    let server = Server::start().await;
+    let alice = server.alice().await;
+    let client = server.client(native("http://localhost/cb")).await;
+    let used = Client { redirect_uri: "http://localhost:51004/cb".to_owned(), ..client.clone() };
+    let answer = Browser::new(&server).authorize(&used, &alice, &[]).await;
+    assert_eq!(server.redeem(&used, &answer.code()).await.status, 200);
+    for uri in ["http://127.0.0.1:51004/cb", "http://localhost:51004/other"] {
+        assert_eq!(server.get(&client.request(&[("redirect_uri", uri)])).send().await.status, 400, "{uri}");
+    }
+    let server = Server::production(&[], "").await;
+    let admin = server.operator_token("admin").await;
+    let client = Client::of(&server.post("/clients").bearer(&admin).json(&native("http://localhost/cb")).send().await.json());
+    assert_eq!(server.get(&client.request(&[("redirect_uri", "http://localhost:51004/cb")])).send().await.status, 400);
+    assert_eq!(server.get(&client.request(&[])).send().await.status, 303);
 }
 
 #[tokio::test]

@@ -153,6 +153,7 @@ impl App {
             code,
             claims: request.claims.clone(),
             redirect_uri: request.redirect_uri.clone(),
+            redirect_uri_omitted: request.redirect_uri_omitted,
             resources: request.resources.clone(),
             code_challenge: request.code_challenge.clone(),
             auth_time: session.auth_time,

@@ -182,6 +182,7 @@ fn grant() {
         code: digest("code"),
         code_expires_at: t(60),
         redirect_uri: "https://app.example.com/cb".into(),
+        redirect_uri_omitted: false,
         code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
         auth_time: t(-10),
         amr: vec!["pwd".into()],

@@ -66,6 +66,9 @@ pub struct CodeIssued {
     pub grant: GrantId,
     pub interaction: InteractionId,
     pub redirect_uri: String,
+    /// The request did not name its redirect_uri: the only registered one is meant, and the token request need not name it either.
+    #[serde(default, skip_serializing_if = "crate::request::is_false")]
+    pub redirect_uri_omitted: bool,
     /// The resource servers that its tokens may be for (RFC 8707).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,

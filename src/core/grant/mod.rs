@@ -96,6 +96,8 @@ pub struct Code {
     pub digest: Digest,
     pub expires_at: Timestamp,
     pub redirect_uri: String,
+    #[serde(default, skip_serializing_if = "crate::request::is_false")]
+    pub redirect_uri_omitted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
     pub redeemed: bool,
@@ -284,6 +286,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 digest: event.code,
                 expires_at: event.code_expires_at,
                 redirect_uri: event.redirect_uri.clone(),
+                redirect_uri_omitted: event.redirect_uri_omitted,
                 challenge: event.code_challenge.clone(),
                 redeemed: false,
                 wrong_verifiers: 0,

@@ -111,11 +111,13 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 
-/// RFC 6749 §4.1.3: required when the authorization request had it, and ours always has.
+/// RFC 6749 §4.1.3: required when the authorization request had it. Where that left it out, the only registered one was meant, and no
+/// other can be.
 fn check_redirect_uri(code: &Code, sent: Option<&str>) -> Result<(), OAuthError> {
     match sent {
         Some(uri) if uri == code.redirect_uri => Ok(()),
         Some(_) => Err(OAuthError::invalid_grant("another redirect_uri")),
+        None if code.redirect_uri_omitted => Ok(()),
         None => Err(OAuthError::invalid_request("redirect_uri is missing")
             .saying("redirect_uri is missing; send the one of the authorization request.")),
     }

@@ -39,6 +39,7 @@ fn issued_for(scopes: &str, challenge: Option<&str>) -> GrantEvent {
         code: digest("code"),
         code_expires_at: t(60),
         redirect_uri: "https://app.example.com/cb".into(),
+        redirect_uri_omitted: false,
         claims: crate::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
         code_challenge: challenge.map(ToString::to_string),

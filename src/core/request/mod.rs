@@ -63,6 +63,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub prompt: BTreeSet<Prompt>,
     pub redirect_uri: String,
+    /// The request did not name its redirect_uri: the only registered one is meant, and the token request need not name it either.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub redirect_uri_omitted: bool,
     /// The resource servers that its tokens may be for (RFC 8707).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
@@ -84,6 +87,11 @@ impl Request {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+pub(crate) fn is_false(own: &bool) -> bool {
+    !own
+}
+
 /// Parameters after the strict parse: no name twice, empty ones absent.
 pub type Parameters = BTreeMap<String, String>;
 
@@ -98,6 +106,8 @@ pub struct Policy {
     pub account_registration: bool,
     /// Every client has to push its requests (RFC 9126 §5).
     pub pushed_only: bool,
+    /// Native clients may use any port of `localhost` too, as on the loopback addresses.
+    pub localhost_ports: bool,
 }
 
 impl Policy {
@@ -189,9 +199,10 @@ pub enum Refusal {
 /// # Errors
 /// The first check that fails.
 pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
-    let redirect_uri = checks::redirect_uri::check(asked).map_err(Refusal::Page)?;
+    let (redirect_uri, redirect_uri_omitted) = checks::redirect_uri::check(asked).map_err(Refusal::Page)?;
     let mut request = Request {
         redirect_uri,
+        redirect_uri_omitted,
         claims: ClaimsRequest::default(),
         response_mode: ResponseMode::Query,
         response_type: ResponseType::Code,

@@ -61,13 +61,30 @@ fn rfc6749_4_1_1_a_plain_request_passes() {
 
 #[test]
 fn rfc9700_4_11_nothing_is_redirected_before_the_redirect_uri_is_verified() {
-    for uri in
-        ["", "https://evil.example/cb", "https://app.example.com/cb/", "https://app.example.com/CB", "https://app.example.com/cb?x=1"]
-    {
+    for uri in ["https://evil.example/cb", "https://app.example.com/cb/", "https://app.example.com/CB", "https://app.example.com/cb?x=1"] {
         // Everything else is wrong too: the page comes first.
         match run(&client(), &[("redirect_uri", uri), ("response_type", "token"), ("response_mode", "fragment")]) {
             Err(Refusal::Page(error)) => assert_eq!(error.code(), "invalid_request"),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn rfc6749_3_1_2_3_the_only_registered_redirect_uri_may_be_left_out_outside_of_openid_connect() {
+    let without = |scope: &str, client: &Client| run(client, &[("redirect_uri", ""), ("scope", scope)]);
+    let request = without("email", &client()).unwrap();
+    assert_eq!((request.redirect_uri.as_str(), request.redirect_uri_omitted), (URI, true));
+    assert!(!accepted(&[]).redirect_uri_omitted);
+    let several = client_with(|metadata| metadata.redirect_uris.insert("https://app.example.com/other".into()));
+    let native = client_with(|metadata| {
+        metadata.application_type = ApplicationType::Native;
+        metadata.redirect_uris = ["http://127.0.0.1/cb".to_string()].into();
+    });
+    for (scope, client) in [("openid", &client()), ("email openid", &client()), ("email", &several), ("email", &native)] {
+        match without(scope, client) {
+            Err(Refusal::Page(error)) => assert_eq!(error.code(), "invalid_request"),
+            other => panic!("{scope}: {other:?}"),
         }
     }
 }

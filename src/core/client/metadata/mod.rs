@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scope::Scope;
 use crate::time::Seconds;
-pub use uri::{origin_of, redirect_uri, redirect_uri_matches};
+pub use uri::{has_any_port, origin_of, redirect_uri, redirect_uri_matches};
 pub use validate::validate;
 
 /// A closed list of words on the wire.

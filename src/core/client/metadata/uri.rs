@@ -89,22 +89,27 @@ pub fn origin_of(uri: &str) -> Option<&str> {
 }
 
 /// Does a requested redirect URI equal a registered one? Byte for byte (RFC 9700 §2.1), except the port of a native client's
-/// loopback IP address (RFC 8252 §7.3).
-pub fn redirect_uri_matches(registered: &str, asked: &str, application_type: ApplicationType) -> bool {
+/// loopback IP address (RFC 8252 §7.3). `localhost`: of that name too, which may resolve to another interface (§8.3): for development.
+pub fn redirect_uri_matches(registered: &str, asked: &str, application_type: ApplicationType, localhost: bool) -> bool {
     if registered == asked {
         return true;
     }
     if application_type != ApplicationType::Native {
         return false;
     }
-    match (without_port(registered), without_port(asked)) {
+    match (without_port(registered, localhost), without_port(asked, localhost)) {
         (Some(registered), Some(asked)) => registered == asked,
         _ => false,
     }
 }
 
+/// May a request name any port of this registered URI?
+pub fn has_any_port(registered: &str, application_type: ApplicationType, localhost: bool) -> bool {
+    application_type == ApplicationType::Native && without_port(registered, localhost).is_some()
+}
+
 /// (host, path and query) of an `http` URI on a loopback IP address; the port is checked to be a number and dropped.
-fn without_port(uri: &str) -> Option<(&str, &str)> {
+fn without_port(uri: &str, localhost: bool) -> Option<(&str, &str)> {
     let rest = uri.strip_prefix("http:")?;
     let authority = authority(rest)?;
     let host = host_of(authority)?;
@@ -114,7 +119,7 @@ fn without_port(uri: &str) -> Option<(&str, &str)> {
         .split_once(':')
         .map(|(_, port)| port);
     let plain = port.is_none_or(|port| !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()));
-    (plain && matches!(host, "127.0.0.1" | "::1")).then(|| (host, &rest[2 + authority.len()..]))
+    (plain && (matches!(host, "127.0.0.1" | "::1") || (localhost && host == "localhost"))).then(|| (host, &rest[2 + authority.len()..]))
 }
 
 #[cfg(test)]
@@ -134,13 +139,28 @@ mod tests {
 
     #[test]
     fn rfc8252_7_3_any_port_on_a_loopback_address_of_a_native_client() {
-        let matches = |registered, asked| redirect_uri_matches(registered, asked, ApplicationType::Native);
+        let matches = |registered, asked| redirect_uri_matches(registered, asked, ApplicationType::Native, false);
         assert!(matches("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb"));
         assert!(matches("http://[::1]:1/cb", "http://[::1]:2/cb"));
         assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:51004/other"));
         assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:51004@evil.example/cb"));
         assert!(!matches("http://localhost:1/cb", "http://localhost:2/cb"));
-        assert!(!redirect_uri_matches("http://127.0.0.1/cb", "http://127.0.0.1:1/cb", ApplicationType::Web));
+        assert!(!redirect_uri_matches("http://127.0.0.1/cb", "http://127.0.0.1:1/cb", ApplicationType::Web, true));
+    }
+
+    #[test]
+    fn rfc8252_8_3_any_port_of_localhost_where_that_is_switched_on() {
+        let matches = |registered, asked| redirect_uri_matches(registered, asked, ApplicationType::Native, true);
+        assert!(matches("http://localhost/cb", "http://localhost:51004/cb"));
+        assert!(matches("http://localhost:1/cb", "http://localhost/cb"));
+        assert!(!matches("http://localhost/cb", "http://127.0.0.1:1/cb"), "another host");
+        assert!(!matches("http://localhost/cb", "http://localhost.evil.example:1/cb"));
+        assert!(!matches("http://localhost/cb", "http://localhost:1@evil.example/cb"));
+        assert!(!matches("http://localhost/cb", "https://localhost:1/cb"));
+        assert!(!redirect_uri_matches("http://localhost/cb", "http://localhost:1/cb", ApplicationType::Web, true));
+        assert!(has_any_port("http://localhost/cb", ApplicationType::Native, true));
+        assert!(!has_any_port("http://localhost/cb", ApplicationType::Native, false));
+        assert!(!has_any_port("https://a.example/cb", ApplicationType::Native, true));
     }
 
     #[test]
@@ -153,9 +173,9 @@ mod tests {
     fn rfc8252_7_3_nothing_may_follow_a_bracketed_address() {
         assert!(redirect_uri("http://[::1].evil.example/cb", ApplicationType::Native).is_err());
         assert!(redirect_uri("http://[::1/cb", ApplicationType::Native).is_err());
-        assert!(!redirect_uri_matches("http://[::1]:1/cb", "http://[::1].evil.example:1/cb", ApplicationType::Native));
-        assert!(!redirect_uri_matches("http://127.0.0.1:1/cb", "http://127.0.0.1:1:2/cb", ApplicationType::Native));
-        assert!(!redirect_uri_matches("http://127.0.0.1:1/cb", "http://127.0.0.1:1#/cb", ApplicationType::Native));
+        assert!(!redirect_uri_matches("http://[::1]:1/cb", "http://[::1].evil.example:1/cb", ApplicationType::Native, true));
+        assert!(!redirect_uri_matches("http://127.0.0.1:1/cb", "http://127.0.0.1:1:2/cb", ApplicationType::Native, true));
+        assert!(!redirect_uri_matches("http://127.0.0.1:1/cb", "http://127.0.0.1:1#/cb", ApplicationType::Native, true));
     }
 
     #[test]
@@ -184,7 +204,7 @@ mod tests {
         #[test]
         fn nothing_panics(uri in "(https?|com\\.a|[a-z]{0,3})?:?/{0,2}[\\[\\]:@#?/.a-z0-9\u{e9}]{0,24}", other in "http://(127.0.0.1|\\[::1\\])(:[0-9]{0,6})?[@:#/?a]{0,4}") {
             for kind in [ApplicationType::Web, ApplicationType::Native] {
-                let _ = (redirect_uri(&uri, kind), redirect_uri_matches(&uri, &other, kind), redirect_uri_matches(&other, &uri, kind));
+                let _ = (redirect_uri(&uri, kind), redirect_uri_matches(&uri, &other, kind, true), redirect_uri_matches(&other, &uri, kind, true));
             }
             prop_assert!(origin_of(&uri).is_none_or(|origin| uri.starts_with(origin)));
         }

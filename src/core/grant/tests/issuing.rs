@@ -30,6 +30,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         scope: scope("openid email"),
         code: Some(digest("code")),
         redirect_uri: "https://app.example.com/cb".into(),
+        redirect_uri_omitted: false,
         claims: crate::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
         code_challenge: None,

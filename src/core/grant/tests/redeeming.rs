@@ -69,6 +69,16 @@ fn rfc6749_4_1_3_the_redirect_uri_is_the_one_of_the_request() {
 }
 
 #[test]
+fn rfc6749_4_1_3_a_redirect_uri_that_was_left_out_may_be_left_out_again_and_no_other_is_taken() {
+    let GrantEvent::CodeIssued(event) = issued() else { unreachable!() };
+    let given = || grant([crate::grant::event::CodeIssued { redirect_uri_omitted: true, ..event.clone() }.into()]);
+    let with = |uri: Option<&str>| Redeem { redirect_uri: uri.map(String::from), ..wish(10) };
+    assert_eq!(said(&decide(&given(), &with(None))), (vec![redeemed()], "ok"));
+    assert_eq!(said(&decide(&given(), &with(Some("https://app.example.com/cb")))), (vec![redeemed()], "ok"));
+    assert_eq!(said(&decide(&given(), &with(Some("https://app.example.com/other")))), (vec![], "invalid_grant"));
+}
+
+#[test]
 fn rfc7636_4_6_the_challenge_of_appendix_b_is_met_by_its_verifier() {
     let given = grant([issued_for("openid email", Some(CHALLENGE))]);
     assert_eq!(said(&decide(&given, &verified(Some(VERIFIER), 10))), (vec![redeemed()], "ok"));
