@@ -271,7 +271,7 @@ mod tests {
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    pub struct GuestFed {
+    pub struct MealServed {
         pub at: Timestamp,
     }
 
@@ -280,7 +280,7 @@ mod tests {
         GuestEvent {
             GuestWelcomed = 2 since 2 upcast { 1 => lift_guest_welcomed | lower_guest_welcomed },
             GuestLeft = 1,
-            GuestFed = 1 since 2,
+            MealServed = 1 since 2,
         }
     }
 
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(ada().lowered(1), Some((older, json!({"name": "Ada Lovelace"}))));
         let seated: GuestEvent = GuestWelcomed { given: "Ada".into(), family: "Lovelace".into(), table: Some(7) }.into();
         assert_eq!(seated.lowered(1), None, "schema 1 knows no table");
-        let fed: GuestEvent = GuestFed { at: Timestamp(1) }.into();
+        let fed: GuestEvent = MealServed { at: Timestamp(1) }.into();
         assert_eq!((fed.event_type().since, fed.lowered(1)), (2, None), "nobody knew the type");
         assert_eq!(GuestEvent::from(GuestLeft { at: Timestamp(1) }).event_type().since, 1);
     }

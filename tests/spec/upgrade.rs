@@ -1,6 +1,7 @@
 //! Upgrades: nodes of two releases on one log, and the level that decides which event types it holds (docs/adr/0037).
 //!
 //! The newer release is this program with a level more; its new events are those of `GuestEvent`.
+#![allow(unexpected_cfgs, reason = "the macro of the core asks for the core's feature `schema`")]
 
 use chancery::app::App;
 use chancery::app::clock::Clock;

@@ -76,7 +76,7 @@ fn rfc6749_3_1_2_3_the_only_registered_redirect_uri_may_be_left_out_outside_of_o
     let request = without("email", &client()).unwrap();
     assert_eq!((request.redirect_uri.as_str(), request.redirect_uri_omitted), (URI, true));
     assert!(!accepted(&[]).redirect_uri_omitted);
-    let several = client_with(|metadata| metadata.redirect_uris.insert("https://app.example.com/other".into()));
+    let several = client_with(|metadata| metadata.redirect_uris.push("https://app.example.com/other".into()));
     let native = client_with(|metadata| {
         metadata.application_type = ApplicationType::Native;
         metadata.redirect_uris = ["http://127.0.0.1/cb".to_string()].into();
