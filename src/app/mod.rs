@@ -12,7 +12,9 @@
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
+//! | [`feeds`] | the log for other systems |
 //! | [`moving`], [`catalogue`] | the log to another database; the level of its event types |
+//! | [`read_models`] | making what is folded from the log again, while serving |
 //! | [`read_models`] | making what is folded from the log again, while serving |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
@@ -33,6 +35,7 @@ pub mod consents;
 pub mod context;
 pub mod decoded;
 pub mod erasure;
+pub mod feeds;
 pub mod history;
 pub mod housekeeping;
 pub mod id_token;

@@ -8,6 +8,7 @@
 //! | master key, signing keys | the vault is unlocked if there is one; nothing is made |
 //! | clock | against the last event |
 //! | addresses | bound for a moment, or asked whether a server is alive there |
+//! | feeds | their files and certificates; whether receivers may be reached and answer a connection |
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -31,7 +32,10 @@ use crate::app::random;
 use crate::app::start::{self, StartError};
 use crate::app::vault::Vault;
 use crate::config::check::{Finding, Level, check};
-use crate::config::{Config, Database, Flags, MASTER_FILE, Mode, Sources, resolve};
+use crate::config::feed::{Target, Wire};
+use crate::config::{Config, Database, Feed, Flags, MASTER_FILE, Mode, Sources, resolve};
+use crate::http::guarded::Outgoing;
+use crate::http::outgoing;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -63,6 +67,9 @@ pub async fn run(flags: &Flags, args: &Args) -> anyhow::Result<()> {
         }
         for address in &config.listen {
             listener(*address, &config, &mut report).await;
+        }
+        for own in &config.feeds {
+            feed(own, &config, &mut report).await;
         }
         if running {
             report.ok(format!("a server runs on this data directory and answers on {}", config.data_dir.join(socket::FILE).display()));
@@ -222,6 +229,42 @@ async fn unlock(config: &Config, is_given: bool) -> Result<bool, StartError> {
     let secrets = config.secrets(random::fill).map_err(|error| StartError::Other(error.to_string()))?;
     Vault::unlock(store, &secrets.master_key, Clock::System, random::fill).await?;
     Ok(true)
+}
+
+async fn feed(feed: &Feed, config: &Config, report: &mut Report) {
+    let (name, to) = (&feed.name, feed.to.shown());
+    match reach(feed, config).await {
+        Ok(()) => report.ok(format!("the feed {name} can reach {to}")),
+        Err(why) => report.fail(format!("the feed {name} cannot reach {to}: {why}")),
+    }
+    if feed.is_clear {
+        report.warn(format!("the feed {name} opens personal data; what was sent is out of the reach of an erasure here"));
+    }
+}
+
+async fn reach(feed: &Feed, config: &Config) -> Result<(), String> {
+    match &feed.to {
+        Target::File(path) => {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+            match std::fs::metadata(directory) {
+                Ok(found) if found.is_dir() && !found.permissions().readonly() => Ok(()),
+                Ok(_) => Err(format!("{} cannot be written", directory.display())),
+                Err(error) => Err(format!("{}: {error}", directory.display())),
+            }
+        }
+        Target::Webhook(url) => {
+            let outgoing = Outgoing::new(&config.outgoing_networks, config.mode == Mode::Development).map_err(|e| e.to_string())?;
+            outgoing.would_reach(url).await.map_err(|failure| failure.to_string())
+        }
+        Target::Syslog { wire, host, port, ca } => {
+            outgoing::tls(ca.as_deref())?;
+            if *wire == Wire::Udp {
+                return Ok(());
+            }
+            let connected = tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host.as_str(), *port))).await;
+            connected.map_err(|_| "no connection in time".to_owned())?.map(drop).map_err(|error| error.to_string())
+        }
+    }
 }
 
 async fn listener(address: SocketAddr, config: &Config, report: &mut Report) {

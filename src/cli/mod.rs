@@ -6,7 +6,7 @@
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
 //! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
-//! | [`audit`], [`projections`], [`replay`] | the log and what is folded from it |
+//! | [`audit`], [`projections`], [`replay`], [`feeds`] | the log, what is folded from it, and where it goes |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
 //! Exit codes: 0 done, 1 the check failed or the command was refused (what and where on stderr), 2 wrong usage.
@@ -17,6 +17,7 @@ pub mod client;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod feeds;
 pub mod instant;
 pub mod keys;
 pub mod ledger;
@@ -125,6 +126,9 @@ enum Command {
     Ledger(ledger::Command),
     /// Cosign the checkpoints of somebody else's log
     Witness(witness::Args),
+    /// The log for other systems
+    #[command(subcommand)]
+    Feeds(feeds::Command),
     /// What is folded from the log
     #[command(subcommand)]
     Projections(projections::Command),
@@ -169,6 +173,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
         Command::Ledger(command) => ledger::run(quiet(flags)?, command).await,
         Command::Witness(args) => witness::run(flags, args).await,
+        Command::Feeds(command) => feeds::run(quiet(flags)?, command).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
         Command::Replay(args) => replay::run(quiet(flags)?, args).await,
     }

@@ -23,11 +23,12 @@ use crate::app::housekeeping::{self, Refusals};
 use crate::app::logouts;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
-use crate::config::{Config, Secrets, Tls};
+use crate::config::{Config, Database, Secrets, Tls};
 use crate::http::client_address::TrustedProxies;
 use crate::http::cookies::{CookieKeys, Cookies};
 use crate::http::cors::OriginOf;
 use crate::http::development::DevelopmentGuard;
+use crate::http::deliver;
 use crate::http::guarded::Outgoing;
 use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
@@ -223,6 +224,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
     tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
     tokio::spawn(tell_logouts(app.clone(), context.clone()));
+    feed(app);
     let (vault, server) = (app.clone(), server.clone());
     tokio::spawn(async move {
         if let Err(error) = vault.vault.finish_adoptions().await {
@@ -284,6 +286,28 @@ async fn tell_logouts(app: App, context: Context) {
     }
 }
 
+/// Each feed follows the log in a task of its own.
+pub fn feed(app: &App) {
+    if app.config.feeds.is_empty() {
+        return;
+    }
+    let outgoing = match Outgoing::new(&app.config.outgoing_networks, !app.is_production()) {
+        Ok(outgoing) => outgoing,
+        Err(error) => return tracing::error!(%error, "feeds cannot be sent anywhere"),
+    };
+    // SQLite has one process, which a restart may take for itself at once.
+    let node = match &app.config.database {
+        Database::Sqlite(_) => "sqlite".to_owned(),
+        Database::Postgres(_) => random::uuid_v7(app.now().0).to_string(),
+    };
+    for own in &app.config.feeds {
+        match deliver::of(own, &outgoing, app.config.issuer.authority()) {
+            Ok(deliver) => drop(tokio::spawn(app.clone().run_feed(own.clone(), deliver, node.clone()))),
+            Err(error) => tracing::error!(feed = own.name, error, "a feed cannot be sent"),
+        }
+    }
+}
+
 /// How requests to addresses that clients chose are sent.
 ///
 /// # Errors
@@ -337,8 +361,8 @@ fn announce(app: &App, sockets: &[tokio::net::TcpListener]) {
     tracing::info!("API        {origin}/docs and {origin}/openapi.json");
     tracing::info!("health     {origin}/health/ready");
     match &app.config.database {
-        crate::config::Database::Sqlite(path) => tracing::info!("log        {} (SQLite)", path.display()),
-        crate::config::Database::Postgres(_) => tracing::info!("log        PostgreSQL (DATABASE_URL)"),
+        Database::Sqlite(path) => tracing::info!("log        {} (SQLite)", path.display()),
+        Database::Postgres(_) => tracing::info!("log        PostgreSQL (DATABASE_URL)"),
     }
 }
 

@@ -69,19 +69,19 @@ pub struct DeclaredResource {
 }
 
 /// Reads the fields of one entry.
-struct Fields<'a> {
-    entry: &'a Entry,
-    known: &'static [Field],
-    problems: &'a mut Vec<Problem>,
+pub(super) struct Fields<'a> {
+    pub entry: &'a Entry,
+    pub known: &'static [Field],
+    pub problems: &'a mut Vec<Problem>,
 }
 
 impl Fields<'_> {
-    fn refuse(&mut self, field: &str, sentence: String) {
+    pub fn refuse(&mut self, field: &str, sentence: String) {
         let origin = self.entry.fields.get(field).map_or(&self.entry.origin, |given| &given.origin).clone();
         self.problems.push(Problem { key: format!("{}.{field}", self.entry.name), origin, sentence });
     }
 
-    fn read<T>(&mut self, name: &'static str, check: impl Fn(Kind, &Raw) -> Result<T, String>) -> Option<T> {
+    pub fn read<T>(&mut self, name: &'static str, check: impl Fn(Kind, &Raw) -> Result<T, String>) -> Option<T> {
         let field = self.known.iter().find(|field| field.name == name)?;
         let Some(given) = self.entry.fields.get(name) else {
             if field.required {
@@ -98,15 +98,15 @@ impl Fields<'_> {
         }
     }
 
-    fn text(&mut self, name: &'static str) -> Option<String> {
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.read(name, reader::text)
     }
 
-    fn list(&mut self, name: &'static str) -> Option<Vec<String>> {
+    pub fn list(&mut self, name: &'static str) -> Option<Vec<String>> {
         self.read(name, reader::list)
     }
 
-    fn secret(&mut self, name: &'static str) -> Option<Secret> {
+    pub fn secret(&mut self, name: &'static str) -> Option<Secret> {
         let origin = self.entry.origin.clone();
         self.read(name, |kind, raw| reader::found(kind, raw, &origin)).map(|found| found.secret)
     }

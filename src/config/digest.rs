@@ -74,6 +74,11 @@ impl Config {
         for client in &self.clients {
             all.extend(declared(client).map(|(field, value)| (format!("client.{}.{field}", client.client_id), value)));
         }
+        for feed in &self.feeds {
+            let types = list(feed.types.iter().cloned().collect());
+            let said = format!("{:?} {} clear={} beginning={} types={types}", feed.format, feed.to.shown(), feed.is_clear, feed.from_beginning);
+            all.insert(format!("feed.{}", feed.name), said);
+        }
         for resource in &self.resources {
             all.extend(api(resource).map(|(field, value)| (format!("resource.{}.{field}", resource.identifier), value)));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{CLIENT, Field, Kind, RESOURCE, SETTINGS, Setting, USER};
+use super::table::{CLIENT, FEED, Field, Kind, RESOURCE, SETTINGS, Setting, USER};
 
 /// The text of a TOML file that configures the defaults. Settings without a default are commented out.
 pub fn example() -> String {
@@ -32,6 +32,7 @@ pub fn example() -> String {
         "Clients that this file owns: an entry that changes is changed at the next start, one that goes is disabled.",
         CLIENT,
     );
+    entry(&mut text, "feed", "Events for other systems, at least once each.", FEED);
     entry(&mut text, "resource", "Resource servers that this file owns (RFC 8707).", RESOURCE);
     entry(&mut text, "user", "Users for development; production refuses them.", USER);
     text

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
 use super::source::{Given, Raw};
-use super::table::{self, CLIENT, Field, RESOURCE, SETTINGS, USER};
+use super::table::{self, CLIENT, FEED, Field, RESOURCE, SETTINGS, USER};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.
 pub struct Entry {
@@ -28,6 +28,7 @@ pub struct Parsed {
     pub clients: Vec<Entry>,
     pub users: Vec<Entry>,
     pub resources: Vec<Entry>,
+    pub feeds: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -93,6 +94,7 @@ impl Walk<'_> {
             match (name, value.get_ref()) {
                 ("client", _) => parsed.clients = self.entries("client", CLIENT, value),
                 ("user", _) => parsed.users = self.entries("user", USER, value),
+                ("feed", _) => parsed.feeds = self.entries("feed", FEED, value),
                 ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
                     for (inner, value) in section {
@@ -110,7 +112,7 @@ impl Walk<'_> {
 
     fn setting(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, parsed: &mut Parsed) {
         let Some(setting) = table::find(key) else {
-            let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource"]));
+            let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed"]));
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };
         parsed.settings.insert(setting.key, Given { raw: raw(value.get_ref()), origin: self.origin(at) });

@@ -17,6 +17,7 @@ pub mod check;
 pub mod declared;
 pub mod digest;
 pub mod example;
+pub mod feed;
 pub mod file;
 pub mod issuer;
 pub mod mode;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser};
+pub use feed::Feed;
 pub use issuer::Issuer;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
@@ -78,6 +80,7 @@ pub struct Config {
     pub clients: Vec<DeclaredClient>,
     pub users: Vec<DeclaredUser>,
     pub resources: Vec<DeclaredResource>,
+    pub feeds: Vec<Feed>,
     given: GivenSecrets,
 }
 
@@ -199,11 +202,11 @@ pub const MASTER_FILE: &str = "development-master-key";
 pub fn resolve(sources: &Sources) -> Result<Config, Problems> {
     let merged = sources.merge();
     let mut reader = Reader::new(merged.settings, merged.problems);
-    let config = read(&mut reader, &merged.clients, &merged.users, &merged.resources);
+    let config = read(&mut reader, &merged.clients, &merged.users, &merged.resources, &merged.feeds);
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
 }
 
-fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], resources: &[file::Entry]) -> Config {
+fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], resources: &[file::Entry], feeds: &[file::Entry]) -> Config {
     let issuer = issuer(reader);
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
@@ -249,6 +252,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         clients: declared::clients(clients, &mut reader.problems),
         users: declared::users(users, &mut reader.problems),
         resources: declared::resources(resources, &mut reader.problems),
+        feeds: feed::read(feeds, &mut reader.problems),
         given: given_secrets(reader),
     };
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.

@@ -75,6 +75,7 @@ pub struct Merged {
     pub clients: Vec<Entry>,
     pub users: Vec<Entry>,
     pub resources: Vec<Entry>,
+    pub feeds: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -104,6 +105,7 @@ impl Sources {
             clients: parsed.clients,
             users: parsed.users,
             resources: parsed.resources,
+            feeds: parsed.feeds,
             problems,
             strangers: self.strangers(),
             file,

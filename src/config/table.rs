@@ -260,6 +260,18 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
         "standard claims by the names of OpenID Connect Core §5.1";
 }
 
+fields! { FEED, "Fields of `[[feed]]`: what of the log goes where.":
+    "name" Kind::Text, true, r#""siem""#, "lower-case letters, digits and hyphens; its place in the log is kept under it";
+    "format" Kind::Choice(&["ocsf", "cloudevents", "jsonl"]), true, r#""ocsf""#, "OCSF 1.8.0, CloudEvents 1.0, or the events as they are";
+    "to" Kind::Text, true, r#""syslog+tls://siem.example:6514""#, "file:PATH, https://..., syslog+tls://..., syslog+tcp:// or syslog+udp://";
+    "types" Kind::List, false, r#"["SessionStarted", "LoginFailed"]"#, "types of events; default all";
+    "from" Kind::Choice(&["now", "beginning"]), false, r#""now""#, "where a new feed begins; default now";
+    "personal" Kind::Choice(&["sealed", "clear"]), false, r#""sealed""#, "clear opens personal data for this receiver; what is erased later stays with them";
+    "bearer" Kind::Secret, false, r#""file:/run/secrets/siem-token""#, "for the Authorization header of a webhook";
+    "ca" Kind::Text, false, r#""/etc/chancery/siem-ca.pem""#, "certificates that a syslog receiver is checked against; default the system's";
+    "plain" Kind::Boolean, false, "false", "syslog may leave this machine without TLS";
+}
+
 fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for.":
     "identifier" Kind::Text, true, r#""https://api.example""#, "an absolute URI: the resource of a request, the aud of a token";
     "name" Kind::Text, false, r#""Orders""#, "what people read";

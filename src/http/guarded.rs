@@ -79,10 +79,33 @@ impl Outgoing {
     /// # Errors
     /// Every way in which there is no answer.
     pub async fn post_form(&self, url: &str, body: String) -> Result<StatusCode, Failure> {
-        tokio::time::timeout(PATIENCE, self.post(url, body)).await.unwrap_or(Err(Failure::Timeout))
+        self.post(url, "application/x-www-form-urlencoded", None, body).await
     }
 
-    async fn post(&self, url: &str, body: String) -> Result<StatusCode, Failure> {
+    /// Posts a body of some type, with an Authorization header if there is one.
+    ///
+    /// # Errors
+    /// Every way in which there is no answer.
+    pub async fn post(&self, url: &str, content_type: &str, authorization: Option<&str>, body: String) -> Result<StatusCode, Failure> {
+        let posted = self.post_now(url, content_type, authorization, body);
+        tokio::time::timeout(PATIENCE, posted).await.unwrap_or(Err(Failure::Timeout))
+    }
+
+    /// May the addresses of this URL be connected to now? For whoever checks a set-up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn would_reach(&self, url: &Url) -> Result<(), Failure> {
+        let host = url.host().ok_or(Failure::Url)?.to_owned();
+        let addresses = resolve(&host, url.port_or_known_default().ok_or(Failure::Url)?).await?;
+        let is_https = url.scheme() == "https";
+        if addresses.is_empty() || !addresses.iter().all(|address| self.may_reach(address.ip(), is_https)) {
+            return Err(if addresses.is_empty() { Failure::Unresolved } else { Failure::Forbidden });
+        }
+        Ok(())
+    }
+
+    async fn post_now(&self, url: &str, content_type: &str, authorization: Option<&str>, body: String) -> Result<StatusCode, Failure> {
         let url = Url::parse(url).map_err(|_| Failure::Url)?;
         let is_https = match url.scheme() {
             "https" => true,
@@ -102,14 +125,16 @@ impl Outgoing {
             None => host.to_string(),
         };
         let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let request = Request::post(target)
+        let mut request = Request::post(target)
             .header(header::HOST, authority)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::CONTENT_TYPE, content_type)
             .header(header::CONTENT_LENGTH, body.len())
             .header(header::USER_AGENT, concat!("chancery/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONNECTION, "close")
-            .body(body)
-            .map_err(|_| Failure::Url)?;
+            .header(header::CONNECTION, "close");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request.body(body).map_err(|_| Failure::Url)?;
         if !is_https {
             return exchange(stream, request).await;
         }

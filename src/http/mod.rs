@@ -13,6 +13,7 @@
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
 //! | `server`, `credentials`, `reply`, `document` | what routes hold, what callers present, what they get |
+//! | `guarded`, `outgoing`, `deliver` | requests that the server makes: to clients, to its operator's places, feeds |
 //! | `routes` | the machine endpoints |
 //! | `stack` | all of it in the right order around the routes |
 //!
@@ -25,6 +26,7 @@ pub mod cookies;
 pub mod cors;
 pub mod credentials;
 pub mod csrf;
+pub mod deliver;
 pub mod development;
 pub mod document;
 pub mod error;

@@ -9,6 +9,7 @@
 //! Addresses that clients choose need a guard of another kind; they do not come through here.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use hyper_util::rt::TokioIo;
 use poem::http::{Request, header};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -37,17 +39,48 @@ const MOST_BYTES: usize = 64 * 1024;
 /// # Errors
 /// The library of TLS refuses its own defaults.
 pub fn post() -> Result<Post, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tls = TlsConnector::from(Arc::new(tls));
+    let tls = connector(system())?;
     Ok(Arc::new(move |url, content_type, body| {
         let tls = tls.clone();
         Box::pin(async move { timeout(PATIENCE, send(tls, url, content_type, body)).await.map_err(|_| "no answer in time".to_owned())? })
     }))
+}
+
+/// TLS to a place of the operator, whose certificate is checked against those in a PEM file, or the system's.
+///
+/// # Errors
+/// A file that cannot be read or holds no certificate.
+pub fn tls(ca: Option<&Path>) -> Result<TlsConnector, String> {
+    let roots = match ca {
+        None => system(),
+        Some(path) => {
+            let broken = |error: &dyn std::fmt::Display| format!("the certificates in {} cannot be read: {error}", path.display());
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| broken(&error))? {
+                roots.add(certificate.map_err(|error| broken(&error))?).map_err(|error| broken(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(broken(&"there is none"));
+            }
+            roots
+        }
+    };
+    connector(roots).map_err(|error| error.to_string())
+}
+
+/// The system's roots. Broken certificates among them are its affair.
+fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn connector(roots: RootCertStore) -> Result<TlsConnector, rustls::Error> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(tls)))
 }
 
 async fn send(tls: TlsConnector, url: Url, content_type: &'static str, body: String) -> Result<(u16, Vec<u8>), String> {

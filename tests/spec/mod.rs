@@ -9,6 +9,7 @@ mod audit_questions;
 mod audit_then;
 mod erasure;
 mod fail_closed;
+mod feeds;
 mod hostile;
 mod moving;
 mod oidc_backchannel;

@@ -10,6 +10,8 @@ use poem_openapi::{ApiResponse, OpenApi};
 use serde_json::{Value, json};
 
 use super::Group;
+use crate::app::App;
+use crate::app::feeds::status;
 use crate::http::server::Server;
 
 /// Events that the audit index may be behind before the server counts as not ready.
@@ -77,6 +79,7 @@ impl Health {
                 "signing_keys": word(keys),
                 "anchors": anchors,
                 "projections": projections,
+                "feeds": feeds(app).await,
             }),
         )
     }
@@ -92,4 +95,11 @@ async fn projections(ledger: &Ledger) -> Value {
         }
     }
     Value::Object(sets)
+}
+
+/// `ok`, or how far behind each feed is that does not get through. A receiver that is away turns nobody away here.
+async fn feeds(app: &App) -> Value {
+    let Ok(all) = status::of(&app.ledger, &app.config.feeds).await else { return json!("unknown") };
+    let behind: Vec<_> = all.iter().filter(|own| !own.is_well()).map(|own| format!("{} ({} events)", own.name, own.behind)).collect();
+    if behind.is_empty() { json!("ok") } else { json!(format!("behind: {}", behind.join(", "))) }
 }

@@ -149,7 +149,9 @@ impl Writing for Store {
         let Some(connection) = &mut self.connection else { return Err(SetError::Unavailable("no connection".into())) };
         let outcome = sets::run(connection, task);
         // The inline set may be another one now; a COMMIT may have failed.
-        self.memory = None;
+        if outcome.is_err() || matches!(task, Task::FinishRebuild { .. }) {
+            self.memory = None;
+        }
         if outcome.is_err() && !connection.is_autocommit() {
             self.connection = None;
         }
