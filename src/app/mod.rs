@@ -15,7 +15,6 @@
 //! | [`feeds`] | the log for other systems |
 //! | [`moving`], [`catalogue`] | the log to another database; the level of its event types |
 //! | [`read_models`] | making what is folded from the log again, while serving |
-//! | [`read_models`] | making what is folded from the log again, while serving |
 //! | [`start`], [`seed`], [`housekeeping`], [`operator`] | opening, declared things, sweeping, commands of the local socket |
 //! | [`clock`], [`random`] | the only readers of time and entropy |
 //!
