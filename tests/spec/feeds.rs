@@ -297,9 +297,9 @@ async fn a_receiver_that_was_away_gets_everything_in_order_afterwards() {
     assert!(ready.json()["feeds"].as_str().unwrap().starts_with("behind: siem"));
     *status_of.lock().unwrap() = 204;
     until("everything was sent", async || is_up_to_date(&server).await).await;
-    let took = took.lock().unwrap();
+    let took = took.lock().unwrap().clone();
     let mut got = Vec::new();
-    for (head, body) in took.iter() {
+    for (head, body) in &took {
         let head = head.to_lowercase();
         assert!(head.contains("content-type: application/cloudevents-batch+json") && head.contains("authorization: bearer of-the-siem"), "{head}");
         got.extend(serde_json::from_str::<Vec<Value>>(body).unwrap().into_iter().map(|event| event["id"].as_str().unwrap().to_owned()));
