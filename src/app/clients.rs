@@ -9,6 +9,7 @@ use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::id::ClientId;
+use chancery_core::request::Policy;
 use chancery_jose::Jwks;
 
 use super::App;
@@ -49,9 +50,10 @@ pub struct Declared {
 }
 
 /// Validates metadata, its keys included.
-pub fn validate(asked: &Asked, by_operator: bool, front_channel: bool) -> Result<Metadata, Vec<FieldError>> {
+pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Metadata, Vec<FieldError>> {
+    let (front_channel, unsigned_request_objects) = (policy.front_channel, policy.unsigned_request_objects);
     let jwks_usable = asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty()));
-    metadata::validate(asked, Terms { by_operator, jwks_usable, front_channel })
+    metadata::validate(asked, Terms { by_operator, jwks_usable, front_channel, unsigned_request_objects })
 }
 
 /// Does the client authenticate with a secret?
@@ -66,7 +68,7 @@ impl App {
     /// Every bad field; or the log cannot be written.
     pub async fn register_client(&self, context: &Context, asked: &Asked, origin: Origin) -> Result<Registered, NotRegistered> {
         let by_operator = matches!(origin, Origin::Operator | Origin::Declared);
-        let metadata = validate(asked, by_operator, self.config.front_channel).map_err(NotRegistered::Problems)?;
+        let metadata = validate(asked, by_operator, self.policy()).map_err(NotRegistered::Problems)?;
         let id = super::random::uuid_v7(self.clock.now_ms()).to_string();
         let id = ClientId::parse(&id).ok_or_else(|| OAuthError::server_error("a UUID is a client_id"))?;
         let secret = needs_secret(&metadata).then(mint::client_secret);
@@ -112,7 +114,7 @@ impl App {
     /// # Errors
     /// Every bad field; `conflict` when the `client_id` belongs to a client that was registered otherwise.
     pub async fn declare_client(&self, context: &Context, declared: &Declared) -> Result<(), NotRegistered> {
-        let metadata = validate(&declared.asked, true, self.config.front_channel).map_err(NotRegistered::Problems)?;
+        let metadata = validate(&declared.asked, true, self.policy()).map_err(NotRegistered::Problems)?;
         let wrong = |field, problem: &str| NotRegistered::Problems(vec![FieldError { field, problem: problem.to_owned() }]);
         let id =
             ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;

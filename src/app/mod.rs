@@ -5,7 +5,8 @@
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`clients`], [`resources`] | one use case each |
-//! | [`client_auth`] | who is calling: looks at secrets and assertions, once |
+//! | [`client_auth`], [`client_keys`] | who is calling: looks at secrets and assertions, once; whose keys |
+//! | [`remote`] | documents behind addresses of clients |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
 //! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`key_schedule`], [`password`] | tokens, keys, hashes |
@@ -28,6 +29,7 @@ pub mod authorize;
 pub mod catalogue;
 pub mod claims;
 pub mod client_auth;
+pub mod client_keys;
 pub mod clients;
 pub mod clock;
 pub mod consents;
@@ -53,6 +55,7 @@ pub mod published;
 pub mod random;
 pub mod read_models;
 pub mod receipt;
+pub mod remote;
 pub mod resources;
 pub mod revoke;
 pub mod seed;
@@ -104,6 +107,7 @@ pub struct Parts {
     /// Failed sign-ins of addresses without account.
     pub strangers: strangers::Strangers,
     pub rebuilding: read_models::Rebuilding,
+    pub remote: remote::Remote,
 }
 
 /// Server keys for names: blind indexes and session ids.
@@ -142,6 +146,7 @@ impl App {
             account_registration: self.config.registration == Registration::Open,
             pushed_only: self.config.pushed_only,
             localhost_ports: !self.is_production(),
+            unsigned_request_objects: self.config.unsigned_request_objects,
         }
     }
 

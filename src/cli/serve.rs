@@ -21,6 +21,7 @@ use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::housekeeping::{self, Refusals};
 use crate::app::logouts;
+use crate::app::remote;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
 use crate::config::{Config, Database, Secrets, Tls};
@@ -187,6 +188,7 @@ async fn may_read(app: &App, client: &str, origin: &str) -> bool {
 pub fn server(app: &App, secrets: &Secrets) -> anyhow::Result<Server> {
     let cookie_secrets: Vec<_> = secrets.cookie.all().map(|secret| secret.expose().as_bytes().to_vec()).collect();
     let forms = CookieKeys::derive(&cookie_secrets).context("there is no cookie secret")?;
+    app.remote.connect(guarded_get(app)?);
     let clock = app.clock.clone();
     Ok(Server::new(Parts {
         cookies: Cookies::new(forms.clone(), app.config.issuer.is_https()),
@@ -317,6 +319,18 @@ pub fn guarded_post(app: &App) -> anyhow::Result<logouts::Post> {
     Ok(Arc::new(move |url, form| {
         let client = client.clone();
         Box::pin(async move { client.post_form(&url, form).await.map(|status| status.as_u16()).map_err(|failure| failure.to_string()) })
+    }))
+}
+
+/// How documents of clients are fetched.
+///
+/// # Errors
+/// TLS without its ciphers.
+pub fn guarded_get(app: &App) -> anyhow::Result<remote::Get> {
+    let client = Outgoing::new(&app.config.outgoing_networks, !app.is_production())?;
+    Ok(Arc::new(move |wanted| {
+        let client = client.clone();
+        Box::pin(async move { client.get(&wanted.url, wanted.accept, wanted.most).await.map_err(|failure| failure.to_string()) })
     }))
 }
 

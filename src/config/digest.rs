@@ -30,6 +30,7 @@ impl Config {
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("pushed_requests.required", self.pushed_only.to_string()),
             ("response_types.front_channel", self.front_channel.to_string()),
+            ("request_objects.unsigned", self.unsigned_request_objects.to_string()),
             ("keys.rotate_every", self.keys.rotate_every.map_or(0, |every| every.as_secs()).to_string()),
             ("keys.publish_ahead", self.keys.publish_ahead.as_secs().to_string()),
             ("lifetimes.code", life.code.as_secs().to_string()),

@@ -66,6 +66,8 @@ pub struct Config {
     pub pushed_only: bool,
     /// The implicit and hybrid flows.
     pub front_channel: bool,
+    /// Request objects may come without a signature, as certification wants.
+    pub unsigned_request_objects: bool,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
     pub keys: Keys,
@@ -224,6 +226,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
+        unsigned_request_objects: reader.boolean("request_objects.unsigned"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         keys: keys(reader),
         lifetimes: lifetimes(reader),

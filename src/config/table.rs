@@ -115,6 +115,9 @@ settings! {
     "response_types.front_channel" "" "" Kind::Boolean, "false", "",
         "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
 
+    "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
+        "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
+
     "keys.rotate_every" "" "" Kind::Duration { min: 0, max: 10 * YEAR }, r#""90d""#, "",
         "How long a generated signing key signs; 0 = until it is rotated by command. An imported key is never rotated by itself.";
     "keys.publish_ahead" "" "" Kind::Duration { min: 0, max: 30 * DAY }, r#""1d""#, "",

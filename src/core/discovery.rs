@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::account::claims;
 use crate::acr;
-use crate::client::metadata::{AuthMethod, GrantType, ResponseMode, ResponseType, SigningAlg, SubjectType};
+use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType};
 use crate::request::Policy;
 use crate::scope::STANDARD;
 
@@ -76,9 +76,11 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "claims_supported": claims(),
         "claim_types_supported": ["normal"],
         "claims_parameter_supported": true,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
-        "require_request_uri_registration": false,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "request_object_signing_alg_values_supported": policy.request_object_algs().map(RequestObjectAlg::as_str).collect::<Vec<_>>(),
+        "require_signed_request_object": false,
         "authorization_response_iss_parameter_supported": true,
         "require_pkce": policy.pkce_for_all,
         "ui_locales_supported": ["en", "de"],
@@ -112,8 +114,14 @@ mod tests {
         }
     }
 
-    const ALL_FLOWS: Policy =
-        Policy { pkce_for_all: false, front_channel: true, account_registration: true, pushed_only: false, localhost_ports: false };
+    const ALL_FLOWS: Policy = Policy {
+        pkce_for_all: false,
+        front_channel: true,
+        account_registration: true,
+        pushed_only: false,
+        localhost_ports: false,
+        unsigned_request_objects: true,
+    };
 
     fn words(member: &str) -> Vec<String> {
         let document = document(&endpoints(), ALL_FLOWS);
@@ -123,7 +131,7 @@ mod tests {
     fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static str>> {
         let mut asked = Asked { redirect_uris: Some(vec!["https://app.example.com/cb".into()]), ..Asked::default() };
         change(&mut asked);
-        validate(&asked, Terms { by_operator: false, jwks_usable: true, front_channel: true })
+        validate(&asked, Terms { by_operator: false, jwks_usable: true, front_channel: true, unsigned_request_objects: true })
             .map_err(|wrong| wrong.iter().map(|one| one.field).collect())
     }
 
@@ -156,6 +164,9 @@ mod tests {
         }
         assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
         assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
+        for alg in words("request_object_signing_alg_values_supported") {
+            assert!(register(|asked| (asked.request_object_signing_alg, asked.jwks) = (Some(alg), Some(json!({"keys": []})))).is_ok());
+        }
         let scopes = words("scopes_supported");
         assert!(scopes.iter().all(|one| register(|_| ()).unwrap().scope.has(one)));
     }
@@ -185,7 +196,6 @@ mod tests {
                 assert_eq!(words.contains(&sometimes), passes(policy, name, sometimes), "{member}");
                 assert!(!words.contains(&never) && !passes(policy, name, never), "{member}");
             }
-            assert!(!passes(policy, "request", "e30.e30.") && !passes(policy, "request_uri", "https://app.example.com/r"));
         }
     }
 

@@ -78,8 +78,7 @@ registry! {
     AccountSelectionRequired account_selection_required "account_selection_required" 400 true "The person has to choose an account.";
     UnmetAuthenticationRequirements unmet_authentication_requirements "unmet_authentication_requirements" 400 true "The level of authentication that was demanded cannot be reached here.";
     InvalidRequestObject invalid_request_object "invalid_request_object" 400 true "The request object is malformed, or its signature or claims do not hold.";
-    InvalidRequestUri invalid_request_uri "invalid_request_uri" 400 true "The request_uri is unknown, expired or used; go back to the application and start again.";
-    RequestNotSupported request_not_supported "request_not_supported" 400 true "The request parameter is not supported.";
+    InvalidRequestUri invalid_request_uri "invalid_request_uri" 400 true "The request_uri is unknown, expired or used, or what it names could not be read; go back to the application and start again.";
     RequestUriNotSupported request_uri_not_supported "request_uri_not_supported" 400 true "The request_uri parameter is not supported.";
     RegistrationNotSupported registration_not_supported "registration_not_supported" 400 true "The registration parameter is not supported.";
     InvalidRedirectUri invalid_redirect_uri "invalid_redirect_uri" 400 false "A redirect_uri is not acceptable.";

@@ -81,7 +81,7 @@ pub fn metadata() -> Metadata {
         grant_types: Some(["authorization_code".to_string(), "refresh_token".to_string()].into()),
         ..metadata::Asked::default()
     };
-    metadata::validate(&asked, Terms { by_operator: false, jwks_usable: false, front_channel: false }).unwrap()
+    metadata::validate(&asked, Terms::default()).unwrap()
 }
 
 pub fn registered(id: &str, metadata: Metadata) -> ClientEvent {
@@ -118,6 +118,7 @@ pub fn request(scopes: &str) -> Request {
         code_challenge: None,
         prompt: BTreeSet::new(),
         max_age: None,
+        object: None,
         wants_auth_time: false,
         ui_locales: None,
         hinted_account: None,

@@ -6,17 +6,21 @@
 //! | loopback, private, link-local and other special addresses are refused, unless the operator allows their network | RFC 6890, RFC 8725 §3.10 in spirit |
 //! | https, checked against the system's roots; plain http only to an address that is allowed by exception | RFC 9700 §2.6 |
 //! | no redirect is followed, no proxy of the environment is used | our own |
-//! | five seconds for everything | our own |
+//! | five seconds for everything, the body of a document included, which has a limit | our own |
+//! | a document may be kept for as long as its `Cache-Control` says | RFC 9111 §5.2.2 |
 //!
 //! In development loopback addresses are allowed, since the clients run on the same machine.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use poem::http::{Request, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use crate::app::remote::Fetched;
 use crate::config::Cidr;
 
 /// For connecting, sending and the head of the answer together.
@@ -48,6 +53,10 @@ pub enum Failure {
     Http,
     #[error("there was no answer in time")]
     Timeout,
+    #[error("the answer has the status {0}")]
+    Status(u16),
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
 }
 
 /// The one client for outgoing requests. Cheap to clone.
@@ -87,8 +96,12 @@ impl Outgoing {
     /// # Errors
     /// Every way in which there is no answer.
     pub async fn post(&self, url: &str, content_type: &str, authorization: Option<&str>, body: String) -> Result<StatusCode, Failure> {
-        let posted = self.post_now(url, content_type, authorization, body);
-        tokio::time::timeout(PATIENCE, posted).await.unwrap_or(Err(Failure::Timeout))
+        let mut request = Request::post("/").header(header::CONTENT_TYPE, content_type).header(header::CONTENT_LENGTH, body.len());
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let asked = self.exchange(url, request.body(body).map_err(|_| Failure::Url)?, 0);
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Failure::Timeout)).map(|(status, _)| status)
     }
 
     /// May the addresses of this URL be connected to now? For whoever checks a set-up.
@@ -105,7 +118,18 @@ impl Outgoing {
         Ok(())
     }
 
-    async fn post_now(&self, url: &str, content_type: &str, authorization: Option<&str>, body: String) -> Result<StatusCode, Failure> {
+    /// Reads a document of at most `most` bytes. Only 200 is an answer.
+    ///
+    /// # Errors
+    /// Every way in which there is no document.
+    pub async fn get(&self, url: &str, accept: &'static str, most: usize) -> Result<Fetched, Failure> {
+        let request = Request::get("").header(header::ACCEPT, accept).body(String::new()).map_err(|_| Failure::Url)?;
+        let (status, fetched) = tokio::time::timeout(PATIENCE, self.exchange(url, request, most)).await.unwrap_or(Err(Failure::Timeout))?;
+        if status == StatusCode::OK { Ok(fetched) } else { Err(Failure::Status(status.as_u16())) }
+    }
+
+    /// One request and its answer; of a body nothing is read when `most` is 0.
+    async fn exchange(&self, url: &str, mut request: Request<String>, most: usize) -> Result<(StatusCode, Fetched), Failure> {
         let url = Url::parse(url).map_err(|_| Failure::Url)?;
         let is_https = match url.scheme() {
             "https" => true,
@@ -125,25 +149,20 @@ impl Outgoing {
             None => host.to_string(),
         };
         let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let mut request = Request::post(target)
-            .header(header::HOST, authority)
-            .header(header::CONTENT_TYPE, content_type)
-            .header(header::CONTENT_LENGTH, body.len())
-            .header(header::USER_AGENT, concat!("chancery/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONNECTION, "close");
-        if let Some(authorization) = authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        let request = request.body(body).map_err(|_| Failure::Url)?;
+        *request.uri_mut() = target.parse().map_err(|_| Failure::Url)?;
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, authority.parse().map_err(|_| Failure::Url)?);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("chancery/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if !is_https {
-            return exchange(stream, request).await;
+            return answered(stream, request, most).await;
         }
         let name = match host {
             Host::Domain(name) => ServerName::try_from(name).map_err(|_| Failure::Url)?,
             Host::Ipv4(address) => ServerName::from(IpAddr::V4(address)),
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(address)),
         };
-        exchange(self.tls.connect(name, stream).await.map_err(|_| Failure::Tls)?, request).await
+        answered(self.tls.connect(name, stream).await.map_err(|_| Failure::Tls)?, request, most).await
     }
 
     /// May this address be connected to?
@@ -165,17 +184,49 @@ async fn resolve(host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Fail
     }
 }
 
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, request: Request<String>) -> Result<StatusCode, Failure> {
+async fn answered(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<String>,
+    most: usize,
+) -> Result<(StatusCode, Fetched), Failure> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failure::Http)?;
-    let mut answer = std::pin::pin!(sender.send_request(request));
-    // The head of the answer ends the exchange: dropping the connection leaves the body unread. A connection that is done first may
-    // have brought the head along.
-    let answered = tokio::select! {
-        biased;
-        answered = &mut answer => answered,
-        _ = connection => answer.await,
+    let reading = async {
+        let answer = sender.send_request(request).await.map_err(|_| Failure::Http)?;
+        let (status, fresh_for) = (answer.status(), fresh_for(answer.headers()));
+        let body = if most > 0 && status == StatusCode::OK { body(answer, most).await? } else { Vec::new() };
+        Ok((status, Fetched { body, fresh_for }))
     };
-    answered.map(|answer| answer.status()).map_err(|_| Failure::Http)
+    let mut reading = std::pin::pin!(reading);
+    // What was read ends the exchange: dropping the connection leaves the rest unread. A connection that is done first may have
+    // brought the answer along.
+    tokio::select! {
+        biased;
+        answered = &mut reading => answered,
+        _ = connection => reading.await,
+    }
+}
+
+async fn body(answer: Response<Incoming>, most: usize) -> Result<Vec<u8>, Failure> {
+    let (mut body, mut bytes) = (answer.into_body(), Vec::new());
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame.map_err(|_| Failure::Http)?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Err(Failure::TooLong(most));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+/// How long an answer says that it is fresh (RFC 9111 §5.2.2.1); `no-store` and `no-cache` are no time at all.
+fn fresh_for(headers: &HeaderMap) -> Option<Duration> {
+    let lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<_> = lines.flat_map(|line| line.split(',')).map(|one| one.trim().to_ascii_lowercase()).collect();
+    if directives.iter().any(|one| one == "no-store" || one == "no-cache" || one.starts_with("no-cache=")) {
+        return Some(Duration::ZERO);
+    }
+    let age = directives.iter().find_map(|one| one.strip_prefix("max-age="))?;
+    age.trim_matches('"').parse().ok().map(Duration::from_secs)
 }
 
 /// Is it an address of the public internet? RFC 6890 and its registries; what embeds an IPv4 address counts as that address.
@@ -315,6 +366,42 @@ mod tests {
         for bad in ["", "ftp://a.example/", "javascript:alert(1)", "https:", "https://"] {
             assert!(matches!(strict.post_form(bad, String::new()).await, Err(Failure::Url)), "{bad}");
         }
+    }
+
+    #[test]
+    fn rfc9111_5_2_2_how_long_a_document_is_fresh() {
+        let of = |value: &str| fresh_for(&HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_str(value).unwrap())]));
+        assert_eq!(of("public, max-age=60"), Some(Duration::from_secs(60)));
+        assert_eq!(of("Max-Age=\"5\""), Some(Duration::from_secs(5)));
+        for none in ["no-store", "max-age=60, no-cache", "no-cache=\"x\""] {
+            assert_eq!(of(none), Some(Duration::ZERO), "{none}");
+        }
+        assert_eq!((of("public"), of("max-age=soon"), fresh_for(&HeaderMap::new())), (None, None, None));
+    }
+
+    #[tokio::test]
+    async fn a_document_is_bounded_and_only_200_is_one() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys?x=1", listener.local_addr().unwrap());
+        let answers = [
+            "200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "200 OK\r\nContent-Length: 6\r\n\r\nhello!",
+            "302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+        ];
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                let length = stream.read(&mut head).await.unwrap();
+                assert!(head[..length].starts_with(b"GET /keys?x=1 HTTP/1.1\r\n"));
+                stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+            }
+        });
+        let open = Outgoing::new(&[], true).unwrap();
+        assert_eq!(open.get(&url, "application/json", 5).await.unwrap().body, b"hello");
+        assert!(matches!(open.get(&url, "application/json", 5).await, Err(Failure::TooLong(5))));
+        assert!(matches!(open.get(&url, "application/json", 5).await, Err(Failure::Status(302))));
     }
 
     proptest! {

@@ -233,8 +233,8 @@ async fn rfc6749_4_1_2_1_errors_go_to_a_verified_redirect_uri_with_the_state() {
         ("prompt", "dance", "invalid_request"),
         ("max_age", "-1", "invalid_request"),
         ("nonce", &long, "invalid_request"),
-        ("request", "e30.e30.", "request_not_supported"),
-        ("request_uri", "https://app.example/r", "request_uri_not_supported"),
+        ("request", "e30.e30.", "invalid_request_object"),
+        ("request_uri", "https://app.example/r", "invalid_request_uri"),
         ("registration", "{}", "registration_not_supported"),
         ("id_token_hint", "e30.e30.e30", "invalid_request"),
     ] {

@@ -8,12 +8,14 @@
 //! | `flow` | clients, people, and the way from an authorization request to tokens |
 //! | `at_once` | requests at the same time |
 //! | `both` | the same test on SQLite and on PostgreSQL |
+//! | `documents` | a client's own web server |
 //! | `jwt` | tokens read and made without our own code |
 
 pub mod at_once;
 pub mod both;
 pub mod browser;
 pub mod call;
+pub mod documents;
 pub mod flow;
 pub mod jwt;
 pub mod server;

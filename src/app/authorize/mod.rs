@@ -15,6 +15,7 @@
 
 mod answer;
 mod front_channel;
+mod parameters;
 mod pushed;
 mod steps;
 
@@ -28,7 +29,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::Private;
 use chancery_core::interaction::next::{self, Next, Seen};
-use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request, Resources};
+use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request, Resources, object};
 use chancery_jose::{RegisteredClaims, jws};
 use chancery_ledger::recorded::Freshness;
 
@@ -124,21 +125,20 @@ impl App {
     /// A page, or an error for the client.
     pub async fn authorize(&self, context: &Context, sent: &Sent<'_>, browser: Browser<'_>) -> Result<Step, Failed> {
         let client = self.requesting_client(sent.parameters).await?;
-        let resolved = match self.resolve(context, &client, sent, browser).await? {
-            Ok(resolved) => resolved,
-            Err(interaction) => return Ok(Step::Interact { interaction, browser: None }),
+        let resolved = match self.resolve(context, &client, sent, browser).await {
+            Ok(Ok(resolved)) => resolved,
+            Ok(Err(interaction)) => return Ok(Step::Interact { interaction, browser: None }),
+            Err(error) => return Err(self.unresolved(&client, sent, error)),
         };
         let (parameters, brought) = (&resolved.parameters, resolved.pushed.as_ref());
         let state = parameters.get("state").cloned();
         let request = match self.checked(&client, parameters, &resolved.resources, resolved.arrival()).await? {
-            Ok(request) => request,
-            Err(Refusal::Page(error)) => return Err(Failed::Page(error)),
-            Err(Refusal::Redirect { redirect_uri, response_mode, error }) => {
-                if let Some(brought) = brought {
-                    self.spend_refused(context, brought, &error).await?;
+            Ok(request) => Request { object: resolved.object.clone(), ..request },
+            Err(refusal) => {
+                if let (Some(brought), Refusal::Redirect { error, .. }) = (brought, &refusal) {
+                    self.spend_refused(context, brought, error).await?;
                 }
-                let ask_first = !self.vouches_for(&client);
-                return Err(Failed::Answer(self.error_answer(redirect_uri, response_mode, state, &error, ask_first)));
+                return Err(self.refused(&client, state, refusal));
             }
         };
         let private = Private {
@@ -182,6 +182,27 @@ impl App {
         let found = self.resource_servers(resources).await?;
         let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
         Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources }))
+    }
+
+    /// The parameters are not known: what stands beside the object says where the error goes, if it is registered.
+    fn unresolved(&self, client: &Client, sent: &Sent<'_>, error: OAuthError) -> Failed {
+        let parameters = sent.parameters;
+        // What was pushed says itself where answers go; nothing beside its name does.
+        if matches!(object::source(parameters), Ok(object::Source::Pushed(_))) {
+            return Failed::Page(error);
+        }
+        let asked =
+            Asked { parameters, client, hint: Ok(None), policy: self.policy(), arrival: Arrival::Browser, resources: Resources::default() };
+        self.refused(client, parameters.get("state").cloned(), object::refusal(&asked, error))
+    }
+
+    fn refused(&self, client: &Client, state: Option<String>, refusal: Refusal) -> Failed {
+        match refusal {
+            Refusal::Page(error) => Failed::Page(error),
+            Refusal::Redirect { redirect_uri, response_mode, error } => {
+                Failed::Answer(self.error_answer(redirect_uri, response_mode, state, &error, !self.vouches_for(client)))
+            }
+        }
     }
 
     async fn requesting_client(&self, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {

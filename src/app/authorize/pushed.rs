@@ -15,10 +15,12 @@ use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::id::{InteractionId, PushedId};
 use chancery_core::pushed::{self, Push, Pushed, URI, Visit, Visited};
-use chancery_core::request::{Arrival, Parameters, Refusal};
+use chancery_core::request::object::ObjectUsed;
+use chancery_core::request::{Arrival, Parameters, Refusal, Request};
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::{Deserialize, Serialize};
 
+use super::parameters::Resolved;
 use super::{Browser, Sent};
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
@@ -42,26 +44,15 @@ pub struct Kept {
 struct Content {
     parameters: Parameters,
     resources: Vec<String>,
-}
-
-/// A request after whatever it refers to was looked up.
-pub(super) struct Resolved {
-    pub parameters: Parameters,
-    pub resources: Vec<String>,
-    /// The visit that brought it, when it was pushed.
-    pub pushed: Option<Brought>,
+    /// The object that they stood in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object: Option<ObjectUsed>,
 }
 
 /// A pushed request in the hands of a browser.
 pub(super) struct Brought {
     pub id: PushedId,
     pub visit: Visit,
-}
-
-impl Resolved {
-    pub fn arrival(&self) -> Arrival {
-        if self.pushed.is_some() { Arrival::Pushed } else { Arrival::Browser }
-    }
 }
 
 impl App {
@@ -75,14 +66,15 @@ impl App {
         let mut parameters = sent.parameters.clone();
         parameters.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
         parameters.insert("client_id".to_owned(), client.id.to_string());
-        let request = match self.checked(&client, &parameters, sent.resources, Arrival::Pushing).await? {
-            Ok(request) => request,
+        let resolved = self.resolve_pushing(&context, &client, &Sent { parameters: &parameters, resources: sent.resources }).await?;
+        let request = match self.checked(&client, &resolved.parameters, &resolved.resources, Arrival::Pushing).await? {
+            Ok(request) => Request { object: resolved.object.clone(), ..request },
             // RFC 9126 §2.3: there is nobody to redirect.
             Err(Refusal::Page(error) | Refusal::Redirect { error, .. }) => return Err(error),
         };
         let id = PushedId(random::uuid_v7(self.clock.now_ms()));
         let reference = self.mint.opaque(Kind::PushedRequest, id.0);
-        let content = Content { parameters, resources: sent.resources.to_vec() };
+        let content = Content { parameters: resolved.parameters, resources: resolved.resources, object: resolved.object };
         let content = serde_json::to_string(&content).map_err(|e| OAuthError::server_error(e.to_string()))?;
         let key = self.vault.create(KeyKind::Interaction, &id.interaction().to_string()).await.map_err(vault_trouble)?;
         let lifetime = seconds(self.config.lifetimes.pushed_request);
@@ -102,19 +94,16 @@ impl App {
         Ok(Kept { request_uri: format!("{URI}{}", reference.text), expires_in: lifetime.0 })
     }
 
-    /// Looks up what the request refers to. `Err` inside: this browser has begun it already, and goes on there.
-    pub(super) async fn resolve(
+    /// Looks up what was pushed under a name. `Err` inside: this browser has begun it already, and goes on there.
+    pub(super) async fn resolve_pushed(
         &self,
         context: &Context,
         client: &Client,
-        sent: &Sent<'_>,
+        uri: &str,
         browser: Browser<'_>,
     ) -> Result<Result<Resolved, InteractionId>, OAuthError> {
-        let Some(reference) = sent.parameters.get("request_uri").and_then(|uri| uri.strip_prefix(URI)) else {
-            let (parameters, resources) = (sent.parameters.clone(), sent.resources.to_vec());
-            return Ok(Ok(Resolved { parameters, resources, pushed: None }));
-        };
         let unknown = || OAuthError::invalid_request_uri("unknown reference");
+        let reference = uri.strip_prefix(URI).ok_or_else(unknown)?;
         let id = PushedId(Opaque::parse(Kind::PushedRequest, reference).ok_or_else(unknown)?.stream);
         let visit = Visit { reference: digest(reference), client: client.id.clone(), browser: browser.binding.map(digest), at: self.now() };
         // Fresh: a reload may come to another node than the visit before.
@@ -130,7 +119,7 @@ impl App {
         let sealed = found.parameters.as_ref().ok_or_else(|| OAuthError::server_error("a pushed request without parameters"))?;
         let content: Content = serde_json::from_str(&self.unseal(sealed).await?).map_err(|e| OAuthError::server_error(e.to_string()))?;
         let pushed = Some(Brought { id, visit });
-        Ok(Ok(Resolved { parameters: content.parameters, resources: content.resources, pushed }))
+        Ok(Ok(Resolved { parameters: content.parameters, resources: content.resources, object: content.object, pushed }))
     }
 
     /// The request is answered with an error before anybody was asked.

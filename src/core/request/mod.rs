@@ -2,8 +2,11 @@
 //!
 //! A new rule is a new file in `checks` and a new row in [`CHECKS`], never an `if` inside a neighbour. The order is the order of
 //! the rows: nothing is redirected before client and `redirect_uri` are verified (RFC 9700 §4.11).
+//!
+//! Which parameters a request has is settled before, in [`object`]: the checks never see `request` or `request_uri`.
 
 mod checks;
+pub mod object;
 
 pub use checks::resource::MOST as MOST_RESOURCES;
 
@@ -15,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::{ResponseMode, ResponseType};
+use crate::client::metadata::{RequestObjectAlg, ResponseMode, ResponseType};
 use crate::error::OAuthError;
 use crate::id::AccountId;
 use crate::resource::{ResourceId, ResourceServer};
 use crate::scope::Scope;
 use crate::time::Seconds;
+use object::ObjectUsed;
 
 /// Values of `prompt`. OpenID Connect Core 1.0 §3.1.2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,6 +64,9 @@ pub struct Request {
     pub hinted_account: Option<AccountId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Seconds>,
+    /// The request object that the parameters stood in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectUsed>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub prompt: BTreeSet<Prompt>,
     pub redirect_uri: String,
@@ -108,12 +115,19 @@ pub struct Policy {
     pub pushed_only: bool,
     /// Native clients may use any port of `localhost` too, as on the loopback addresses.
     pub localhost_ports: bool,
+    /// Request objects may come without a signature.
+    pub unsigned_request_objects: bool,
 }
 
 impl Policy {
     /// Response types that a request may ask for.
     pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
         ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel())
+    }
+
+    /// What request objects may be signed with.
+    pub fn request_object_algs(self) -> impl Iterator<Item = RequestObjectAlg> {
+        RequestObjectAlg::ALL.iter().copied().filter(move |alg| self.unsigned_request_objects || *alg != RequestObjectAlg::None)
     }
 
     /// Values of `prompt` that a request may have.
@@ -172,7 +186,7 @@ pub struct Check {
 pub const CHECKS: &[Check] = &[
     Check { name: "response_mode", source: "OAuth 2.0 Multiple Response Types §2.1", run: checks::response_mode::check },
     Check { name: "pushed", source: "RFC 9126 §2.1, §4, §6", run: checks::pushed::check },
-    Check { name: "request_object", source: "OpenID Connect Core 1.0 §3.1.2.6, §6", run: checks::request_object::check },
+    Check { name: "registration", source: "OpenID Connect Core 1.0 §3.1.2.6, §7.2.1", run: checks::registration::check },
     Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
     Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
@@ -211,6 +225,7 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
         code_challenge: None,
         prompt: BTreeSet::new(),
         max_age: None,
+        object: None,
         wants_auth_time: false,
         ui_locales: None,
         hinted_account: None,

@@ -107,9 +107,7 @@ fn multiple_response_types_2_1_the_mode_is_read_first_so_that_later_refusals_tra
 }
 
 #[test]
-fn oidc_core_3_1_2_6_request_objects_and_inline_registration_have_codes_of_their_own() {
-    assert_eq!(refused(&[("request", "e30.e30.")]), "request_not_supported");
-    assert_eq!(refused(&[("request_uri", "https://app.example.com/r")]), "request_uri_not_supported");
+fn oidc_core_3_1_2_6_inline_registration_has_a_code_of_its_own() {
     assert_eq!(refused(&[("registration", "{}")]), "registration_not_supported");
 }
 

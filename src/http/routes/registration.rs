@@ -62,6 +62,12 @@ struct ClientMetadata {
     /// Public keys by value (RFC 7517).
     jwks: Option<Value>,
     jwks_uri: Option<String>,
+    /// RS256, PS256, ES256, ES384 or EdDSA; none where it is switched on (RFC 9101).
+    request_object_signing_alg: Option<String>,
+    /// Where request objects may be fetched.
+    request_uris: Option<Vec<String>>,
+    /// No request without a signed object (RFC 9101).
+    require_signed_request_object: Option<bool>,
     default_max_age: Option<u32>,
     default_acr_values: Option<Vec<String>>,
     require_auth_time: Option<bool>,
@@ -102,6 +108,9 @@ impl From<ClientMetadata> for Asked {
             scope: sent.scope,
             jwks: sent.jwks,
             jwks_uri: sent.jwks_uri,
+            request_object_signing_alg: sent.request_object_signing_alg,
+            request_uris: sent.request_uris,
+            require_signed_request_object: sent.require_signed_request_object,
             default_max_age: sent.default_max_age,
             default_acr_values: sent.default_acr_values,
             require_auth_time: sent.require_auth_time,

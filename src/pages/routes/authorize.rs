@@ -45,6 +45,10 @@ struct AuthorizationRequest {
     /// Single claims (OpenID Connect Core 1.0 section 5.5), as JSON.
     claims: Option<String>,
     acr_values: Option<String>,
+    /// A signed request object (RFC 9101): then nothing else counts but client_id.
+    request: Option<String>,
+    /// A registered address of one.
+    request_uri: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.
     resource: Option<Vec<String>>,
 }

@@ -84,6 +84,17 @@ wire_enum! {
     SigningAlg { Rs256 = "RS256", Ps256 = "PS256", Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA" }
 }
 wire_enum! {
+    /// What request objects are signed with. RFC 9101 §6.2, §10.5; `none` only where it is switched on.
+    RequestObjectAlg {
+        None = "none",
+        Rs256 = "RS256",
+        Ps256 = "PS256",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        EdDsa = "EdDSA",
+    }
+}
+wire_enum! {
     /// Whether every client reads the same `sub`. OpenID Connect Core 1.0 §8.
     #[derive(Default)]
     SubjectType { #[default] Public = "public", Pairwise = "pairwise" }
@@ -138,6 +149,15 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub jwks: Option<serde_json::Value>,
+    /// What its request objects are signed with; any of ours without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<RequestObjectAlg>,
+    /// Where its request objects may be fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_uris: Vec<String>,
+    /// No request without a signed object (RFC 9101 §10.5).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub require_signed_request_object: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<Seconds>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -229,6 +249,9 @@ pub struct Asked {
     pub scope: Option<String>,
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
+    pub request_object_signing_alg: Option<String>,
+    pub request_uris: Option<Vec<String>>,
+    pub require_signed_request_object: Option<bool>,
     pub default_max_age: Option<u32>,
     pub default_acr_values: Option<Vec<String>>,
     pub require_auth_time: Option<bool>,
@@ -243,7 +266,7 @@ pub struct Asked {
 }
 
 /// What the rules need to know besides the metadata itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Terms {
     /// An operator asks (admin token, configuration file): may grant what registration cannot.
     pub by_operator: bool,
@@ -251,4 +274,6 @@ pub struct Terms {
     pub jwks_usable: bool,
     /// The implicit and hybrid flows are switched on.
     pub front_channel: bool,
+    /// Request objects may come without a signature.
+    pub unsigned_request_objects: bool,
 }

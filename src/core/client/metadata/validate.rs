@@ -20,11 +20,13 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
+    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation, SigningAlg,
+    SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
 use crate::canonical;
+use crate::request::object::LONGEST_REFERENCE;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::Seconds;
 
@@ -43,6 +45,7 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     check_grants(&metadata, terms, &mut wrong);
     check_uris(&metadata, &mut wrong);
     check_keys(asked, &metadata, terms, &mut wrong);
+    check_request_objects(&metadata, terms, &mut wrong);
     check_people(asked, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
@@ -89,6 +92,12 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         scope: scope(asked.scope.as_deref(), wrong),
         jwks: asked.jwks.clone(),
+        request_object_signing_alg: asked
+            .request_object_signing_alg
+            .as_deref()
+            .map(|text| wrong.choice("request_object_signing_alg", Some(text), RequestObjectAlg::Rs256)),
+        request_uris: asked.request_uris.clone().unwrap_or_default(),
+        require_signed_request_object: asked.require_signed_request_object.unwrap_or(false),
         default_max_age: asked.default_max_age.map(Seconds),
         default_acr_values: default_acr_values(asked, wrong),
         require_auth_time: asked.require_auth_time.unwrap_or(false),
@@ -223,6 +232,27 @@ fn check_keys(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Prob
         // It goes into the log as it is, where numbers are whole (RFC 8785).
         Some(jwks) if canonical::to_vec(jwks).is_err() => wrong.add("jwks", "Numbers in jwks must be whole and below 2^53."),
         _ => {}
+    }
+}
+
+fn check_request_objects(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
+    wrong.bounded_list("request_uris", &metadata.request_uris);
+    // OpenID Connect Registration 1.0 §2; the guard of outgoing requests says which addresses are reached.
+    let is_url =
+        |uri: &str| origin_of(uri.split('#').next().unwrap_or_default()).is_some() && !is_odd(uri) && uri.len() <= LONGEST_REFERENCE;
+    if metadata.request_uris.iter().any(|uri| !is_url(uri)) {
+        wrong.add("request_uris", "Use https URLs of at most 512 bytes.");
+    }
+    let unsigned = metadata.request_object_signing_alg == Some(RequestObjectAlg::None);
+    if unsigned && !terms.unsigned_request_objects {
+        wrong.add("request_object_signing_alg", "Supported: RS256, PS256, ES256, ES384, EdDSA. Request objects are signed here.");
+    }
+    let signed = metadata.require_signed_request_object || metadata.request_object_signing_alg.is_some_and(|_| !unsigned);
+    if metadata.require_signed_request_object && unsigned {
+        wrong.add("require_signed_request_object", "An object that is signed with none is not signed.");
+    }
+    if signed && metadata.jwks.is_none() {
+        wrong.add("jwks", "Signed request objects need at least one usable public key in jwks.");
     }
 }
 

@@ -9,7 +9,7 @@ pub mod pkce;
 pub mod prompt;
 pub mod pushed;
 pub mod redirect_uri;
-pub mod request_object;
+pub mod registration;
 pub mod resource;
 pub mod response_mode;
 pub mod response_type;

@@ -3,8 +3,8 @@
 use super::*;
 use serde_json::json;
 
-const TERMS: Terms = Terms { by_operator: false, jwks_usable: false, front_channel: false };
-const KEYS: Terms = Terms { by_operator: false, jwks_usable: true, front_channel: false };
+const TERMS: Terms = Terms { by_operator: false, jwks_usable: false, front_channel: false, unsigned_request_objects: false };
+const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
 
 fn fields(asked: &Asked, terms: Terms) -> Vec<&'static str> {

@@ -1,0 +1,149 @@
+//! Which parameters an authorization request has. One room for every endpoint that takes one: whatever stands in a request object or
+//! behind a name is settled here, before the checks see anything.
+//!
+//! | Source | Where it is resolved |
+//! |---|---|
+//! | the request itself | nowhere: it is |
+//! | `request`, a request object by value | [`App::object_by_value`] |
+//! | `request_uri` with https, by reference | [`App::object_by_reference`] |
+//! | `request_uri` of this server (RFC 9126) | [`App::resolve_pushed`] |
+//!
+//! The rules are those of `chancery_core::request::object`; here are signature, decryption and fetching.
+
+use std::sync::Arc;
+
+use chancery_core::client::Client;
+use chancery_core::client::metadata::RequestObjectAlg;
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::id::InteractionId;
+use chancery_core::request::object::{self, Object, ObjectUsed, Place, Settled, Source};
+use chancery_core::request::{Arrival, Parameters};
+use chancery_jose::{Algorithm, RegisteredClaims, jws};
+
+use super::pushed::Brought;
+use super::{Browser, Sent};
+use crate::app::App;
+use crate::app::context::Context;
+use crate::app::remote::Wanted;
+
+/// A request after whatever it refers to was looked up.
+pub(super) struct Resolved {
+    pub parameters: Parameters,
+    pub resources: Vec<String>,
+    /// The object that they stood in.
+    pub object: Option<ObjectUsed>,
+    /// The visit that brought it, when it was pushed.
+    pub pushed: Option<Brought>,
+}
+
+impl Resolved {
+    pub fn arrival(&self) -> Arrival {
+        if self.pushed.is_some() { Arrival::Pushed } else { Arrival::Browser }
+    }
+}
+
+impl App {
+    /// Settles the parameters of a request at the authorization endpoint. `Err` inside: this browser has begun a pushed request
+    /// already, and goes on there.
+    ///
+    /// # Errors
+    /// What is wrong with the object, the reference or what they hold.
+    pub(super) async fn resolve(
+        &self,
+        context: &Context,
+        client: &Arc<Client>,
+        sent: &Sent<'_>,
+        browser: Browser<'_>,
+    ) -> Result<Result<Resolved, InteractionId>, OAuthError> {
+        match object::source(sent.parameters)? {
+            Source::Plain => plain(client, sent).map(Ok),
+            Source::Value(text) => self.object_by_value(client, sent, text).await.map(Ok),
+            Source::Reference(uri) => self.object_by_reference(client, sent, uri).await.map(Ok),
+            Source::Pushed(uri) => self.resolve_pushed(context, client, uri, browser).await,
+        }
+    }
+
+    /// The same where a request is pushed: an object by value, or none. References are no requests (RFC 9126 §2.1), which the checks say.
+    pub(super) async fn resolve_pushing(&self, _: &Context, client: &Arc<Client>, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
+        match object::source(sent.parameters)? {
+            Source::Value(text) => self.object_by_value(client, sent, text).await,
+            Source::Plain | Source::Reference(_) | Source::Pushed(_) => plain(client, sent),
+        }
+    }
+
+    /// The same for a request that carries its object: at the authorization endpoint, or where requests are pushed.
+    ///
+    /// # Errors
+    /// `invalid_request_object`.
+    pub(super) async fn object_by_value(&self, client: &Arc<Client>, sent: &Sent<'_>, text: &str) -> Result<Resolved, OAuthError> {
+        let outside = Settled { parameters: sent.parameters.clone(), resources: sent.resources.to_vec() };
+        let (read, used) = self.read_object(client, text).await?;
+        let object = Object {
+            claims: &read.all,
+            is_signed: used.alg.is_some(),
+            iss: read.iss.as_deref(),
+            sub: read.sub.as_deref(),
+            aud: &read.aud,
+            exp: read.exp.map(|date| date.0),
+            nbf: read.nbf.map(|date| date.0),
+        };
+        let place = Place { client, issuer: &self.endpoints.issuer, at: self.now() };
+        let settled = object::settle(&outside, &object, place)?;
+        Ok(Resolved { parameters: settled.parameters, resources: settled.resources, object: Some(used), pushed: None })
+    }
+
+    async fn object_by_reference(&self, client: &Arc<Client>, sent: &Sent<'_>, uri: &str) -> Result<Resolved, OAuthError> {
+        let (address, digest) = object::reference(uri, client)?;
+        // RFC 9101 §5.2.3: the type of what comes is not always right in the field; its signature is what counts.
+        let wanted =
+            Wanted { url: address.to_owned(), accept: "application/oauth-authz-req+jwt, application/jwt, */*;q=0.1", most: jws::MAX_TOKEN };
+        let fetched = self.fetch(wanted).await?.map_err(|why| {
+            OAuthError::invalid_request_uri(format!("not fetched: {why}")).saying("What request_uri names could not be read.")
+        })?;
+        if digest.is_some_and(|digest| digest != Digest::of(&fetched.body)) {
+            return Err(OAuthError::invalid_request_uri("another digest")
+                .saying("What request_uri names is not what the digest in its fragment says."));
+        }
+        let text = std::str::from_utf8(&fetched.body).map(str::trim).map_err(|_| unreadable("the object is no text"))?;
+        let mut resolved = self.object_by_value(client, sent, text).await?;
+        if let Some(object) = &mut resolved.object {
+            object.request_uri = Some(uri.to_owned());
+        }
+        Ok(resolved)
+    }
+
+    /// The claims of an object, its signature checked.
+    async fn read_object(&self, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
+        let used = |alg: Option<RequestObjectAlg>| ObjectUsed { alg, digest: alg.map(|_| Digest::of(text.as_bytes())), request_uri: None };
+        if object::may_be_unsigned(client, self.policy())
+            && let Some(payload) = jws::read_unsigned(text)
+        {
+            return Ok((RegisteredClaims::parse(&payload).map_err(|why| unreadable(why.to_string()))?, used(None)));
+        }
+        let parsed = jws::parse(text).map_err(|why| unreadable(why.to_string()))?;
+        // RFC 8725 §3.11: an assertion, an id_token or a proof of the same client is no request. RFC 9101 §10.8 leaves the type out.
+        if parsed.header().typ().is_some_and(|_| !["oauth-authz-req+jwt", "JWT"].iter().any(|typ| parsed.header().is_typ(typ))) {
+            return Err(unreadable("another typ"));
+        }
+        let alg = RequestObjectAlg::parse(parsed.header().alg().as_str());
+        let allowed: Vec<_> = object::algorithms(client).into_iter().filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
+        let keys = self.keys_of(client, parsed.header().kid()).await?;
+        let keys = keys.ok_or_else(|| unreadable("the client has no keys"))?;
+        let verified = parsed.verify(&keys, &allowed).map_err(|why| {
+            OAuthError::invalid_request_object(why.to_string())
+                .saying("The signature of the request object does not hold under the registered keys and algorithm.")
+        })?;
+        Ok((RegisteredClaims::parse(&verified.payload).map_err(|why| unreadable(why.to_string()))?, used(alg)))
+    }
+}
+
+/// The parameters as they were sent.
+fn plain(client: &Client, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
+    object::plain(client)?;
+    Ok(Resolved { parameters: sent.parameters.clone(), resources: sent.resources.to_vec(), object: None, pushed: None })
+}
+
+fn unreadable(why: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::invalid_request_object(why)
+}

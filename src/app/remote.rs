@@ -1,0 +1,51 @@
+//! Documents behind addresses that clients registered: how the application asks for one. Who may be asked is decided by the guard
+//! in `http`, which the program hands in.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chancery_core::error::OAuthError;
+
+use super::App;
+
+/// A document as it came.
+pub struct Fetched {
+    pub body: Vec<u8>,
+    /// How long it says that it is fresh; `None` when it says nothing.
+    pub fresh_for: Option<Duration>,
+}
+
+/// What is asked for.
+pub struct Wanted {
+    pub url: String,
+    pub accept: &'static str,
+    /// Bytes.
+    pub most: usize,
+}
+
+/// Gets a document, or a sentence for the log.
+pub type Get = Arc<dyn Fn(Wanted) -> Pin<Box<dyn Future<Output = Result<Fetched, String>> + Send>> + Send + Sync>;
+
+/// The guarded client, once the program has handed it in.
+#[derive(Default)]
+pub struct Remote(OnceLock<Get>);
+
+impl Remote {
+    /// The first one stays.
+    pub fn connect(&self, get: Get) {
+        let _ = self.0.set(get);
+    }
+}
+
+impl App {
+    /// A document of a client.
+    ///
+    /// # Errors
+    /// A sentence for the log: what the document says stays out of it.
+    pub(super) async fn fetch(&self, wanted: Wanted) -> Result<Result<Fetched, String>, OAuthError> {
+        let get = self.remote.0.get().ok_or_else(|| OAuthError::server_error("nothing can be fetched"))?;
+        Ok(get(wanted).await)
+    }
+}

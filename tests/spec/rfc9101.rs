@@ -1,0 +1,212 @@
+//! RFC 9101 and OpenID Connect Core §6: request objects by value and by reference.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use chancery_core::digest::Digest;
+use serde_json::{Value, json};
+
+use crate::support::call::Answer;
+use crate::support::documents::Documents;
+use crate::support::jwt::Key;
+use crate::support::*;
+
+/// A client with a key.
+async fn signing_client(server: &Server, members: Value) -> (Client, Key) {
+    let key = Key::generate("ES256");
+    let mut all = json!({ "jwks": key.jwks() });
+    all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    (server.client(all).await, key)
+}
+
+/// The claims of a whole request, with these over them.
+fn claims(server: &Server, client: &Client, changes: Value) -> Value {
+    let mut all = json!({
+        "iss": client.id, "aud": server.issuer, "client_id": client.id, "redirect_uri": client.redirect_uri, "response_type": "code",
+        "scope": "openid email", "state": "inner", "nonce": "n", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+        "exp": NOW / 1000 + 300,
+    });
+    all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    all
+}
+
+/// Nothing beside the object but what RFC 9101 §5 wants there.
+fn beside(client: &Client, name: &str, value: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("client_id", &client.id).append_pair(name, value);
+    format!("/oidc/auth?{}", query.finish())
+}
+
+fn unsigned(claims: &Value) -> String {
+    format!("{}.{}.", B64.encode(r#"{"alg":"none"}"#), B64.encode(claims.to_string()))
+}
+
+fn error(answer: &Answer) -> Option<String> {
+    answer.sent("error")
+}
+
+const CERTIFICATION: &str = "[request_objects]\nunsigned = true\n";
+
+#[tokio::test]
+async fn rfc9101_6_3_a_signed_object_is_the_whole_request_and_the_log_knows_which() {
+    both::on_both("", async |server: &Server| {
+        let (client, key) = signing_client(server, json!({})).await;
+        let alice = server.alice().await;
+        let object = key.sign(&claims(server, &client, json!({ "max_age": 60, "claims": { "id_token": { "auth_time": null } } })));
+        let mut browser = Browser::new(server);
+        // What stands beside it says something else, and does not count.
+        let page =
+            browser.open(&client.request(&[("request", &object), ("prompt", "none"), ("redirect_uri", "https://evil.example/")])).await;
+        let answer = browser.pass(page, &alice).await;
+        assert_eq!(answer.sent("state").as_deref(), Some("inner"));
+        let tokens = flow::Tokens::of(&server.redeem(&client, &answer.code()).await);
+        assert_eq!(tokens.whole["scope"], "email openid");
+        let event = server.events().await.into_iter().find(|event| event.kind == "AuthorizationRequested").unwrap();
+        let used = json!({ "alg": "ES256", "digest": Digest::of(object.as_bytes()).to_string() });
+        assert_eq!(event.data["request"]["object"], used);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rfc9101_6_2_a_signature_that_does_not_hold_is_invalid_request_object() {
+    let server = Server::start().await;
+    let (client, key) = signing_client(&server, json!({})).await;
+    let good = claims(&server, &client, json!({}));
+    let stranger = Key::generate("ES256");
+    let past = claims(&server, &client, json!({ "exp": NOW / 1000 - 61 }));
+    let mark = server.mark().await;
+    let broken = key.sign(&good).replace('.', ".e30");
+    for (why, object) in [
+        ("another key", stranger.sign(&good)),
+        ("another algorithm", Key::generate("RS256").sign(&good)),
+        ("unsigned", unsigned(&good)),
+        ("no token", "x".to_owned()),
+        ("changed", broken),
+        ("too long", "a".repeat(17 * 1024)),
+        ("expired", key.sign(&past)),
+        ("another server", key.sign(&claims(&server, &client, json!({ "aud": "https://other.example" })))),
+        ("another client", key.sign(&claims(&server, &client, json!({ "iss": "other" })))),
+        ("an assertion", key.sign(&claims(&server, &client, json!({ "sub": client.id })))),
+        ("nested", key.sign(&claims(&server, &client, json!({ "request": "x" })))),
+        ("another client_id", key.sign(&claims(&server, &client, json!({ "client_id": "other" })))),
+        ("a wrong type", key.sign(&claims(&server, &client, json!({ "scope": ["openid"] })))),
+    ] {
+        let answer = server.get(&client.request(&[("request", &object)])).send().await;
+        assert_eq!(error(&answer).as_deref(), Some("invalid_request_object"), "{why}: {}", answer.text());
+        assert_eq!(answer.sent("state").as_deref(), Some("af0ifjsldkj"), "to the address beside it");
+        // Nowhere to send it: a page.
+        let page = server.get(&beside(&client, "request", &object)).send().await;
+        assert_eq!((page.status, page.location()), (400, ""), "{why}");
+    }
+    assert_eq!(server.kinds_since(mark).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn rfc9101_5_one_of_request_and_request_uri() {
+    let server = Server::start().await;
+    let (client, key) = signing_client(&server, json!({})).await;
+    let object = key.sign(&claims(&server, &client, json!({})));
+    let both = server.get(&client.request(&[("request", &object), ("request_uri", "https://app.example/r")])).send().await;
+    assert_eq!(error(&both).as_deref(), Some("invalid_request"));
+    let other = server.get(&client.request(&[("request", &object), ("response_type", "none")])).send().await;
+    assert_eq!(error(&other).as_deref(), Some("invalid_request"));
+    // OpenID Connect Core 1.0 §6.1: everything inside, client_id outside.
+    let page = Browser::new(&server).open(&beside(&client, "request", &object)).await;
+    assert_eq!(flow::page_of(&page), "login");
+}
+
+#[tokio::test]
+async fn rfc9101_10_5_a_client_that_demands_signed_objects_gets_no_other_request() {
+    let server = Server::with(&[], CERTIFICATION).await;
+    let (client, key) =
+        signing_client(&server, json!({ "require_signed_request_object": true, "request_object_signing_alg": "ES256" })).await;
+    let whole = claims(&server, &client, json!({}));
+    let plain = server.get(&client.request(&[])).send().await;
+    assert_eq!(error(&plain).as_deref(), Some("invalid_request"));
+    let without = server.get(&client.request(&[("request", &unsigned(&whole))])).send().await;
+    assert_eq!(error(&without).as_deref(), Some("invalid_request_object"));
+    let page = Browser::new(&server).open(&beside(&client, "request", &key.sign(&whole))).await;
+    assert_eq!(flow::page_of(&page), "login");
+}
+
+#[tokio::test]
+async fn oidc_core_6_1_unsigned_objects_only_where_they_are_switched_on() {
+    let refused = json!({ "redirect_uris": ["https://app.example/cb"], "request_object_signing_alg": "none" });
+    let strict = Server::start().await;
+    assert_eq!(strict.post("/clients").json(&refused).send().await.error(), "invalid_client_metadata");
+    let server = Server::with(&[], CERTIFICATION).await;
+    assert_eq!(server.post("/clients").json(&refused).send().await.status, 201);
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    // It goes before what stands beside it; what it leaves out is taken from there.
+    let object = unsigned(&json!({ "state": "inner", "redirect_uri": client.redirect_uri }));
+    let mut browser = Browser::new(&server);
+    let page = browser.open(&client.request(&[("request", &object), ("redirect_uri", "https://evil.example/")])).await;
+    let answer = browser.pass(page, &alice).await;
+    assert_eq!((answer.sent("state").as_deref(), answer.code().is_empty()), (Some("inner"), false));
+    let event = server.events().await.into_iter().find(|event| event.kind == "AuthorizationRequested").unwrap();
+    assert_eq!(event.data["request"]["object"], json!({}), "no digest of what can be guessed");
+    // For a client that registered an algorithm it is still nothing.
+    let (signing, _) = signing_client(&server, json!({ "request_object_signing_alg": "ES256" })).await;
+    let answer = server.get(&signing.request(&[("request", &object)])).send().await;
+    assert_eq!(error(&answer).as_deref(), Some("invalid_request_object"));
+}
+
+#[tokio::test]
+async fn oidc_core_6_2_a_reference_is_fetched_from_a_registered_address() {
+    let server = Server::start().await;
+    let documents = Documents::start().await;
+    let addresses =
+        json!([documents.url("/r"), documents.url("/gone"), documents.url("/long"), "http://10.0.0.1/r", documents.url("/moved")]);
+    let (client, key) = signing_client(&server, json!({ "request_uris": addresses })).await;
+    let alice = server.alice().await;
+    let object = key.sign(&claims(&server, &client, json!({})));
+    documents.put("/r", &object);
+    documents.put("/long", "a".repeat(17 * 1024));
+    documents.answer("/moved", 302, &format!("Location: {}\r\n", documents.url("/r")), "");
+    let mut browser = Browser::new(&server);
+    let pinned = format!("{}#{}", documents.url("/r"), Digest::of(object.as_bytes()));
+    for reference in [documents.url("/r"), pinned.clone()] {
+        let page = browser.open(&beside(&client, "request_uri", &reference)).await;
+        let answer = browser.pass(page, &alice).await;
+        assert_eq!((answer.sent("state").as_deref(), answer.code().is_empty()), (Some("inner"), false));
+    }
+    let event = server.events().await.into_iter().rfind(|event| event.kind.starts_with("AuthorizationAnswered")).unwrap();
+    assert_eq!(event.data["request"]["object"]["request_uri"], json!(pinned));
+    assert_eq!(documents.asked("/r"), 2);
+    let wrong = format!("{}#{}", documents.url("/r"), Digest::of(b"another"));
+    let asked = documents.asked("/moved");
+    for (reference, code) in [
+        (wrong, "invalid_request_uri"),
+        (documents.url("/unregistered"), "invalid_request_uri"),
+        (documents.url("/gone"), "invalid_request_uri"),
+        (documents.url("/long"), "invalid_request_uri"),
+        (documents.url("/moved"), "invalid_request_uri"),
+        // The guard: an address of a private network.
+        ("http://10.0.0.1/r".to_owned(), "invalid_request_uri"),
+        (format!("urn:ietf:params:oauth:request_uri:{}", "a".repeat(22)), "request_uri_not_supported"),
+    ] {
+        let answer = server.get(&client.request(&[("request_uri", &reference)])).send().await;
+        assert_eq!(error(&answer).as_deref(), Some(code), "{reference}");
+    }
+    assert_eq!((documents.asked("/unregistered"), documents.asked("/moved"), documents.asked("/r")), (0, asked + 1, 3), "no redirect");
+}
+
+#[tokio::test]
+async fn rfc9101_10_5_discovery_names_what_objects_may_be_signed_with() {
+    for (toml, has_none) in [("", false), (CERTIFICATION, true)] {
+        let document = Server::with(&[], toml).await.get("/oidc/.well-known/openid-configuration").send().await.json();
+        let algs = document["request_object_signing_alg_values_supported"].as_array().unwrap().clone();
+        assert_eq!(algs.contains(&json!("none")), has_none);
+        for member in ["request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"] {
+            assert_eq!(document[member], true, "{member}");
+        }
+        let server = Server::with(&[], toml).await;
+        for alg in algs.iter().filter_map(Value::as_str).filter(|alg| *alg != "none") {
+            let key = Key::generate(alg);
+            let client = server.client(json!({ "jwks": key.jwks(), "request_object_signing_alg": alg })).await;
+            let object = key.sign(&claims(&server, &client, json!({})));
+            let page = Browser::new(&server).open(&beside(&client, "request", &object)).await;
+            assert_eq!(flow::page_of(&page), "login", "{alg}");
+        }
+    }
+}
