@@ -35,7 +35,7 @@ fn client() -> Client {
         grant_types: Some(vec!["authorization_code".into(), "refresh_token".into()]),
         ..Asked::default()
     };
-    let metadata = validate(&asked, Terms { by_operator: false, jwks_usable: false, front_channel: false }).expect("metadata");
+    let metadata = validate(&asked, Terms::default()).expect("metadata");
     let client = ClientId::parse("app").expect("client_id");
     let event = ClientRegistered { client, metadata, origin: Origin::Operator, secret: None, secret_expires_at: None, at: Timestamp(0) };
     evolve(None, 1, &event.into())

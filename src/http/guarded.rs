@@ -123,7 +123,7 @@ impl Outgoing {
     /// # Errors
     /// Every way in which there is no document.
     pub async fn get(&self, url: &str, accept: &'static str, most: usize) -> Result<Fetched, Failure> {
-        let request = Request::get("").header(header::ACCEPT, accept).body(String::new()).map_err(|_| Failure::Url)?;
+        let request = Request::get("/").header(header::ACCEPT, accept).body(String::new()).map_err(|_| Failure::Url)?;
         let (status, fetched) = tokio::time::timeout(PATIENCE, self.exchange(url, request, most)).await.unwrap_or(Err(Failure::Timeout))?;
         if status == StatusCode::OK { Ok(fetched) } else { Err(Failure::Status(status.as_u16())) }
     }
