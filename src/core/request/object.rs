@@ -281,7 +281,11 @@ pub fn reference<'a>(uri: &'a str, client: &Client) -> Result<(&'a str, Option<D
 
 /// Where an error goes that was found before the parameters were known: to the address beside the object if that is registered.
 pub fn refusal(asked: &Asked<'_>, error: OAuthError) -> Refusal {
-    let Ok(redirect_uri) = checks::redirect_uri::check(asked) else { return Refusal::Page(error) };
+    // One that is left out may stand in the object.
+    if asked.get("redirect_uri").is_none() {
+        return Refusal::Page(error);
+    }
+    let Ok((redirect_uri, _)) = checks::redirect_uri::check(asked) else { return Refusal::Page(error) };
     let mode = asked.parameters.get("response_mode").and_then(|text| ResponseMode::parse(text)).unwrap_or(ResponseMode::Query);
     Refusal::Redirect { redirect_uri, response_mode: mode, error }
 }
