@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{SigningAlg, TokenFormat};
 use chancery_core::digest::Digest;
+use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::target::{self, Target};
 use chancery_core::grant::{Grant, GrantKind};
@@ -50,6 +51,8 @@ enum Form {
 pub struct Spoken<'a> {
     pub client: &'a Client,
     pub grant: &'a Grant,
+    /// The key that it is bound to.
+    pub cnf: Option<Confirmation>,
     pub scope: &'a Scope,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
@@ -134,6 +137,10 @@ impl App {
         set("iat", json!(spoken.issued_at.numeric_date()));
         set("exp", json!(spoken.expires_at.numeric_date()));
         set("scope", json!(spoken.scope.to_string()));
+        // RFC 9449 §6.1.
+        if let Some(cnf) = spoken.cnf {
+            set("cnf", json!(cnf));
+        }
         match &spoken.grant.kind {
             GrantKind::Person(person) => {
                 set("sub", json!(self.subject(person.account, spoken.client)?));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | one mechanism per request; a body `client_id` equal to the authenticated one is not a second mechanism | RFC 6749 §2.3 |
 //! | an assertion names the client as iss and sub, this server as aud, and expires soon | RFC 7523 §3, OpenID Connect Core 1.0 §9 |
-//! | its `jti` counts once, and only after the signature; it is forgotten when the assertion is too old anyway | RFC 7523 §3 |
+//! | its `jti` counts once, and only after the signature (`once`) | RFC 7523 §3 |
 //! | secrets are compared in constant time, through digests | our own |
 //!
 //! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
@@ -15,6 +15,7 @@ use chancery_core::client::authenticate::{self, Proof};
 use chancery_core::client::{Client, Secret};
 use chancery_core::digest::Digest;
 use chancery_core::discovery::ASSERTION_ALGS;
+use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, ClientAuthenticationFailed};
 use chancery_core::id::ClientId;
@@ -22,7 +23,9 @@ use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 
 use super::App;
 use super::context::Context;
-use super::work::{ASSERTION_DUE, ASSERTION_JTI, Loaded, Seal, Stop, Work, decide};
+use super::dpop::Proven;
+use super::once::{ASSERTION, Once};
+use super::work::{Loaded, Seal, Stop, Work, decide};
 
 /// What a request brought, as it stood there.
 #[derive(Clone, Default)]
@@ -34,10 +37,6 @@ pub struct Presented {
     pub client_assertion_type: Option<String>,
 }
 
-/// A `jti` is remembered so much longer than its assertion lives, in seconds: whoever was verified at the last moment may still be on
-/// the way to the log, and clocks of nodes differ.
-const MARGIN: i64 = 120;
-
 /// RFC 7523 §2.2.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -45,31 +44,17 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 pub struct Authenticated {
     pub client: Loaded<Client>,
     /// `jti` to take together with the state change.
-    pub assertion: Option<UsedAssertion>,
-}
-
-/// The `jti` of an assertion that was verified, as it is remembered.
-#[derive(Clone)]
-pub struct UsedAssertion {
-    /// Of client and `jti`.
-    digest: [u8; 32],
-    /// Seconds since 1970, tolerance included: after it the assertion is refused for its age.
-    needed_until: u64,
-}
-
-impl UsedAssertion {
-    /// Key of the claim that lets the sweep find it: time first, so that the order of the bytes is the order of the times.
-    fn due(&self) -> Vec<u8> {
-        [&self.needed_until.to_be_bytes()[..], &self.digest].concat()
-    }
-
-    /// Both keys of what is remembered, from that of the second.
-    pub(super) fn of_due(due: &[u8]) -> Option<Vec<u8>> {
-        due.get(8..).filter(|digest| digest.len() == 32).map(<[u8]>::to_vec)
-    }
+    pub assertion: Option<Once>,
+    /// The key that it proved with this request (RFC 9449).
+    pub proof: Option<Proven>,
 }
 
 impl Authenticated {
+    /// What its tokens will be bound to.
+    pub fn proven(&self) -> Option<Confirmation> {
+        self.proof.as_ref().map(|proof| proof.key)
+    }
+
     /// Asserts the client's version in a unit of work and takes the assertion's `jti`.
     ///
     /// # Errors
@@ -80,9 +65,8 @@ impl Authenticated {
         if !client.is_active() {
             return Err(OAuthError::invalid_client("the client is disabled"));
         }
-        if let Some(jti) = &self.assertion {
-            work.take(ASSERTION_JTI, jti.digest.to_vec(), client.id.to_string());
-            work.take(ASSERTION_DUE, jti.due(), client.id.to_string());
+        for once in self.assertion.iter().chain(self.proof.as_ref().map(|proof| &proof.once)) {
+            once.take(work, client.id.as_str());
         }
         Ok(client)
     }
@@ -107,7 +91,7 @@ impl App {
             self.record_failure(context, client, &error).await?;
             return Err(error);
         }
-        Ok(Authenticated { client: loaded, assertion })
+        Ok(Authenticated { client: loaded, assertion, proof: None })
     }
 
     /// The client of a name, from the newest state.
@@ -119,7 +103,7 @@ impl App {
         self.load(stream, chancery_ledger::recorded::Freshness::Cached).await
     }
 
-    async fn proof(&self, client: &Client, presented: &Presented) -> Result<(Proof, Option<UsedAssertion>), OAuthError> {
+    async fn proof(&self, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
         if let Some(assertion) = &presented.client_assertion {
             return Ok(match self.check_assertion(client, assertion) {
                 Ok(jti) => (Proof::Assertion { holds: true }, Some(jti)),
@@ -146,7 +130,7 @@ impl App {
     }
 
     /// RFC 7523 §3; returns the `jti` as it is taken.
-    fn check_assertion(&self, client: &Client, assertion: &str) -> Result<UsedAssertion, &'static str> {
+    fn check_assertion(&self, client: &Client, assertion: &str) -> Result<Once, &'static str> {
         let jwks = client.metadata.jwks.as_ref().ok_or("the client has no keys")?;
         let jwks = Jwks::from_value(jwks).map_err(|_| "the client's keys cannot be read")?;
         let allowed: Vec<_> = ASSERTION_ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
@@ -178,8 +162,7 @@ impl App {
         let jti = claims.jti.as_deref().filter(|jti| !jti.is_empty()).ok_or("jti is missing")?;
         let digest = Digest::of(format!("{own} {jti}").as_bytes()).0;
         let exp = claims.exp.map_or(0, |exp| exp.0);
-        let needed_until = exp.saturating_add(i64::from(tolerance)).saturating_add(MARGIN);
-        Ok(UsedAssertion { digest, needed_until: u64::try_from(needed_until).unwrap_or_default() })
+        Ok(Once::new(&ASSERTION, digest, exp.saturating_add(i64::from(tolerance))))
     }
 
     async fn record_failure(&self, context: &Context, client: &Client, error: &OAuthError) -> Result<(), OAuthError> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
 //! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
-//! | used `jti`s of client assertions that are too old anyway are forgotten | the same, for `assertion_jti` |
+//! | used `jti`s of client assertions and DPoP proofs that are too old anyway are forgotten | the same, for `assertion_jti`, `dpop_jti` |
 //! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
 //! | signing keys change by schedule | `SigningKeyPlanned`, `SigningKeyActivated`, `SigningKeyRetired` |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
@@ -25,15 +25,17 @@ use chancery_ledger::write::Row;
 use chancery_projections::inline;
 
 use super::App;
-use super::client_auth::UsedAssertion;
 use super::context::Context;
+use super::once::{self, Words};
 use super::vault::KeyKind;
-use super::work::{ASSERTION_DUE, ASSERTION_JTI, Seal, Stop, Work, decide, unreadable, vault_trouble};
+use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
 const EXPIRING: [&str; 6] = ["session", "interaction", "grant", "logout", "pushed", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
+/// Sweeps of one kind of words in one round.
+const MOST_SWEEPS: usize = 100;
 /// Between two rounds.
 pub const EVERY: Duration = Duration::from_secs(60);
 /// How soon a rotation on another node is noticed.
@@ -94,32 +96,27 @@ impl App {
             swept += keys.len() as u32;
             decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
         }
-        Ok(swept + self.sweep_assertions(context).await?)
+        for words in [&once::ASSERTION, &once::DPOP] {
+            swept += self.sweep_words(context, words).await?;
+        }
+        Ok(swept)
     }
 
-    /// Forgets the `jti`s of assertions that are refused for their age; returns how many.
-    async fn sweep_assertions(&self, context: &Context) -> Result<u32, OAuthError> {
+    /// Forgets words whose bearers are refused for their age; returns how many.
+    async fn sweep_words(&self, context: &Context, words: &'static Words) -> Result<u32, OAuthError> {
         let until = self.now();
         let before = u64::try_from(until.numeric_date()).unwrap_or_default().to_be_bytes();
-        let due = self.ledger.claims_before(ASSERTION_DUE, &before, MOST_ROWS).await.map_err(unreadable)?;
-        if due.is_empty() {
-            return Ok(0);
-        }
-        decide!(self, context, |work| self.sweep_assertions_once(work, &due, until))?;
-        Ok(due.len() as u32)
-    }
-
-    async fn sweep_assertions_once(&self, mut work: Work<'_>, due: &[Vec<u8>], until: Timestamp) -> Result<(), Stop> {
-        let mut log = work.load::<Log>(server::STREAM).await?;
-        let event = ExpiredSwept { table: ASSERTION_JTI.into(), rows: due.len() as u32, until, at: self.now() };
-        work.record(&mut log, vec![ServerEvent::from(event).into()], &Seal::default())?;
-        for key in due {
-            if let Some(jti) = UsedAssertion::of_due(key) {
-                work.release(ASSERTION_JTI, jti);
+        let mut swept = 0;
+        // A busy server uses up more words in a round than one event tells of.
+        for _ in 0..MOST_SWEEPS {
+            let due = self.ledger.claims_before(words.due, &before, MOST_ROWS).await.map_err(unreadable)?;
+            if due.is_empty() {
+                break;
             }
-            work.release(ASSERTION_DUE, key.clone());
+            decide!(self, context, |work| once::forget(work, words, &due, until))?;
+            swept += due.len() as u32;
         }
-        work.commit().await.map(drop)
+        Ok(swept)
     }
 
     /// A row that is due for something else than being dropped: a session whose clients have to be told is ended now, a message in

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
+use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::standing::{self, Dead, Parents};
 use chancery_core::grant::{Grant, GrantKind};
@@ -62,11 +63,11 @@ impl Rest {
 }
 
 impl App {
-    /// Reads an access token.
+    /// Reads an access token, with the key that its bearer proved.
     ///
     /// # Errors
     /// `invalid_token` for everything that is not alive; `temporarily_unavailable`.
-    pub async fn bearer(&self, token: &str) -> Result<Bearer, OAuthError> {
+    pub async fn bearer(&self, token: &str, proven: Option<&Confirmation>) -> Result<Bearer, OAuthError> {
         let refuse = |dead: Dead| OAuthError::invalid_token(dead.as_str());
         let opaque = Opaque::parse(Kind::AccessToken, token).ok_or_else(|| refuse(Dead::Unknown))?;
         let (grant, rest) = self.resting(GrantId(opaque.stream)).await?.ok_or_else(|| refuse(Dead::Unknown))?;
@@ -74,6 +75,10 @@ impl App {
         // RFC 9068 §4, RFC 9700 §2.3: a token for somebody else opens nothing here.
         if access.audience.is_some() {
             return Err(OAuthError::invalid_token("the token is for a resource server"));
+        }
+        // RFC 9449 §7.1, §7.2: a bound token without its key is nothing, and a proof makes no bound token of another.
+        if access.cnf.as_ref() != proven {
+            return Err(OAuthError::invalid_token("the token is bound to another key, or to none"));
         }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
         Ok(Bearer { scope, issued_at, expires_at, account: rest.account, client: rest.client, grant })
@@ -85,7 +90,7 @@ impl App {
     /// `invalid_token`, `insufficient_scope`.
     pub async fn operator(&self, token: Option<&str>, scope: &'static str) -> Result<Bearer, OAuthError> {
         let token = token.ok_or_else(|| OAuthError::invalid_token("no token"))?;
-        let bearer = self.bearer(token).await?;
+        let bearer = self.bearer(token, None).await?;
         if bearer.grant.kind != GrantKind::Operator {
             return Err(OAuthError::insufficient_scope("not an operator's token"));
         }
@@ -119,13 +124,19 @@ impl App {
             return Ok(inactive);
         }
         let (parents, at) = (rest.parents(), self.now());
-        let (scope, issued_at, expires_at, kind) = match &known {
+        let (scope, issued_at, expires_at, kind, cnf) = match &known {
             Known::Access { digest, .. } => match standing::of_access(&grant, digest, &parents, at) {
-                Ok((access, scope)) => (scope, Some(access.issued_at.numeric_date()), access.expires_at.numeric_date(), Some("Bearer")),
+                Ok((access, scope)) => {
+                    let kind = Confirmation::token_type(access.cnf.as_ref());
+                    (scope, Some(access.issued_at.numeric_date()), access.expires_at.numeric_date(), Some(kind), access.cnf)
+                }
                 Err(_) => return Ok(inactive),
             },
             Known::Refresh { digest, .. } => match standing::of_refresh(&grant, digest, &parents, at) {
-                Ok(expires_at) => (&grant.scope, None, expires_at.numeric_date(), None),
+                Ok(expires_at) => {
+                    let cnf = grant.refresh.as_ref().and_then(|family| family.cnf);
+                    (&grant.scope, None, expires_at.numeric_date(), None, cnf)
+                }
                 Err(_) => return Ok(inactive),
             },
         };
@@ -143,6 +154,8 @@ impl App {
         };
         set("iat", issued_at.map(|at| json!(at)));
         set("token_type", kind.map(|kind| json!(kind)));
+        // RFC 9449 §6.2.
+        set("cnf", cnf.map(|cnf| json!(cnf)));
         set("aud", audience.map(|audience| json!(audience)));
         // RFC 7662 §2.2: the subject of a client's own token is the client.
         let sub = match (grant.account(), &rest.client) {

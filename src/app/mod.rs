@@ -5,8 +5,9 @@
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`clients`], [`resources`] | one use case each |
-//! | [`client_auth`], [`client_keys`] | who is calling: looks at secrets and assertions, once; whose keys |
+//! | [`client_auth`], [`client_keys`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions and proofs, once; whose keys |
 //! | [`remote`] | documents behind addresses of clients |
+//! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
 //! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`key_schedule`], [`password`] | tokens, keys, hashes |
@@ -35,6 +36,7 @@ pub mod clock;
 pub mod consents;
 pub mod context;
 pub mod decoded;
+pub mod dpop;
 pub mod erasure;
 pub mod feeds;
 pub mod history;
@@ -48,6 +50,7 @@ pub mod mint;
 pub mod moving;
 pub mod new_password;
 pub mod notary;
+pub mod once;
 pub mod operator;
 pub mod password;
 pub mod proof;
@@ -98,6 +101,7 @@ pub struct Parts {
     pub clock: Clock,
     pub log_id: String,
     pub mint: Mint,
+    pub nonces: dpop::Nonces,
     pub keys: SigningKeys,
     pub log_key: notary::InForce,
     pub anchors: anchor::Behind,

@@ -119,6 +119,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         jwks_uri: client.jwks_uri.clone(),
         default_max_age: client.default_max_age.map(|age| u32::try_from(age).unwrap_or(u32::MAX)),
         require_pkce: Some(client.require_pkce),
+        dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
         require_pushed_authorization_requests: Some(client.require_pushed_authorization_requests),
         refresh_token_rotation: client.rotation.clone(),
         refresh_grace_seconds: Some(u32::try_from(client.refresh_grace_seconds).unwrap_or(u32::MAX)),

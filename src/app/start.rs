@@ -112,6 +112,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         sid: vault.named(Purpose::Sid).await?,
         pairwise: vault.named(Purpose::PairwiseSalt).await?,
     };
+    let nonces = super::dpop::Nonces::new(vault.named(Purpose::DpopNonce).await?);
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let app = App::new(Parts {
         endpoints: endpoints(config.issuer.as_str()),
@@ -124,6 +125,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         vault,
         clock,
         mint,
+        nonces,
         passwords,
         names,
         decoded: Decoded::default(),

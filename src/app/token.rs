@@ -15,6 +15,7 @@ use std::sync::Arc;
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
+use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::issue::{self, IssueToClient};
 use chancery_core::grant::redeem::{self, Redeem};
@@ -108,7 +109,8 @@ impl App {
         let context = context.as_client(&client.id);
         let scope = scope.map(Scope::parse).transpose()?;
         let seal = Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None };
-        Ok(decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), resources, &seal))?)
+        let outcome = decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), resources, &seal));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
 
     async fn client_credentials_once(
@@ -125,18 +127,27 @@ impl App {
         let aim = self.aim(&mut work, target::choose_for_client(resources), Some(&client)).await?;
         let access = self.draft_access(grant, &aim);
         let at = self.now();
-        let command = IssueToClient { grant, scope, access: access.digest, target: aim.target, context: context.personal(), at };
+        let command = IssueToClient {
+            grant,
+            scope,
+            access: access.digest,
+            proven: caller.proven(),
+            target: aim.target,
+            context: context.personal(),
+            at,
+        };
         let decision = issue::to_client(&client, &command, &self.lifetimes());
         let issued = decision.outcome?;
         let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
         work.record(&mut loaded, decision.events, seal)?;
         let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?;
-        let spoken = Spoken { client: &client, grant, scope: &issued.scope, issued_at: at, expires_at: issued.expires_at };
+        let cnf = caller.proven();
+        let spoken = Spoken { client: &client, grant, cnf, scope: &issued.scope, issued_at: at, expires_at: issued.expires_at };
         let access_token = self.write_access(access, &spoken).await?;
         work.commit().await?;
         Ok(Tokens {
             access_token,
-            token_type: "Bearer",
+            token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(issued.expires_at),
             scope: issued.scope.to_string(),
             refresh_token: None,
@@ -155,7 +166,8 @@ impl App {
         let code =
             Opaque::parse(Kind::AuthorizationCode, asked.code).ok_or_else(|| OAuthError::invalid_grant("not a code of this server"))?;
         let keys = self.keys.current().await?;
-        Ok(decide!(self, &context, |work| self.redeem_once(work, &context, caller, asked, GrantId(code.stream), &keys))?)
+        let outcome = decide!(self, &context, |work| self.redeem_once(work, &context, caller, asked, GrantId(code.stream), &keys));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
 
     async fn redeem_once(
@@ -181,6 +193,7 @@ impl App {
             redirect_uri: asked.redirect_uri.map(str::to_owned),
             code_verifier: asked.code_verifier.map(str::to_owned),
             access: access.digest,
+            proven: caller.proven(),
             target: aim.target,
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&grant.scope, &standing.client, keys)?,
@@ -195,9 +208,11 @@ impl App {
             Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
         };
         standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let cnf = caller.proven();
         let spoken = Spoken {
             client: &standing.client,
             grant: &grant,
+            cnf,
             scope: &redeemed.scope,
             issued_at: at,
             expires_at: redeemed.access_expires_at,
@@ -209,7 +224,7 @@ impl App {
         work.commit().await?;
         Ok(Tokens {
             access_token,
-            token_type: "Bearer",
+            token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(redeemed.access_expires_at),
             scope: redeemed.scope.to_string(),
             refresh_token: redeemed.refresh_expires_at.map(|_| refresh.text),
@@ -233,7 +248,8 @@ impl App {
         let keys = self.keys.current().await?;
         let (id, generation) = (GrantId(presented.stream), rotation.generation);
         let asked = RefreshRequest { text: sent.token, id, generation, successor, scope, resources: sent.resources };
-        Ok(decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys))?)
+        let outcome = decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
 
     async fn refresh_once(
@@ -259,6 +275,7 @@ impl App {
             successor: asked.successor.digest,
             scope: asked.scope.clone(),
             access: access.digest,
+            proven: caller.proven(),
             target: aim.target,
             id_token_kid: self.id_token_kid(narrowed, &standing.client, keys)?,
             context: context.personal(),
@@ -271,9 +288,11 @@ impl App {
             Err(error) => return self.refuse_recording(work, loaded, decision.events, &seal, error).await,
         };
         standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let cnf = caller.proven();
         let spoken = Spoken {
             client: &standing.client,
             grant: &grant,
+            cnf,
             scope: &refreshed.scope,
             issued_at: at,
             expires_at: refreshed.access_expires_at,
@@ -286,7 +305,7 @@ impl App {
         let refresh_token = if refreshed.rotated { asked.successor.text.clone() } else { asked.text.to_owned() };
         Ok(Tokens {
             access_token,
-            token_type: "Bearer",
+            token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(refreshed.access_expires_at),
             scope: refreshed.scope.to_string(),
             refresh_token: Some(refresh_token),

@@ -10,6 +10,8 @@ use chancery_core::grant::GrantKind;
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::context::Context;
+use super::dpop::Proven;
 
 /// The answer in the form that the client registered.
 pub enum UserInfo {
@@ -22,8 +24,12 @@ impl App {
     ///
     /// # Errors
     /// `invalid_token`, `insufficient_scope` without `openid`.
-    pub async fn userinfo(&self, token: &str) -> Result<UserInfo, OAuthError> {
-        let bearer = self.bearer(token).await?;
+    pub async fn userinfo(&self, context: &Context, token: &str, proven: Option<&Proven>) -> Result<UserInfo, OAuthError> {
+        let bearer = self.bearer(token, proven.map(|proven| &proven.key)).await?;
+        // Once everything else is right, so that nobody without a token costs a write.
+        if let Some(proven) = proven {
+            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
+        }
         let (Some(account), Some(client)) = (bearer.account.as_ref().filter(|_| bearer.scope.has("openid")), &bearer.client) else {
             return Err(OAuthError::insufficient_scope("openid").saying("This needs an access token with the scope openid."));
         };

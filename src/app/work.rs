@@ -25,7 +25,7 @@ use chancery_projections::inline::{self, Inline};
 use super::App;
 use super::context::Context;
 use super::vault::{Aad, DataKey, KeyKind, VaultError};
-use super::{clock, random};
+use super::{clock, once, random};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -47,17 +47,15 @@ impl From<OAuthError> for Stop {
     }
 }
 
-/// Kind of the claim on the `jti` of a client assertion.
-pub const ASSERTION_JTI: &str = "assertion_jti";
-/// Kind of the claim beside it, whose key begins with the time at which both may go.
-pub const ASSERTION_DUE: &str = "assertion_due";
-
 impl From<Stop> for OAuthError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Refused(error) => error,
             // RFC 7523 §3, RFC 7521 §4.2.1: an assertion that comes again proves nothing.
-            Stop::Taken(ASSERTION_JTI) => Self::invalid_client("the client assertion was used before"),
+            Stop::Taken(kind) if kind == once::ASSERTION.word => Self::invalid_client("the client assertion was used before"),
+            // RFC 9449 §11.1.
+            Stop::Taken(kind) if kind == once::DPOP.word => Self::invalid_dpop_proof("the proof was used before")
+                .saying("This DPoP proof was used before; make a new one for each request."),
             Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
             Stop::Conflict => Self::temporarily_unavailable("the race did not end"),
         }

@@ -32,6 +32,7 @@ pub struct DeclaredClient {
     pub subject_type: Option<String>,
     pub require_pkce: bool,
     pub require_pushed_authorization_requests: bool,
+    pub dpop_bound_access_tokens: bool,
     /// Seconds.
     pub default_max_age: Option<u64>,
     pub rotation: Option<String>,
@@ -135,6 +136,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             userinfo_signed_response_alg: fields.text("userinfo_signed_response_alg"),
             subject_type: fields.text("subject_type"),
             require_pkce: fields.read("require_pkce", reader::boolean).unwrap_or_default(),
+            dpop_bound_access_tokens: fields.read("dpop_bound_access_tokens", reader::boolean).unwrap_or_default(),
             require_pushed_authorization_requests: fields
                 .read("require_pushed_authorization_requests", reader::boolean)
                 .unwrap_or_default(),

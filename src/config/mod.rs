@@ -70,6 +70,7 @@ pub struct Config {
     pub unsigned_request_objects: bool,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
+    pub dpop: Dpop,
     pub keys: Keys,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
@@ -106,6 +107,15 @@ pub enum PkceRequired {
     /// For public clients and those that ask for it.
     Public,
     All,
+}
+
+/// Proofs of possession (RFC 9449).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dpop {
+    /// Every proof needs a nonce of ours.
+    pub nonces: bool,
+    pub nonce_lifetime: Duration,
+    pub proof_lifetime: Duration,
 }
 
 /// When signing keys change by themselves.
@@ -228,6 +238,11 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         front_channel: reader.boolean("response_types.front_channel"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
+        dpop: Dpop {
+            nonces: reader.boolean("dpop.nonces"),
+            nonce_lifetime: reader.duration("dpop.nonce_lifetime"),
+            proof_lifetime: reader.duration("dpop.proof_lifetime"),
+        },
         keys: keys(reader),
         lifetimes: lifetimes(reader),
         scrypt: Scrypt {

@@ -118,6 +118,13 @@ settings! {
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
 
+    "dpop.nonces" "" "" Kind::Boolean, "false", "",
+        "Demand a nonce of ours in every DPoP proof: no proof can then be made in advance. Costs clients a round trip now and then.";
+    "dpop.nonce_lifetime" "" "" Kind::Duration { min: 10, max: HOUR }, r#""5m""#, "",
+        "How long one nonce is given out; it is accepted for as long again.";
+    "dpop.proof_lifetime" "" "" Kind::Duration { min: 5, max: HOUR }, r#""5m""#, "",
+        "How old a DPoP proof may be; for so long each is remembered.";
+
     "keys.rotate_every" "" "" Kind::Duration { min: 0, max: 10 * YEAR }, r#""90d""#, "",
         "How long a generated signing key signs; 0 = until it is rotated by command. An imported key is never rotated by itself.";
     "keys.publish_ahead" "" "" Kind::Duration { min: 0, max: 30 * DAY }, r#""1d""#, "",
@@ -243,6 +250,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "userinfo_signed_response_alg" Kind::Text, false, r#""ES256""#, "makes userinfo a signed JWT";
     "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
+    "dpop_bound_access_tokens" Kind::Boolean, false, "true", "it proves a key (DPoP, RFC 9449) with every token request, or is refused";
     "require_pushed_authorization_requests" Kind::Boolean, false, "true", "its authorization requests are pushed (RFC 9126), or refused";
     "default_max_age" Kind::Integer { min: 0, max: 10 * YEAR }, false, "3600", "seconds since the last login";
     "rotation" Kind::Text, false, r#""always""#, "always (default) or never: whether a refresh replaces the refresh token";

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::account::claims;
 use crate::acr;
 use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType};
+use crate::dpop;
 use crate::request::Policy;
 use crate::scope::STANDARD;
 
@@ -71,6 +72,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": dpop::ALGS,
         "acr_values_supported": acr::SUPPORTED,
         "prompt_values_supported": policy.prompts().map(|(_, text)| text).collect::<Vec<_>>(),
         "claims_supported": claims(),

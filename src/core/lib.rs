@@ -21,6 +21,7 @@
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
+//! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]
@@ -38,6 +39,7 @@ pub mod consent;
 pub mod decision;
 pub mod digest;
 pub mod discovery;
+pub mod dpop;
 pub mod error;
 pub mod event;
 pub mod evidence;

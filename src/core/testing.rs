@@ -116,6 +116,7 @@ pub fn request(scopes: &str) -> Request {
         scope: scope(scopes),
         resources: BTreeSet::new(),
         code_challenge: None,
+        dpop_jkt: None,
         prompt: BTreeSet::new(),
         max_age: None,
         object: None,

@@ -11,6 +11,8 @@
 use chancery_core::error::{Code, OAuthError};
 use poem::http::HeaderValue;
 
+use super::credentials::Scheme;
+
 /// The protection space that we name; one for the whole server.
 const REALM: &str = "chancery";
 
@@ -23,8 +25,8 @@ pub enum Challenge {
     Bearer { scope: Option<String> },
     /// A resource that got no token: no error code, RFC 6750 §3.1.
     BearerAbsent,
-    /// A resource that wants a DPoP-bound token; `algorithms` as in RFC 9449 §7.1.
-    Dpop { algorithms: String, scope: Option<String> },
+    /// A resource that takes both schemes: the one that was tried gets the error, the other stands beside it (RFC 9449 §7.2).
+    Resource { tried: Option<Scheme>, algorithms: String, scope: Option<String> },
 }
 
 impl Challenge {
@@ -37,19 +39,22 @@ impl Challenge {
         }
     }
 
-    /// The value of the field; `None` if there is nothing to ask for.
-    pub fn header(&self, refusal: &OAuthError, tried_basic: bool) -> Option<HeaderValue> {
-        let text = match self {
-            Self::Client if tried_basic => format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""),
-            Self::Client => return None,
-            Self::BearerAbsent => format!("Bearer realm=\"{REALM}\""),
-            Self::Bearer { scope } => format!("Bearer realm=\"{REALM}\"{}{}", error(refusal), parameter("scope", scope.as_deref())),
-            Self::Dpop { algorithms, scope } => {
-                let algorithms = parameter("algs", Some(algorithms));
-                format!("DPoP realm=\"{REALM}\"{}{}{algorithms}", error(refusal), parameter("scope", scope.as_deref()))
+    /// The values of the field, one for each scheme; none if there is nothing to ask for.
+    pub fn headers(&self, refusal: &OAuthError, tried_basic: bool) -> Vec<HeaderValue> {
+        let texts = match self {
+            Self::Client if tried_basic => vec![format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")],
+            Self::Client => Vec::new(),
+            Self::BearerAbsent => vec![format!("Bearer realm=\"{REALM}\"")],
+            Self::Bearer { scope } => vec![format!("Bearer realm=\"{REALM}\"{}{}", error(refusal), parameter("scope", scope.as_deref()))],
+            Self::Resource { tried, algorithms, scope } => {
+                let said = |scheme| if *tried == Some(scheme) { error(refusal) } else { String::new() };
+                let scope = parameter("scope", scope.as_deref());
+                let bearer = format!("Bearer realm=\"{REALM}\"{}{scope}", said(Scheme::Bearer));
+                let dpop = format!("DPoP realm=\"{REALM}\"{}{scope}{}", said(Scheme::Dpop), parameter("algs", Some(algorithms)));
+                if *tried == Some(Scheme::Dpop) { vec![dpop, bearer] } else { vec![bearer, dpop] }
             }
         };
-        HeaderValue::try_from(text).ok()
+        texts.into_iter().filter_map(|text| HeaderValue::try_from(text).ok()).collect()
     }
 }
 
@@ -69,7 +74,7 @@ mod tests {
     use super::*;
 
     fn text(challenge: &Challenge, refusal: &OAuthError, basic: bool) -> Option<String> {
-        challenge.header(refusal, basic).map(|value| value.to_str().unwrap().to_owned())
+        challenge.headers(refusal, basic).first().map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
@@ -89,7 +94,22 @@ mod tests {
         let refusal = OAuthError::insufficient_scope("");
         let bearer = text(&Challenge::Bearer { scope: Some("audit:read".into()) }, &refusal, false).unwrap();
         assert!(bearer.contains("error=\"insufficient_scope\"") && bearer.ends_with("scope=\"audit:read\""), "{bearer}");
-        let dpop = text(&Challenge::Dpop { algorithms: "ES256".into(), scope: Some("a\"b".into()) }, &refusal, false).unwrap();
-        assert!(dpop.starts_with("DPoP ") && dpop.ends_with("algs=\"ES256\"") && !dpop.contains("scope="), "{dpop}");
+        let both = |tried| {
+            let challenge = Challenge::Resource { tried, algorithms: "ES256".into(), scope: Some("a\"b".into()) };
+            let values: Vec<_> = challenge.headers(&refusal, false).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+            values
+        };
+        let dpop = both(Some(Scheme::Dpop));
+        assert!(
+            dpop[0].starts_with("DPoP ")
+                && dpop[0].contains("error=")
+                && dpop[0].ends_with("algs=\"ES256\"")
+                && !dpop[0].contains("scope="),
+            "{dpop:?}"
+        );
+        assert_eq!(dpop[1], "Bearer realm=\"chancery\"");
+        let bearer = both(Some(Scheme::Bearer));
+        assert!(bearer[0].starts_with("Bearer ") && bearer[0].contains("error=") && !bearer[1].contains("error="), "{bearer:?}");
+        assert!(both(None).iter().all(|value| !value.contains("error=")), "RFC 6750 section 3.1");
     }
 }

@@ -54,6 +54,35 @@ fn form_decoded(text: &str) -> Option<String> {
     Some(params.get("v").unwrap_or_default().to_owned())
 }
 
+/// How an access token came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
+
+/// The access token of a request to a resource that takes both schemes, if it has exactly one.
+///
+/// # Errors
+/// `invalid_request` for a header that cannot be read or a token in two places.
+pub fn access_token(request: &Request, form: Option<&Params>) -> Result<Option<(Scheme, String)>, OAuthError> {
+    let mut sent = request.headers().get_all(header::AUTHORIZATION).iter();
+    let named = match (sent.next(), sent.next()) {
+        (Some(value), None) => value.to_str().ok().and_then(|value| value.split_once(' ')),
+        _ => None,
+    };
+    match named {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => {
+            if token.trim().is_empty() || form.is_some_and(|form| form.get("access_token").is_some()) {
+                return Err(OAuthError::invalid_request("two tokens").saying("Send the access token once, as Authorization: DPoP."));
+            }
+            Ok(Some((Scheme::Dpop, token.trim().to_owned())))
+        }
+        _ => Ok(bearer(request, form)?.map(|token| (Scheme::Bearer, token))),
+    }
+}
+
 /// The bearer token of a request, if it has exactly one.
 ///
 /// # Errors

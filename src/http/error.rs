@@ -42,11 +42,15 @@ pub struct Refused {
     pub retry_after: Option<u64>,
     /// The client that was answered, so that its origins may read the refusal.
     pub client: Option<AnsweredClient>,
+    /// The nonce to use in the next DPoP proof (RFC 9449 §8).
+    pub nonce: Option<String>,
+    /// A protected resource refuses with 401 what a client endpoint refuses with 400 (RFC 9449 §7.1).
+    pub unauthorized: bool,
 }
 
 impl From<OAuthError> for Refused {
     fn from(refusal: OAuthError) -> Self {
-        Self { refusal, challenge: None, retry_after: None, client: None }
+        Self { refusal, challenge: None, retry_after: None, client: None, nonce: None, unauthorized: false }
     }
 }
 
@@ -65,6 +69,20 @@ impl Refused {
         self
     }
 
+    /// With the nonce to come back with.
+    #[must_use]
+    pub fn with_nonce(mut self, nonce: String) -> Self {
+        self.nonce = Some(nonce);
+        self
+    }
+
+    /// With the status of a missing or unfit credential, whatever the code says.
+    #[must_use]
+    pub fn as_unauthorized(mut self) -> Self {
+        self.unauthorized = true;
+        self
+    }
+
     /// With the client whose origins may read it.
     #[must_use]
     pub fn for_client(mut self, client: AnsweredClient) -> Self {
@@ -75,7 +93,7 @@ impl Refused {
 
 impl ResponseError for Refused {
     fn status(&self) -> StatusCode {
-        status(self.refusal.code)
+        if self.unauthorized { StatusCode::UNAUTHORIZED } else { status(self.refusal.code) }
     }
 
     /// Used only where no [`Errors`] stands in front.
@@ -254,9 +272,12 @@ fn answer(given: &Answer<'_>, page: Option<RenderPage>) -> Response {
     let challenge = given.refused.challenge.as_deref().cloned().or_else(|| Challenge::of(refusal.code));
     let mut set = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| response.headers_mut().insert(name, value));
     set(header::CACHE_CONTROL, Some(HeaderValue::from_static("no-store")));
-    set(header::WWW_AUTHENTICATE, challenge.and_then(|challenge| challenge.header(refusal, given.tried_basic)));
     set(header::RETRY_AFTER, retry_after.map(HeaderValue::from));
+    set(HeaderName::from_static("dpop-nonce"), given.refused.nonce.as_ref().and_then(|nonce| HeaderValue::try_from(nonce).ok()));
     set(header::ALLOW, given.allow.as_ref().and_then(|allow| HeaderValue::try_from(allow).ok()));
+    for value in challenge.into_iter().flat_map(|challenge| challenge.headers(refusal, given.tried_basic)) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, value);
+    }
     if let Some(client) = &given.refused.client {
         response.set_data(client.clone());
     }

@@ -12,6 +12,7 @@
 //! | `client_address`, `rate_limit` | who asks, and how often they may |
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
+//! | `dpop` | the proof of a key that a request brings |
 //! | `server`, `credentials`, `reply`, `document` | what routes hold, what callers present, what they get |
 //! | `guarded`, `outgoing`, `deliver` | requests that the server makes: to clients, to its operator's places, feeds |
 //! | `routes` | the machine endpoints |
@@ -29,6 +30,7 @@ pub mod csrf;
 pub mod deliver;
 pub mod development;
 pub mod document;
+pub mod dpop;
 pub mod error;
 pub mod form;
 pub mod guarded;

@@ -27,6 +27,7 @@ pub struct Reply<D> {
     client: Option<AnsweredClient>,
     cache_control: &'static str,
     receipt: Option<Receipt>,
+    nonce: Option<String>,
     media_type: &'static str,
     described: PhantomData<D>,
 }
@@ -44,6 +45,7 @@ impl<D: Describe> Reply<D> {
             client: None,
             cache_control: "no-store",
             receipt: None,
+            nonce: None,
             media_type: "application/json",
             described: PhantomData,
         }
@@ -60,6 +62,13 @@ impl<D: Describe> Reply<D> {
     #[must_use]
     pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
         self.receipt = receipt;
+        self
+    }
+
+    /// With the nonce for the next DPoP proof.
+    #[must_use]
+    pub fn with_nonce(mut self, nonce: Option<String>) -> Self {
+        self.nonce = nonce;
         self
     }
 
@@ -82,6 +91,9 @@ impl<D: Describe + Send> IntoResponse for Reply<D> {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         if let Some(client) = self.client {
             response.set_data(client);
+        }
+        if let Some(nonce) = self.nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            response.headers_mut().insert("dpop-nonce", nonce);
         }
         attach(&mut response, self.receipt);
         response

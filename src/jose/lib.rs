@@ -24,6 +24,7 @@
 //! | [`jwks`] | a set of them, and which of them may check a token | RFC 7517 §5 |
 //! | [`thumbprint`] | the name of a key | RFC 7638 |
 //! | [`jws`] | a token from outside: read, verified with a key that we choose | RFC 7515, RFC 8725 |
+//! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
 //! | `json` | JSON without repeated members | RFC 7515 §4 |
 //!
@@ -31,6 +32,7 @@
 //! input, the vectors of the RFCs, and two unrelated implementations. No error holds a secret or a token.
 
 pub mod alg;
+pub mod dpop;
 pub mod ed25519;
 mod json;
 pub mod jwk;

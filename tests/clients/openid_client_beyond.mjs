@@ -63,14 +63,54 @@ async function pushed(check, server) {
   }
 }
 
+/// The same client, which from here on proves a key with everything that it sends.
+async function proving(check, server) {
+  for (const [name, metadata, auth] of [['confidential', {}, undefined], ['public', { token_endpoint_auth_method: 'none' }, oidc.None()]]) {
+    const config = await register(server, { ...metadata, dpop_bound_access_tokens: true }, auth);
+    const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair('ES256'));
+    const { parameters, expected } = await attempt();
+    const url = await check(`${name}: a push with a proof`, () => oidc.buildAuthorizationUrlWithPAR(config, parameters, { DPoP }));
+    const answer = await new Agent().authorize(url, { redirectUri: REDIRECT_URI, account: newAccount(), register: true });
+    const tokens = await check(`${name}: the code is redeemed with the key`, () => oidc.authorizationCodeGrant(config, answer, expected, undefined, { DPoP }));
+    await check.also(`${name}: the tokens are bound`, async () => {
+      assert.equal(tokens.token_type.toLowerCase(), 'dpop');
+      if (auth) return;
+      const seen = await oidc.tokenIntrospection(config, tokens.access_token);
+      assert.equal(seen.cnf.jkt, await DPoP.calculateThumbprint());
+    });
+    const { sub } = tokens.claims();
+    await check(`${name}: userinfo with the key`, () => oidc.fetchUserInfo(config, tokens.access_token, sub, { DPoP }));
+    await check.also(`${name}: userinfo without it is refused`, async () => {
+      await assert.rejects(oidc.fetchUserInfo(config, tokens.access_token, sub));
+    });
+    const thief = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair('ES256'));
+    await check.also(`${name}: userinfo with another key is refused`, async () => {
+      await assert.rejects(oidc.fetchUserInfo(config, tokens.access_token, sub, { DPoP: thief }));
+    });
+    if (auth) {
+      await check.also(`${name}: the refresh token is nothing without its key`, async () => {
+        assert.equal(await refusal(oidc.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP: thief })), 'invalid_grant');
+      });
+    }
+    const fresh = await check(`${name}: refresh with the key`, () => oidc.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP }));
+    await check.also(`${name}: and the new token works`, () => oidc.fetchUserInfo(config, fresh.access_token, sub, { DPoP }));
+    await check.also(`${name}: without a proof nothing is issued`, async () => {
+      assert.equal(await refusal(oidc.refreshTokenGrant(config, fresh.refresh_token)), 'invalid_dpop_proof');
+    });
+  }
+}
+
 for (const backend of backends()) {
   let server;
   await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend }));
+    // With nonces on one of them, so that both ways are walked.
+    const env = backend === 'postgres' ? { CHANCERY_DPOP_NONCES: 'true' } : {};
+    server = await check('the server starts on empty data', () => Server.start({ backend, env }));
   });
   if (!server) continue;
   const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
   await group('pushed requests', (check) => pushed(check, server));
+  await group('DPoP', (check) => proving(check, server));
   await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
   await server.dispose();

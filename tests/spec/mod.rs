@@ -32,6 +32,7 @@ mod rfc8707;
 mod rfc9068;
 mod rfc9101;
 mod rfc9126;
+mod rfc9449;
 mod rfc9700;
 mod taking_away;
 mod time;

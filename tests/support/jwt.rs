@@ -92,7 +92,11 @@ impl Key {
     }
 
     pub fn sign(&self, claims: &Value) -> String {
-        let header = json!({ "alg": self.alg(), "kid": "k", "typ": "JWT" });
+        self.sign_with(&json!({ "alg": self.alg(), "kid": "k", "typ": "JWT" }), claims)
+    }
+
+    /// With any header, also one that lies.
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
         let random = SystemRandom::new();
         let signature = match self {

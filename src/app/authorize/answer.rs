@@ -156,6 +156,7 @@ impl App {
             redirect_uri_omitted: request.redirect_uri_omitted,
             resources: request.resources.clone(),
             code_challenge: request.code_challenge.clone(),
+            dpop_jkt: request.dpop_jkt,
             auth_time: session.auth_time,
             amr: session.amr.clone(),
             wants_auth_time: request.wants_auth_time,

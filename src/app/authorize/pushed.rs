@@ -12,6 +12,7 @@
 
 use chancery_core::client::Client;
 use chancery_core::digest::Digest;
+use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::id::{InteractionId, PushedId};
 use chancery_core::pushed::{self, Push, Pushed, URI, Visit, Visited};
@@ -66,7 +67,14 @@ impl App {
         let mut parameters = sent.parameters.clone();
         parameters.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
         parameters.insert("client_id".to_owned(), client.id.to_string());
-        let resolved = self.resolve_pushing(&context, &client, &Sent { parameters: &parameters, resources: sent.resources }).await?;
+        let mut resolved = self.resolve_pushing(&context, &client, &Sent { parameters: &parameters, resources: sent.resources }).await?;
+        if let Some(Confirmation::Jkt(jkt)) = caller.proven() {
+            // RFC 9449 §10.1: a proof with the push is a `dpop_jkt`.
+            let jkt = jkt.to_string();
+            if resolved.parameters.insert("dpop_jkt".to_owned(), jkt.clone()).is_some_and(|named| named != jkt) {
+                return Err(OAuthError::invalid_request("dpop_jkt").saying("dpop_jkt is not the thumbprint of the key in the DPoP header."));
+            }
+        }
         let request = match self.checked(&client, &resolved.parameters, &resolved.resources, Arrival::Pushing).await? {
             Ok(request) => Request { object: resolved.object.clone(), ..request },
             // RFC 9126 §2.3: there is nobody to redirect.
@@ -90,7 +98,8 @@ impl App {
             at: self.now(),
         };
         let seal = Seal { key: Some(key), subject: None };
-        decide!(self, &context, |work| push_once(work, caller, &command, &seal))?;
+        let outcome = decide!(self, &context, |work| push_once(work, caller, &command, &seal));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await?;
         Ok(Kept { request_uri: format!("{URI}{}", reference.text), expires_in: lifetime.0 })
     }
 

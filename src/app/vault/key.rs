@@ -83,10 +83,12 @@ pub enum Purpose {
     Sid,
     /// Cursors of lists.
     Cursor,
+    /// Nonces of DPoP proofs.
+    DpopNonce,
 }
 
 impl Purpose {
-    pub const ALL: [Self; 5] = [Self::RefreshToken, Self::PairwiseSalt, Self::BlindIndex, Self::Sid, Self::Cursor];
+    pub const ALL: [Self; 6] = [Self::RefreshToken, Self::PairwiseSalt, Self::BlindIndex, Self::Sid, Self::Cursor, Self::DpopNonce];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,6 +97,7 @@ impl Purpose {
             Self::BlindIndex => "blind-index",
             Self::Sid => "sid",
             Self::Cursor => "cursor",
+            Self::DpopNonce => "dpop-nonce",
         }
     }
 }

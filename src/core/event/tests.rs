@@ -134,6 +134,7 @@ fn evidence() {
         LoginFailed { account: None, at: t(0) }.into(),
         LoginFailuresCleared { at: t(1) }.into(),
         ClientAuthenticationFailed { client: client_id("app"), reason: "wrong secret".into(), at: t(2) }.into(),
+        DpopProofReplayed { client: Some(client_id("app")), jkt: digest("key"), at: t(2) }.into(),
         AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
         AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),
         AuditTailOpened { question: "type=CodeIssued".into(), from: 17, at: t(4) }.into(),
@@ -168,6 +169,7 @@ fn grant() {
         digest: digest(name),
         expires_at: t(at + 600),
         audience: ResourceId::parse("https://api.example.com"),
+        cnf: Some(crate::dpop::Confirmation::Jkt(digest("key"))),
         kid: Some("2027-01".into()),
     };
     let issued = CodeIssued {
@@ -184,13 +186,14 @@ fn grant() {
         redirect_uri: "https://app.example.com/cb".into(),
         redirect_uri_omitted: false,
         code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
+        dpop_jkt: Some(digest("key")),
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: true,
         consent_epoch: 0,
         at: t(0),
     };
-    let refresh = Some(IssuedRefresh { digest: digest("rt-0"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) });
+    let refresh = Some(IssuedRefresh { cnf: None, digest: digest("rt-0"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) });
     let rotated = RefreshTokenRotated {
         generation: 1,
         refresh: digest("rt-1"),

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::events;
 use crate::id::{AccountId, ClientId};
@@ -43,6 +44,18 @@ pub struct ClientAuthenticationFailed {
     pub client: ClientId,
     /// Our own words, never the caller's.
     pub reason: String,
+}
+
+/// A DPoP proof came a second time (RFC 9449 §11.1). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DpopProofReplayed {
+    pub at: Timestamp,
+    /// The client that sent it, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientId>,
+    /// Thumbprint of the key that made the proof.
+    pub jkt: Digest,
 }
 
 /// Refusals beyond the limits, counted. `personal`: `source`.
@@ -81,6 +94,7 @@ events! {
         LoginFailed = 1,
         LoginFailuresCleared = 1,
         ClientAuthenticationFailed = 1,
+        DpopProofReplayed = 1,
         AttemptsRefused = 1,
         AuditQueried = 1,
         AuditTailOpened = 1,
@@ -134,6 +148,7 @@ impl Stream for Attempts {
             EvidenceEvent::LoginFailed(event) => attempts.fail(event.at),
             EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
             EvidenceEvent::ClientAuthenticationFailed(_)
+            | EvidenceEvent::DpopProofReplayed(_)
             | EvidenceEvent::AttemptsRefused(_)
             | EvidenceEvent::AuditQueried(_)
             | EvidenceEvent::AuditTailOpened(_) => {}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Access;
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
+use crate::dpop::Confirmation;
 use crate::events;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
 use crate::resource::ResourceId;
@@ -22,6 +23,9 @@ pub struct IssuedAccess {
     /// The resource server that it is for; absent: this server's userinfo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<ResourceId>,
+    /// The key that whoever uses it has to prove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Of the token's text; of a JWT's `jti`.
     pub digest: Digest,
     pub expires_at: Timestamp,
@@ -32,7 +36,7 @@ pub struct IssuedAccess {
 
 impl IssuedAccess {
     pub(super) fn into_access(self, issued_at: Timestamp, scope: Option<Scope>) -> Access {
-        Access { audience: self.audience, digest: self.digest, issued_at, expires_at: self.expires_at, scope }
+        Access { audience: self.audience, cnf: self.cnf, digest: self.digest, issued_at, expires_at: self.expires_at, scope }
     }
 }
 
@@ -40,6 +44,9 @@ impl IssuedAccess {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IssuedRefresh {
+    /// The key that it is bound to: of public clients only (RFC 9449 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     pub digest: Digest,
     pub ends_at: Timestamp,
     pub expires_at: Timestamp,
@@ -63,6 +70,9 @@ pub struct CodeIssued {
     pub code_expires_at: Timestamp,
     /// How often the consent had been withdrawn before: the next withdrawal ends this grant.
     pub consent_epoch: u32,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Digest>,
     pub grant: GrantId,
     pub interaction: InteractionId,
     pub redirect_uri: String,
@@ -176,12 +186,22 @@ pub struct RefreshTokenRepeated {
 }
 
 /// What was tried and refused without ending anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Misuse {
     CodeByOtherClient,
     RefreshTokenByOtherClient,
+    /// Without a proof of the key that it is bound to; recorded once for each grant.
+    CodeWithOtherKey,
+    RefreshTokenWithOtherKey,
+}
+
+impl Misuse {
+    /// Whoever stole a bound token could try it without end.
+    pub(super) const fn is_recorded_once(self) -> bool {
+        matches!(self, Self::CodeWithOtherKey | Self::RefreshTokenWithOtherKey)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

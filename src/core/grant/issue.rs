@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
+use crate::dpop::{self, Confirmation};
 use crate::error::OAuthError;
 use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
 use crate::resource::ResourceId;
@@ -40,6 +41,7 @@ pub struct IssueCode {
     pub redirect_uri_omitted: bool,
     pub resources: BTreeSet<ResourceId>,
     pub code_challenge: Option<String>,
+    pub dpop_jkt: Option<Digest>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub wants_auth_time: bool,
@@ -83,6 +85,7 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         redirect_uri_omitted: cmd.redirect_uri_omitted,
         resources: cmd.resources.clone(),
         code_challenge: cmd.code_challenge.clone(),
+        dpop_jkt: cmd.dpop_jkt,
         auth_time: cmd.auth_time,
         amr: cmd.amr.clone(),
         wants_auth_time: cmd.wants_auth_time,
@@ -109,7 +112,7 @@ pub struct IssuedDirectly {
 }
 
 pub fn directly(granted: &Scope, cmd: &IssueDirectly, lifetimes: &Lifetimes) -> Decision<GrantEvent, IssuedDirectly> {
-    let access = cmd.access.as_ref().map(|(digest, target)| target.issue(*digest, cmd.at, lifetimes.access_token));
+    let access = cmd.access.as_ref().map(|(digest, target)| target.issue(*digest, None, cmd.at, lifetimes.access_token));
     let scope = cmd.access.as_ref().map_or_else(|| granted.clone(), |(_, target)| target.scope_of(granted));
     let outcome = IssuedDirectly { scope: scope.clone(), access_expires_at: access.as_ref().map(|access| access.expires_at) };
     let narrowed = (scope != *granted).then_some(scope);
@@ -122,6 +125,8 @@ pub struct IssueToClient {
     pub grant: GrantId,
     pub scope: Option<Scope>,
     pub access: Digest,
+    /// The key that the client proved with this request.
+    pub proven: Option<Confirmation>,
     pub target: Result<Target, OAuthError>,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -137,6 +142,9 @@ pub struct IssuedToClient {
 pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) -> Decision<GrantEvent, IssuedToClient> {
     if !client.metadata.grant_types.contains(&GrantType::ClientCredentials) {
         return Decision::refuse(OAuthError::unauthorized_client("client_credentials is not registered"));
+    }
+    if let Err(error) = dpop::check_demand(client, cmd.proven.as_ref()) {
+        return Decision::refuse(error);
     }
     let target = match &cmd.target {
         Ok(target) => target,
@@ -155,7 +163,7 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
         }
     };
     let scope = target.scope_of(&scope);
-    let access = target.issue(cmd.access, cmd.at, lifetimes.client_credentials);
+    let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.client_credentials);
     let expires_at = access.expires_at;
     let event = ClientCredentialsGranted { grant: cmd.grant, client: client.id.clone(), scope: scope.clone(), access, at: cmd.at };
     let personal = Personal::default().with("context", cmd.context.as_deref());
@@ -182,7 +190,7 @@ pub fn to_operator(cmd: &MintForOperator) -> Decision<GrantEvent, ()> {
         grant: cmd.grant,
         client: cmd.client.clone(),
         scope: cmd.scope.clone(),
-        access: IssuedAccess { digest: cmd.access, expires_at: cmd.expires_at, audience: None, kid: None },
+        access: IssuedAccess { digest: cmd.access, expires_at: cmd.expires_at, audience: None, cnf: None, kid: None },
         at: cmd.at,
     };
     Decision::accept(alloc::vec![event.into()], ())

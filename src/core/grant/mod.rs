@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
+use crate::dpop::Confirmation;
 use crate::id::{AccountId, ClientId, GrantId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
@@ -57,6 +58,9 @@ pub struct Grant {
     pub access: Vec<Access>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,
+    /// Misuses that are recorded once.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub misused: BTreeSet<event::Misuse>,
 }
 
 /// For whom the tokens speak.
@@ -102,6 +106,9 @@ pub struct Code {
     pub challenge: Option<String>,
     pub redeemed: bool,
     pub wrong_verifiers: u8,
+    /// Thumbprint of the key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Digest>,
 }
 
 /// The refresh token of a grant: only the newest is known, older ones are told by their generation.
@@ -113,6 +120,9 @@ pub struct Refresh {
     pub expires_at: Timestamp,
     /// Absolute expiry of the family.
     pub ends_at: Timestamp,
+    /// The key that each use has to prove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// The immediate predecessor, for the grace window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
@@ -135,6 +145,9 @@ pub struct Access {
     /// The resource server that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<ResourceId>,
+    /// The key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     pub digest: Digest,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
@@ -214,6 +227,7 @@ impl Stream for Grant {
                     generation: 0,
                     expires_at: refresh.expires_at,
                     ends_at: refresh.ends_at,
+                    cnf: refresh.cnf,
                     predecessor: None,
                 });
                 grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
@@ -242,7 +256,11 @@ impl Stream for Grant {
                 grant.refresh.as_ref().ok_or_else(out_of_order)?;
                 grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
             }
-            GrantEvent::MisuseRefused(_) => {}
+            GrantEvent::MisuseRefused(event) => {
+                if event.misuse.is_recorded_once() {
+                    grant.misused.insert(event.misuse);
+                }
+            }
             GrantEvent::AccessTokenRevoked(event) => grant.access.retain(|own| own.digest != event.access),
             GrantEvent::GrantEnded(event) => {
                 grant.ended = Some(event.reason);
@@ -266,6 +284,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
         refresh: None,
         access: Vec::new(),
         ended: None,
+        misused: BTreeSet::new(),
     };
     match fact.event {
         GrantEvent::CodeIssued(event) => {
@@ -290,6 +309,7 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 challenge: event.code_challenge.clone(),
                 redeemed: false,
                 wrong_verifiers: 0,
+                dpop_jkt: event.dpop_jkt,
             });
             Some(grant)
         }

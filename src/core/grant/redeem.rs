@@ -6,6 +6,8 @@
 //! | with the `redirect_uri` that was really used | RFC 6749 §4.1.3 |
 //! | the client is registered for the grant | RFC 6749 §5.2 |
 //! | a challenge once sent makes the verifier mandatory; a verifier without a challenge is refused | RFC 9700 §2.1.1, §4.8.2 |
+//! | a code that was bound to a key needs a proof of that key | RFC 9449 §10 |
+//! | the access token is bound to the proven key; the refresh token too, where the client is public | RFC 9449 §5 |
 //! | a second redemption ends the grant with all its tokens, also after expiry | RFC 6749 §4.1.2, RFC 9700 §2.1.1 |
 //! | five wrong verifiers burn the code | our own |
 //! | an expired code that was never redeemed ends nothing | our own |
@@ -22,6 +24,7 @@ use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
+use crate::dpop::{self, Confirmation};
 use crate::error::OAuthError;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -35,6 +38,8 @@ pub struct Redeem {
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<String>,
     pub access: Digest,
+    /// The key that the client proved with this request.
+    pub proven: Option<Confirmation>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     /// Digest of the refresh token to hand out, should there be one.
@@ -77,6 +82,17 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     if cmd.at >= code.expires_at {
         return refuse("expired");
     }
+    if let Err(error) = dpop::check_demand(client, cmd.proven.as_ref()) {
+        return Decision::refuse(error);
+    }
+    // A stolen code is of no use without the key. The code is not spent: its owner may be on the way.
+    if code.dpop_jkt.is_some_and(|jkt| cmd.proven != Some(Confirmation::Jkt(jkt))) {
+        let refusal = refuse("proof of another key");
+        if grant.misused.contains(&Misuse::CodeWithOtherKey) {
+            return refusal;
+        }
+        return refusal.recording(MisuseRefused { misuse: Misuse::CodeWithOtherKey, by: client.id.clone(), at: cmd.at });
+    }
     if let Err(wrong) = check_redirect_uri(code, cmd.redirect_uri.as_deref()) {
         return Decision::refuse(wrong);
     }
@@ -92,11 +108,13 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         Ok(target) => target,
         Err(error) => return Decision::refuse(error.clone()),
     };
-    let access = target.issue(cmd.access, cmd.at, lifetimes.access_token);
+    let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let scope = target.scope_of(&grant.scope);
     let ends_at = cmd.at.plus(lifetimes.refresh_absolute);
     let refresh = client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
         digest: cmd.refresh,
+        // RFC 9449 §5: a confidential client's is bound to its authentication already, and its key may change.
+        cnf: cmd.proven.filter(|_| client.is_public()),
         expires_at: cmd.at.plus(lifetimes.refresh_idle).min(ends_at),
         ends_at,
     });

@@ -6,6 +6,7 @@
 //! | the asked scope may shrink, never grow | RFC 6749 §6 |
 //! | a token is replaced at each use, unless the client is registered otherwise | RFC 9700 §2.2.2 |
 //! | a replaced token that comes back ends the whole grant | RFC 9700 §4.14.2 |
+//! | the key of a bound token has to be proven at each use; the new access token is bound to the key proven now | RFC 9449 §5 |
 //! | within the grace window the immediate predecessor gets the same successor, while that is unused | our own; several tabs |
 //!
 //! Out of scope: client authentication (`client::authenticate`), minting (`app::mint`).
@@ -19,6 +20,7 @@ use crate::client::Client;
 use crate::client::metadata::{GrantType, Rotation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
+use crate::dpop::{self, Confirmation};
 use crate::error::OAuthError;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -32,6 +34,8 @@ pub struct Refresh {
     pub successor: Digest,
     pub scope: Option<Scope>,
     pub access: Digest,
+    /// The key that the client proved with this request.
+    pub proven: Option<Confirmation>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     pub id_token_kid: Option<String>,
@@ -64,6 +68,17 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         return refuse("the grant has ended");
     }
     let Some(family) = &grant.refresh else { return refuse("the grant has no refresh token") };
+    if let Err(error) = dpop::check_demand(client, cmd.proven.as_ref()) {
+        return Decision::refuse(error);
+    }
+    // Before the family is looked at: who has a token without its key can end nothing. RFC 9449 §5.
+    if family.cnf.is_some() && family.cnf != cmd.proven {
+        let refusal = refuse("proof of another key");
+        if grant.misused.contains(&Misuse::RefreshTokenWithOtherKey) {
+            return refusal;
+        }
+        return refusal.recording(MisuseRefused { misuse: Misuse::RefreshTokenWithOtherKey, by: client.id.clone(), at: cmd.at });
+    }
     let repeated = match family.state_of(cmd, client) {
         Presented::Current => false,
         Presented::WithinGrace => true,
@@ -86,7 +101,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
     };
     let scope = target.scope_of(&scope);
     let narrowed = (scope != grant.scope).then(|| scope.clone());
-    let access = target.issue(cmd.access, cmd.at, lifetimes.access_token);
+    let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let (access_expires_at, id_token_kid, at) = (access.expires_at, cmd.id_token_kid.clone(), cmd.at);
     let moved = cmd.at.plus(lifetimes.refresh_idle).min(family.ends_at);
     let rotates = client.metadata.refresh_token_rotation == Rotation::Always;

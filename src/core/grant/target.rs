@@ -14,6 +14,7 @@ use alloc::string::String;
 use super::event::IssuedAccess;
 use crate::client::Client;
 use crate::digest::Digest;
+use crate::dpop::Confirmation;
 use crate::error::OAuthError;
 use crate::resource::{ResourceId, ResourceServer};
 use crate::scope::Scope;
@@ -45,9 +46,9 @@ impl Target {
         self.scope.as_ref().map_or_else(|| granted.clone(), |known| granted.intersection(known))
     }
 
-    pub(super) fn issue(&self, digest: Digest, at: Timestamp, usual: Seconds) -> IssuedAccess {
+    pub(super) fn issue(&self, digest: Digest, cnf: Option<Confirmation>, at: Timestamp, usual: Seconds) -> IssuedAccess {
         let expires_at = at.plus(self.lifetime.unwrap_or(usual));
-        IssuedAccess { digest, expires_at, audience: self.audience.clone(), kid: self.kid.clone() }
+        IssuedAccess { digest, expires_at, cnf, audience: self.audience.clone(), kid: self.kid.clone() }
     }
 }
 

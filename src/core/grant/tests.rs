@@ -43,6 +43,7 @@ fn issued_for(scopes: &str, challenge: Option<&str>) -> GrantEvent {
         claims: crate::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
         code_challenge: challenge.map(ToString::to_string),
+        dpop_jkt: None,
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,
@@ -57,11 +58,11 @@ fn issued() -> GrantEvent {
 }
 
 fn access(name: &str, at: i64) -> IssuedAccess {
-    IssuedAccess { digest: digest(name), expires_at: t(at + 600), audience: None, kid: None }
+    IssuedAccess { digest: digest(name), expires_at: t(at + 600), audience: None, cnf: None, kid: None }
 }
 
 fn redeemed() -> GrantEvent {
-    let refresh = IssuedRefresh { digest: digest("rt-0"), expires_at: t(10 + 14 * DAY), ends_at: t(10 + 90 * DAY) };
+    let refresh = IssuedRefresh { cnf: None, digest: digest("rt-0"), expires_at: t(10 + 14 * DAY), ends_at: t(10 + 90 * DAY) };
     CodeRedeemed { access: access("at-0", 10), refresh: Some(refresh), scope: None, id_token_kid: None, at: t(10) }.into()
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
 use crate::client::metadata::{RequestObjectAlg, ResponseMode, ResponseType};
+use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::AccountId;
 use crate::resource::{ResourceId, ResourceServer};
@@ -59,6 +60,9 @@ pub struct Request {
     pub claims: ClaimsRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<String>,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Digest>,
     /// The account that a verified `id_token_hint` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hinted_account: Option<AccountId>,
@@ -191,6 +195,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
     Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
     Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
+    Check { name: "dpop_jkt", source: "RFC 9449 §10", run: checks::dpop_jkt::check },
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
     Check { name: "nonce", source: "OpenID Connect Core 1.0 §3.2.2.1, §3.3.2.11", run: checks::nonce::check },
     Check { name: "claims", source: "OpenID Connect Core 1.0 §5.5, §5.5.1.1", run: checks::claims::check },
@@ -223,6 +228,7 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
         resources: BTreeSet::new(),
         scope: Scope::default(),
         code_challenge: None,
+        dpop_jkt: None,
         prompt: BTreeSet::new(),
         max_age: None,
         object: None,

@@ -296,3 +296,12 @@ fn rfc9126_4_a_request_that_has_to_be_pushed_does_not_come_through_the_browser()
 fn rfc9126_2_1_a_request_uri_cannot_be_pushed() {
     assert_eq!(arriving(Arrival::Pushing, false, false, &[("request_uri", "urn:x:y")]), Some("invalid_request"));
 }
+
+#[test]
+fn rfc9449_10_dpop_jkt_is_a_thumbprint() {
+    let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    assert_eq!(accepted(&[("dpop_jkt", jkt)]).dpop_jkt.unwrap().to_string(), jkt);
+    for bad in ["x", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4J", &jkt[1..], &jkt.replace('-', "+")] {
+        assert_eq!(refused(&[("dpop_jkt", bad)]), "invalid_request", "{bad}");
+    }
+}

@@ -10,6 +10,7 @@ use super::Group;
 use super::token::{authenticate, client_of, receipt_for};
 use crate::app::authorize::Sent;
 use crate::http::cors::AnsweredClient;
+use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::reply::{Describe, Reply};
@@ -43,6 +44,8 @@ struct PushedRequest {
     ui_locales: Option<String>,
     claims: Option<String>,
     acr_values: Option<String>,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    dpop_jkt: Option<String>,
     resource: Option<Vec<String>>,
 }
 
@@ -62,14 +65,17 @@ impl PushedRequests {
     /// Pushed authorization request (RFC 9126)
     #[oai(path = "/oidc/par", method = "post", operation_id = "pushAuthorizationRequest")]
     async fn push(&self, request: &Request, form: StrictForm<PushedRequest>) -> Result<Reply<Kept>, Refused> {
-        let caller = authenticate(&self.0, request, &form.params).await?;
+        let mut caller = authenticate(&self.0, request, &form.params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
+        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, None)
+            .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.pushed_requests_per_client)?;
         let context = context(request);
         let parameters = form.params.single();
         let sent = Sent { parameters: &parameters, resources: form.params.all("resource") };
         let kept = self.0.app.push_request(&context, &caller, &sent).await.map_err(refused)?;
-        Ok(Reply::new(&kept).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+        let nonce = dpop::next_nonce(&self.0, caller.proof.as_ref());
+        Ok(Reply::new(&kept).for_client(&client).with_nonce(nonce).with_receipt(receipt_for(&caller, &context)))
     }
 }

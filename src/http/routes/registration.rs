@@ -72,6 +72,8 @@ struct ClientMetadata {
     default_acr_values: Option<Vec<String>>,
     require_auth_time: Option<bool>,
     require_pkce: Option<bool>,
+    /// It proves a key with every token request, or is refused (RFC 9449 section 5.2).
+    dpop_bound_access_tokens: Option<bool>,
     /// Its authorization requests are pushed, or refused (RFC 9126 section 6).
     require_pushed_authorization_requests: Option<bool>,
     /// always or never.
@@ -115,6 +117,7 @@ impl From<ClientMetadata> for Asked {
             default_acr_values: sent.default_acr_values,
             require_auth_time: sent.require_auth_time,
             require_pkce: sent.require_pkce,
+            dpop_bound_access_tokens: sent.dpop_bound_access_tokens,
             require_pushed_authorization_requests: sent.require_pushed_authorization_requests,
             refresh_token_rotation: sent.refresh_token_rotation,
             refresh_grace_seconds: sent.refresh_grace_seconds,

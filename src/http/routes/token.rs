@@ -15,12 +15,12 @@ use crate::app::context::Context;
 use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
-use crate::http::credentials;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::params::Params;
 use crate::http::reply::{Describe, Reply, attach};
 use crate::http::server::{Server, context};
+use crate::http::{credentials, dpop};
 
 /// Purpose of the limits on failed client authentication.
 const FAILURES: &str = "client_authentication";
@@ -67,7 +67,7 @@ impl Describe for TokenAnswer {
     const DESCRIPTION: &'static str = "Tokens (RFC 6749 section 5.1).";
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
         ("access_token", "string", "The access token."),
-        ("token_type", "string", "Bearer."),
+        ("token_type", "string", "Bearer, or DPoP where the request brought a proof."),
         ("expires_in", "integer", "Seconds."),
         ("scope", "string", "What was granted."),
         ("refresh_token", "string", "For clients registered for it."),
@@ -86,6 +86,7 @@ impl Describe for IntrospectionAnswer {
         ("client_id", "string", "To whom it was issued."),
         ("sub", "string", "For whom it speaks."),
         ("aud", "string", "The resource server that it is for."),
+        ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2)."),
         ("exp", "integer", "When it ends."),
     ];
 }
@@ -117,9 +118,11 @@ impl Token {
     #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
     async fn token(&self, request: &Request, form: StrictForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
         let params = &form.params;
-        let caller = authenticate(&self.0, request, params).await?;
+        let mut caller = authenticate(&self.0, request, params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
+        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, None)
+            .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
         let context = context(request);
         let need = |name: &'static str| {
@@ -150,7 +153,8 @@ impl Token {
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
         };
         let tokens = tokens.map_err(refused)?;
-        Ok(Reply::new(&tokens).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+        let nonce = dpop::next_nonce(&self.0, caller.proof.as_ref());
+        Ok(Reply::new(&tokens).for_client(&client).with_nonce(nonce).with_receipt(receipt_for(&caller, &context)))
     }
 
     /// Introspection (RFC 7662)

@@ -7,12 +7,13 @@ use poem_openapi::OpenApi;
 use super::Group;
 use crate::app::userinfo::UserInfo as Claimed;
 use crate::http::challenge::Challenge;
-use crate::http::credentials;
+use crate::http::credentials::{self, Scheme};
+use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::FORM;
 use crate::http::params::Params;
 use crate::http::reply::{Describe, Reply};
-use crate::http::server::Server;
+use crate::http::server::{Server, context};
 
 pub struct UserInfo(pub Server);
 
@@ -69,17 +70,34 @@ impl UserInfo {
 
 impl UserInfo {
     async fn answer(&self, request: &Request, form: Option<&Params>) -> Result<Reply<Claims>, Refused> {
-        // RFC 6750 §3.1: without a token there is no error code.
-        let Some(token) = credentials::bearer(request, form)? else {
-            return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(Challenge::BearerAbsent));
+        let challenge = |tried, scope: Option<&str>| {
+            let algorithms = chancery_core::dpop::ALGS.join(" ");
+            Challenge::Resource { tried, algorithms, scope: scope.map(str::to_owned) }
         };
-        let claims = self.0.app.userinfo(&token).await.map_err(|error| {
-            let wants = (error.code == Code::InsufficientScope).then(|| "openid".to_owned());
-            Refused::from(error).challenging(Challenge::Bearer { scope: wants })
-        })?;
+        // RFC 6750 §3.1: without a token there is no error code.
+        let Some((scheme, token)) = credentials::access_token(request, form)? else {
+            return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(challenge(None, None)));
+        };
+        let refused = |refused: Refused| match refused.refusal.code {
+            Code::InsufficientScope => refused.challenging(challenge(Some(scheme), Some("openid"))),
+            Code::InvalidDpopProof | Code::UseDpopNonce => refused.challenging(challenge(Some(scheme), None)).as_unauthorized(),
+            Code::InvalidToken => refused.challenging(challenge(Some(scheme), None)),
+            _ => refused,
+        };
+        let proven = match scheme {
+            Scheme::Bearer => None,
+            Scheme::Dpop => {
+                let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
+                let found = dpop::proven(&self.0, request, &self.0.app.endpoints.userinfo, Some(&token)).map_err(refused)?;
+                Some(found.ok_or_else(|| refused(missing().into()))?)
+            }
+        };
+        let claims = self.0.app.userinfo(&context(request), &token, proven.as_ref()).await.map_err(|error| refused(error.into()))?;
+        let nonce = dpop::next_nonce(&self.0, proven.as_ref());
         Ok(match claims {
             Claimed::Json(claims) => Reply::new(&claims),
             Claimed::Jwt(token) => Reply::jwt(token),
-        })
+        }
+        .with_nonce(nonce))
     }
 }

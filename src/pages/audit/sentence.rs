@@ -66,6 +66,7 @@ pub fn of(event: &Envelope) -> String {
         "LoginFailed" => "A sign-in failed.".to_owned(),
         "LoginFailuresCleared" => "A right password came after wrong ones.".to_owned(),
         "ClientAuthenticationFailed" => "A client failed to authenticate.".to_owned(),
+        "DpopProofReplayed" => "A proof of a key came a second time and was refused.".to_owned(),
         "AttemptsRefused" => format!("{} attempts were refused ({}).", event.data.get("count").cloned().unwrap_or_default(), text("kind")),
         "AuditQueried" => format!("An auditor asked: {}.", text("question")),
         "AuditTailOpened" => "An auditor began to follow the log.".to_owned(),

@@ -35,6 +35,8 @@ struct AuthorizationRequest {
     code_challenge: Option<String>,
     /// S256.
     code_challenge_method: Option<String>,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    dpop_jkt: Option<String>,
     /// none, login, consent, select_account, create.
     prompt: Option<String>,
     /// Seconds.

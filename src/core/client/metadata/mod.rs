@@ -164,6 +164,9 @@ pub struct Metadata {
     pub default_acr_values: Vec<String>,
     pub require_auth_time: bool,
     pub require_pkce: bool,
+    /// It proves a key with every token request (RFC 9449 §5.2).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub dpop_bound_access_tokens: bool,
     /// Its requests come by push only (RFC 9126 §6).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub require_pushed_authorization_requests: bool,
@@ -257,6 +260,7 @@ pub struct Asked {
     pub require_auth_time: Option<bool>,
     pub require_pkce: Option<bool>,
     pub require_pushed_authorization_requests: Option<bool>,
+    pub dpop_bound_access_tokens: Option<bool>,
     pub refresh_token_rotation: Option<String>,
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,

@@ -7,7 +7,7 @@
 //! | pairwise subjects need one sector | OpenID Connect Core 1.0 §8.1 |
 //! | `private_key_jwt` needs keys | OpenID Connect Registration 1.0 §2 |
 //! | client_credentials only for a client that authenticates | RFC 6749 §4.4 |
-//! | a public client's refresh tokens are rotated | RFC 9700 §2.2.2 |
+//! | a public client's refresh tokens are rotated, or bound to a key | RFC 9700 §2.2.2 |
 //! | management scopes are never registrable | DESIGN: surface |
 //! | unknown members are ignored | RFC 7591 §2 |
 //!
@@ -102,6 +102,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         default_acr_values: default_acr_values(asked, wrong),
         require_auth_time: asked.require_auth_time.unwrap_or(false),
         require_pkce: asked.require_pkce.unwrap_or(false),
+        dpop_bound_access_tokens: asked.dpop_bound_access_tokens.unwrap_or(false),
         require_pushed_authorization_requests: asked.require_pushed_authorization_requests.unwrap_or(false),
         refresh_token_rotation: wrong.choice("refresh_token_rotation", asked.refresh_token_rotation.as_deref(), Rotation::Always),
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
@@ -172,9 +173,14 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
         wrong.add("grant_types", "refresh_token comes with authorization_code.");
     }
-    // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated; binding is not there yet.
-    if metadata.refresh_token_rotation == Rotation::Never && is_public {
-        wrong.add("refresh_token_rotation", "A public client needs rotation.");
+    // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated.
+    if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.dpop_bound_access_tokens {
+        wrong.add("refresh_token_rotation", "A public client needs rotation, unless it has dpop_bound_access_tokens.");
+    }
+    // Nobody proves a key in the front channel.
+    if metadata.dpop_bound_access_tokens && metadata.response_types.iter().any(|kind| kind.has_token()) {
+        wrong
+            .add("dpop_bound_access_tokens", "An access token that passes through the browser is bound to no key; use response_type code.");
     }
     if metadata.refresh_grace_seconds.0 > LONGEST_GRACE {
         wrong.add("refresh_grace_seconds", "At most 60 seconds.");

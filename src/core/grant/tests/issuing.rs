@@ -12,6 +12,7 @@ fn to_client(own: &str, asked: Option<&str>) -> Decision<GrantEvent, issue::Issu
         grant: grant_id(),
         scope: asked.map(scope),
         access: digest("at"),
+        proven: None,
         target: Ok(Target::default()),
         context: None,
         at: t(0),
@@ -34,6 +35,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         claims: crate::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
         code_challenge: None,
+        dpop_jkt: None,
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,
@@ -70,8 +72,15 @@ fn oidc_core_3_1_2_1_scopes_about_a_person_are_no_scopes_of_a_client() {
 
 #[test]
 fn rfc6749_5_2_client_credentials_need_their_registration() {
-    let cmd =
-        IssueToClient { grant: grant_id(), scope: None, access: digest("at"), target: Ok(Target::default()), context: None, at: t(0) };
+    let cmd = IssueToClient {
+        grant: grant_id(),
+        scope: None,
+        access: digest("at"),
+        proven: None,
+        target: Ok(Target::default()),
+        context: None,
+        at: t(0),
+    };
     assert_eq!(said(&issue::to_client(&client(), &cmd, &LIFETIMES)), (vec![], "unauthorized_client"));
 }
 

@@ -9,6 +9,7 @@ fn wish(at: i64) -> Redeem {
         redirect_uri: Some("https://app.example.com/cb".into()),
         code_verifier: None,
         access: digest("at-0"),
+        proven: None,
         target: Ok(Target::default()),
         refresh: digest("rt-0"),
         id_token_kid: None,
@@ -171,4 +172,45 @@ fn rfc8707_2_a_wrong_resource_does_not_spend_the_code() {
     // Evidence comes first: a replay ends the grant whatever resource it names.
     let replay = decide(&grant([issued(), redeemed()]), &Redeem { target: refused(), ..wish(20) });
     assert_eq!(said(&replay).0.len(), 1);
+}
+
+/// A client that proved this key.
+fn proving(key: &str, at: i64) -> Redeem {
+    Redeem { proven: Some(Confirmation::Jkt(digest(key))), ..wish(at) }
+}
+
+/// A code that was bound to `key` when it was asked for.
+fn bound() -> Grant {
+    let GrantEvent::CodeIssued(event) = issued() else { unreachable!() };
+    grant([CodeIssued { dpop_jkt: Some(digest("key")), ..event }.into()])
+}
+
+#[test]
+fn rfc9449_10_a_bound_code_needs_a_proof_of_its_key() {
+    let recorded: GrantEvent = MisuseRefused { misuse: Misuse::CodeWithOtherKey, by: client_id("app"), at: t(10) }.into();
+    for cmd in [wish(10), proving("other", 10)] {
+        assert_eq!(said(&decide(&bound(), &cmd)), (vec![recorded.clone()], "invalid_grant"));
+        let noted = evolve(Some(bound()), 2, &recorded, &[]).unwrap();
+        assert_eq!(said(&decide(&noted, &cmd)), (vec![], "invalid_grant"), "recorded once");
+        assert!(decide(&noted, &proving("key", 20)).outcome.is_ok(), "the code is not spent");
+    }
+    assert!(decide(&grant([issued()]), &proving("any", 10)).outcome.is_ok(), "a code that was not bound takes any key");
+}
+
+#[test]
+fn rfc9449_5_the_access_token_is_bound_and_the_refresh_token_of_a_public_client() {
+    let key = Some(Confirmation::Jkt(digest("key")));
+    let public = client_with(|metadata| metadata.token_endpoint_auth_method = crate::client::metadata::AuthMethod::None);
+    for (client, bound) in [(client(), None), (public, key)] {
+        let decision = redeem::decide(&grant([issued()]), &client, &proving("key", 10), &LIFETIMES);
+        let GrantEvent::CodeRedeemed(event) = &decision.events[0].event else { panic!("no tokens") };
+        assert_eq!((event.access.cnf, event.refresh.as_ref().unwrap().cnf), (key, bound));
+    }
+}
+
+#[test]
+fn rfc9449_5_2_a_client_that_always_proves_a_key_gets_nothing_without() {
+    let strict = client_with(|metadata| metadata.dpop_bound_access_tokens = true);
+    assert_eq!(said(&redeem::decide(&grant([issued()]), &strict, &wish(10), &LIFETIMES)), (vec![], "invalid_dpop_proof"));
+    assert!(redeem::decide(&grant([issued()]), &strict, &proving("key", 10), &LIFETIMES).outcome.is_ok());
 }

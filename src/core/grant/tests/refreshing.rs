@@ -12,6 +12,7 @@ fn wish(generation: u32, at: i64) -> Wish {
         successor: digest(&alloc::format!("rt-{}", generation + 1)),
         scope: None,
         access: digest("at-new"),
+        proven: None,
         target: Ok(Target::default()),
         id_token_kid: None,
         context: None,
@@ -158,4 +159,43 @@ fn rfc6749_6_an_expired_token_is_refused_and_ends_nothing() {
     let given = grant([issued(), redeemed()]);
     assert_eq!(said(&decide(&given, &wish(0, 10 + 14 * DAY))), (vec![], "invalid_grant"));
     assert_eq!(said(&decide(&given, &wish(0, 9 + 14 * DAY))).1, "ok");
+}
+
+/// A family that is bound to `key`.
+fn bound() -> Grant {
+    let key = Some(Confirmation::Jkt(digest("key")));
+    let refresh = IssuedRefresh { cnf: key, digest: digest("rt-0"), expires_at: t(10 + 14 * DAY), ends_at: t(10 + 90 * DAY) };
+    let access = IssuedAccess { cnf: key, ..access("at-0", 10) };
+    grant([issued(), CodeRedeemed { access, refresh: Some(refresh), scope: None, id_token_kid: None, at: t(10) }.into()])
+}
+
+fn proving(key: &str, wish: Wish) -> Wish {
+    Wish { proven: Some(Confirmation::Jkt(digest(key))), ..wish }
+}
+
+#[test]
+fn rfc9449_5_a_bound_refresh_token_needs_a_proof_of_its_key() {
+    let recorded: GrantEvent = MisuseRefused { misuse: Misuse::RefreshTokenWithOtherKey, by: client_id("app"), at: t(20) }.into();
+    for cmd in [wish(0, 20), proving("other", wish(0, 20))] {
+        assert_eq!(said(&decide(&bound(), &cmd)), (vec![recorded.clone()], "invalid_grant"));
+        let noted = evolve(Some(bound()), 3, &recorded, &[]).unwrap();
+        assert_eq!(said(&decide(&noted, &cmd)), (vec![], "invalid_grant"), "recorded once");
+    }
+    assert!(decide(&bound(), &proving("key", wish(0, 20))).outcome.is_ok());
+}
+
+#[test]
+fn rfc9449_5_a_spent_token_without_its_key_ends_nothing() {
+    let moved = decide(&bound(), &proving("key", wish(0, 20)));
+    let rotated = evolve(Some(bound()), 3, &moved.events[0].event, &[]).unwrap();
+    assert_eq!(decide(&rotated, &wish(0, 30)).events.len(), 1);
+    assert!(matches!(decide(&rotated, &wish(0, 30)).events[0].event, GrantEvent::MisuseRefused(_)));
+    assert_eq!(said(&decide(&rotated, &proving("key", wish(0, 30)))), reused(30), "with its key it is a reuse");
+}
+
+#[test]
+fn rfc9449_5_a_confidential_client_may_change_its_key() {
+    let decision = decide(&grant([issued(), redeemed()]), &proving("new", wish(0, 20)));
+    let GrantEvent::RefreshTokenRotated(event) = &decision.events[0].event else { panic!("no tokens") };
+    assert_eq!(event.access.cnf, Some(Confirmation::Jkt(digest("new"))));
 }

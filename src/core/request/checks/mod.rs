@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub mod claims;
+pub mod dpop_jkt;
 pub mod id_token_hint;
 pub mod max_age;
 pub mod nonce;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "everything in here is a test, its small functions too")]
 
 mod crosscheck;
+mod dpop;
 mod hostile;
 mod keys;
 mod refusals;

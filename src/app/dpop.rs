@@ -1,0 +1,167 @@
+//! DPoP proofs (RFC 9449) at our own endpoints: verified, held against the request, and good for one use.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | a proof counts once: its `jti` is claimed in the append of what it brought, or alone where nothing is appended | RFC 9449 §11.1 |
+//! | what is remembered is shared by all nodes, and forgotten when the proof is too old anyway | RFC 9449 §11.1 |
+//! | a nonce is a MAC over the time at which it was made: nothing is kept, every node knows those of every other | RFC 9449 §8 |
+//! | a proof that comes again is evidence | our own |
+//!
+//! Out of scope: what a proof must say (`chancery_core::dpop`), headers (`http`).
+
+use std::sync::Arc;
+
+use chancery_core::base64url;
+use chancery_core::decision::{Draft, Personal};
+use chancery_core::digest::Digest;
+use chancery_core::dpop::{self, ALGS, Confirmation, Nonce, Proof, Sent};
+use chancery_core::error::OAuthError;
+use chancery_core::evidence::{self, DpopProofReplayed, EvidenceEvent};
+use chancery_core::id::ClientId;
+use chancery_jose::Algorithm;
+use chancery_ledger::error::AppendError;
+use chancery_ledger::write::{ClaimWrite, Write};
+
+use super::context::Context;
+use super::once::{DPOP, Once};
+use super::vault::{NamedKey, mac};
+use super::work::{Seal, Stop, Work, decide};
+use super::{App, seconds};
+
+/// A key that the caller proved to hold.
+#[derive(Clone)]
+pub struct Proven {
+    pub key: Confirmation,
+    /// To be claimed.
+    pub(super) once: Once,
+    /// The caller used an older nonce, or none, and is to be told the newest.
+    pub wants_nonce: bool,
+}
+
+/// Where a proof came with.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    pub proof: &'a str,
+    pub method: &'a str,
+    /// One of our endpoints.
+    pub uri: &'a str,
+    pub token: Option<&'a str>,
+}
+
+/// The nonces of all nodes.
+pub struct Nonces(Arc<NamedKey>);
+
+/// Bytes of a nonce: the slot of time, and a MAC.
+const SLOT: usize = 8;
+const MAC: usize = 16;
+
+impl Nonces {
+    pub fn new(key: Arc<NamedKey>) -> Self {
+        Self(key)
+    }
+
+    fn of(&self, slot: u64) -> String {
+        let slot = slot.to_be_bytes();
+        let whole = mac(&self.0, &[b"dpop nonce", &slot]);
+        base64url::encode(&[&slot[..], &whole[..MAC]].concat())
+    }
+
+    /// How many slots ago it was made; `None` for a text that is not ours.
+    fn age(&self, nonce: &str, now: u64) -> Option<u64> {
+        let bytes = base64url::decode(nonce).filter(|bytes| bytes.len() == SLOT + MAC)?;
+        let slot = u64::from_be_bytes(bytes.get(..SLOT)?.try_into().ok()?);
+        Digest::of(self.of(slot).as_bytes()).matches(&Digest::of(nonce.as_bytes())).then_some(now.checked_sub(slot))?
+    }
+}
+
+impl App {
+    /// The slot of time that nonces of now are made of.
+    fn slot(&self) -> u64 {
+        let length = i64::from(seconds(self.config.dpop.nonce_lifetime).0).max(1);
+        u64::try_from(self.now().numeric_date() / length).unwrap_or_default()
+    }
+
+    /// The nonce that callers are told.
+    pub fn newest_nonce(&self) -> String {
+        self.nonces.of(self.slot())
+    }
+
+    /// Verifies a proof and holds it against the request. Its `jti` is still to be claimed.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof`, `use_dpop_nonce`.
+    pub fn check_proof(&self, presented: &Presented<'_>) -> Result<Proven, OAuthError> {
+        let allowed: Vec<_> = ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
+        let proof = chancery_jose::dpop::verify(presented.proof, &allowed).map_err(|why| {
+            OAuthError::invalid_dpop_proof(why.to_string()).saying("The DPoP header is no proof that this server accepts.")
+        })?;
+        let slot = self.slot();
+        let age = proof.nonce.as_deref().map(|nonce| self.nonces.age(nonce, slot));
+        let nonce = match age {
+            None => Nonce::Absent,
+            // The one before, too: a client may be on the way with it.
+            Some(Some(0 | 1)) => Nonce::Recent,
+            Some(_) => Nonce::Unknown,
+        };
+        let (lifetime, tolerance) = (seconds(self.config.dpop.proof_lifetime), seconds(self.config.lifetimes.clock_tolerance));
+        let sent = Sent {
+            method: presented.method,
+            uri: presented.uri,
+            token: presented.token,
+            now: self.now().numeric_date(),
+            lifetime,
+            tolerance,
+            nonces_demanded: self.config.dpop.nonces,
+        };
+        let said = Proof { htm: &proof.htm, htu: &proof.htu, iat: proof.iat, ath: proof.ath.as_deref(), nonce };
+        dpop::check(&said, &sent)?;
+        let jkt = Digest(*proof.thumbprint.as_bytes());
+        // By key and not by URI: no client has a reason to use a word twice.
+        let digest = Digest::of(&[&jkt.0[..], proof.jti.as_bytes()].concat());
+        let refused_from = proof.iat.saturating_add(i64::from(lifetime.0)).saturating_add(i64::from(tolerance.0));
+        let wants_nonce = self.config.dpop.nonces && age != Some(Some(0));
+        Ok(Proven { key: Confirmation::Jkt(jkt), once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
+    }
+
+    /// Uses a proof up where nothing is appended.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof` when it was used before; `temporarily_unavailable`: fail closed.
+    pub async fn use_proof(&self, context: &Context, proven: &Proven, client: Option<&ClientId>) -> Result<(), OAuthError> {
+        let mut write = Write::default();
+        proven
+            .once
+            .take_into(client.map_or("", ClientId::as_str), |kind, key, owner| write.claims.push(ClaimWrite::Take { kind, key, owner }));
+        let outcome = match self.ledger.append(write).await {
+            Ok(_) => Ok(()),
+            Err(AppendError::ClaimTaken { kind }) => Err(Stop::Taken(kind)),
+            Err(error) => Err(OAuthError::temporarily_unavailable(error.to_string()).into()),
+        };
+        self.noting_replay(context, Some(proven), client, outcome).await
+    }
+
+    /// The outcome of a unit of work that claimed a proof. A proof that was used before is evidence.
+    pub(super) async fn noting_replay<T>(
+        &self,
+        context: &Context,
+        proven: Option<&Proven>,
+        client: Option<&ClientId>,
+        outcome: Result<T, Stop>,
+    ) -> Result<T, OAuthError> {
+        if let (Err(Stop::Taken(kind)), Some(proven)) = (&outcome, proven)
+            && *kind == DPOP.word
+        {
+            let Confirmation::Jkt(jkt) = proven.key;
+            let event = DpopProofReplayed { client: client.cloned(), jkt, at: self.now() };
+            let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
+            decide!(self, context, |work| record_replay(work, &event, context, &seal))?;
+        }
+        Ok(outcome?)
+    }
+}
+
+async fn record_replay(mut work: Work<'_>, event: &DpopProofReplayed, context: &Context, seal: &Seal) -> Result<(), Stop> {
+    let personal = Personal::default().with("context", context.personal());
+    work.record_evidence(evidence::ANONYMOUS, vec![Draft::new(EvidenceEvent::from(event.clone()), personal)], seal)?;
+    work.commit().await.map(drop)
+}

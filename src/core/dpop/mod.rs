@@ -1,0 +1,308 @@
+//! DPoP: does this proof belong to this request, and is the token bound to its key? RFC 9449.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | `htm` is the method, `htu` the URI of this endpoint without query and fragment, after normalisation | §4.3 (8), (9) |
+//! | `iat` is neither old nor ahead | §4.3 (11), §11.1 |
+//! | a nonce, if there is one, is a recent one of ours; where nonces are demanded there is one | §4.3 (10), §8, §9 |
+//! | with an access token, `ath` is its hash | §4.3 (12), §7.1 |
+//! | a client that is registered for it always proves a key | §5.2 |
+//! | a code that was bound to a key is redeemed with it | §10 |
+//!
+//! Which key a token is bound to is a [`Confirmation`]. Where refresh tokens are bound: `grant::refresh`.
+//!
+//! Out of scope: signature and key of the proof (`chancery_jose::dpop`), whether its `jti` was used before (the log arbitrates).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base64url;
+use crate::client::Client;
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::time::Seconds;
+
+/// JWS algorithms that a proof may use.
+pub const ALGS: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA"];
+
+/// What a token is bound to: the `cnf` of a JWT and of introspection (RFC 7800 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Confirmation {
+    /// SHA-256 thumbprint of a key that was proven by DPoP (RFC 9449 §6).
+    #[serde(rename = "jkt")]
+    Jkt(Digest),
+}
+
+impl Confirmation {
+    /// `token_type` of what is bound so (RFC 9449 §5).
+    pub const fn token_type(bound: Option<&Self>) -> &'static str {
+        match bound {
+            Some(Self::Jkt(_)) => "DPoP",
+            None => "Bearer",
+        }
+    }
+}
+
+/// What a verified proof says, and what the shell found out about its nonce.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    pub htm: &'a str,
+    pub htu: &'a str,
+    /// Seconds since 1970.
+    pub iat: i64,
+    pub ath: Option<&'a str>,
+    pub nonce: Nonce,
+}
+
+/// The nonce of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonce {
+    Absent,
+    /// Ours, and recent enough.
+    Recent,
+    /// Not ours, or too old.
+    Unknown,
+}
+
+/// The request that a proof came with.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    pub method: &'a str,
+    /// URI of the endpoint, from our own configuration and never from what was sent.
+    pub uri: &'a str,
+    /// The access token that came along.
+    pub token: Option<&'a str>,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// How old a proof may be.
+    pub lifetime: Seconds,
+    /// How far the clocks of others may be off.
+    pub tolerance: Seconds,
+    pub nonces_demanded: bool,
+}
+
+/// Holds a proof against its request.
+///
+/// # Errors
+/// `invalid_dpop_proof`, `use_dpop_nonce`.
+pub fn check(proof: &Proof<'_>, sent: &Sent<'_>) -> Result<(), OAuthError> {
+    let refuse = |why: &'static str, sentence: &str| Err(OAuthError::invalid_dpop_proof(why).saying(sentence));
+    if proof.htm != sent.method {
+        return refuse("htm", "htm of the DPoP proof is not the method of this request.");
+    }
+    if normal(proof.htu).is_none_or(|htu| Some(htu) != normal(sent.uri)) {
+        return refuse("htu", "htu of the DPoP proof is not the URI of this endpoint.");
+    }
+    let (lifetime, tolerance) = (i64::from(sent.lifetime.0), i64::from(sent.tolerance.0));
+    if proof.iat > sent.now.saturating_add(tolerance) {
+        return refuse("iat is ahead", "iat of the DPoP proof lies in the future; check the clock.");
+    }
+    if sent.now >= proof.iat.saturating_add(lifetime).saturating_add(tolerance) {
+        return refuse("iat is old", "The DPoP proof is too old; make a new one for each request.");
+    }
+    match (sent.token, proof.ath) {
+        (None, _) => {}
+        (Some(token), Some(ath)) if base64url::encode(&Digest::of(token.as_bytes()).0) == ath => {}
+        (Some(_), _) => return refuse("ath", "ath of the DPoP proof is not the hash of the access token."),
+    }
+    // Last: whoever is told to come back with a nonce has everything else right.
+    match proof.nonce {
+        Nonce::Recent => Ok(()),
+        Nonce::Absent if !sent.nonces_demanded => Ok(()),
+        Nonce::Absent => Err(OAuthError::use_dpop_nonce("no nonce")),
+        Nonce::Unknown => Err(OAuthError::use_dpop_nonce("unknown or old nonce")),
+    }
+}
+
+/// Has the client proven a key, if it always does? RFC 9449 §5.2.
+///
+/// # Errors
+/// `invalid_dpop_proof`.
+pub fn check_demand(client: &Client, proven: Option<&Confirmation>) -> Result<(), OAuthError> {
+    if client.metadata.dpop_bound_access_tokens && proven.is_none() {
+        return Err(OAuthError::invalid_dpop_proof("no proof").saying("This client has to prove a key: send a DPoP header."));
+    }
+    Ok(())
+}
+
+/// A URI without query and fragment, in one spelling: RFC 3986 §6.2.2, §6.2.3. `None` for what is no http URI.
+fn normal(uri: &str) -> Option<String> {
+    let bare = uri.split(['?', '#']).next()?;
+    let (scheme, rest) = bare.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    // Nobody has a name and a password in the address of an endpoint.
+    if authority.is_empty() || authority.contains('@') || uri.bytes().any(|b| b <= b' ' || b >= 0x7f) {
+        return None;
+    }
+    let authority = authority.to_ascii_lowercase();
+    let authority = authority.strip_suffix(default_port).or_else(|| authority.strip_suffix(':')).unwrap_or(&authority).to_owned();
+    let mut segments = alloc::vec::Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let decoded = unreserved(part)?;
+        let is_last = parts.peek().is_none();
+        match decoded.as_str() {
+            "." | ".." => {
+                if decoded == ".." {
+                    segments.pop();
+                }
+                // `/a/.` names the same as `/a/`.
+                if is_last {
+                    segments.push(String::new());
+                }
+            }
+            _ => segments.push(decoded),
+        }
+    }
+    Some(alloc::format!("{scheme}://{authority}/{}", segments.join("/")))
+}
+
+/// Percent-encoding in one spelling: what needs none is decoded, the rest in capitals. RFC 3986 §6.2.2.1, §6.2.2.2.
+fn unreserved(segment: &str) -> Option<String> {
+    let mut out = String::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let code = rest.get(at + 1..at + 3)?;
+        let byte = u8::from_str_radix(code, 16).ok().filter(|_| code.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&code.to_ascii_uppercase());
+        }
+        rest = &rest[at + 3..];
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use proptest::prelude::*;
+
+    const URI: &str = "https://server.example.com/token";
+    const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    const ATH: &str = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
+
+    fn proof() -> Proof<'static> {
+        Proof { htm: "POST", htu: URI, iat: 1000, ath: None, nonce: Nonce::Absent }
+    }
+
+    fn sent() -> Sent<'static> {
+        Sent { method: "POST", uri: URI, token: None, now: 1000, lifetime: Seconds(300), tolerance: Seconds(15), nonces_demanded: false }
+    }
+
+    fn said(proof: Proof<'_>, sent: Sent<'_>) -> &'static str {
+        check(&proof, &sent).map_or_else(|error| error.code(), |()| "ok")
+    }
+
+    #[test]
+    fn rfc9449_4_3_method_and_uri_are_those_of_the_request() {
+        assert_eq!(said(proof(), sent()), "ok");
+        for htm in ["GET", "post", ""] {
+            assert_eq!(said(Proof { htm, ..proof() }, sent()), "invalid_dpop_proof", "{htm}");
+        }
+        for htu in ["https://server.example.com/token/", "https://evil.example/token", "http://server.example.com/token", "token", ""] {
+            assert_eq!(said(Proof { htu, ..proof() }, sent()), "invalid_dpop_proof", "{htu}");
+        }
+    }
+
+    #[test]
+    fn rfc9449_4_3_the_uri_is_normalised_and_query_and_fragment_do_not_count() {
+        for htu in [
+            "https://server.example.com/token?x=1",
+            "https://server.example.com/token#x",
+            "HTTPS://SERVER.example.com:443/token",
+            "https://server.example.com/%74oken",
+            "https://server.example.com/a/../token",
+            "https://server.example.com/./token",
+        ] {
+            assert_eq!(said(Proof { htu, ..proof() }, sent()), "ok", "{htu}");
+        }
+        assert_eq!(normal("https://a.example"), normal("https://a.example/"));
+        assert_ne!(normal("https://a.example/%2f"), normal("https://a.example//"));
+        assert_eq!(normal("https://a.example/%2f"), normal("https://a.example/%2F"));
+        for bad in [
+            "https://",
+            "https://a@b.example/",
+            "ftp://a.example/",
+            "https://a.example/%zz",
+            "https://a.example/%+1",
+            "https://a.ex\u{e9}/",
+        ] {
+            assert_eq!(normal(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc9449_11_1_a_proof_is_neither_old_nor_ahead() {
+        for (now, code) in [(984, "invalid_dpop_proof"), (985, "ok"), (1314, "ok"), (1315, "invalid_dpop_proof")] {
+            assert_eq!(said(proof(), Sent { now, ..sent() }), code, "{now}");
+        }
+        for iat in [i64::MIN, i64::MAX] {
+            assert_eq!(said(Proof { iat, ..proof() }, sent()), "invalid_dpop_proof");
+        }
+    }
+
+    #[test]
+    fn rfc9449_7_1_ath_is_the_hash_of_the_token_that_came_along() {
+        let with = |ath| said(Proof { ath, ..proof() }, Sent { token: Some(TOKEN), ..sent() });
+        assert_eq!((with(Some(ATH)), with(Some("x")), with(None)), ("ok", "invalid_dpop_proof", "invalid_dpop_proof"));
+        assert_eq!(said(Proof { ath: Some("x"), ..proof() }, sent()), "ok", "without a token it means nothing");
+    }
+
+    #[test]
+    fn rfc9449_8_a_nonce_is_ours_and_there_where_it_is_demanded() {
+        for (demanded, nonce, code) in [
+            (false, Nonce::Absent, "ok"),
+            (false, Nonce::Recent, "ok"),
+            (false, Nonce::Unknown, "use_dpop_nonce"),
+            (true, Nonce::Absent, "use_dpop_nonce"),
+            (true, Nonce::Recent, "ok"),
+            (true, Nonce::Unknown, "use_dpop_nonce"),
+        ] {
+            assert_eq!(said(Proof { nonce, ..proof() }, Sent { nonces_demanded: demanded, ..sent() }), code, "{demanded} {nonce:?}");
+        }
+    }
+
+    #[test]
+    fn rfc9449_5_2_a_client_that_always_proves_a_key_is_refused_without() {
+        let strict = client_with(|metadata| metadata.dpop_bound_access_tokens = true);
+        let key = Confirmation::Jkt(digest("key"));
+        assert_eq!(check_demand(&strict, None).unwrap_err().code(), "invalid_dpop_proof");
+        assert!(check_demand(&strict, Some(&key)).is_ok() && check_demand(&client(), None).is_ok());
+    }
+
+    #[test]
+    fn rfc9449_6_a_confirmation_is_written_as_in_a_token() {
+        let text = serde_json::to_string(&Confirmation::Jkt(digest("key"))).unwrap();
+        assert_eq!(text, alloc::format!("{{\"jkt\":\"{}\"}}", digest("key")));
+        assert_eq!((Confirmation::token_type(Some(&Confirmation::Jkt(digest("key")))), Confirmation::token_type(None)), ("DPoP", "Bearer"));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(uri in "https?://[a-zA-Z.:0-9]{1,12}(/[a-z.%0-9A-F]{0,6}){0,4}") {
+            if let Some(once) = normal(&uri) {
+                prop_assert_eq!(normal(&once), Some(once.clone()));
+            }
+        }
+
+        #[test]
+        fn nothing_panics(uri in "\\PC{0,60}") {
+            let _ = normal(&uri);
+        }
+    }
+}
