@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn every_kind_of_stream_goes_on_from_its_row() {
         for (kind, _) in chancery_core::event::event_catalogue() {
-            assert!(Kind::of(&format!("{kind}-1")).is_some_and(|own| own.table == kind), "{kind} is missing here: it would be folded whole");
+            assert!(
+                Kind::of(&format!("{kind}-1")).is_some_and(|own| own.table == kind),
+                "{kind} is missing here: it would be folded whole"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
-//! | [`mint`], [`access`], [`id_token`], [`subject`], [`signing`], [`key_schedule`], [`password`] | tokens, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
@@ -64,6 +64,7 @@ pub mod revoke;
 pub mod seed;
 pub mod sessions;
 pub mod signing;
+pub mod standing;
 pub mod start;
 pub mod strangers;
 pub mod subject;

@@ -10,29 +10,20 @@
 //!
 //! Out of scope: the rules (`chancery_core::grant`), parsing (`http`), who is calling (`client_auth`).
 
-use std::sync::Arc;
-
-use chancery_core::account::Account;
-use chancery_core::client::Client;
-use chancery_core::consent::Consent;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::issue::{self, IssueToClient};
 use chancery_core::grant::redeem::{self, Redeem};
 use chancery_core::grant::refresh::{self, Refresh};
-use chancery_core::grant::standing::{self, Parents};
-use chancery_core::grant::{Grant, GrantKind, target};
-use chancery_core::id::{GrantId, consent_stream};
+use chancery_core::grant::{Grant, standing, target};
+use chancery_core::id::GrantId;
 use chancery_core::scope::Scope;
-use chancery_core::session::Session;
-use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::Serialize;
 
 use super::access::Spoken;
 use super::client_auth::Authenticated;
 use super::context::Context;
-use super::id_token::IdToken;
 use super::mint::Minted;
 use super::signing::KeySet;
 use super::vault::KeyKind;
@@ -71,26 +62,6 @@ pub struct Refreshing<'a> {
     pub scope: Option<&'a str>,
     /// RFC 8707 §2.2.
     pub resources: &'a [String],
-}
-
-/// Everything that a person's tokens rest on, loaded and asserted together.
-struct Standing {
-    client: Arc<Client>,
-    account: Option<Arc<Account>>,
-    session: Option<Arc<Session>>,
-    consent: Option<Arc<Consent>>,
-}
-
-impl Standing {
-    fn parents(&self) -> Parents<'_> {
-        Parents {
-            client: Some(&self.client),
-            account: self.account.as_deref(),
-            session: self.session.as_deref(),
-            consent: self.consent.as_deref(),
-            resource: None,
-        }
-    }
 }
 
 impl App {
@@ -326,67 +297,6 @@ impl App {
         work.record(&mut loaded, events, seal)?;
         work.commit().await?;
         Err(error.into())
-    }
-
-    /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
-    async fn standing(&self, work: &mut Work<'_>, client: Arc<Client>, grant: &Grant) -> Result<Standing, OAuthError> {
-        let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None }) };
-        let session = match grant.bound_session() {
-            Some(session) => work.load::<Session>(&session.stream()).await?.state,
-            None => None,
-        };
-        let consent = work.load::<Consent>(&consent_stream(account, &grant.client)).await?.state;
-        let account = work.load::<Account>(&account.stream()).await?.state;
-        Ok(Standing { client, account, session, consent })
-    }
-
-    /// The key that seals a grant's personal data; none once the person is erased.
-    async fn grant_seal(&self, grant: &Grant) -> Result<Seal, OAuthError> {
-        match grant.account() {
-            Some(account) => {
-                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(super::work::vault_trouble)?;
-                Ok(Seal { key, subject: Some(account.to_string()) })
-            }
-            None => Ok(Seal { key: Some(self.data_key(KeyKind::Client, grant.client.as_str()).await?), subject: None }),
-        }
-    }
-
-    async fn nonce(&self, grant: &Grant) -> Result<Option<String>, OAuthError> {
-        match &grant.kind {
-            GrantKind::Person(person) => self.unseal_optional(person.nonce.as_ref()).await,
-            GrantKind::Client | GrantKind::Operator => Ok(None),
-        }
-    }
-
-    /// The id_token that belongs to these tokens, when the scope asks for one.
-    #[allow(clippy::too_many_arguments)] // each is one member of the claims
-    async fn id_token_beside(
-        &self,
-        access: &str,
-        grant: &Grant,
-        scope: &Scope,
-        standing: &Standing,
-        keys: &KeySet,
-        nonce: Option<String>,
-        at: Timestamp,
-    ) -> Result<Option<String>, OAuthError> {
-        let (GrantKind::Person(person), Some(account)) = (&grant.kind, &standing.account) else { return Ok(None) };
-        if !scope.has("openid") {
-            return Ok(None);
-        }
-        let token = IdToken {
-            client: &standing.client,
-            account,
-            person,
-            scope,
-            nonce,
-            access: Some(access),
-            code: None,
-            state: None,
-            with_scope_claims: false,
-            at,
-        };
-        self.id_token(&token, keys).await.map(Some)
     }
 }
 

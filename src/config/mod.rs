@@ -20,6 +20,7 @@ pub mod example;
 pub mod feed;
 pub mod file;
 pub mod issuer;
+mod lifetimes;
 pub mod mode;
 pub mod nearest;
 pub mod problem;
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser};
 pub use feed::Feed;
 pub use issuer::Issuer;
+pub use lifetimes::Lifetimes;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
@@ -124,22 +126,6 @@ pub struct Keys {
     /// `None`: only by command.
     pub rotate_every: Option<Duration>,
     pub publish_ahead: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lifetimes {
-    pub code: Duration,
-    pub access_token: Duration,
-    pub client_credentials: Duration,
-    pub id_token: Duration,
-    pub refresh_idle: Duration,
-    pub refresh_absolute: Duration,
-    pub session_idle: Duration,
-    pub session_absolute: Duration,
-    pub interaction: Duration,
-    pub pushed_request: Duration,
-    pub assertion: Duration,
-    pub clock_tolerance: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,7 +230,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
             proof_lifetime: reader.duration("dpop.proof_lifetime"),
         },
         keys: keys(reader),
-        lifetimes: lifetimes(reader),
+        lifetimes: lifetimes::read(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),
             r: reader.small("scrypt.r"),
@@ -329,30 +315,6 @@ fn keys(reader: &mut Reader) -> Keys {
         reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
     }
     Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
-}
-
-fn lifetimes(reader: &mut Reader) -> Lifetimes {
-    let lifetimes = Lifetimes {
-        code: reader.duration("lifetimes.code"),
-        access_token: reader.duration("lifetimes.access_token"),
-        client_credentials: reader.duration("lifetimes.client_credentials"),
-        id_token: reader.duration("lifetimes.id_token"),
-        refresh_idle: reader.duration("lifetimes.refresh_idle"),
-        refresh_absolute: reader.duration("lifetimes.refresh_absolute"),
-        session_idle: reader.duration("lifetimes.session_idle"),
-        session_absolute: reader.duration("lifetimes.session_absolute"),
-        interaction: reader.duration("lifetimes.interaction"),
-        pushed_request: reader.duration("lifetimes.pushed_request"),
-        assertion: reader.duration("lifetimes.assertion"),
-        clock_tolerance: reader.duration("lifetimes.clock_tolerance"),
-    };
-    if lifetimes.refresh_idle > lifetimes.refresh_absolute {
-        reader.refuse("lifetimes.refresh_idle", "is longer than lifetimes.refresh_absolute; shorten it or raise the other.");
-    }
-    if lifetimes.session_idle > lifetimes.session_absolute {
-        reader.refuse("lifetimes.session_idle", "is longer than lifetimes.session_absolute; shorten it or raise the other.");
-    }
-    lifetimes
 }
 
 fn tls(reader: &mut Reader) -> Option<Tls> {

@@ -27,69 +27,9 @@ use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 
 use super::challenge::Challenge;
-use super::cors::AnsweredClient;
+pub use super::refused::Refused;
 use super::request_id::RequestId;
 use super::surface::Surface;
-
-/// A refusal on its way to the wire.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}: {}", .refusal.code(), .refusal.detail)]
-pub struct Refused {
-    pub refusal: OAuthError,
-    /// What to ask for; `None` asks for what the code implies.
-    pub challenge: Option<Box<Challenge>>,
-    /// Seconds; 429 and 503 get a default without it.
-    pub retry_after: Option<u64>,
-    /// The client that was answered, so that its origins may read the refusal.
-    pub client: Option<AnsweredClient>,
-    /// The nonce to use in the next DPoP proof (RFC 9449 §8).
-    pub nonce: Option<String>,
-    /// A protected resource refuses with 401 what a client endpoint refuses with 400 (RFC 9449 §7.1).
-    pub unauthorized: bool,
-}
-
-impl From<OAuthError> for Refused {
-    fn from(refusal: OAuthError) -> Self {
-        Self { refusal, challenge: None, retry_after: None, client: None, nonce: None, unauthorized: false }
-    }
-}
-
-impl Refused {
-    /// With another challenge than the code implies.
-    #[must_use]
-    pub fn challenging(mut self, challenge: Challenge) -> Self {
-        self.challenge = Some(Box::new(challenge));
-        self
-    }
-
-    /// With the seconds to wait.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
-        self
-    }
-
-    /// With the nonce to come back with.
-    #[must_use]
-    pub fn with_nonce(mut self, nonce: String) -> Self {
-        self.nonce = Some(nonce);
-        self
-    }
-
-    /// With the status of a missing or unfit credential, whatever the code says.
-    #[must_use]
-    pub fn as_unauthorized(mut self) -> Self {
-        self.unauthorized = true;
-        self
-    }
-
-    /// With the client whose origins may read it.
-    #[must_use]
-    pub fn for_client(mut self, client: AnsweredClient) -> Self {
-        self.client = Some(client);
-        self
-    }
-}
 
 impl ResponseError for Refused {
     fn status(&self) -> StatusCode {

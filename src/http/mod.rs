@@ -6,7 +6,7 @@
 //! | `limits` | every timeout and size, with its reason; the deadline of a request; the bounded body |
 //! | `surface` | which paths exist, with their methods (Allow) and kind (page, protocol, public ...) |
 //! | `params`, `form`, `json` | strict parsing of query, form and JSON bodies |
-//! | `error`, `challenge` | every refusal and fault, turned into JSON or a page |
+//! | `error`, `refused`, `challenge` | every refusal and fault, turned into JSON or a page |
 //! | `headers`, `cors` | the headers that protect browsers |
 //! | `cookies`, `csrf` | signed cookies; who may send a page's form |
 //! | `client_address`, `rate_limit` | who asks, and how often they may |
@@ -41,6 +41,7 @@ pub mod listen;
 pub mod outgoing;
 pub mod params;
 pub mod rate_limit;
+pub mod refused;
 pub mod reply;
 pub mod request_id;
 pub mod routes;

@@ -1,0 +1,103 @@
+//! What the tokens of a grant rest on: loaded with their versions, so that whoever ends one of them first wins.
+
+use std::sync::Arc;
+
+use chancery_core::account::Account;
+use chancery_core::client::Client;
+use chancery_core::consent::Consent;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::standing::Parents;
+use chancery_core::grant::{Grant, GrantKind};
+use chancery_core::id::consent_stream;
+use chancery_core::scope::Scope;
+use chancery_core::session::Session;
+use chancery_core::time::Timestamp;
+
+use super::App;
+use super::id_token::IdToken;
+use super::signing::KeySet;
+use super::vault::KeyKind;
+use super::work::{Seal, Work};
+
+/// Everything that a person's tokens rest on, loaded and asserted together.
+pub(super) struct Standing {
+    pub client: Arc<Client>,
+    pub account: Option<Arc<Account>>,
+    pub session: Option<Arc<Session>>,
+    pub consent: Option<Arc<Consent>>,
+}
+
+impl Standing {
+    pub fn parents(&self) -> Parents<'_> {
+        Parents {
+            client: Some(&self.client),
+            account: self.account.as_deref(),
+            session: self.session.as_deref(),
+            consent: self.consent.as_deref(),
+            resource: None,
+        }
+    }
+}
+
+impl App {
+    /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
+    pub(super) async fn standing(&self, work: &mut Work<'_>, client: Arc<Client>, grant: &Grant) -> Result<Standing, OAuthError> {
+        let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None }) };
+        let session = match grant.bound_session() {
+            Some(session) => work.load::<Session>(&session.stream()).await?.state,
+            None => None,
+        };
+        let consent = work.load::<Consent>(&consent_stream(account, &grant.client)).await?.state;
+        let account = work.load::<Account>(&account.stream()).await?.state;
+        Ok(Standing { client, account, session, consent })
+    }
+
+    /// The key that seals a grant's personal data; none once the person is erased.
+    pub(super) async fn grant_seal(&self, grant: &Grant) -> Result<Seal, OAuthError> {
+        match grant.account() {
+            Some(account) => {
+                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(super::work::vault_trouble)?;
+                Ok(Seal { key, subject: Some(account.to_string()) })
+            }
+            None => Ok(Seal { key: Some(self.data_key(KeyKind::Client, grant.client.as_str()).await?), subject: None }),
+        }
+    }
+
+    pub(super) async fn nonce(&self, grant: &Grant) -> Result<Option<String>, OAuthError> {
+        match &grant.kind {
+            GrantKind::Person(person) => self.unseal_optional(person.nonce.as_ref()).await,
+            GrantKind::Client | GrantKind::Operator => Ok(None),
+        }
+    }
+
+    /// The id_token that belongs to these tokens, when the scope asks for one.
+    #[allow(clippy::too_many_arguments)] // each is one member of the claims
+    pub(super) async fn id_token_beside(
+        &self,
+        access: &str,
+        grant: &Grant,
+        scope: &Scope,
+        standing: &Standing,
+        keys: &KeySet,
+        nonce: Option<String>,
+        at: Timestamp,
+    ) -> Result<Option<String>, OAuthError> {
+        let (GrantKind::Person(person), Some(account)) = (&grant.kind, &standing.account) else { return Ok(None) };
+        if !scope.has("openid") {
+            return Ok(None);
+        }
+        let token = IdToken {
+            client: &standing.client,
+            account,
+            person,
+            scope,
+            nonce,
+            access: Some(access),
+            code: None,
+            state: None,
+            with_scope_claims: false,
+            at,
+        };
+        self.id_token(&token, keys).await.map(Some)
+    }
+}
