@@ -80,7 +80,8 @@ impl Config {
         }
         for feed in &self.feeds {
             let types = list(feed.types.iter().cloned().collect());
-            let said = format!("{:?} {} clear={} beginning={} types={types}", feed.format, feed.to.shown(), feed.is_clear, feed.from_beginning);
+            let said =
+                format!("{:?} {} clear={} beginning={} types={types}", feed.format, feed.to.shown(), feed.is_clear, feed.from_beginning);
             all.insert(format!("feed.{}", feed.name), said);
         }
         for resource in &self.resources {

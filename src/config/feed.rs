@@ -119,7 +119,8 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
         if !is_here && is_clear {
             fields.refuse("personal", "is clear, which needs TLS; write syslog+tls:// or personal = \"sealed\".".to_owned());
         } else if !is_here && !is_plain {
-            fields.refuse("to", "leaves this machine without TLS; write syslog+tls://, or plain = true if that is what you want.".to_owned());
+            fields
+                .refuse("to", "leaves this machine without TLS; write syslog+tls://, or plain = true if that is what you want.".to_owned());
         }
     }
     if let Some(Target::Webhook(url)) = &to

@@ -33,7 +33,11 @@ use super::surface::Surface;
 
 impl ResponseError for Refused {
     fn status(&self) -> StatusCode {
-        if self.unauthorized { StatusCode::UNAUTHORIZED } else { status(self.refusal.code) }
+        match (self.refusal.code, self.challenge.as_deref()) {
+            // RFC 9449 §7.1: what a client endpoint refuses with 400, a protected resource refuses with 401.
+            (Code::InvalidDpopProof | Code::UseDpopNonce, Some(Challenge::Resource { .. })) => StatusCode::UNAUTHORIZED,
+            (code, _) => status(code),
+        }
     }
 
     /// Used only where no [`Errors`] stands in front.
@@ -213,7 +217,7 @@ fn answer(given: &Answer<'_>, page: Option<RenderPage>) -> Response {
     let mut set = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| response.headers_mut().insert(name, value));
     set(header::CACHE_CONTROL, Some(HeaderValue::from_static("no-store")));
     set(header::RETRY_AFTER, retry_after.map(HeaderValue::from));
-    set(HeaderName::from_static("dpop-nonce"), given.refused.nonce.as_ref().and_then(|nonce| HeaderValue::try_from(nonce).ok()));
+    set(HeaderName::from_static("dpop-nonce"), given.refused.nonce.as_ref().and_then(|nonce| HeaderValue::try_from(&**nonce).ok()));
     set(header::ALLOW, given.allow.as_ref().and_then(|allow| HeaderValue::try_from(allow).ok()));
     for value in challenge.into_iter().flat_map(|challenge| challenge.headers(refusal, given.tried_basic)) {
         response.headers_mut().append(header::WWW_AUTHENTICATE, value);

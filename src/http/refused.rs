@@ -17,14 +17,12 @@ pub struct Refused {
     /// The client that was answered, so that its origins may read the refusal.
     pub client: Option<AnsweredClient>,
     /// The nonce to use in the next DPoP proof (RFC 9449 §8).
-    pub nonce: Option<String>,
-    /// A protected resource refuses with 401 what a client endpoint refuses with 400 (RFC 9449 §7.1).
-    pub unauthorized: bool,
+    pub nonce: Option<Box<str>>,
 }
 
 impl From<OAuthError> for Refused {
     fn from(refusal: OAuthError) -> Self {
-        Self { refusal, challenge: None, retry_after: None, client: None, nonce: None, unauthorized: false }
+        Self { refusal, challenge: None, retry_after: None, client: None, nonce: None }
     }
 }
 
@@ -46,14 +44,7 @@ impl Refused {
     /// With the nonce to come back with.
     #[must_use]
     pub fn with_nonce(mut self, nonce: String) -> Self {
-        self.nonce = Some(nonce);
-        self
-    }
-
-    /// With the status of a missing or unfit credential, whatever the code says.
-    #[must_use]
-    pub fn as_unauthorized(mut self) -> Self {
-        self.unauthorized = true;
+        self.nonce = Some(nonce.into());
         self
     }
 

@@ -238,7 +238,10 @@ async fn files_get_every_event_in_every_format_and_no_ciphertext() {
     for event in &own {
         assert_eq!(event["specversion"], "1.0");
         assert!(event["type"].as_str().unwrap().starts_with("chancery.") && event["source"] == server.issuer.as_str(), "{event}");
-        assert!(event.as_object().unwrap().keys().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())), "{event}");
+        assert!(
+            event.as_object().unwrap().keys().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())),
+            "{event}"
+        );
     }
     let own = lines("jsonl");
     assert_eq!(own.iter().map(|event| event["position"].as_u64().unwrap()).collect::<Vec<_>>(), (0..ids.len() as u64).collect::<Vec<_>>());
@@ -301,7 +304,10 @@ async fn a_receiver_that_was_away_gets_everything_in_order_afterwards() {
     let mut got = Vec::new();
     for (head, body) in &took {
         let head = head.to_lowercase();
-        assert!(head.contains("content-type: application/cloudevents-batch+json") && head.contains("authorization: bearer of-the-siem"), "{head}");
+        assert!(
+            head.contains("content-type: application/cloudevents-batch+json") && head.contains("authorization: bearer of-the-siem"),
+            "{head}"
+        );
         got.extend(serde_json::from_str::<Vec<Value>>(body).unwrap().into_iter().map(|event| event["id"].as_str().unwrap().to_owned()));
     }
     assert_eq!(got, server.events().await.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
@@ -374,7 +380,11 @@ async fn personal_data_is_opened_only_where_it_was_asked_for_and_erased_after_an
         let receiver = Receiver::default();
         let feed = Feed { name: name.to_owned(), ..one_feed(&server) };
         let running = tokio::spawn(server.app.clone().run_feed(feed.clone(), receiver.deliver(), "one".to_owned()));
-        until("all is sent", async || status::of(&server.app.ledger, std::slice::from_ref(&feed)).await.unwrap()[0].checkpoint == Some(server.app.ledger.known_head().size)).await;
+        until("all is sent", async || {
+            status::of(&server.app.ledger, std::slice::from_ref(&feed)).await.unwrap()[0].checkpoint
+                == Some(server.app.ledger.known_head().size)
+        })
+        .await;
         running.abort();
         receiver.got.lock().unwrap().iter().map(|message| serde_json::from_str::<Value>(&message.body).unwrap()).collect::<Vec<_>>()
     };
@@ -449,7 +459,10 @@ async fn rfc5425_4_3_messages_over_tls_have_their_length_in_front() {
     let server = Server::with(&[], &toml("")).await;
     serve::feed(&server.app);
     until("the stranger is refused", async || {
-        status::of(&server.app.ledger, &server.app.config.feeds).await.unwrap()[0].failing.as_ref().is_some_and(|why| why.contains("no TLS"))
+        status::of(&server.app.ledger, &server.app.config.feeds).await.unwrap()[0]
+            .failing
+            .as_ref()
+            .is_some_and(|why| why.contains("no TLS"))
     })
     .await;
 }

@@ -180,7 +180,8 @@ pub fn event(envelope: &Envelope, source: &Source<'_>, personal: Option<&Value>)
         },
         "actor": actor(envelope),
     });
-    let mut unmapped = json!({ "position": envelope.position, "stream": envelope.stream, "stream_version": envelope.version, "data": envelope.data });
+    let mut unmapped =
+        json!({ "position": envelope.position, "stream": envelope.stream, "stream_version": envelope.version, "data": envelope.data });
     if let Some(personal) = personal {
         unmapped["personal"] = personal.clone();
     }

@@ -127,13 +127,8 @@ mod tests {
 
     #[test]
     fn rfc5424_6_a_message_has_its_parts_in_order() {
-        let message = Message {
-            id: "1".into(),
-            kind: "LoginFailed".into(),
-            at: 1_790_000_000_123,
-            severity: 2,
-            body: "{\"a\":\"\u{fc}\"}".into(),
-        };
+        let message =
+            Message { id: "1".into(), kind: "LoginFailed".into(), at: 1_790_000_000_123, severity: 2, body: "{\"a\":\"\u{fc}\"}".into() };
         let text = line(&message, "id.example");
         assert_eq!(text, "<85>1 2026-09-21T14:13:20.123Z id.example chancery - LoginFailed - {\"a\":\"\u{fc}\"}");
         let strange = Message { kind: "With space and \u{fc}, and far longer than a MSGID may be".into(), severity: 4, ..message };

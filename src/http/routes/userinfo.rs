@@ -80,8 +80,7 @@ impl UserInfo {
         };
         let refused = |refused: Refused| match refused.refusal.code {
             Code::InsufficientScope => refused.challenging(challenge(Some(scheme), Some("openid"))),
-            Code::InvalidDpopProof | Code::UseDpopNonce => refused.challenging(challenge(Some(scheme), None)).as_unauthorized(),
-            Code::InvalidToken => refused.challenging(challenge(Some(scheme), None)),
+            Code::InvalidDpopProof | Code::UseDpopNonce | Code::InvalidToken => refused.challenging(challenge(Some(scheme), None)),
             _ => refused,
         };
         let proven = match scheme {
