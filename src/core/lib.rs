@@ -25,6 +25,8 @@
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]
+// The discovery document is one `json!`.
+#![recursion_limit = "256"]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
