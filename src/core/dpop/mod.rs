@@ -13,7 +13,6 @@
 //!
 //! Out of scope: signature and key of the proof (`chancery_jose::dpop`), whether its `jti` was used before (the log arbitrates).
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
@@ -134,17 +133,24 @@ fn normal(uri: &str) -> Option<String> {
     let (scheme, rest) = bare.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
     let default_port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
+        "https" => "443",
+        "http" => "80",
         _ => return None,
     };
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     // Nobody has a name and a password in the address of an endpoint.
-    if authority.is_empty() || authority.contains('@') || uri.bytes().any(|b| b <= b' ' || b >= 0x7f) {
+    if authority.contains('@') || uri.bytes().any(|b| b <= b' ' || b >= 0x7f) {
         return None;
     }
     let authority = authority.to_ascii_lowercase();
-    let authority = authority.strip_suffix(default_port).or_else(|| authority.strip_suffix(':')).unwrap_or(&authority).to_owned();
+    // Only a literal in brackets has colons of its own.
+    let host_ends = authority.find(']').unwrap_or(0);
+    let port_begins = authority[host_ends..].find(':').map(|at| host_ends + at);
+    let (host, port) = port_begins.map_or((authority.as_str(), ""), |at| (&authority[..at], &authority[at + 1..]));
+    if host.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let port = if port.is_empty() || port == default_port { String::new() } else { alloc::format!(":{port}") };
     let mut segments = alloc::vec::Vec::new();
     let mut parts = path.split('/').skip(1).peekable();
     while let Some(part) = parts.next() {
@@ -163,7 +169,7 @@ fn normal(uri: &str) -> Option<String> {
             _ => segments.push(decoded),
         }
     }
-    Some(alloc::format!("{scheme}://{authority}/{}", segments.join("/")))
+    Some(alloc::format!("{scheme}://{host}{port}/{}", segments.join("/")))
 }
 
 /// Percent-encoding in one spelling: what needs none is decoded, the rest in capitals. RFC 3986 §6.2.2.1, §6.2.2.2.
@@ -232,10 +238,14 @@ mod tests {
             assert_eq!(said(Proof { htu, ..proof() }, sent()), "ok", "{htu}");
         }
         assert_eq!(normal("https://a.example"), normal("https://a.example/"));
+        assert_eq!(normal("https://[2001:DB8::1]:443/"), normal("https://[2001:db8::1]"));
+        assert_ne!(normal("https://a.example:444/"), normal("https://a.example/"));
         assert_ne!(normal("https://a.example/%2f"), normal("https://a.example//"));
         assert_eq!(normal("https://a.example/%2f"), normal("https://a.example/%2F"));
         for bad in [
             "https://",
+            "https://:443/",
+            "https://a.example:443:443/",
             "https://a@b.example/",
             "ftp://a.example/",
             "https://a.example/%zz",
