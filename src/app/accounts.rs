@@ -28,7 +28,7 @@ use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
 use super::{random, work};
 
 /// Kind of the claim on an e-mail address.
-const EMAIL: &str = "email";
+pub(super) const EMAIL: &str = "email";
 
 /// A registration form.
 pub struct Form<'a> {
@@ -76,6 +76,9 @@ impl App {
         if !problems.is_empty() {
             return Err(NotRegistered::Problems(problems));
         }
+        if !form.declared {
+            self.people.pass(form.email).await;
+        }
         let index = blind_index(&self.names.blind_index, form.email);
         if self.ledger.claim_owner(EMAIL, &index).await.map_err(unreadable)?.is_some() {
             return Err(taken());
@@ -115,6 +118,7 @@ impl App {
     /// # Errors
     /// `invalid_credentials` for unknown, wrong and disabled; `slow_down` while blocked.
     pub async fn prove_password(&self, context: &Context, email: &str, password: &str) -> Result<Proven, OAuthError> {
+        self.people.pass(email).await;
         let account = self.account_of(email).await?;
         let hash = match account.as_ref().and_then(|account| account.password_hash.as_ref()) {
             Some(sealed) => Some(self.unseal(sealed).await?),
@@ -273,10 +277,12 @@ pub fn account_seal(account: AccountId, key: std::sync::Arc<DataKey>) -> Seal {
 }
 
 fn taken() -> NotRegistered {
-    NotRegistered::Problems(vec![FieldError {
-        field: "email",
-        problem: "There is an account with this address already; sign in instead.".into(),
-    }])
+    NotRegistered::Problems(vec![address_taken()])
+}
+
+/// The problem with an address that another account has.
+pub(super) fn address_taken() -> FieldError {
+    FieldError { field: "email", problem: "There is an account with this address already; sign in instead.".into() }
 }
 
 async fn register_once(mut work: Work<'_>, command: &Register, index: &[u8], seal: &Seal) -> Result<(), Stop> {

@@ -2,7 +2,7 @@
 //!
 //! | What | From |
 //! |---|---|
-//! | registration, profile, password, closed and opened | the account's stream |
+//! | registration, profile, address, password, closed and opened | the account's stream |
 //! | sign-ins and how sessions ended | the sessions that still have a row: about ninety days |
 //! | failed sign-ins | the evidence of the account |
 //! | access allowed, denied, withdrawn | the consents |
@@ -39,6 +39,7 @@ pub enum What {
     RegisteredByOperator,
     ProfileChanged,
     ProfileChangedByOperator,
+    EmailChanged,
     PasswordChanged,
     PasswordSetByOperator,
     RightsChanged,
@@ -152,6 +153,7 @@ fn what(envelope: &Envelope) -> Option<What> {
         ("AccountRegistered", _) => What::RegisteredByOperator,
         ("ProfileChanged", _) if by_person => What::ProfileChanged,
         ("ProfileChanged", _) => What::ProfileChangedByOperator,
+        ("EmailChanged", _) => What::EmailChanged,
         ("PasswordChanged", "chosen") => What::PasswordChanged,
         ("PasswordChanged", "declared") => What::PasswordSetByOperator,
         ("RoleGranted" | "RoleWithdrawn", _) => What::RightsChanged,

@@ -3,7 +3,7 @@
 //! | Room | What |
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
-//! | [`accounts`], [`claims`], [`new_password`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
+//! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`clients`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions and proofs, once; whose keys |
 //! | [`remote`] | documents behind addresses of clients |
@@ -48,6 +48,7 @@ pub mod logout;
 pub mod logouts;
 pub mod mint;
 pub mod moving;
+pub mod new_email;
 pub mod new_password;
 pub mod notary;
 pub mod once;
@@ -113,6 +114,8 @@ pub struct Parts {
     pub strangers: strangers::Strangers,
     pub rebuilding: read_models::Rebuilding,
     pub remote: remote::Remote,
+    /// Declared people who are on their way.
+    pub people: seed::People,
 }
 
 /// Server keys for names: blind indexes and session ids.

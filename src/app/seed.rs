@@ -1,20 +1,60 @@
 //! What the configuration file declares: clients, and people in development. Seeded idempotently, as events.
+//!
+//! People take time: whether a password is still the declared one costs a password hash each, at every start, and remembering anything that
+//! answers faster would help whoever guesses passwords offline. So the server answers first, and whoever signs in or registers before
+//! the people are there waits for them at the gate ([`People`]).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use chancery_core::account::FieldError;
-use chancery_core::account::claims::By;
+use chancery_core::account::claims::{By, Claims};
+use chancery_core::account::{FieldError, register};
 use chancery_core::client::Origin;
 use chancery_core::client::metadata::Asked;
 use chancery_core::error::OAuthError;
 use chancery_core::resource;
+use tokio::sync::watch;
 
 use super::App;
 use super::accounts::{self, Form};
 use super::claims::NotChanged;
 use super::clients::{self, Declared};
 use super::context::Context;
+use super::vault::email::normalised;
 use crate::config::{DeclaredClient, DeclaredResource, DeclaredUser};
+
+/// Where a sign-in or registration waits while the person of its address is on their way: the addresses that are. Open to everybody unless
+/// somebody is expected.
+pub struct People(watch::Sender<BTreeSet<String>>);
+
+impl Default for People {
+    fn default() -> Self {
+        Self(watch::Sender::new(BTreeSet::new()))
+    }
+}
+
+impl People {
+    /// From now on these are waited for.
+    pub fn expect(&self, users: &[DeclaredUser]) {
+        self.0.send_replace(users.iter().map(|user| normalised(&user.email)).collect());
+    }
+
+    /// Nobody is waited for any more.
+    fn open(&self) {
+        self.0.send_replace(BTreeSet::new());
+    }
+
+    fn arrived(&self, user: &DeclaredUser) {
+        self.0.send_if_modified(|expected| expected.remove(&normalised(&user.email)));
+    }
+
+    /// Waits while the person of this address is on their way.
+    pub async fn pass(&self, email: &str) {
+        let email = normalised(email);
+        // Never an error: the sender is `self`.
+        let _ = self.0.subscribe().wait_for(|expected| !expected.contains(&email)).await;
+    }
+}
 
 /// What seeding did, for the lines at start-up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +81,23 @@ impl App {
     /// # Errors
     /// The first entry that is not acceptable, with all its problems.
     pub async fn seed(&self, context: &Context) -> Result<Seeded, NotSeeded> {
+        let seeded = self.seed_things(context).await?;
+        self.seed_people(context).await?;
+        Ok(seeded)
+    }
+
+    /// Clients and resource servers; of people, whether they are acceptable.
+    ///
+    /// # Errors
+    /// As for [`Self::seed`].
+    pub async fn seed_things(&self, context: &Context) -> Result<Seeded, NotSeeded> {
+        for user in &self.config.users {
+            let mut problems = register::problems(&user.email, user.password.expose(), user.name.as_deref());
+            problems.extend(Claims::default().stating(&user.claims, By::Operator).err().into_iter().flatten());
+            if !problems.is_empty() {
+                return Err(listed("user", &user.email, &problems));
+            }
+        }
         let mut named = Vec::new();
         for client in &self.config.clients {
             named.push(client.client_id.clone());
@@ -54,10 +111,32 @@ impl App {
             resources.push(identifier.map_err(|error| trouble("resource", &resource.identifier, error))?);
         }
         disabled += self.disable_undeclared_resources(context, &resources).await?;
+        Ok(Seeded { clients: self.config.clients.len(), users: self.config.users.len(), disabled })
+    }
+
+    /// The people.
+    ///
+    /// # Errors
+    /// As for [`Self::seed`].
+    pub async fn seed_people(&self, context: &Context) -> Result<(), NotSeeded> {
         for user in &self.config.users {
             self.seed_user(context, user).await?;
+            self.people.arrived(user);
         }
-        Ok(Seeded { clients: self.config.clients.len(), users: self.config.users.len(), disabled })
+        Ok(())
+    }
+
+    /// The people while the server serves, each expected until they are there. A log that cannot be written is tried again.
+    pub async fn seed_people_behind_gate(&self, context: &Context) {
+        const MOST: u32 = 60;
+        for _ in 0..MOST {
+            match self.seed_people(context).await {
+                Ok(()) => break,
+                Err(error) => tracing::error!(%error, "the users of the configuration file are not there yet"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.people.open();
     }
 
     async fn seed_user(&self, context: &Context, user: &DeclaredUser) -> Result<(), NotSeeded> {

@@ -132,6 +132,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         strangers: Strangers::default(),
         rebuilding: super::read_models::Rebuilding::default(),
         remote: super::remote::Remote::default(),
+        people: super::seed::People::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     // Before anything else is appended: every commit is signed.

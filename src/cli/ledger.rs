@@ -22,8 +22,9 @@ Examples:
   chancery ledger move --to file:/run/secrets/new-database-url         (a URL with a password)
   DATABASE_URL=postgres://... chancery ledger move --to sqlite:/var/lib/chancery/chancery.db
 
-Every leaf is hashed again, and nothing moves unless the root is the one of the signed checkpoint. With SQLite stop the
-server first. Broken off anywhere, the same command goes on. Receipts and proofs of before stay valid.")]
+Every leaf is hashed again, and nothing moves unless the root is the one of the signed
+checkpoint. With SQLite stop the server first. Broken off anywhere, the same command goes on.
+Receipts and proofs of before stay valid.")]
     Move {
         /// postgres://USER@HOST/DATABASE without a password, sqlite:FILE, or file:PATH with the URL in it
         #[arg(long, value_name = "DATABASE")]
@@ -31,12 +32,14 @@ server first. Broken off anywhere, the same command goes on. Receipts and proofs
     },
     /// After an upgrade of all nodes: let the log hold the event types of this program
     #[command(after_help = "\
-A new release may bring new types of events. Until this command has run it writes none of them, so that nodes of the old and the
-new release can run beside each other; what needs one is answered with 503 temporarily_unavailable. Afterwards a program of
-the old release refuses to start, and one that still runs stops serving.
+A new release may bring new types of events. Until this command has run it writes none of them,
+so that nodes of the old and the new release can run beside each other; what needs one is
+answered with 503 temporarily_unavailable. Afterwards a program of the old release refuses to
+start, and one that still runs stops serving.
 
-The command refuses while a node of an older release is connected to the database. It cannot see one that is cut off from
-it at this moment; such a node stops when it is back. There is no way back to a lower level.")]
+The command refuses while a node of an older release is connected to the database. It cannot see
+one that is cut off from it at this moment; such a node stops when it is back. There is no way
+back to a lower level.")]
     Upgrade {
         /// Although older nodes are connected: they stop serving
         #[arg(long)]

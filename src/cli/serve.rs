@@ -61,7 +61,13 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     let app = start::open(config, &secrets, Clock::System, opening).await?;
     let context = Context::of_server("server", random::uuid_v7(app.now().0).to_string());
     app.finish_erasures(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
-    let seeded = app.seed(&Context::of_server("config", random::uuid_v7(app.now().0).to_string())).await?;
+    let by_file = Context::of_server("config", random::uuid_v7(app.now().0).to_string());
+    let seeded = app.seed_things(&by_file).await?;
+    if seeded.users > 0 {
+        app.people.expect(&app.config.users);
+        let people = app.clone();
+        tokio::spawn(async move { people.seed_people_behind_gate(&by_file).await });
+    }
     app.record_start(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
     let server = server(&app, &secrets)?;
     for warning in &secrets.warnings {

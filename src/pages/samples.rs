@@ -102,6 +102,8 @@ impl Samples<'_> {
             problems,
         };
         let password = |problems| account::Password { page: self.page.clone(), csrf: self.say("csrf-1"), password_min: 8, problems };
+        let email =
+            |email: &str, problems| account::Email { page: self.page.clone(), csrf: self.say("csrf-1"), email: self.say(email), problems };
         let nothing =
             account::Overview { done: None, claims: Vec::new(), apps: Vec::new(), sessions: Vec::new(), ..self.overview(&claims) };
         vec![
@@ -110,6 +112,8 @@ impl Samples<'_> {
             ("account-profile", form(Vec::new()).render()),
             ("account-profile-wrong", form(wrong).render()),
             ("account-password", password(Vec::new()).render()),
+            ("account-email", email("", Vec::new()).render()),
+            ("account-email-wrong", email("bob@example", vec![Problem::EmailTaken, Problem::CurrentPasswordWrong]).render()),
             ("account-password-wrong", password(vec![Problem::CurrentPasswordWrong, Problem::PasswordTooShort { min: 8 }]).render()),
         ]
     }

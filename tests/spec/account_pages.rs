@@ -175,6 +175,56 @@ async fn another_password_needs_the_one_until_now_and_ends_every_other_session()
 }
 
 #[tokio::test]
+async fn another_address_needs_the_password_and_releases_the_old_one() {
+    both::on_both("", async |server: &Server| {
+        let (client, alice, bob) =
+            (server.client(json!({ "scope": ALL })).await, server.alice().await, server.person("bob@example.com").await);
+        server
+            .operate(Command::UserUpdate { account: alice.account.clone(), claims: [("email_verified".into(), "true".into())].into() })
+            .await;
+        let (mut here, mut there) = (signed_in(server, &alice).await, signed_in(server, &alice).await);
+        let tokens = here.tokens(&client, &alice, &[("scope", ALL)]).await;
+        assert_eq!(server.userinfo(&tokens.access).await.json()["email_verified"], true);
+        let login =
+            async |email: &str| server.post("/auth/login").json(&json!({ "email": email, "password": PASSWORD })).send().await.status;
+        let mark = server.mark().await;
+        let change = |email: &'static str, password: &'static str| [("email", email), ("current", password)];
+        let wrong = send(&mut here, "/account/email", &change("new@example.com", "not it at all")).await;
+        assert!(wrong.status == 400 && wrong.text().contains("This is not your password."), "{}", wrong.text());
+        assert!(wrong.text().contains("value=\"new@example.com\"") && !wrong.text().contains("not it at all"));
+        for bad in ["nobody", "", "BOB@example.com"] {
+            let answer = send(&mut here, "/account/email", &change(bad, PASSWORD)).await;
+            assert!(answer.status == 400 && answer.text().contains("<a href=\"#email\">"), "{bad}");
+        }
+        let same = send(&mut here, "/account/email", &change("alice@example.com", PASSWORD)).await;
+        assert!(same.text().contains("nothing was changed"), "{}", same.text());
+        let kinds = server.kinds_since(mark).await;
+        assert!(kinds.iter().all(|kind| kind.starts_with("LoginFail")), "{kinds:?}");
+        let mark = server.mark().await;
+        let page = send(&mut here, "/account/email", &change(" New@Example.com", PASSWORD)).await;
+        assert!(page.text().contains("Your e-mail address was changed.") && page.text().contains("New@Example.com"), "{}", page.text());
+        assert!(server.kinds_since(mark).await.contains(&"EmailChanged".to_owned()));
+        let event = server.leaves().await.into_iter().find(|event| event.kind == "EmailChanged").unwrap();
+        let leaf = String::from_utf8(event.leaf.to_vec()).unwrap();
+        assert!(!leaf.to_lowercase().contains("example.com"), "{leaf}");
+        // The new address signs in, the old one does not and is free; sessions and tokens go on.
+        assert_eq!((login("new@example.com").await, login("alice@example.com").await), (200, 401));
+        assert!(there.open("/account").await.text().contains("New@Example.com"));
+        let told = server.userinfo(&tokens.access).await.json();
+        assert_eq!((&told["email"], &told["email_verified"]), (&json!("New@Example.com"), &json!(false)));
+        let another = server.person("alice@example.com").await;
+        assert_ne!(another.account, alice.account);
+        let back = send(&mut here, "/account/email", &change("alice@example.com", PASSWORD)).await;
+        assert_eq!(back.status, 400, "taken by somebody else meanwhile");
+        assert!(bob.email.contains("bob"));
+        // Erased, the new address is free again.
+        server.operate(Command::UserErase { account: alice.account.clone() }).await;
+        server.person("new@example.com").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_history_is_told_in_sentences_from_the_log() {
     let server = Server::start().await;
     let (client, alice) = (server.client(json!({ "client_name": "Ship <b>Log" })).await, server.alice().await);

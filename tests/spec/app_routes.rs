@@ -244,6 +244,67 @@ name = "Alice"
     assert!(server.is_active(&client, &tokens.access).await);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_in_before_the_declared_people_are_there_waits_for_them() {
+    let server = Server::start().await;
+    let (config, secrets) = server.configuration();
+    let files = server.files();
+    server.stop().await;
+    // As `chancery serve` does it: answers first, people afterwards.
+    let mut config = config;
+    let password = || chancery::config::Secret::new("correct horse battery staple");
+    let user = |email: &str| chancery::config::DeclaredUser {
+        email: email.to_owned(),
+        password: password(),
+        name: None,
+        claims: std::collections::BTreeMap::new(),
+    };
+    config.users = vec![user("alice@example.com")];
+    let open = async |config: &chancery::config::Config| {
+        let clock = chancery::app::clock::Clock::manual(server::NOW);
+        chancery::app::start::open(config.clone(), &secrets, clock, chancery::app::start::Opening::default()).await.unwrap()
+    };
+    let app = open(&config).await;
+    let context = chancery::app::context::Context::of_server("config", "test".to_owned());
+    app.seed_things(&context).await.unwrap();
+    app.people.expect(&config.users);
+    let (signing_in, registering) = (app.clone(), app.clone());
+    let mut early = tokio::spawn(async move {
+        let context = chancery::app::context::Context::of_request("early".to_owned(), None, None);
+        signing_in.prove_password(&context, "alice@example.com", "correct horse battery staple").await.map(|proven| proven.account)
+    });
+    let taker = tokio::spawn(async move {
+        let context = chancery::app::context::Context::of_request("taker".to_owned(), None, None);
+        let form = chancery::app::accounts::Form {
+            email: "alice@example.com",
+            password: "another password altogether",
+            name: None,
+            stated: std::collections::BTreeMap::new(),
+            roles: std::collections::BTreeSet::new(),
+            declared: false,
+        };
+        registering.register_account(&context, &form).await.is_err()
+    });
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(100), &mut early).await;
+    assert!(waits.is_err(), "nobody is refused who is about to be known");
+    let context_of_other = chancery::app::context::Context::of_request("other".to_owned(), None, None);
+    let other = app.prove_password(&context_of_other, "bob@example.com", "correct horse battery staple").await;
+    assert!(other.is_err(), "nobody else waits");
+    app.seed_people_behind_gate(&context).await;
+    let account = early.await.unwrap().unwrap();
+    assert!(taker.await.unwrap(), "a declared address is not taken by who comes first");
+    assert_eq!(app.account_of("alice@example.com").await.unwrap().unwrap().id, account);
+    // What is not acceptable still stops the start, before anybody is answered.
+    let mut short = config.clone();
+    short.users[0].password = chancery::config::Secret::new("short");
+    app.ledger.close().await;
+    drop(app);
+    let app = open(&short).await;
+    let refused = app.seed_things(&context).await.unwrap_err().to_string();
+    assert!(refused.contains("alice@example.com") && refused.contains("password"), "{refused}");
+    drop(files);
+}
+
 #[tokio::test]
 async fn unknown_paths_and_methods_are_json_for_machines_and_a_page_for_people() {
     let server = Server::start().await;

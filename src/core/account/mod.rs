@@ -10,6 +10,7 @@
 //! Out of scope: hashing (`app::password`), failed attempts (`evidence`).
 
 pub mod claims;
+pub mod email;
 pub mod hold;
 pub mod profile;
 pub mod register;
@@ -77,6 +78,13 @@ pub struct ProfileChanged {
     pub at: Timestamp,
 }
 
+/// The person has another e-mail address, which nobody has verified. `personal`: `email`, `email_index`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailChanged {
+    pub at: Timestamp,
+}
+
 /// The operator gave the account a role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -125,6 +133,7 @@ events! {
         AccountRegistered = 1,
         PasswordChanged = 1,
         ProfileChanged = 1,
+        EmailChanged = 1,
         RoleGranted = 1,
         RoleWithdrawn = 1,
         AccountDisabled = 1,
@@ -254,6 +263,13 @@ impl Stream for Account {
                 account.email_verified = fact.sealed(&stream, "email_verified");
                 account.address = fact.sealed(&stream, "address");
                 account.phone = fact.sealed(&stream, "phone");
+                account.changed_at = Some(event.at);
+            }
+            AccountEvent::EmailChanged(event) => {
+                let stream = account.id.stream();
+                account.email = fact.sealed(&stream, "email");
+                account.email_index = fact.sealed(&stream, "email_index");
+                account.email_verified = None;
                 account.changed_at = Some(event.at);
             }
             AccountEvent::RoleGranted(event) => drop(account.roles.insert(event.role)),

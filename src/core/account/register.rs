@@ -37,15 +37,18 @@ pub struct Register {
 
 /// Everything that is wrong with a registration form; empty when it is fine.
 pub fn problems(email: &str, password: &str, name: Option<&str>) -> Vec<FieldError> {
-    let mut found = Vec::new();
-    if !is_email(email) {
-        found.push(FieldError { field: "email", problem: "Enter an e-mail address such as name@example.com.".to_string() });
-    }
+    let mut found: Vec<_> = email_problem(email).into_iter().collect();
     found.extend(password_problem(password, email, name));
     if name.is_some_and(|name| name.len() > 256 || name.chars().any(char::is_control)) {
         found.push(FieldError { field: "name", problem: "Use a name of at most 256 bytes without control characters.".to_string() });
     }
     found
+}
+
+/// What is wrong with an e-mail address, if anything is. RFC 5321 §4.5.3.1.
+pub fn email_problem(email: &str) -> Option<FieldError> {
+    let problem = || "Enter an e-mail address such as name@example.com.".to_string();
+    (!is_email(email)).then(|| FieldError { field: "email", problem: problem() })
 }
 
 /// What is wrong with a password of somebody with this address and name, if anything is. NIST SP 800-63B §5.1.1.2.

@@ -92,6 +92,7 @@ fn account() {
         AccountRegistered { account, at: t(0), key_commitment, roles: [Role::Admin].into(), declared: false }.into(),
         PasswordChanged { at: t(1), reason: PasswordChange::StrongerParameters }.into(),
         ProfileChanged { at: t(2) }.into(),
+        EmailChanged { at: t(2) }.into(),
         RoleGranted { at: t(2), role: Role::Auditor }.into(),
         RoleWithdrawn { at: t(2), role: Role::Auditor }.into(),
         AccountDisabled { at: t(2) }.into(),

@@ -115,6 +115,37 @@ impl Password {
     }
 }
 
+/// Posts `email`, `current` and `csrf`.
+#[derive(Template)]
+#[template(path = "account/email.html")]
+pub struct Email {
+    pub page: Page,
+    pub csrf: String,
+    /// What was typed.
+    pub email: String,
+    pub problems: Vec<Problem>,
+}
+
+impl Email {
+    fn fields(&self) -> [Field; 2] {
+        let (text, problems) = (self.page.text, self.problems.as_slice());
+        [
+            Field {
+                kind: "email",
+                autocomplete: "username",
+                value: self.email.clone(),
+                autofocus: problems.is_empty(),
+                ..Field::new("email", text.account.email_label, problems, text)
+            },
+            Field {
+                kind: "password",
+                autocomplete: "current-password",
+                ..Field::new("current", text.account.email_password_label, problems, text)
+            },
+        ]
+    }
+}
+
 /// The claims that a person states, by heading; the first names each.
 const GROUPS: [&[&str]; 5] = [
     &["name", "given_name", "middle_name", "family_name", "nickname", "preferred_username"],

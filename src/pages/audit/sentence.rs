@@ -26,6 +26,7 @@ pub fn of(event: &Envelope) -> String {
         "ClientDisabled" => "A client was disabled.".to_owned(),
         "ClientEnabled" => "A client was enabled.".to_owned(),
         "AccountRegistered" => "An account was made.".to_owned(),
+        "EmailChanged" => "The person has another e-mail address.".to_owned(),
         "PasswordChanged" => format!("The password was replaced ({}).", words("reason")),
         "AccountDisabled" => "The account was disabled.".to_owned(),
         "AccountEnabled" => "The account was enabled.".to_owned(),

@@ -34,7 +34,7 @@ use crate::pages::{self, Problem};
 
 /// Purposes of the form tokens: before and after somebody is signed in.
 const SIGN_IN: &str = "account sign-in";
-const PURPOSE: &str = "account";
+pub(super) const PURPOSE: &str = "account";
 
 pub struct Account(pub Server);
 
@@ -269,7 +269,7 @@ impl Account {
 
 impl Account {
     /// RFC 6749 §10.12: our own page, in this browser.
-    fn check_form(&self, request: &Request, cookie: Option<&str>, purpose: &str, form: &Params) -> Result<(), OAuthError> {
+    pub(super) fn check_form(&self, request: &Request, cookie: Option<&str>, purpose: &str, form: &Params) -> Result<(), OAuthError> {
         let ours = is_same_origin(request.headers(), self.0.app.config.issuer.origin())
             && cookie.is_some_and(|cookie| self.0.forms.is_form_token(form.get("csrf").unwrap_or_default(), cookie, purpose));
         if ours {
@@ -279,7 +279,7 @@ impl Account {
     }
 
     /// A password under the limits of every sign-in.
-    async fn prove(&self, request: &Request, email: &str, password: &str) -> Result<Proven, OAuthError> {
+    pub(super) async fn prove(&self, request: &Request, email: &str, password: &str) -> Result<Proven, OAuthError> {
         let rate = self.0.app.config.rate_limits.login_failures_per_address;
         self.0.check_limit(LOGIN_FAILURES, request, rate).and_then(|()| self.0.check_login(email)).map_err(|refused| refused.refusal)?;
         self.0.app.prove_password(&context(request), email, password).await.inspect_err(|error| {
@@ -380,16 +380,16 @@ impl Account {
 const LISTED: usize = 30;
 
 /// The forms lead to our own pages and nowhere else.
-fn own_forms() -> PagePolicy {
+pub(super) fn own_forms() -> PagePolicy {
     PagePolicy { in_interaction: true, ..PagePolicy::default() }
 }
 
-fn done(done: Done) -> Result<Shown, Refused> {
+pub(super) fn done(done: Done) -> Result<Shown, Refused> {
     Shown::redirect(&format!("/account?done={}", done.word()))
 }
 
 /// What the form says when a password was not proven; `None` when there is more to it than that.
-fn not_proven(error: &OAuthError, wrong: Problem) -> Option<Problem> {
+pub(super) fn not_proven(error: &OAuthError, wrong: Problem) -> Option<Problem> {
     match error.code {
         Code::InvalidCredentials => Some(wrong),
         Code::SlowDown => Some(Problem::TooManyAttempts { wait_seconds: 60 }),

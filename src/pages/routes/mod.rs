@@ -5,7 +5,7 @@
 //! | `authorize` | `GET` and `POST /oidc/auth`; how an answer leaves for the client |
 //! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
 //! | `logout` | `/oidc/session/end` |
-//! | `account` | `/account` and what is below it |
+//! | `account`, `account_email` | `/account` and what is below it |
 //! | `home` | `/`, `/assets/{name}` |
 //! | `admin`, `admin_audit` | `/admin/audit`: the auditor's pages |
 //! | `show` | a page as a response, error pages |
@@ -13,6 +13,7 @@
 //! These use the plumbing of `http` (forms, cookies, headers); `http` knows nothing of them.
 
 pub mod account;
+pub mod account_email;
 pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
@@ -48,6 +49,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         interaction::Interactions(server.clone()),
         logout::Logout(server.clone()),
         account::Account(server.clone()),
+        account_email::AccountEmail(server.clone()),
         home::Home(server.clone()),
         admin::Admin(server.clone()),
     )

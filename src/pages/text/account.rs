@@ -15,14 +15,22 @@ pub enum Done {
     Saved,
     NothingChanged,
     PasswordChanged,
+    EmailChanged,
     SessionEnded,
     SessionsEnded,
     Withdrawn,
 }
 
 impl Done {
-    pub const ALL: [Self; 6] =
-        [Self::Saved, Self::NothingChanged, Self::PasswordChanged, Self::SessionEnded, Self::SessionsEnded, Self::Withdrawn];
+    pub const ALL: [Self; 7] = [
+        Self::Saved,
+        Self::NothingChanged,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::SessionEnded,
+        Self::SessionsEnded,
+        Self::Withdrawn,
+    ];
 
     /// The word in the address.
     pub const fn word(self) -> &'static str {
@@ -30,6 +38,7 @@ impl Done {
             Self::Saved => "saved",
             Self::NothingChanged => "nothing",
             Self::PasswordChanged => "password",
+            Self::EmailChanged => "email",
             Self::SessionEnded => "session",
             Self::SessionsEnded => "sessions",
             Self::Withdrawn => "withdrawn",
@@ -50,6 +59,7 @@ pub struct AccountText {
     pub data_none: &'static str,
     pub profile_link: &'static str,
     pub password_link: &'static str,
+    pub email_link: &'static str,
 
     pub sessions_title: &'static str,
     pub unknown_browser: &'static str,
@@ -79,6 +89,12 @@ pub struct AccountText {
     pub current_label: &'static str,
     pub new_label: &'static str,
     pub password_button: &'static str,
+
+    pub email_title: &'static str,
+    pub email_note: &'static str,
+    pub email_label: &'static str,
+    pub email_password_label: &'static str,
+    pub email_button: &'static str,
 }
 
 #[cfg(test)]

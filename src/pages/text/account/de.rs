@@ -15,6 +15,7 @@ pub const TEXT: AccountText = AccountText {
     data_none: "Nichts außer Ihrer E-Mail-Adresse.",
     profile_link: "Daten ändern",
     password_link: "Passwort ändern",
+    email_link: "E-Mail-Adresse ändern",
 
     sessions_title: "Wo Sie angemeldet sind",
     unknown_browser: "Ein Browser",
@@ -42,6 +43,12 @@ pub const TEXT: AccountText = AccountText {
     current_label: "Ihr bisheriges Passwort",
     new_label: "Neues Passwort",
     password_button: "Passwort ändern",
+
+    email_title: "E-Mail-Adresse ändern",
+    email_note: "Danach melden Sie sich mit der neuen Adresse an. Browser, in denen Sie angemeldet sind, bleiben es.",
+    email_label: "Neue E-Mail-Adresse",
+    email_password_label: "Ihr Passwort",
+    email_button: "E-Mail-Adresse ändern",
 };
 
 fn done(done: Done) -> &'static str {
@@ -49,6 +56,7 @@ fn done(done: Done) -> &'static str {
         Done::Saved => "Ihre Daten wurden gespeichert.",
         Done::NothingChanged => "Nichts war anders, darum wurde nichts geändert.",
         Done::PasswordChanged => "Ihr Passwort wurde geändert. Jeder andere Browser wurde abgemeldet.",
+        Done::EmailChanged => "Ihre E-Mail-Adresse wurde geändert. Melden Sie sich ab jetzt mit der neuen an.",
         Done::SessionEnded => "Jener Browser wurde abgemeldet.",
         Done::SessionsEnded => "Jeder andere Browser wurde abgemeldet.",
         Done::Withdrawn => "Der Zugriff wurde entzogen. Er endete sofort.",
@@ -61,6 +69,7 @@ fn happened(what: What) -> Around {
         What::RegisteredByOperator => ("Das Konto wurde für Sie angelegt.", ""),
         What::ProfileChanged => ("Sie haben Ihre Daten geändert.", ""),
         What::ProfileChangedByOperator => ("Die Betreiber dieses Servers haben Ihre Daten geändert.", ""),
+        What::EmailChanged => ("Sie haben Ihre E-Mail-Adresse geändert.", ""),
         What::PasswordChanged => ("Sie haben Ihr Passwort geändert.", ""),
         What::PasswordSetByOperator => ("Die Betreiber dieses Servers haben Ihr Passwort gesetzt.", ""),
         What::RightsChanged => ("Die Betreiber dieses Servers haben geändert, was Sie hier dürfen.", ""),

@@ -15,6 +15,7 @@ pub const TEXT: AccountText = AccountText {
     data_none: "Nothing besides your e-mail address.",
     profile_link: "Change your data",
     password_link: "Change your password",
+    email_link: "Change e-mail address",
 
     sessions_title: "Where you are signed in",
     unknown_browser: "A browser",
@@ -42,6 +43,12 @@ pub const TEXT: AccountText = AccountText {
     current_label: "Your password until now",
     new_label: "New password",
     password_button: "Change password",
+
+    email_title: "Change your e-mail address",
+    email_note: "From then on you sign in with the new address. Browsers in which you are signed in stay signed in.",
+    email_label: "New e-mail address",
+    email_password_label: "Your password",
+    email_button: "Change e-mail address",
 };
 
 fn done(done: Done) -> &'static str {
@@ -49,6 +56,7 @@ fn done(done: Done) -> &'static str {
         Done::Saved => "Your data was saved.",
         Done::NothingChanged => "Nothing was different, so nothing was changed.",
         Done::PasswordChanged => "Your password was changed. Every other browser was signed out.",
+        Done::EmailChanged => "Your e-mail address was changed. Sign in with the new one from now on.",
         Done::SessionEnded => "That browser was signed out.",
         Done::SessionsEnded => "Every other browser was signed out.",
         Done::Withdrawn => "The access was withdrawn. It ended at once.",
@@ -61,6 +69,7 @@ fn happened(what: What) -> Around {
         What::RegisteredByOperator => ("The account was created for you.", ""),
         What::ProfileChanged => ("You changed your data.", ""),
         What::ProfileChangedByOperator => ("The people who run this server changed your data.", ""),
+        What::EmailChanged => ("You changed your e-mail address.", ""),
         What::PasswordChanged => ("You changed your password.", ""),
         What::PasswordSetByOperator => ("The people who run this server set your password.", ""),
         What::RightsChanged => ("The people who run this server changed what you may do here.", ""),
