@@ -126,6 +126,16 @@ impl App {
         Ok(())
     }
 
+    /// The people, in the background.
+    pub fn seed_people_soon(&self, context: Context) {
+        if self.config.users.is_empty() {
+            return;
+        }
+        self.people.expect(&self.config.users);
+        let app = self.clone();
+        tokio::spawn(async move { app.seed_people_behind_gate(&context).await });
+    }
+
     /// The people while the server serves, each expected until they are there. A log that cannot be written is tried again.
     pub async fn seed_people_behind_gate(&self, context: &Context) {
         const MOST: u32 = 60;

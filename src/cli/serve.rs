@@ -63,11 +63,7 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     app.finish_erasures(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
     let by_file = Context::of_server("config", random::uuid_v7(app.now().0).to_string());
     let seeded = app.seed_things(&by_file).await?;
-    if seeded.users > 0 {
-        app.people.expect(&app.config.users);
-        let people = app.clone();
-        tokio::spawn(async move { people.seed_people_behind_gate(&by_file).await });
-    }
+    app.seed_people_soon(by_file);
     app.record_start(&context).await.map_err(|e| anyhow!("{}", e.detail))?;
     let server = server(&app, &secrets)?;
     for warning in &secrets.warnings {
