@@ -10,18 +10,18 @@
 //! |---|---|
 //! | witnesses first, so that the others get their cosignatures too | - |
 //! | a cosignature counts when it verifies with the configured key | C2SP tlog-witness, tlog-cosignature |
-//! | a witness that has seen more than the log holds means that the log was shortened: an error, not a retry | docs/adr/0024 |
+//! | a witness, or our own file, that has seen more than the log holds means that the log was shortened: an error, not a retry | docs/adr/0024 |
 //! | nobody waits for a place; what a place missed is behind the next checkpoint | docs/adr/0024 |
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_jose::ed25519;
 use chancery_ledger::recorded::KeptNote;
-use chancery_tree::{Note, VerifierKey};
+use chancery_tree::{Checkpoint, Note, VerifierKey};
 use serde_json::json;
 use url::Url;
 
@@ -34,6 +34,8 @@ pub type Post = Arc<dyn Fn(Url, &'static str, String) -> Answer + Send + Sync>;
 pub type Answer = Pin<Box<dyn Future<Output = Result<(u16, Vec<u8>), String>> + Send>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Bytes at the end of the file that are looked at: a checkpoint with all its cosignatures is a few thousand.
+const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Where checkpoints go, and how far each place has come.
 pub struct Anchors {
@@ -133,13 +135,37 @@ impl App {
             };
             place.settle(outcome, now);
         }
-        if let Some(place) = anchors.file.as_mut().filter(|place| place.size < size) {
+        if let Some(place) = anchors.file.as_mut().filter(|place| place.size == 0)
+            && let Err(why) = self.remembers(&place.what, &latest).await
+        {
+            tracing::error!(file = %place.what.display(), why, "the file has seen another history of this log");
+            place.settle(Err(why), now);
+        } else if let Some(place) = anchors.file.as_mut().filter(|place| place.size < size) {
             let (path, line) = (place.what.clone(), json!({ "at": now, "size": size, "note": note }).to_string());
             let written = tokio::task::spawn_blocking(move || append(&path, &line)).await;
             let written = written.unwrap_or_else(|_| Err(std::io::Error::other("interrupted")));
             place.settle(written.map(|()| size).map_err(|error| error.to_string()), now);
         }
         *self.anchors.0.lock().unwrap_or_else(PoisonError::into_inner) = anchors.failing();
+    }
+
+    /// Does the log go on from what the file has seen last? A database that was put back to yesterday does not.
+    async fn remembers(&self, path: &Path, latest: &Signed) -> Result<(), String> {
+        let read = path.to_owned();
+        let seen = tokio::task::spawn_blocking(move || last_line(&read)).await.map_err(|error| error.to_string())?;
+        let Some(line) = seen.map_err(|error| error.to_string())? else { return Ok(()) };
+        let foreign = || "its last line is no checkpoint; move the file away".to_owned();
+        let line: serde_json::Value = serde_json::from_str(&line).map_err(|_| foreign())?;
+        let note = line["note"].as_str().and_then(|note| Note::parse(note.as_bytes()).ok()).ok_or_else(foreign)?;
+        let seen = Checkpoint::parse(note.text()).map_err(|_| foreign())?;
+        if seen.origin != latest.checkpoint.origin {
+            return Err(format!("it is the file of the log {}", seen.origin));
+        }
+        if seen.size > latest.checkpoint.size {
+            return Err(format!("it has seen {} events, the log has {}: it was put back", seen.size, latest.checkpoint.size));
+        }
+        let root = self.root_at(seen.size).await.map_err(|error| error.detail.to_string())?;
+        if root == seen.root { Ok(()) } else { Err(format!("it has seen another history of the first {} events", seen.size)) }
     }
 
     /// The note with the cosignatures of all witnesses that gave one, those that it had before included.
@@ -221,6 +247,22 @@ fn add(note: &mut Note, cosigned: &Note, size: u64) -> u64 {
 /// What somebody else wrote, for a log line.
 fn shown(body: &[u8]) -> String {
     String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// The last whole line of a file; `None` if there is none.
+fn last_line(path: &Path) -> std::io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    // What has no end was cut short by a crash, and is older than nothing.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    Ok(whole.lines().last().filter(|line| !line.is_empty()).map(str::to_owned))
 }
 
 fn append(path: &Path, line: &str) -> std::io::Result<()> {

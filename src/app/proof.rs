@@ -114,6 +114,14 @@ impl App {
         Ok(Consistency { from, to, hashes, signed: Some(latest).filter(|own| own.checkpoint.size == to) })
     }
 
+    /// The root of the tree when it had so many entries.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; a size beyond what is stored is a fault.
+    pub(super) async fn root_at(&self, size: u64) -> Result<Hash, OAuthError> {
+        self.cook(&Recipe::root(size)).await?.first().copied().ok_or_else(missing)
+    }
+
     /// The hashes of a tile; `None` where the latest checkpoint does not reach.
     ///
     /// # Errors

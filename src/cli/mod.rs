@@ -5,6 +5,7 @@
 //! | [`serve`] | `serve` (also without a command), `openapi` |
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
+//! | [`backup`] | copies of the embedded database |
 //! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`], [`replay`], [`feeds`] | the log, what is folded from it, and where it goes |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
@@ -13,6 +14,7 @@
 //! No secret is an argument: a command line can be read by every user of the machine.
 
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod demo;
@@ -126,6 +128,9 @@ enum Command {
     Ledger(ledger::Command),
     /// Cosign the checkpoints of somebody else's log
     Witness(witness::Args),
+    /// Copy the embedded database while the server serves
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// The log for other systems
     #[command(subcommand)]
     Feeds(feeds::Command),
@@ -173,6 +178,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
         Command::Ledger(command) => ledger::run(quiet(flags)?, command).await,
         Command::Witness(args) => witness::run(flags, args).await,
+        Command::Backup(command) => backup::run(quiet(flags)?, command).await,
         Command::Feeds(command) => feeds::run(quiet(flags)?, command).await,
         Command::Projections(command) => projections::run(quiet(flags)?, command).await,
         Command::Replay(args) => replay::run(quiet(flags)?, args).await,

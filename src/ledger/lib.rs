@@ -31,4 +31,4 @@ mod writer;
 pub use backend::Fold;
 pub use ledger::Ledger;
 pub use options::{Clock, Notary, Note, Options};
-pub use sqlite::standing;
+pub use sqlite::{backup, standing};

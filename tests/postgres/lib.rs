@@ -172,6 +172,25 @@ impl Cluster {
         )
     }
 
+    /// What `pg_dump` says of one schema of a database: SQL that makes it again.
+    ///
+    /// # Errors
+    /// What `pg_dump` said.
+    pub fn dump(&self, database: &str, schema: &str) -> Result<String, ClusterError> {
+        let (port, folder, schema) = (self.port.to_string(), text(&self.folder), format!("--schema={schema}"));
+        self.install.run("pg_dump", &["-U", "postgres", "-h", &folder, "-p", &port, "-d", database, &schema])
+    }
+
+    /// Runs a file of SQL as the superuser in `database`.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn load(&self, database: &str, file: &Path) -> Result<(), ClusterError> {
+        let (port, folder, file) = (self.port.to_string(), text(&self.folder), text(file));
+        let common = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", &folder, "-p", &port, "-d", database, "-f", &file];
+        self.install.run("psql", &common).map(drop)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }

@@ -7,6 +7,7 @@ mod audit;
 mod audit_pages;
 mod audit_questions;
 mod audit_then;
+mod backup;
 mod erasure;
 mod fail_closed;
 mod feeds;

@@ -8,6 +8,7 @@
 //! | `query_only` on reading connections | a bug in a query cannot change history |
 //! | `user_version` = level of the schema | a newer file is refused, an older one brought up to date |
 
+pub mod backup;
 mod reader;
 mod sets;
 pub mod standing;
