@@ -33,10 +33,8 @@ const ACTORS: [&str; 6] = ["account", "anonymous", "client", "config", "operator
 /// # Errors
 /// What is wrong with it, in plain words.
 pub fn read(leaf: &[u8]) -> Result<Envelope<'_>, String> {
-    let raw = json::check(leaf).map_err(|why| format!("the leaf is not canonical JSON: {why}"))?;
-    let members = raw.members().ok_or("the leaf is not an object")?;
-    let mut found = Found::default();
-    for (name, value) in members {
+    let (mut found, mut strange) = (Found::default(), None);
+    let checked = json::check_members(leaf, |name, value| {
         let place = match name {
             "actor" => &mut found.actor,
             "causation" => &mut found.causation,
@@ -51,9 +49,16 @@ pub fn read(leaf: &[u8]) -> Result<Envelope<'_>, String> {
             "subject" => &mut found.subject,
             "type" => &mut found.kind,
             "version" => &mut found.version,
-            _ => return Err(format!("the envelope has a member {name} that no event has")),
+            _ => return strange = Some(name),
         };
         *place = Some(value);
+    });
+    let raw = checked.map_err(|why| format!("the leaf is not canonical JSON: {why}"))?;
+    if let Some(name) = strange {
+        return Err(format!("the envelope has a member {name} that no event has"));
+    }
+    if !raw.text().starts_with('{') {
+        return Err("the leaf is not an object".into());
     }
     found.envelope()
 }
@@ -122,6 +127,17 @@ fn check_actor(actor: Raw<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// The letters of base64url (RFC 4648 §5).
+const IN_BASE64URL: [bool; 256] = {
+    let (mut letters, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let own = byte as u8;
+        letters[byte] = own.is_ascii_alphanumeric() || own == b'-' || own == b'_';
+        byte += 1;
+    }
+    letters
+};
+
 /// The name of the data key. Fields are ciphertext: base64url, never anything that could be read.
 fn check_personal(personal: Raw<'_>) -> Result<&str, String> {
     let mut key = None;
@@ -129,7 +145,7 @@ fn check_personal(personal: Raw<'_>) -> Result<&str, String> {
         let text = value.plain().ok_or_else(|| format!("personal.{name} is not a plain text"))?;
         if name == "key" {
             key = Some(text);
-        } else if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        } else if text.is_empty() || !text.bytes().all(|byte| IN_BASE64URL[usize::from(byte)]) {
             return Err(format!("personal.{name} is not ciphertext"));
         }
     }

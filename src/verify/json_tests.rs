@@ -5,6 +5,25 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
+fn the_first_byte_that_stops_is_found_wherever_it_stands() {
+    let stops = |word| is(word, b'"') | is(word, b'\\') | is_control(word);
+    let plainly = |bytes: &[u8]| bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    for length in 0..40 {
+        for at in 0..=length {
+            for stop in [b'"', b'\\', 0, 0x1f] {
+                // Neighbours that differ from a stop by one bit, and bytes of longer characters.
+                for filler in [b'!', b'#', b'[', b']', 0x20, 0x7f, 0x80, 0xa2, 0xdc, 0xff] {
+                    let mut bytes = vec![filler; length];
+                    bytes.splice(at.min(length)..at.min(length), [stop, stop]);
+                    assert_eq!(first(&bytes, stops, |byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)), plainly(&bytes), "{bytes:?}");
+                    assert_eq!(first(&bytes[..at], stops, |byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)), plainly(&bytes[..at]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn rfc8785_what_is_not_canonical_is_refused() {
     for (text, why) in [
         ("", NotCanonical::Syntax),

@@ -11,11 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use chancery_core::token::opaque;
 use chancery_ledger::Ledger;
+use chancery_projections::audit::query::{Question, ask};
 use chancery_tree::{Checkpoint, Hash, Node, Recipe, TILE_LEVELS, VerifierKey};
 use chancery_verify::bundle::{self, Bundle, FORMAT, Proven};
 use serde_json::Value;
@@ -73,7 +75,12 @@ async fn find(ledger: &Ledger, args: &Args, size: u64) -> anyhow::Result<(String
     if let Some(subject) = &args.subject {
         let needle = format!("\"subject\":\"{subject}\"");
         let stream = format!("account-{subject}");
-        let positions = scan(ledger, size, |stream_of, leaf| stream_of == stream || contains(leaf, needle.as_bytes())).await?;
+        let question = Question { subject: Some(subject.clone()), ..Question::default() };
+        let (mut positions, reached) = indexed(ledger, question, size).await?;
+        positions.extend(ledger.read_stream(&stream, 1).await?.iter().map(|event| event.position).filter(|position| *position < size));
+        positions.extend(scan(ledger, reached..size, |stream_of, leaf| stream_of == stream || contains(leaf, needle.as_bytes())).await?);
+        positions.sort_unstable();
+        positions.dedup();
         return Ok((format!("everything about the account {subject}"), positions));
     }
     let given = args.token.clone().unwrap_or_default();
@@ -108,7 +115,11 @@ async fn grant_stream(ledger: &Ledger, id: &str, size: u64) -> anyhow::Result<Op
     }
     let needle = format!("\"{id}\"");
     let is_of_grant = |stream: &str, leaf: &[u8]| stream.starts_with("grant-") && contains(leaf, needle.as_bytes());
-    let found = scan(ledger, size, is_of_grant).await?;
+    let (mut found, _) = indexed(ledger, Question { token: Some(id.to_owned()), ..Question::default() }, size).await?;
+    if found.is_empty() {
+        // Not as a token that was issued; perhaps in another way, which only reading everything tells.
+        found = scan(ledger, 0..size, is_of_grant).await?;
+    }
     let Some(first) = found.first() else { return Ok(None) };
     Ok(ledger.read_all(*first, 1).await?.first().map(|event| event.stream.clone()))
 }
@@ -128,9 +139,22 @@ async fn rests_on(ledger: &Ledger, data: &Value) -> anyhow::Result<Vec<u64>> {
     Ok(positions)
 }
 
-async fn scan(ledger: &Ledger, size: u64, wanted: impl Fn(&str, &[u8]) -> bool) -> anyhow::Result<Vec<u64>> {
+/// What the audit index knows, and how far it has come: what lies beyond is read.
+async fn indexed(ledger: &Ledger, question: Question, size: u64) -> anyhow::Result<(Vec<u64>, u64)> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    loop {
+        let page = ask(ledger, &Question { from, until: Some(size), limit: PAGE, ..question.clone() }).await?;
+        found.extend(page.events.iter().map(|event| event.recorded.position));
+        match page.next {
+            Some(next) => from = next,
+            None => return Ok((found, page.indexed.min(size))),
+        }
+    }
+}
+
+async fn scan(ledger: &Ledger, part: Range<u64>, wanted: impl Fn(&str, &[u8]) -> bool) -> anyhow::Result<Vec<u64>> {
     let progress = Progress::new("searched");
-    let (mut at, mut found) = (0, Vec::new());
+    let (mut at, size, mut found) = (part.start, part.end, Vec::new());
     while at < size {
         let most = u32::try_from(size - at).unwrap_or(PAGE).min(PAGE);
         let events = ledger.read_all(at, most).await?;
