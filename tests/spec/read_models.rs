@@ -133,3 +133,23 @@ async fn a_check_names_the_rows_that_were_changed_added_and_removed() {
     }
     assert!(inline_report(&server).await.is_well() && audit_report(&server).await.is_well());
 }
+
+/// A log of before the digests: its rows are made again at the first start, and have one from then on.
+#[tokio::test]
+async fn rows_of_an_older_program_get_their_digest_at_the_first_start() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    visit(&server, &client, &alice).await;
+    let Database::Sqlite(path) = server.app.config.database.clone() else { panic!("the default is SQLite") };
+    let server = server
+        .while_stopped(|| {
+            let database = rusqlite::Connection::open(&path).unwrap();
+            database.execute_batch("UPDATE head SET inline_digest = NULL; UPDATE sets SET digest = NULL").unwrap();
+        })
+        .await;
+    let report = inline_report(&server).await;
+    assert!(report.is_well() && report.state.digest == Some(report.counted), "{report:?}");
+    assert_eq!(server.app.ledger.inline_set().await.unwrap().0, inline::SET);
+    visit(&server, &client, &alice).await;
+    assert!(inline_report(&server).await.is_well());
+}
