@@ -1,7 +1,7 @@
 //! The audit index: which events concern whom. It follows the log with its own checkpoint and can never block a login.
 //!
-//! The log is indexed page by page: a row lists the positions of one page that share a value. So a page of five hundred tokens of one
-//! client costs one row, not five hundred.
+//! The log is indexed page by page: a row lists the positions of one page that share a value. So a page of a thousand tokens of one
+//! client costs one row, not a thousand.
 //!
 //! | Table | Look-up 0 | Body |
 //! |---|---|---|
@@ -25,6 +25,7 @@ pub mod check;
 pub mod diff;
 pub mod follow;
 pub mod moment;
+mod page;
 pub mod provenance;
 pub mod query;
 pub mod source;
@@ -33,10 +34,10 @@ pub mod token;
 use std::collections::BTreeMap;
 
 use chancery_ledger::recorded::Recorded;
-use chancery_ledger::write::{Row, RowWrite};
 use serde_json::Value;
 
 use crate::envelope::{Envelope, Unreadable};
+pub use page::rows;
 
 /// Name of the row set.
 pub const SET: &str = "audit.v3";
@@ -45,7 +46,7 @@ pub const SET: &str = "audit.v3";
 pub const OLDER: [&str; 2] = ["audit.v1", "audit.v2"];
 
 /// Most events in one page of the index.
-pub const PAGE: u32 = 500;
+pub const PAGE: u32 = 1000;
 
 /// Key of a page's list: fixed width in front, so that the order of the keys is the order of the log.
 pub fn key(first: u64, value: &str) -> String {
@@ -72,7 +73,7 @@ pub type Lists = BTreeMap<(&'static str, String), Vec<u64>>;
 /// Positions by digest, cut to its first characters.
 pub type Digests = BTreeMap<String, Vec<u64>>;
 
-/// What a page of events adds to each list, and the tokens that it names.
+/// What a page of events adds to each list, and the tokens that it names: what the check compares the stored rows with.
 ///
 /// # Errors
 /// A leaf that is no event.
@@ -95,48 +96,6 @@ pub fn lists(page: &[Recorded]) -> Result<(Lists, Digests), Unreadable> {
         list("type", Some(envelope.kind.clone()));
     }
     Ok((lists, digests))
-}
-
-/// The index rows of a page of events that begins at `first`.
-///
-/// # Errors
-/// A leaf that is no event.
-pub fn rows(first: u64, page: &[Recorded]) -> Result<Vec<RowWrite>, Unreadable> {
-    let broken = |e: serde_json::Error| Unreadable { position: first, why: e.to_string() };
-    let row = |table: &'static str, value: String, body: Vec<u8>| {
-        let key = key(first, &value);
-        RowWrite::Upsert(Row { table, key, version: 1, body: body.into(), index: [Some(value), None], expires_at: None })
-    };
-    let (lists, digests) = lists(page)?;
-    let mut rows = Vec::with_capacity(lists.len());
-    for ((table, value), positions) in lists {
-        rows.push(row(table, value, serde_json::to_vec(&positions).map_err(broken)?));
-    }
-    for (bucket, own) in buckets(digests) {
-        rows.push(row(TOKENS, bucket, serde_json::to_vec(&own).map_err(broken)?));
-    }
-    Ok(rows)
-}
-
-/// The digests of a page by what their rows are looked up with.
-fn buckets(digests: Digests) -> BTreeMap<String, Digests> {
-    let mut coarse: BTreeMap<String, Digests> = BTreeMap::new();
-    for (digest, positions) in digests {
-        coarse.entry(digest.chars().take(COARSE).collect()).or_default().insert(digest, positions);
-    }
-    let mut buckets = BTreeMap::new();
-    for (bucket, own) in coarse {
-        if own.len() > FEW {
-            buckets.insert(bucket, own);
-            continue;
-        }
-        for (digest, positions) in own {
-            let fine: String = digest.chars().take(FINE).collect();
-            let bucket: &mut Digests = buckets.entry(fine).or_default();
-            bucket.insert(digest, positions);
-        }
-    }
-    buckets
 }
 
 /// The buckets in which a digest may stand.

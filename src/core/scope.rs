@@ -81,7 +81,12 @@ impl Scope {
 
     #[must_use]
     pub fn without(&self, token: &str) -> Self {
-        Self(self.0.iter().filter(|own| *own != token).cloned().collect())
+        self.without_all(&[token])
+    }
+
+    #[must_use]
+    pub fn without_all(&self, tokens: &[&str]) -> Self {
+        Self(self.0.iter().filter(|own| !tokens.contains(&own.as_str())).cloned().collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {

@@ -12,7 +12,7 @@ use chancery_core::error::OAuthError;
 use poem::Request;
 use poem::http::header;
 
-use super::params::Params;
+use super::params::{self, Params};
 use crate::app::client_auth::Presented;
 
 /// What a client presents at an endpoint where it authenticates.
@@ -50,8 +50,7 @@ fn basic(request: &Request) -> Result<Option<(String, String)>, OAuthError> {
 
 /// One form-encoded value. `Params` would drop empty ones, which are still credentials here.
 fn form_decoded(text: &str) -> Option<String> {
-    let params = Params::parse(format!("v={}", text.replace('&', "%26")).as_bytes()).ok()?;
-    Some(params.get("v").unwrap_or_default().to_owned())
+    params::decode(text.as_bytes()).ok()
 }
 
 /// How an access token came.

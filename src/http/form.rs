@@ -5,10 +5,12 @@
 //! | [`FormParams`], [`QueryParams`] | poem extractors of the raw [`Params`] |
 //! | [`StrictForm<T>`] | poem-openapi payload; `T` is the schema, and holds `String`, `Option<String>` or `Vec<String>` |
 //! | [`StrictQuery<T>`] | poem-openapi query parameter of object schema, exploded |
+//! | [`DescribedForm<T>`], [`DescribedQuery<T>`] | the raw parameters; `T` is only what the document says about them |
 //!
 //! A form is `application/x-www-form-urlencoded` or refused with 415 (RFC 6749 Appendix B); parameters of the media type pass.
 //! The rules of the parameters are in [`super::params`].
 
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use chancery_core::error::OAuthError;
@@ -35,6 +37,18 @@ pub struct QueryParams(pub Params);
 pub struct StrictForm<T> {
     pub typed: T,
     pub params: Params,
+}
+
+/// A form body whose rules read the raw parameters: nothing is made of `T`, whose members are all optional.
+pub struct DescribedForm<T> {
+    pub params: Params,
+    described: PhantomData<fn() -> T>,
+}
+
+/// The same in a query string.
+pub struct DescribedQuery<T> {
+    pub params: Params,
+    described: PhantomData<fn() -> T>,
 }
 
 /// A query string, typed, with the raw parameters beside it.
@@ -137,6 +151,49 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for StrictQuery<T> {
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
         let params = read_query(request)?;
         Ok(Self { typed: typed(&params)?, params })
+    }
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for DescribedForm<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: FORM, schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        Ok(Self { params: read_form(request, body).await?, described: PhantomData })
+    }
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for DescribedQuery<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(T::schema_ref())
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        Ok(Self { params: read_query(request)?, described: PhantomData })
     }
 }
 

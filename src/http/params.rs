@@ -101,7 +101,8 @@ fn repeated(name: &str) -> String {
     if is_showable(name) { format!("The parameter {name} is repeated.") } else { "A parameter is repeated.".to_owned() }
 }
 
-fn decode(text: &[u8]) -> Result<String, OAuthError> {
+/// One name or value.
+pub(super) fn decode(text: &[u8]) -> Result<String, OAuthError> {
     let malformed = || OAuthError::invalid_request("broken encoding").saying("The request is not valid form encoding in UTF-8.");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

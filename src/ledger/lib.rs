@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `write`, `recorded`, `error` | what goes in, what comes back, what can go wrong |
 //! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
-//! | `ledger`, `writer`, `cache`, `shared` | the handle, the one writer, rows in memory |
+//! | `ledger`, `writer`, `cache`, `tail`, `shared` | the handle, the one writer, rows and the newest events in memory |
 //! | `digest` | digests of whole row sets that move along with each change |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
 //! | `relocate` | moving a log to another database |
@@ -24,6 +24,7 @@ pub mod recorded;
 pub mod relocate;
 mod shared;
 mod sqlite;
+mod tail;
 pub mod vault_store;
 pub mod write;
 mod writer;

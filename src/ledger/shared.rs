@@ -9,9 +9,11 @@ use crate::cache::Cache;
 use crate::error::OpenError;
 use crate::options::{Notary, Note};
 use crate::recorded::Head;
+use crate::tail::Tail;
 
 pub(crate) struct Shared {
     pub cache: Cache,
+    pub tail: Tail,
     head: watch::Sender<Head>,
     /// Signs each head before it is committed; `None` until the shell has the key.
     notary: RwLock<Option<Notary>>,
@@ -38,6 +40,7 @@ impl Shared {
             level: AtomicU16::new(levels.found),
             own_level: levels.known,
             cache: Cache::new(cache_bytes),
+            tail: Tail::default(),
             head: watch::Sender::new(head),
             notary: RwLock::default(),
             note: Mutex::default(),

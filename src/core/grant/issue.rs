@@ -151,7 +151,7 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
         Err(error) => return Decision::refuse(error.clone()),
     };
     // The standard scopes speak about a person; there is none here (OpenID Connect Core 1.0 §3.1.2.1).
-    let own = STANDARD.iter().fold(client.metadata.scope.clone(), |scope, person| scope.without(person));
+    let own = client.metadata.scope.without_all(STANDARD);
     let scope = match &cmd.scope {
         None => own,
         Some(asked) => {

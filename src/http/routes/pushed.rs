@@ -65,7 +65,7 @@ impl PushedRequests {
     /// Pushed authorization request (RFC 9126)
     #[oai(path = "/oidc/par", method = "post", operation_id = "pushAuthorizationRequest")]
     async fn push(&self, request: &Request, form: StrictForm<PushedRequest>) -> Result<Reply<Kept>, Refused> {
-        let mut caller = authenticate(&self.0, request, &form.params).await?;
+        let mut caller = authenticate(&self.0, &context(request), request, &form.params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, None)

@@ -16,7 +16,7 @@ use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
 use crate::http::error::Refused;
-use crate::http::form::StrictForm;
+use crate::http::form::DescribedForm;
 use crate::http::params::Params;
 use crate::http::reply::{Describe, Reply, attach};
 use crate::http::server::{Server, context};
@@ -116,21 +116,21 @@ impl ApiResponse for Revoked {
 impl Token {
     /// Tokens (RFC 6749)
     #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
-    async fn token(&self, request: &Request, form: StrictForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
-        let params = &form.params;
-        let mut caller = authenticate(&self.0, request, params).await?;
+    async fn token(&self, request: &Request, form: DescribedForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
+        let (params, context) = (&form.params, context(request));
+        let mut caller = authenticate(&self.0, &context, request, params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, None)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
-        let context = context(request);
         let need = |name: &'static str| {
             let missing = || OAuthError::invalid_request(name).saying(format!("The parameter {name} is missing."));
             params.get(name).ok_or_else(missing)
         };
         let app = &self.0.app;
         let grant_type = need("grant_type").map_err(refused)?;
+        // Boxed one by one: each layer moves the whole future below it, which would be as large as the largest of these.
         let tokens = match GrantType::parse(grant_type) {
             Some(GrantType::AuthorizationCode) => {
                 let asked = CodeRequest {
@@ -139,15 +139,15 @@ impl Token {
                     code_verifier: params.get("code_verifier"),
                     resources: params.all("resource"),
                 };
-                app.redeem_code(&context, &caller, &asked).await
+                Box::pin(app.redeem_code(&context, &caller, &asked)).await
             }
             Some(GrantType::RefreshToken) => {
                 let token = need("refresh_token").map_err(refused)?;
                 let sent = Refreshing { token, scope: params.get("scope"), resources: params.all("resource") };
-                app.refresh_token(&context, &caller, &sent).await
+                Box::pin(app.refresh_token(&context, &caller, &sent)).await
             }
             Some(GrantType::ClientCredentials) => {
-                app.client_credentials(&context, &caller, params.get("scope"), params.all("resource")).await
+                Box::pin(app.client_credentials(&context, &caller, params.get("scope"), params.all("resource"))).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
@@ -159,27 +159,32 @@ impl Token {
 
     /// Introspection (RFC 7662)
     #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
-    async fn introspection(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
-        let caller = authenticate(&self.0, request, &form.params).await?;
+    async fn introspection(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
+        let caller = authenticate(&self.0, &context(request), request, &form.params).await?;
         let token = token_of(&form.params)?;
-        Ok(Reply::new(&self.0.app.introspect(&caller, token).await?))
+        Ok(Reply::new(&Box::pin(self.0.app.introspect(&caller, token)).await?))
     }
 
     /// Revocation (RFC 7009)
     #[oai(path = "/oidc/revocation", method = "post", operation_id = "revocation")]
-    async fn revocation(&self, request: &Request, form: StrictForm<OneToken>) -> Result<Revoked, Refused> {
-        let caller = authenticate(&self.0, request, &form.params).await?;
+    async fn revocation(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Revoked, Refused> {
+        let context = context(request);
+        let caller = authenticate(&self.0, &context, request, &form.params).await?;
         let client = AnsweredClient(client_of(&caller)?);
         let refused = |error: OAuthError| Refused::from(error).for_client(client.clone());
         let token = token_of(&form.params).map_err(refused)?;
-        let context = context(request);
-        self.0.app.revoke(&context, &caller, token).await.map_err(refused)?;
+        Box::pin(self.0.app.revoke(&context, &caller, token)).await.map_err(refused)?;
         Ok(Revoked(receipt_for(&caller, &context)))
     }
 }
 
 /// Failures count against the address and the client; success costs nothing.
-pub(super) async fn authenticate(server: &Server, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
+pub(super) async fn authenticate(
+    server: &Server,
+    context: &Context,
+    request: &Request,
+    form: &Params,
+) -> Result<Authenticated, Refused> {
     let rates = &server.app.config.rate_limits;
     server.check_limit(FAILURES, request, rates.token_failures_per_address)?;
     let presented = credentials::presented(request, form)?;
@@ -187,7 +192,7 @@ pub(super) async fn authenticate(server: &Server, request: &Request, form: &Para
     if let Some(name) = &named {
         server.check_name(FAILURES, name, rates.token_failures_per_client)?;
     }
-    match server.app.authenticate_client(&context(request), &presented).await {
+    match Box::pin(server.app.authenticate_client(context, &presented)).await {
         Ok(caller) => Ok(caller),
         Err(error) => {
             if error.code == Code::InvalidClient {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::Semaphore;
 
 use super::READ_ONLY;
-use super::startup::is_corrupt;
+use super::startup::{is_corrupt, plan_once};
 use super::store::{RECORDED, ROW, STORED, columns, find_set, read_head, read_level, read_recorded, read_row, read_stored, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
@@ -110,6 +110,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, READ_ONLY)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(32);
+    plan_once(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
     // Rows that are read often come from the row cache; eight readers with the default of 2 MB each would be most of our memory.
     connection.pragma_update(None, "cache_size", -512)?;

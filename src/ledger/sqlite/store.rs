@@ -77,13 +77,21 @@ pub(super) fn put_rows<'a>(connection: &Connection, set: i64, rows: impl IntoIte
          ON CONFLICT (set_id, tbl, key) DO UPDATE
          SET version = excluded.version, body = excluded.body, i0 = excluded.i0, i1 = excluded.i1, expires_at = excluded.expires_at",
     )?;
+    // Most rows that change are found by the same values as before: then the indexes of those are not touched.
+    let mut change = connection.prepare_cached(
+        "UPDATE rows SET version = ?4, body = ?5, expires_at = ?8 WHERE set_id = ?1 AND tbl = ?2 AND key = ?3 AND i0 IS ?6 AND i1 IS ?7",
+    )?;
     let mut delete = connection.prepare_cached("DELETE FROM rows WHERE set_id = ?1 AND tbl = ?2 AND key = ?3")?;
     for row in rows {
         match row {
             RowWrite::Upsert(row) => {
                 let [i0, i1] = &row.index;
                 let version = row.version.cast_signed();
-                upsert.execute(params![set, row.table, row.key, version, &row.body[..], i0, i1, row.expires_at])?
+                let values = params![set, row.table, row.key, version, &row.body[..], i0, i1, row.expires_at];
+                if row.version > 1 && change.execute(values)? == 1 {
+                    continue;
+                }
+                upsert.execute(values)?
             }
             RowWrite::Delete { table, key } => delete.execute(params![set, table, key])?,
         };

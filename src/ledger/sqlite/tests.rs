@@ -66,6 +66,7 @@ fn every_look_up_walks_its_index_in_order() {
     let path = directory.path().join("chancery.db");
     drop(store(&path));
     let connection = Connection::open(&path).unwrap();
+    startup::plan_once(&connection).unwrap();
     let by = |column| Filter::Index { column, value: String::new() };
     let filters = [(Filter::All, "rows_key"), (by(0), "rows_i0"), (by(1), "rows_i1"), (Filter::ExpiredBefore(0), "rows_expires")];
     let both = filters.into_iter().flat_map(|(filter, index)| [(filter.clone(), index, false), (filter, index, true)]);

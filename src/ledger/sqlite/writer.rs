@@ -23,7 +23,8 @@ use super::{Reader, sets, startup, store};
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::error::SetError;
 use crate::options::Options;
-use crate::plan::{self, HeadState, Plan, Seen};
+use crate::plan::{self, HeadState, Plan, PlannedEvent, Seen};
+use crate::recorded::Recorded;
 use crate::shared::Shared;
 use crate::write::Write;
 use chancery_tree::Frontier;
@@ -88,12 +89,14 @@ impl Store {
             }
         }
         memory.head = plan.head;
+        self.shared.tail.extend(plan.events.into_iter().map(recorded).collect());
         Ok(done)
     }
 
     /// Whatever the failure was, nothing that was remembered counts any more.
     fn recover(&mut self, failure: &Failure) {
         self.memory = None;
+        self.shared.tail.clear();
         self.failing = true;
         let Some(connection) = &self.connection else { return };
         let usable = !matches!(failure, Failure::Unknown { .. }) && (connection.is_autocommit() || run(connection, "ROLLBACK").is_ok());
@@ -279,6 +282,18 @@ fn store_plan(connection: &Connection, memory: &Memory, plan: &Plan<'_>, done: &
     }
     store::put_rows(connection, memory.inline_set, plan.rows.iter().copied())?;
     store::put_head(connection, &plan.head, &done.head.root, done.note.as_deref())
+}
+
+/// A stored event, as a reader would find it.
+fn recorded(event: PlannedEvent<'_>) -> Recorded {
+    Recorded {
+        position: event.position,
+        stream: event.stream.to_owned(),
+        version: event.version,
+        kind: event.kind.to_owned(),
+        recorded_at: event.recorded_at,
+        leaf: event.leaf,
+    }
 }
 
 fn kinds(connection: &Connection) -> rusqlite::Result<HashSet<(String, u16)>> {

@@ -9,7 +9,7 @@ use super::show::{Shown, ask_before_return, in_interaction, page_for, refusal};
 use super::{BINDING, Cookies, Group, parameters};
 use crate::app::authorize::{Answer, Failed, Sent, Step};
 use crate::http::error::Refused;
-use crate::http::form::{StrictForm, StrictQuery};
+use crate::http::form::{DescribedForm, DescribedQuery};
 use crate::http::params::Params;
 use crate::http::server::{Server, context};
 use crate::pages::{FORM_POST_SCRIPT_SHA256, FormPost, Link};
@@ -59,11 +59,11 @@ struct AuthorizationRequest {
 impl Authorize {
     /// Authorization request
     #[oai(path = "/oidc/auth", method = "get", operation_id = "authorize")]
-    async fn get(&self, request: &Request, query: StrictQuery<AuthorizationRequest>) -> Result<Shown, Refused> {
+    async fn get(&self, request: &Request, query: DescribedQuery<AuthorizationRequest>) -> Result<Shown, Refused> {
         let cookies = Cookies::of(&self.0, request);
         let parameters = parameters(&query.params);
         let sent = Sent { parameters: &parameters, resources: query.params.all("resource") };
-        match self.0.app.authorize(&context(request), &sent, cookies.browser()).await {
+        match Box::pin(self.0.app.authorize(&context(request), &sent, cookies.browser())).await {
             Ok(Step::Interact { interaction, browser }) => {
                 let shown = Shown::redirect(&format!("/auth/interaction/{interaction}"))?;
                 let now = self.0.app.now().numeric_date();
@@ -79,7 +79,7 @@ impl Authorize {
     /// Answered by a redirect to the same request as a GET: a POST from another site brings no Lax cookie, so that nobody would
     /// be signed in here.
     #[oai(path = "/oidc/auth", method = "post", operation_id = "authorizeByPost")]
-    async fn post(&self, request: &Request, form: StrictForm<AuthorizationRequest>) -> Result<Shown, Refused> {
+    async fn post(&self, request: &Request, form: DescribedForm<AuthorizationRequest>) -> Result<Shown, Refused> {
         let _ = request;
         Shown::redirect(&format!("/oidc/auth?{}", query_of(&form.params)))
     }

@@ -76,10 +76,13 @@ pub async fn a_restart_changes_nothing(fixture: &impl Fixture) {
         before.append(Write { claims: vec![take(&version.to_string(), "s")], ..with_row("s", version) }).await.unwrap();
     }
     let head = before.head().await.unwrap();
+    // Also what the process has in memory.
+    let told = all(&before).await;
     before.close().await;
     assert!(before.append(with_row("s", 300)).await.is_err());
 
     let after = fixture.ledger().await;
+    assert_eq!(all(&after).await, told);
     assert_eq!(after.head().await.unwrap(), head);
     assert_eq!(after.known_head(), head);
     assert_eq!(version_of(&after, "s").await, Some(300));
@@ -124,6 +127,16 @@ pub async fn rows_are_found_by_key_column_and_expiry(fixture: &impl Fixture) {
     assert_eq!(version_of(&ledger, "k-8").await, None);
     assert_eq!(ledger.row("t", "k-7", Freshness::Cached).await.unwrap().as_deref(), Some(&row("k-7", 2)));
     assert_eq!(keys(ledger.rows_by("t", 0, "half-1", None, 9).await.unwrap()), ["k-1", "k-3", "k-5", "k-9"]);
+
+    // One that is found by the same values as before, and one that is not.
+    let later = Row { version: 2, body: Bytes::from_static(b"later"), expires_at: Some(5_000), ..make(1) };
+    let moved = Row { version: 2, index: [make(2).index[0].clone(), Some("high".into())], ..make(2) };
+    let rows = vec![RowWrite::Upsert(later.clone()), RowWrite::Upsert(moved.clone())];
+    ledger.append(Write { rows, ..write([at("k-1", 1, 1), at("k-2", 1, 1)]) }).await.unwrap();
+    assert_eq!(ledger.rows_by("t", 1, "low", None, 9).await.unwrap(), [make(0), later.clone()]);
+    assert_eq!(ledger.rows_by("t", 1, "high", None, 9).await.unwrap(), [moved]);
+    assert_eq!(keys(ledger.rows_expired("t", 1_000, 20).await.unwrap()), ["k-6", "k-5", "k-4", "k-3", "k-2"]);
+    assert_eq!(ledger.rows_expired("t", 5_001, 20).await.unwrap().last(), Some(&later));
 }
 
 /// Tells a background loop to stop when the test is done with it.
