@@ -24,7 +24,7 @@ use crate::relocate::Claim;
 use crate::shared::Shared;
 use crate::sqlite;
 use crate::write::{Row, Write};
-use crate::writer::{self, BATCH_BYTES, Job, Ticket, Work};
+use crate::writer::{self, Answer, BATCH_BYTES, Job, Ticket, Work};
 
 /// How often a ledger without a writer of its own looks for new events.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,7 +80,10 @@ impl Ledger {
             TrySendError::Closed(_) => AppendError::Unavailable("the writer has ended".into()),
         })?;
         let late = match timeout(self.inner.deadline, answer).await {
-            Ok(Ok(outcome)) => return outcome,
+            Ok(Ok(Answer { outcome, spent })) => {
+                drop(spent);
+                return outcome;
+            }
             Ok(Err(_)) => "the writer has ended",
             Err(_) => "the deadline has passed",
         };

@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::recorded::Recorded;
 
-const EVENTS: usize = 4_096;
-const BYTES: usize = 2 << 20;
+const EVENTS: usize = 2_048;
+const BYTES: usize = 3 << 19;
 
 #[derive(Default)]
 pub(crate) struct Tail(Mutex<Inner>);

@@ -48,7 +48,13 @@ impl Ticket {
 pub(crate) struct Job {
     pub write: Write,
     pub ticket: Arc<Ticket>,
-    pub reply: oneshot::Sender<Result<Committed, AppendError>>,
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// How an append ended. What was written goes home with it: memory that another thread gives back costs the allocator more than the answer.
+pub(crate) struct Answer {
+    pub outcome: Result<Committed, AppendError>,
+    pub spent: Write,
 }
 
 pub(crate) enum Work {
@@ -198,7 +204,7 @@ impl<S: Writing> Writer<S> {
     fn refuse_or_carry(&mut self, work: Work, why: &str) {
         match work {
             Work::Append(job) => {
-                let _ = job.reply.send(Err(AppendError::Unavailable(why.into())));
+                let _ = job.reply.send(Answer { outcome: Err(AppendError::Unavailable(why.into())), spent: job.write });
             }
             Work::Task(_, reply) => {
                 let _ = reply.send(Err(SetError::Unavailable(why.into())));
@@ -209,20 +215,21 @@ impl<S: Writing> Writer<S> {
 
     fn answer(&self, batch: Vec<Job>, done: Done) {
         let mut replies = Vec::with_capacity(batch.len());
-        for (Job { write, reply, .. }, outcome) in batch.into_iter().zip(done.outcomes) {
+        for (Job { mut write, reply, .. }, outcome) in batch.into_iter().zip(done.outcomes) {
             if outcome.is_ok() {
-                write.rows.into_iter().for_each(|row| self.cache(row));
+                std::mem::take(&mut write.rows).into_iter().for_each(|row| self.cache(row));
             }
-            replies.push((reply, outcome));
+            replies.push((reply, outcome, write));
         }
         self.shared.set_trouble(None);
         self.shared.publish(done.note.clone());
         // Not beyond our own: `Ledger::append` does not raise further, and a log that others raised further takes no write of ours.
         let _ = self.shared.learn_level(done.level);
         self.shared.announce(done.head);
-        for (reply, outcome) in replies {
+        for (reply, outcome, spent) in replies {
+            let outcome = outcome.map(|placed| Committed { placed, head: done.head, note: done.note.clone() });
             // A request that went away does not want the answer.
-            let _ = reply.send(outcome.map(|placed| Committed { placed, head: done.head, note: done.note.clone() }));
+            let _ = reply.send(Answer { outcome, spent });
         }
     }
 
@@ -244,7 +251,7 @@ impl<S: Writing> Writer<S> {
             self.shared.set_trouble(Some(why.clone()));
         }
         for job in batch {
-            let _ = job.reply.send(Err(error.clone()));
+            let _ = job.reply.send(Answer { outcome: Err(error.clone()), spent: job.write });
         }
     }
 }

@@ -179,12 +179,7 @@ impl Token {
 }
 
 /// Failures count against the address and the client; success costs nothing.
-pub(super) async fn authenticate(
-    server: &Server,
-    context: &Context,
-    request: &Request,
-    form: &Params,
-) -> Result<Authenticated, Refused> {
+pub(super) async fn authenticate(server: &Server, context: &Context, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
     let rates = &server.app.config.rate_limits;
     server.check_limit(FAILURES, request, rates.token_failures_per_address)?;
     let presented = credentials::presented(request, form)?;
