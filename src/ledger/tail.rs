@@ -116,6 +116,7 @@ mod tests {
         tail.extend((next..next + 5).map(|at| event(at, BYTES / 4)).collect());
         assert_eq!(positions(&tail, next, 10), None);
         assert_eq!(positions(&tail, next + 1, 10), Some((next + 1..next + 5).collect()));
-        assert_eq!(tail.lock().bytes, tail.lock().events.iter().map(|event| event.leaf.len()).sum::<usize>());
+        let inner = tail.lock();
+        assert_eq!(inner.bytes, inner.events.iter().map(|event| event.leaf.len()).sum::<usize>());
     }
 }
