@@ -91,7 +91,8 @@ impl UserInfo {
                 Some(found.ok_or_else(|| refused(missing().into()))?)
             }
         };
-        let claims = Box::pin(self.0.app.userinfo(&context(request), &token, proven.as_ref())).await.map_err(|error| refused(error.into()))?;
+        let claims =
+            Box::pin(self.0.app.userinfo(&context(request), &token, proven.as_ref())).await.map_err(|error| refused(error.into()))?;
         let nonce = dpop::next_nonce(&self.0, proven.as_ref());
         Ok(match claims {
             Claimed::Json(claims) => Reply::new(&claims),
