@@ -81,6 +81,8 @@ pub fn schemas() -> Vec<DataSchema> {
 }
 
 #[cfg(test)]
+mod fold_tests;
+#[cfg(test)]
 mod level_tests;
 #[cfg(test)]
 mod tests;
