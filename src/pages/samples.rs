@@ -112,7 +112,7 @@ impl Samples<'_> {
             ("account-profile", form(Vec::new()).render()),
             ("account-profile-wrong", form(wrong).render()),
             ("account-password", password(Vec::new()).render()),
-            ("account-email", email("", Vec::new()).render()),
+            ("account-email", email("carol@example.org", Vec::new()).render()),
             ("account-email-wrong", email("bob@example", vec![Problem::EmailTaken, Problem::CurrentPasswordWrong]).render()),
             ("account-password-wrong", password(vec![Problem::CurrentPasswordWrong, Problem::PasswordTooShort { min: 8 }]).render()),
         ]

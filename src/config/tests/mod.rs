@@ -128,7 +128,7 @@ fn the_samples_of_the_example_are_of_the_right_shape() {
         text.push('\n');
     }
     let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for (name, content) in [("chancery-cookie", COOKIE), ("chancery-master", MASTER), ("jwks.pem", pem), ("demo-app", COOKIE)] {
+    for (name, content) in [("chancery-cookie", COOKIE), ("chancery-master", MASTER), ("jwks.pem", pem), ("demo-app", COOKIE), ("siem-token", COOKIE)] {
         let path = directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         text = text.replace(&format!("/run/secrets/{name}"), path.to_str().unwrap());
