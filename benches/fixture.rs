@@ -33,7 +33,17 @@ pub fn client() -> Client {
     };
     let metadata = validate(&asked, Terms::default()).expect("metadata");
     let client = ClientId::parse("app").expect("client_id");
-    let event = ClientRegistered { client, metadata, origin: Origin::Operator, secret: None, secret_expires_at: None, at: Timestamp(0) };
+    let event = ClientRegistered {
+        client,
+        metadata,
+        origin: Origin::Operator,
+        secret: None,
+        secret_expires_at: None,
+        registration_access: None,
+        invitation: None,
+        sector_document: None,
+        at: Timestamp(0),
+    };
     evolve(None, 1, &event.into())
 }
 

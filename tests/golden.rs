@@ -56,8 +56,11 @@ fn conformance() {
 fn cited(name: &str) -> Option<(String, String, String)> {
     let books = [
         ("oidc_core_", "OpenID Connect Core 1.0"),
+        ("oidc_registration_", "OpenID Connect Dynamic Client Registration 1.0"),
         ("oidc_discovery_", "OpenID Connect Discovery 1.0"),
         ("oidc_rp_logout_", "OpenID Connect RP-Initiated Logout 1.0"),
+        ("frontchannel_", "OpenID Connect Front-Channel Logout 1.0"),
+        ("session_management_", "OpenID Connect Session Management 1.0"),
         ("backchannel_", "OpenID Connect Back-Channel Logout 1.0"),
         ("initiating_registration_", "Initiating User Registration via OpenID Connect 1.0"),
         ("multiple_response_types_", "OAuth 2.0 Multiple Response Types"),

@@ -12,6 +12,7 @@
 //! | logout | stream | client, while it waits | - |
 //! | pushed | stream | - | - |
 //! | resource | stream | origin | - |
+//! | invitation | stream | - | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
 //! | seal | stream | - | - |
@@ -31,6 +32,7 @@ use chancery_core::consent::Consent;
 use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
+use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
 use chancery_core::pushed::Pushed;
@@ -162,6 +164,13 @@ impl Inline for Pushed {
     }
 }
 
+impl Inline for Invitation {
+    fn expires_at(&self) -> Option<i64> {
+        // Its policy holds for the clients that came by it, also when it has run out.
+        (self.used == 0).then_some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
 impl Inline for Attempts {}
 
 impl Inline for Log {}
@@ -216,6 +225,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Session::KIND => one::<Session>(stream, events),
         Consent::KIND => one::<Consent>(stream, events),
         Interaction::KIND => one::<Interaction>(stream, events),
+        Invitation::KIND => one::<Invitation>(stream, events),
         Grant::KIND => one::<Grant>(stream, events),
         Key::KIND => one::<Key>(stream, events),
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
@@ -259,6 +269,7 @@ impl Folding {
             Session::KIND => add::<Session>,
             Consent::KIND => add::<Consent>,
             Interaction::KIND => add::<Interaction>,
+            Invitation::KIND => add::<Invitation>,
             Grant::KIND => add::<Grant>,
             Key::KIND => add::<Key>,
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use chancery_core::client::authenticate::{self, Proof};
+use chancery_core::client::metadata::AuthMethod;
 use chancery_core::client::{Client, Secret};
 use chancery_core::digest::Digest;
 use chancery_core::discovery::ASSERTION_ALGS;
@@ -86,7 +87,7 @@ impl App {
             let _ = Digest::of(b"nobody").matches(&Digest::of(stream.as_bytes()));
             return Err(OAuthError::invalid_client("unknown client"));
         };
-        let (proof, assertion) = self.proof(client, presented).await?;
+        let (proof, assertion) = self.proof(context, client, presented).await?;
         if let Err(error) = authenticate::decide(client, proof, self.now()) {
             self.record_failure(context, client, &error).await?;
             return Err(error);
@@ -103,9 +104,9 @@ impl App {
         self.load(stream, chancery_ledger::recorded::Freshness::Cached).await
     }
 
-    async fn proof(&self, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
+    async fn proof(&self, context: &Context, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
         if let Some(assertion) = &presented.client_assertion {
-            return Ok(match self.check_assertion(client, assertion) {
+            return Ok(match self.check_assertion(context, client, assertion).await? {
                 Ok(jti) => (Proof::Assertion { holds: true }, Some(jti)),
                 Err(why) => {
                     tracing::debug!(client = %client.id, why, "client assertion refused");
@@ -115,7 +116,12 @@ impl App {
         }
         let secret = presented.basic.as_ref().map(|(_, secret)| secret).or(presented.client_secret.as_ref());
         let Some(secret) = secret else { return Ok((Proof::Nothing, None)) };
-        let sent = Digest::of(secret.as_bytes());
+        Ok((Proof::Secret { matches: self.matching_secret(client, secret).await? }, None))
+    }
+
+    /// Which of the client's secrets this is.
+    pub(super) async fn matching_secret(&self, client: &Client, text: &str) -> Result<Option<usize>, OAuthError> {
+        let sent = Digest::of(text.as_bytes());
         let mut matches = None;
         for (index, (own, _)) in client.secrets.iter().enumerate() {
             let own = match own {
@@ -126,15 +132,23 @@ impl App {
                 matches = Some(index);
             }
         }
-        Ok((Proof::Secret { matches }, None))
+        Ok(matches)
     }
 
     /// RFC 7523 §3; returns the `jti` as it is taken.
-    fn check_assertion(&self, client: &Client, assertion: &str) -> Result<Once, &'static str> {
-        let jwks = client.metadata.jwks.as_ref().ok_or("the client has no keys")?;
-        let jwks = Jwks::from_value(jwks).map_err(|_| "the client's keys cannot be read")?;
+    async fn check_assertion(&self, context: &Context, client: &Client, assertion: &str) -> Result<Result<Once, &'static str>, OAuthError> {
+        // Nothing is fetched for a client that authenticates otherwise.
+        if client.metadata.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt || !client.is_active() {
+            return Ok(Err("another authentication method is registered"));
+        }
+        let Ok(parsed) = jws::parse(assertion) else { return Ok(Err("malformed")) };
+        let keys = self.keys_of(context, client, parsed.header().kid()).await?;
+        Ok(keys.ok_or("the client has no keys").and_then(|keys| self.judge_assertion(client, &keys, assertion)))
+    }
+
+    fn judge_assertion(&self, client: &Client, jwks: &Jwks, assertion: &str) -> Result<Once, &'static str> {
         let allowed: Vec<_> = ASSERTION_ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
-        let verified = jws::parse(assertion).map_err(|_| "malformed")?.verify(&jwks, &allowed).map_err(|_| "wrong signature or key")?;
+        let verified = jws::parse(assertion).map_err(|_| "malformed")?.verify(jwks, &allowed).map_err(|_| "wrong signature or key")?;
         let claims = RegisteredClaims::parse(&verified.payload).map_err(|_| "malformed claims")?;
         let own = client.id.as_str();
         if claims.iss.as_deref() != Some(own) || claims.sub.as_deref() != Some(own) {

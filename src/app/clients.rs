@@ -1,25 +1,22 @@
-//! Registering clients: dynamically, by an operator, or by the configuration file.
+//! Clients of the configuration file, and what operators do with any of them. How one registers by itself: `registration`.
 
 use std::sync::Arc;
 
 use chancery_core::account::FieldError;
-use chancery_core::client::metadata::{self, Asked, AuthMethod, Metadata, Terms};
-use chancery_core::client::{self, Client, ClientEvent, Declare, Origin, Register, Secret};
+use chancery_core::client::metadata::{self, Asked, Metadata, Terms};
+use chancery_core::client::{self, Client, ClientEvent, Declare, Origin, Secret};
 use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::id::ClientId;
 use chancery_core::request::Policy;
-use chancery_jose::Jwks;
+use chancery_jose::{Jwks, KeyManagement, Recipient};
 
 use super::App;
 use super::context::Context;
-use super::mint::{self, Minted};
-use super::vault::{KeyKind, VaultError};
-use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
-
-/// Kind of the claim on a `client_id`.
-const CLIENT_ID: &str = "client_id";
+use super::registration::{self, Install};
+use super::vault::KeyKind;
+use super::work::{Seal, Stop, Work, decide, unreadable};
 
 /// Why there is no client.
 #[derive(Debug)]
@@ -34,14 +31,6 @@ impl From<OAuthError> for NotRegistered {
     }
 }
 
-/// A client that was just registered. The secret is shown once.
-pub struct Registered {
-    pub id: ClientId,
-    pub metadata: Metadata,
-    pub secret: Option<String>,
-    pub issued_at: i64,
-}
-
 /// What the configuration file declares.
 pub struct Declared {
     pub client_id: String,
@@ -51,64 +40,22 @@ pub struct Declared {
 
 /// Validates metadata, its keys included.
 pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Metadata, Vec<FieldError>> {
-    let (front_channel, unsigned_request_objects) = (policy.front_channel, policy.unsigned_request_objects);
     let jwks_usable = asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty()));
-    metadata::validate(asked, Terms { by_operator, jwks_usable, front_channel, unsigned_request_objects })
-}
-
-/// Does the client authenticate with a secret?
-fn needs_secret(metadata: &Metadata) -> bool {
-    matches!(metadata.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post)
+    let encryption = [&asked.id_token_encrypted_response_alg, &asked.userinfo_encrypted_response_alg];
+    let chosen = |alg: &String| Recipient::choose(asked.jwks.as_ref()?, KeyManagement::parse(alg)?);
+    let jwks_encrypts = encryption.iter().copied().flatten().all(|alg| chosen(alg).is_some());
+    let terms = Terms {
+        by_operator,
+        jwks_usable: jwks_usable || (jwks_encrypts && encryption.iter().any(|alg| alg.is_some())),
+        jwks_encrypts,
+        front_channel: policy.front_channel,
+        unsigned_request_objects: policy.unsigned_request_objects,
+        front_channel_logout: policy.front_channel_logout,
+    };
+    metadata::validate(asked, terms)
 }
 
 impl App {
-    /// Registers a client with a generated id and, where it authenticates with one, a generated secret.
-    ///
-    /// # Errors
-    /// Every bad field; or the log cannot be written.
-    pub async fn register_client(&self, context: &Context, asked: &Asked, origin: Origin) -> Result<Registered, NotRegistered> {
-        let by_operator = matches!(origin, Origin::Operator | Origin::Declared);
-        let metadata = validate(asked, by_operator, self.policy()).map_err(NotRegistered::Problems)?;
-        let id = super::random::uuid_v7(self.clock.now_ms()).to_string();
-        let id = ClientId::parse(&id).ok_or_else(|| OAuthError::server_error("a UUID is a client_id"))?;
-        let secret = needs_secret(&metadata).then(mint::client_secret);
-        let at = self.install_client(context, &id, metadata.clone(), origin, asked, secret.as_ref(), None).await?;
-        Ok(Registered { id, metadata, secret: secret.map(|secret| secret.text), issued_at: at })
-    }
-
-    #[allow(clippy::too_many_arguments)] // the parts of one event
-    async fn install_client(
-        &self,
-        context: &Context,
-        id: &ClientId,
-        metadata: Metadata,
-        origin: Origin,
-        asked: &Asked,
-        generated: Option<&Minted>,
-        chosen: Option<&str>,
-    ) -> Result<i64, NotRegistered> {
-        let key = match self.vault.create(KeyKind::Client, id.as_str()).await {
-            Ok(key) => key,
-            // A registration that broke off between vault and log left it there.
-            Err(VaultError::AlreadyExists { .. }) => self.data_key(KeyKind::Client, id.as_str()).await?,
-            Err(error) => return Err(vault_trouble(error).into()),
-        };
-        let at = self.now();
-        let command = Register {
-            client: id.clone(),
-            metadata,
-            origin,
-            generated_secret: generated.map(|secret| secret.digest),
-            chosen_secret: chosen.map(str::to_owned),
-            contacts: asked.contacts.as_ref().filter(|contacts| !contacts.is_empty()).map(|contacts| contacts.join(", ")),
-            context: context.personal(),
-            at,
-        };
-        let seal = Seal { key: Some(key), subject: None };
-        decide!(self, context, |work| register_once(work, &command, &seal)).map_err(OAuthError::from)?;
-        Ok(at.numeric_date())
-    }
-
     /// Seeds a client of the configuration file: an event only when the file says something new.
     ///
     /// # Errors
@@ -118,15 +65,16 @@ impl App {
         let wrong = |field, problem: &str| NotRegistered::Problems(vec![FieldError { field, problem: problem.to_owned() }]);
         let id =
             ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
-        if needs_secret(&metadata) != declared.secret.is_some() {
+        if metadata.has_secret() != declared.secret.is_some() {
             return Err(wrong(
                 "client_secret",
                 "A client with client_secret_basic or client_secret_post needs a client_secret; others have none.",
             ));
         }
         let Some(client) = self.load_client(&id.stream()).await?.state else {
-            let secret = declared.secret.as_deref();
-            return self.install_client(context, &id, metadata, Origin::Declared, &declared.asked, None, secret).await.map(drop);
+            let contacts = registration::joined(declared.asked.contacts.as_deref());
+            let install = Install { contacts, chosen_secret: declared.secret.clone(), ..Install::new(id, metadata, Origin::Declared) };
+            return self.install_client(context, install).await.map(drop).map_err(NotRegistered::from);
         };
         let same_secret = self.has_secret(&client, declared.secret.as_deref()).await?;
         let command = Declare { metadata, chosen_secret: declared.secret.clone(), same_secret, at: self.now() };
@@ -203,16 +151,6 @@ impl App {
         let id = ClientId::parse(id).ok_or_else(unknown)?;
         self.read::<Client>(&id.stream()).await?.ok_or_else(unknown)
     }
-}
-
-async fn register_once(mut work: Work<'_>, command: &Register, seal: &Seal) -> Result<(), Stop> {
-    let mut loaded: Loaded<Client> = work.load(&command.client.stream()).await?;
-    if loaded.state.is_some() {
-        return Err(Stop::Taken(CLIENT_ID));
-    }
-    work.record(&mut loaded, client::register(command).events, seal)?;
-    work.take(CLIENT_ID, command.client.as_str().as_bytes().to_vec(), command.client.to_string());
-    work.commit().await.map(drop)
 }
 
 async fn declare_once(mut work: Work<'_>, id: &ClientId, command: &Declare, seal: &Seal) -> Result<(), Stop> {

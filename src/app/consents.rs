@@ -25,6 +25,8 @@ pub struct Allowed {
     pub disabled: bool,
     pub scope: Scope,
     pub since: Timestamp,
+    /// Where a login is begun for it (OpenID Connect Core 1.0 §4), if it is open.
+    pub initiate_login_uri: Option<String>,
 }
 
 impl App {
@@ -39,7 +41,8 @@ impl App {
             let client = self.read::<Client>(&consent.client.stream()).await?;
             allowed.push(Allowed {
                 name: client.as_ref().and_then(|own| own.metadata.client_name.clone()),
-                disabled: client.is_none_or(|own| !own.is_active()),
+                disabled: client.as_ref().is_none_or(|own| !own.is_active()),
+                initiate_login_uri: client.filter(|own| own.is_active()).and_then(|own| own.metadata.initiate_login_uri.clone()),
                 client: consent.client,
                 scope: consent.scope,
                 since,

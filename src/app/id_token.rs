@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | iss, sub, aud, exp, iat; `nonce` as it was sent; `auth_time` when asked for | OpenID Connect Core 1.0 §2 |
-//! | signed as the client is registered | OpenID Connect Registration 1.0 §2 |
+//! | signed, and encrypted after that, as the client is registered | OpenID Connect Registration 1.0 §2, OpenID Connect Core 1.0 §2 |
 //! | `at_hash`, `c_hash`, `s_hash` vouch for what stands beside it | OpenID Connect Core 1.0 §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1 |
 //! | `acr` when it was asked for: the level that was reached | OpenID Connect Core 1.0 §2 |
 //! | single claims as the `claims` parameter names them | OpenID Connect Core 1.0 §5.5 |
@@ -68,7 +68,14 @@ impl App {
             claims.append(&mut self.scope_claims(token.account, token.scope).await?);
         }
         claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
-        keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))
+        let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))?;
+        match metadata.id_token_encrypted_response_alg {
+            None => Ok(signed),
+            // OpenID Connect Core 1.0 §16.14: signed, then encrypted.
+            Some(alg) => {
+                self.encrypt_for(token.client, (alg, metadata.id_token_encrypted_response_enc), Some("JWT"), signed.as_bytes()).await
+            }
+        }
     }
 
     /// The claims that the `claims` parameter names, as far as the account has them (OpenID Connect Core 1.0 §5.5).

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`clients`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions and proofs, once; whose keys |
-//! | [`remote`] | documents behind addresses of clients |
+//! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
-//! | [`mint`], [`access`], [`id_token`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], [`encryption`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
@@ -37,13 +37,16 @@ pub mod consents;
 pub mod context;
 pub mod decoded;
 pub mod dpop;
+pub mod encryption;
 pub mod erasure;
 pub mod feeds;
 pub mod history;
 pub mod housekeeping;
 pub mod id_token;
 pub mod introspect;
+pub mod invitations;
 pub mod key_schedule;
+pub mod logo;
 pub mod logout;
 pub mod logouts;
 pub mod mint;
@@ -59,12 +62,14 @@ pub mod published;
 pub mod random;
 pub mod read_models;
 pub mod receipt;
+pub mod registration;
 pub mod remote;
 pub mod resources;
 pub mod revoke;
 pub mod seed;
 pub mod sessions;
 pub mod signing;
+pub mod software;
 pub mod standing;
 pub mod start;
 pub mod strangers;
@@ -72,6 +77,7 @@ pub mod subject;
 pub mod token;
 pub mod userinfo;
 pub mod vault;
+pub mod watching;
 pub mod witness;
 pub mod work;
 
@@ -116,6 +122,9 @@ pub struct Parts {
     pub remote: remote::Remote,
     /// Declared people who are on their way.
     pub people: seed::People,
+    /// When keys of clients were fetched.
+    pub fetches: client_keys::Fetches,
+    pub logos: logo::Logos,
 }
 
 /// Server keys for names: blind indexes and session ids.
@@ -155,6 +164,8 @@ impl App {
             pushed_only: self.config.pushed_only,
             localhost_ports: !self.is_production(),
             unsigned_request_objects: self.config.unsigned_request_objects,
+            front_channel_logout: self.config.front_channel_logout,
+            session_management: self.config.session_management,
         }
     }
 

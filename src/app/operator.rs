@@ -10,8 +10,10 @@ use chancery_core::error::OAuthError;
 use chancery_core::grant::Grant;
 use chancery_core::grant::issue::{self, MintForOperator};
 use chancery_core::id::{AccountId, ClientId, GrantId};
+use chancery_core::invitation::{Invitation, Policy};
 use chancery_core::scope::Scope;
 use chancery_core::session::SessionEnd;
+use chancery_core::time::{Seconds, Timestamp};
 use chancery_core::token::opaque::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +24,7 @@ use super::clients;
 use super::clock::rfc3339;
 use super::context::Context;
 use super::read_models::Which;
+use super::registration::Door;
 use super::work::{Loaded, Seal, Stop, Work, decide};
 use super::{App, random};
 
@@ -100,6 +103,18 @@ pub enum Command {
     },
     ClientDisable {
         client_id: String,
+    },
+    ClientAccess {
+        client_id: String,
+    },
+    Invite {
+        policy: Policy,
+        uses: u32,
+        seconds: u32,
+    },
+    InvitationList,
+    InvitationRevoke {
+        invitation: String,
     },
     ClientEnable {
         client_id: String,
@@ -206,7 +221,7 @@ impl App {
             Command::ClientCreate { metadata } => {
                 let asked: Asked = serde_json::from_value(metadata)
                     .map_err(|e| OAuthError::invalid_request("metadata").saying(format!("The metadata cannot be read: {e}")))?;
-                match self.register_client(context, &asked, Origin::Operator).await {
+                match self.register_client(context, &asked, Door::Operator).await {
                     Ok(client) => Ok(json!({ "client_id": client.id, "client_secret": client.secret })),
                     Err(clients::NotRegistered::Refused(error)) => Err(error),
                     Err(clients::NotRegistered::Problems(problems)) => Err(listed(&problems)),
@@ -214,7 +229,9 @@ impl App {
             }
             Command::ClientShow { client_id } => {
                 let client = self.client(&client_id).await?;
-                Ok(json!({ "client_id": client.id, "disabled": client.disabled, "origin": client.origin, "metadata": client.metadata }))
+                Ok(
+                    json!({ "client_id": client.id, "disabled": client.disabled, "deleted": client.deleted, "origin": client.origin, "metadata": client.metadata }),
+                )
             }
             Command::ClientList { after } => {
                 let (clients, next) = self.clients_after(after.as_deref(), LISTED).await?;
@@ -229,6 +246,23 @@ impl App {
                 let client = self.client(&client_id).await?;
                 self.enable_client(context, &client.id).await?;
                 Ok(json!({ "client_id": client.id, "disabled": false }))
+            }
+            Command::ClientAccess { client_id } => {
+                let token = self.issue_registration_access(context, &client_id).await?;
+                let uri = format!("{}/{client_id}", self.endpoints.registration);
+                Ok(json!({ "client_id": client_id, "registration_access_token": token, "registration_client_uri": uri }))
+            }
+            Command::Invite { policy, uses, seconds } => {
+                let issued = self.issue_invitation(context, policy, uses, Seconds(seconds)).await?;
+                let expires_at = rfc3339(issued.expires_at.0);
+                Ok(json!({ "invitation": issued.invitation, "initial_access_token": issued.token, "uses": uses, "expires_at": expires_at }))
+            }
+            Command::InvitationList => {
+                let all = self.list_invitations().await?;
+                Ok(json!({ "invitations": all.iter().map(|own| invitation(own, self.now())).collect::<Vec<_>>() }))
+            }
+            Command::InvitationRevoke { invitation } => {
+                Ok(json!({ "invitation": self.revoke_invitation(context, &invitation).await?, "revoked": true }))
             }
             Command::SessionEnd { session } => {
                 let session = self.session(&session).await?;
@@ -302,7 +336,7 @@ impl App {
             client,
             scope: scope.clone(),
             access: token.digest,
-            expires_at: at.plus(chancery_core::time::Seconds(seconds.clamp(1, LONGEST_TOKEN))),
+            expires_at: at.plus(Seconds(seconds.clamp(1, LONGEST_TOKEN))),
             at,
         };
         decide!(self, context, |work| mint_once(work, &command))?;
@@ -326,6 +360,17 @@ fn unknown_account() -> OAuthError {
 
 fn shown(client: &Client) -> Value {
     json!({ "client_id": client.id, "client_name": client.metadata.client_name, "origin": client.origin, "disabled": client.disabled })
+}
+
+fn invitation(own: &Invitation, now: Timestamp) -> Value {
+    let state = match own {
+        own if own.revoked => "revoked",
+        own if own.used >= own.uses => "used up",
+        own if now >= own.expires_at => "expired",
+        _ => "open",
+    };
+    let expires_at = rfc3339(own.expires_at.0);
+    json!({ "invitation": own.id, "state": state, "used": own.used, "uses": own.uses, "expires_at": expires_at, "policy": own.policy })
 }
 
 fn listed(problems: &[chancery_core::account::FieldError]) -> OAuthError {

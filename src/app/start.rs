@@ -133,6 +133,8 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         rebuilding: super::read_models::Rebuilding::default(),
         remote: super::remote::Remote::default(),
         people: super::seed::People::default(),
+        fetches: super::client_keys::Fetches::default(),
+        logos: super::logo::Logos::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());
     // Before anything else is appended: every commit is signed.
@@ -289,6 +291,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         revocation: at("/revocation"),
         registration: at("/reg"),
         end_session: at("/session/end"),
+        check_session: at("/session/check"),
         pushed_authorization_request: at("/par"),
     }
 }

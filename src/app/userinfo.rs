@@ -2,16 +2,24 @@
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | JSON, or a JWT with iss and aud for a client that registered an algorithm | §5.3.2 |
+//! | JSON, or a JWT with iss and aud for a client that registered an algorithm; encrypted, signed or not, for one that registered that | §5.3.2 |
 //! | `sub` is the one that this client reads everywhere | §5.3.2, §8 |
 
+use chancery_core::client::Client;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::GrantKind;
+use chancery_core::id::ClientId;
 use serde_json::{Map, Value, json};
 
 use super::App;
 use super::context::Context;
 use super::dpop::Proven;
+
+/// The answer, and the client that it is for.
+pub struct Told {
+    pub client: ClientId,
+    pub info: UserInfo,
+}
 
 /// The answer in the form that the client registered.
 pub enum UserInfo {
@@ -24,7 +32,7 @@ impl App {
     ///
     /// # Errors
     /// `invalid_token`, `insufficient_scope` without `openid`.
-    pub async fn userinfo(&self, context: &Context, token: &str, proven: Option<&Proven>) -> Result<UserInfo, OAuthError> {
+    pub async fn userinfo(&self, context: &Context, token: &str, proven: Option<&Proven>) -> Result<Told, OAuthError> {
         let bearer = self.bearer(token, proven.map(|proven| &proven.key)).await?;
         // Once everything else is right, so that nobody without a token costs a write.
         if let Some(proven) = proven {
@@ -39,9 +47,26 @@ impl App {
         if let GrantKind::Person(person) = &bearer.grant.kind {
             claims.append(&mut self.single_claims(account, &person.claims.userinfo).await?);
         }
-        let Some(alg) = client.metadata.userinfo_signed_response_alg else { return Ok(UserInfo::Json(claims)) };
-        claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
-        claims.insert("aud".to_owned(), json!(client.id));
-        self.keys.current().await?.sign(alg, &Value::Object(claims)).map(UserInfo::Jwt)
+        let info = self.in_its_form(client, claims).await?;
+        Ok(Told { client: client.id.clone(), info })
+    }
+
+    async fn in_its_form(&self, client: &Client, mut claims: Map<String, Value>) -> Result<UserInfo, OAuthError> {
+        let metadata = &client.metadata;
+        let signed = match metadata.userinfo_signed_response_alg {
+            None => None,
+            Some(alg) => {
+                claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
+                claims.insert("aud".to_owned(), json!(client.id));
+                Some(self.keys.current().await?.sign(alg, &Value::Object(claims.clone()))?)
+            }
+        };
+        let Some(alg) = metadata.userinfo_encrypted_response_alg else { return Ok(signed.map_or(UserInfo::Json(claims), UserInfo::Jwt)) };
+        let enc = metadata.userinfo_encrypted_response_enc;
+        let (content, cty) = match signed {
+            Some(signed) => (signed, Some("JWT")),
+            None => (Value::Object(claims).to_string(), None),
+        };
+        self.encrypt_for(client, (alg, enc), cty, content.as_bytes()).await.map(UserInfo::Jwt)
     }
 }

@@ -11,7 +11,7 @@ use super::operate::operate;
 use super::outcome::usage;
 use super::{blocking, print};
 use crate::app::operator;
-use crate::config::Config;
+use crate::config::{Config, value};
 
 /// Largest metadata that is read: it has to fit a line of the control socket.
 const LONGEST: u64 = 60 * 1024;
@@ -47,6 +47,31 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Hand out another registration access token; the one before is dead (RFC 7592)
+    Token {
+        /// Its client_id
+        client_id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let somebody register clients: an initial access token, which alone goes to stdout (RFC 7591)
+    #[command(after_help = "\
+Examples:
+  chancery client invite --uses 1 --expires-in 24h
+  chancery client invite --uses 50 --expires-in 30d --scope 'openid profile' --redirect-host app.example")]
+    Invite(Box<Invite>),
+    /// List the initial access tokens
+    Invitations {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an initial access token back; the clients that came by it stay
+    Uninvite {
+        /// Its id, as invitations lists it
+        invitation: String,
+    },
     /// Show a client as it is registered
     Show {
         /// Its client_id
@@ -55,6 +80,35 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args)]
+pub struct Invite {
+    /// Clients that it is good for
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    uses: u32,
+    /// How long it lives: 1h, 7d; at most 366d
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = lifetime)]
+    expires_in: u32,
+    /// The most that its clients may be registered for
+    #[arg(long, value_name = "SCOPES")]
+    scope: Option<String>,
+    /// Grant types that its clients may use; may be repeated
+    #[arg(long, value_name = "GRANT")]
+    grant_type: Vec<String>,
+    /// How its clients may authenticate; may be repeated
+    #[arg(long, value_name = "METHOD")]
+    auth_method: Vec<String>,
+    /// Hosts of their redirect URIs; may be repeated
+    #[arg(long, value_name = "HOST")]
+    redirect_host: Vec<String>,
+    /// The whole answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn lifetime(text: &str) -> Result<u32, String> {
+    value::duration(text).and_then(|seconds| u32::try_from(seconds).map_err(|error| error.to_string()))
 }
 
 #[derive(clap::Args)]
@@ -105,10 +159,53 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             let answer = operate(config, operator::Command::ClientShow { client_id }).await?;
             if json { Ok(print::json(&answer)?) } else { show(&answer) }
         }
+        Command::Token { client_id, json } => {
+            let answer = operate(config, operator::Command::ClientAccess { client_id }).await?;
+            if json { Ok(print::json(&answer)?) } else { Ok(print::line(text(&answer, "registration_access_token"))?) }
+        }
+        Command::Invite(invite) => invited(config, *invite).await,
+        Command::Invitations { json } => invitations(config, json).await,
+        Command::Uninvite { invitation } => {
+            let answer = operate(config, operator::Command::InvitationRevoke { invitation }).await?;
+            Ok(print::line(format_args!("The initial access token {} is revoked.", text(&answer, "invitation")))?)
+        }
         Command::List { json } => list(config, json).await,
         Command::Disable { client_id, json } => stand(config, operator::Command::ClientDisable { client_id }, json, "is closed").await,
         Command::Enable { client_id, json } => stand(config, operator::Command::ClientEnable { client_id }, json, "is open").await,
     }
+}
+
+fn text<'a>(answer: &'a Value, member: &str) -> &'a str {
+    answer.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+async fn invited(config: Config, invite: Invite) -> anyhow::Result<()> {
+    let mut policy = Map::new();
+    let lists = [("grant_types", invite.grant_type), ("auth_methods", invite.auth_method), ("redirect_hosts", invite.redirect_host)];
+    policy.extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(member, list)| (member.to_owned(), json!(list))));
+    policy.extend(invite.scope.map(|scope| ("scope".to_owned(), json!(scope))));
+    let policy = serde_json::from_value(Value::Object(policy)).map_err(|error| usage(format!("the policy cannot be read: {error}")))?;
+    let answer = operate(config, operator::Command::Invite { policy, uses: invite.uses, seconds: invite.expires_in }).await?;
+    if invite.json {
+        return Ok(print::json(&answer)?);
+    }
+    print::line(text(&answer, "initial_access_token"))?;
+    eprintln!("invitation {}, good for {} clients until {}", text(&answer, "invitation"), invite.uses, text(&answer, "expires_at"));
+    Ok(())
+}
+
+async fn invitations(config: Config, json: bool) -> anyhow::Result<()> {
+    let answer = operate(config, operator::Command::InvitationList).await?;
+    for own in answer.get("invitations").and_then(Value::as_array).into_iter().flatten() {
+        if json {
+            print::line(own)?;
+            continue;
+        }
+        let count = |member: &str| own.get(member).and_then(Value::as_u64).unwrap_or_default();
+        let (used, uses) = (count("used"), count("uses"));
+        print::line(format_args!("{}  {}  {used}/{uses}  {}", text(own, "invitation"), text(own, "state"), text(own, "expires_at")))?;
+    }
+    Ok(())
 }
 
 async fn stand(config: Config, command: operator::Command, json: bool, what: &str) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use anyhow::bail;
 use chancery_ledger::error::OpenError;
 use serde_json::Value;
 
+use super::serve::guarded_get;
 use super::socket;
 use crate::app::clock::Clock;
 use crate::app::context::Context;
@@ -38,7 +39,14 @@ pub async fn operate(config: Config, command: Command) -> anyhow::Result<Value> 
 }
 
 fn may_begin_a_log(command: &Command) -> bool {
-    matches!(command, Command::UserCreate { .. } | Command::ClientCreate { .. } | Command::Token { .. } | Command::KeysRotate { .. })
+    matches!(
+        command,
+        Command::UserCreate { .. }
+            | Command::ClientCreate { .. }
+            | Command::Invite { .. }
+            | Command::Token { .. }
+            | Command::KeysRotate { .. }
+    )
 }
 
 /// Opens the application for a command of this process.
@@ -50,7 +58,11 @@ pub async fn open(config: Config, secrets: &Secrets) -> anyhow::Result<App> {
         Err(StartError::Ledger(OpenError::Locked(file))) => {
             bail!("another process has {file} open and does not answer on its control socket; stop it, or wait until it has started")
         }
-        opened => Ok(opened?),
+        opened => {
+            let app = opened?;
+            app.remote.connect(guarded_get(&app)?);
+            Ok(app)
+        }
     }
 }
 

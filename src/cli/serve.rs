@@ -147,6 +147,7 @@ fn surface(specification: &str) -> Surface {
     for path in [
         "/oidc/introspection",
         "/oidc/reg",
+        "/oidc/reg/{client_id}",
         "/clients",
         "/clients/{client_id}",
         "/auth/register",

@@ -21,6 +21,7 @@ pub struct DeclaredClient {
     pub redirect_uris: Vec<String>,
     pub post_logout_redirect_uris: Vec<String>,
     pub backchannel_logout_uri: Option<String>,
+    pub frontchannel_logout_uri: Option<String>,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub token_endpoint_auth_method: Option<String>,
@@ -40,6 +41,12 @@ pub struct DeclaredClient {
     /// JSON text of a JWK set.
     pub jwks: Option<String>,
     pub jwks_uri: Option<String>,
+    pub logo_uri: Option<String>,
+    pub initiate_login_uri: Option<String>,
+    pub sector_identifier_uri: Option<String>,
+    pub request_object_signing_alg: Option<String>,
+    pub request_uris: Vec<String>,
+    pub require_signed_request_object: bool,
     pub allowed_origins: Vec<String>,
     pub contacts: Vec<String>,
     pub introspect: bool,
@@ -67,6 +74,25 @@ pub struct DeclaredResource {
     /// Seconds.
     pub access_token_lifetime: Option<u64>,
     pub introspected_by: Vec<String>,
+}
+
+/// Somebody whose statements about software count.
+#[derive(Clone)]
+pub struct SoftwareIssuer {
+    pub issuer: String,
+    /// JSON text of a JWK set.
+    pub jwks: String,
+}
+
+/// Reads `ISSUER FILE`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn software_issuer(text: &str) -> Result<SoftwareIssuer, String> {
+    let (issuer, file) = text.split_once(' ').ok_or_else(|| format!("{text:?} is not an issuer, a space and a file."))?;
+    let content = std::fs::read_to_string(file.trim()).map_err(|error| format!("the file {} cannot be read: {error}.", file.trim()))?;
+    let jwks = jwks(Kind::Text, &Raw::Text(content)).map_err(|why| format!("the file {} {why}", file.trim()))?;
+    Ok(SoftwareIssuer { issuer: issuer.to_owned(), jwks })
 }
 
 /// Reads the fields of one entry.
@@ -126,6 +152,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             redirect_uris: fields.list("redirect_uris").unwrap_or_default(),
             post_logout_redirect_uris: fields.list("post_logout_redirect_uris").unwrap_or_default(),
             backchannel_logout_uri: fields.text("backchannel_logout_uri"),
+            frontchannel_logout_uri: fields.text("frontchannel_logout_uri"),
             grant_types: fields.list("grant_types"),
             response_types: fields.list("response_types"),
             token_endpoint_auth_method: fields.text("token_endpoint_auth_method"),
@@ -145,6 +172,12 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             refresh_grace_seconds: fields.read("refresh_grace_seconds", reader::integer).unwrap_or_default(),
             jwks: fields.read("jwks", jwks),
             jwks_uri: fields.text("jwks_uri"),
+            logo_uri: fields.text("logo_uri"),
+            initiate_login_uri: fields.text("initiate_login_uri"),
+            sector_identifier_uri: fields.text("sector_identifier_uri"),
+            request_object_signing_alg: fields.text("request_object_signing_alg"),
+            request_uris: fields.list("request_uris").unwrap_or_default(),
+            require_signed_request_object: fields.read("require_signed_request_object", reader::boolean).unwrap_or_default(),
             allowed_origins: fields.list("allowed_origins").unwrap_or_default(),
             contacts: fields.list("contacts").unwrap_or_default(),
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),

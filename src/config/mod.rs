@@ -21,6 +21,7 @@ pub mod feed;
 pub mod file;
 pub mod issuer;
 mod lifetimes;
+mod limits;
 pub mod mode;
 pub mod nearest;
 pub mod problem;
@@ -38,10 +39,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser};
+pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
+pub use limits::RateLimits;
 pub use mode::Mode;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
@@ -62,6 +64,7 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     pub trusted_proxies: Vec<Cidr>,
     pub registration: Registration,
+    pub software_issuers: Vec<SoftwareIssuer>,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
     /// Every client has to push its requests.
@@ -70,6 +73,10 @@ pub struct Config {
     pub front_channel: bool,
     /// Request objects may come without a signature, as certification wants.
     pub unsigned_request_objects: bool,
+    /// Clients are told of logouts in frames of our page, too.
+    pub front_channel_logout: bool,
+    /// Clients can watch in a frame whether somebody is still signed in.
+    pub session_management: bool,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
     pub dpop: Dpop,
@@ -146,20 +153,6 @@ impl Scrypt {
     }
 }
 
-/// `None` = not limited.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimits {
-    pub login_failures_per_account: Option<Rate>,
-    pub login_failures_per_address: Option<Rate>,
-    pub account_registrations_per_address: Option<Rate>,
-    pub client_registrations_per_address: Option<Rate>,
-    pub token_failures_per_client: Option<Rate>,
-    pub token_failures_per_address: Option<Rate>,
-    pub token_requests_per_client: Option<Rate>,
-    pub pushed_requests_per_client: Option<Rate>,
-    pub proofs_per_address: Option<Rate>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     pub json: bool,
@@ -218,11 +211,14 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         allowed_origins: reader.list("allowed_origins", value::origin),
         trusted_proxies: reader.list("trusted_proxies", Cidr::parse),
         registration: Registration::InitialAccessToken,
+        software_issuers: reader.list("software_statement_issuers", declared::software_issuer),
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
+        front_channel_logout: reader.boolean("logout.front_channel"),
+        session_management: reader.boolean("logout.session_management"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         dpop: Dpop {
             nonces: reader.boolean("dpop.nonces"),
@@ -238,17 +234,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
             permits: Some(reader.small("scrypt.permits")).filter(|permits| *permits > 0),
             queue: reader.small("scrypt.queue"),
         },
-        rate_limits: RateLimits {
-            login_failures_per_account: reader.rate("rate_limits.login_failures_per_account"),
-            login_failures_per_address: reader.rate("rate_limits.login_failures_per_address"),
-            account_registrations_per_address: reader.rate("rate_limits.account_registrations_per_address"),
-            client_registrations_per_address: reader.rate("rate_limits.client_registrations_per_address"),
-            token_failures_per_client: reader.rate("rate_limits.token_failures_per_client"),
-            token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
-            token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
-            pushed_requests_per_client: reader.rate("rate_limits.pushed_requests_per_client"),
-            proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
-        },
+        rate_limits: limits::read(reader),
         proof: proof::read(reader),
         vault_backups_kept: Some(reader.duration("erasure.vault_backups_kept")).filter(|kept| !kept.is_zero()),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },

@@ -100,6 +100,8 @@ settings! {
         "Networks whose forwarded headers are believed. From anybody else they are stripped.";
     "registration" "" "" Kind::Choice(&["open", "initial_access_token"]), "", r#""initial_access_token""#,
         "Who may register clients. Unset: open in development, with an initial access token in production.";
+    "software_statement_issuers" "" "" Kind::List, "[]", r#"["https://directory.example /etc/chancery/directory.jwks.json"]"#,
+        "Whose statements about software count in a registration (RFC 7591 section 2.3): issuer and file with its JWK set.";
     "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "8", "",
         "Memory for cached state, in MiB.";
 
@@ -114,6 +116,11 @@ settings! {
 
     "response_types.front_channel" "" "" Kind::Boolean, "false", "",
         "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
+
+    "logout.front_channel" "" "" Kind::Boolean, "false", "",
+        "Clients may be told of a logout in frames of our page, too. Browsers that keep third-party cookies apart break it; back-channel logout always works.";
+    "logout.session_management" "" "" Kind::Boolean, "false", "",
+        "Clients may watch in a frame whether somebody is still signed in (OpenID Connect Session Management), with the same weakness.";
 
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
@@ -240,6 +247,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "redirect_uris" Kind::List, false, r#"["https://app.example/callback"]"#, "compared exactly";
     "post_logout_redirect_uris" Kind::List, false, r#"["https://app.example/"]"#, "where to go after logout";
     "backchannel_logout_uri" Kind::Text, false, r#""https://app.example/logged-out""#, "where it is told that a session is over";
+    "frontchannel_logout_uri" Kind::Text, false, r#""https://app.example/signed-out""#, "the same in a frame, where that is switched on";
     "grant_types" Kind::List, false, r#"["authorization_code", "refresh_token"]"#, "default authorization_code";
     "response_types" Kind::List, false, r#"["code"]"#, "default code";
     "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";
@@ -257,6 +265,12 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "refresh_grace_seconds" Kind::Integer { min: 0, max: 60 }, false, "10", "window for a retried refresh; default 0, at most 60";
     "jwks" Kind::Text, false, r#"'{"keys":[]}'"#, "public keys as JSON, for private_key_jwt";
     "jwks_uri" Kind::Text, false, r#""https://app.example/jwks.json""#, "or where to fetch them";
+    "logo_uri" Kind::Text, false, r#""https://app.example/logo.png""#, "shown on the consent page";
+    "initiate_login_uri" Kind::Text, false, r#""https://app.example/login""#, "where a login can be begun for it";
+    "sector_identifier_uri" Kind::Text, false, r#""https://app.example/sector.json""#, "lists its redirect URIs, for pairwise subjects with several hosts";
+    "request_object_signing_alg" Kind::Text, false, r#""ES256""#, "for signed requests (RFC 9101); default any";
+    "request_uris" Kind::List, false, r#"["https://app.example/request.jwt"]"#, "where signed requests may be fetched";
+    "require_signed_request_object" Kind::Boolean, false, "true", "no request without a signed object";
     "allowed_origins" Kind::List, false, r#"["https://app.example"]"#, "origins of browser code";
     "contacts" Kind::List, false, r#"["ops@app.example"]"#, "whom to write to";
     "introspect" Kind::Boolean, false, "false", "may introspect the tokens of others";

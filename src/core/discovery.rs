@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::account::claims;
 use crate::acr;
-use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType};
+use crate::client::metadata::{
+    AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
+};
 use crate::dpop;
 use crate::request::Policy;
 use crate::scope::STANDARD;
@@ -37,6 +39,7 @@ pub struct Endpoints {
     pub revocation: String,
     pub registration: String,
     pub end_session: String,
+    pub check_session: String,
     pub pushed_authorization_request: String,
 }
 
@@ -44,7 +47,7 @@ pub struct Endpoints {
 pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     let methods: Vec<_> = AuthMethod::ALL.iter().map(|one| one.as_str()).collect();
     let confidential: Vec<_> = AuthMethod::ALL.iter().filter(|one| **one != AuthMethod::None).map(|one| one.as_str()).collect();
-    json!({
+    let mut document = json!({
         "issuer": endpoints.issuer,
         "authorization_endpoint": endpoints.authorization,
         "token_endpoint": endpoints.token,
@@ -86,7 +89,25 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "authorization_response_iss_parameter_supported": true,
         "require_pkce": policy.pkce_for_all,
         "ui_locales_supported": ["en", "de"],
-    })
+    });
+    let algs: Vec<_> = EncryptionAlg::ALL.iter().map(|one| one.as_str()).collect();
+    let contents: Vec<_> = ContentEnc::ALL.iter().map(|one| one.as_str()).collect();
+    for (member, words) in [
+        ("id_token_encryption_alg_values_supported", &algs),
+        ("id_token_encryption_enc_values_supported", &contents),
+        ("userinfo_encryption_alg_values_supported", &algs),
+        ("userinfo_encryption_enc_values_supported", &contents),
+    ] {
+        document[member] = json!(words);
+    }
+    for member in ["frontchannel_logout_supported", "frontchannel_logout_session_supported"] {
+        document[member] = json!(policy.front_channel_logout);
+    }
+    // OpenID Connect Session Management 1.0 §3.3.
+    if policy.session_management {
+        document["check_session_iframe"] = json!(endpoints.check_session);
+    }
+    document
 }
 
 #[cfg(test)]
@@ -112,6 +133,7 @@ mod tests {
             revocation: at("/revocation"),
             registration: at("/reg"),
             end_session: at("/session/end"),
+            check_session: at("/session/check"),
             pushed_authorization_request: at("/par"),
         }
     }
@@ -123,6 +145,8 @@ mod tests {
         pushed_only: false,
         localhost_ports: false,
         unsigned_request_objects: true,
+        front_channel_logout: true,
+        session_management: true,
     };
 
     fn words(member: &str) -> Vec<String> {
@@ -133,8 +157,11 @@ mod tests {
     fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static str>> {
         let mut asked = Asked { redirect_uris: Some(vec!["https://app.example.com/cb".into()]), ..Asked::default() };
         change(&mut asked);
-        validate(&asked, Terms { by_operator: false, jwks_usable: true, front_channel: true, unsigned_request_objects: true })
-            .map_err(|wrong| wrong.iter().map(|one| one.field).collect())
+        validate(
+            &asked,
+            Terms { jwks_usable: true, jwks_encrypts: true, front_channel: true, unsigned_request_objects: true, ..Terms::default() },
+        )
+        .map_err(|wrong| wrong.iter().map(|one| one.field).collect())
     }
 
     #[test]
@@ -160,6 +187,16 @@ mod tests {
         }
         for alg in words("userinfo_signing_alg_values_supported") {
             assert!(register(|asked| asked.userinfo_signed_response_alg = Some(alg)).is_ok());
+        }
+        for alg in words("id_token_encryption_alg_values_supported") {
+            for enc in words("id_token_encryption_enc_values_supported") {
+                let change = |asked: &mut Asked| {
+                    asked.jwks = Some(json!({"keys": []}));
+                    asked.id_token_encrypted_response_alg = Some(alg.clone());
+                    asked.id_token_encrypted_response_enc = Some(enc.clone());
+                };
+                assert!(register(change).is_ok(), "{alg} {enc}");
+            }
         }
         for kind in words("subject_types_supported") {
             assert!(register(|asked| asked.subject_type = Some(kind)).is_ok());

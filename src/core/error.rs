@@ -84,6 +84,8 @@ registry! {
     RequestUriNotSupported request_uri_not_supported "request_uri_not_supported" 400 true "The request_uri parameter is not supported.";
     RegistrationNotSupported registration_not_supported "registration_not_supported" 400 true "The registration parameter is not supported.";
     InvalidRedirectUri invalid_redirect_uri "invalid_redirect_uri" 400 false "A redirect_uri is not acceptable.";
+    InvalidSoftwareStatement invalid_software_statement "invalid_software_statement" 400 false "The software statement is malformed, expired, or its signature does not hold.";
+    UnapprovedSoftwareStatement unapproved_software_statement "unapproved_software_statement" 400 false "The issuer of the software statement is not registered here.";
     InvalidClientMetadata invalid_client_metadata "invalid_client_metadata" 400 false "The client metadata is not acceptable.";
     ServerError server_error "server_error" 500 true "Something went wrong on our side; it has been logged.";
     TemporarilyUnavailable temporarily_unavailable "temporarily_unavailable" 503 true "The server cannot record anything right now; try again shortly.";

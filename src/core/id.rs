@@ -42,6 +42,8 @@ uuid_id! {
     PushedId "pushed";
     /// One message to one client that a session is over.
     LogoutId "logout";
+    /// One initial access token (RFC 7591 §1.2).
+    InvitationId "invitation";
 }
 
 impl PushedId {

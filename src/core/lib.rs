@@ -12,12 +12,15 @@
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |
 //! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
+//! | RFC 7591 §1.2 initial access tokens | [`invitation`] |
+//! | RFC 7592 registration management | [`client::manage`] |
+//! | RFC 9101, OpenID Connect Core 1.0 §6 request objects | [`request::object`] |
 //! | RFC 7636 PKCE | [`request`], [`grant::redeem`] |
 //! | RFC 7662 introspection: is a token alive | [`grant::standing`] |
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
 //! | RFC 8707 resource indicators | [`resource`], [`grant::target`] |
-//! | OpenID Connect Back-Channel Logout 1.0 | [`logout`], [`session`] |
+//! | OpenID Connect Back-Channel Logout 1.0, Front-Channel Logout 1.0 | [`logout`], [`session`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
@@ -48,6 +51,7 @@ pub mod evidence;
 pub mod grant;
 pub mod id;
 pub mod interaction;
+pub mod invitation;
 pub mod key;
 pub mod logout;
 pub mod pushed;

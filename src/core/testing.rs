@@ -86,8 +86,18 @@ pub fn metadata() -> Metadata {
 
 pub fn registered(id: &str, metadata: Metadata) -> ClientEvent {
     let client = client_id(id);
-    ClientRegistered { client, metadata, origin: Origin::Operator, secret: Some(digest("secret")), secret_expires_at: None, at: t(0) }
-        .into()
+    ClientRegistered {
+        client,
+        metadata,
+        origin: Origin::Operator,
+        secret: Some(digest("secret")),
+        secret_expires_at: None,
+        registration_access: None,
+        invitation: None,
+        sector_document: None,
+        at: t(0),
+    }
+    .into()
 }
 
 /// The client `app`, after a change to its metadata.

@@ -64,6 +64,16 @@ impl Cookies {
         HeaderValue::try_from(format!("{}={body}.{tag}; Max-Age={max_age}{}", self.wire_name(name), self.attributes())).ok()
     }
 
+    /// The `Set-Cookie` value of one that scripts of our own pages read, also in a frame elsewhere. Not signed: whoever has the browser
+    /// can tell it anything. `None` for a value that is no base64url text.
+    pub fn set_readable(&self, name: &str, value: &str, seconds: i64) -> Option<HeaderValue> {
+        if !is_token(name) || value.len() > 64 || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            return None;
+        }
+        let attributes = if self.https { "; Path=/; SameSite=None; Secure" } else { "; Path=/; SameSite=Lax" };
+        HeaderValue::try_from(format!("{}={value}; Max-Age={seconds}{attributes}", self.wire_name(name))).ok()
+    }
+
     /// The `Set-Cookie` value that removes `name`.
     pub fn clear(&self, name: &str) -> Option<HeaderValue> {
         if !is_token(name) {
@@ -88,7 +98,8 @@ impl Cookies {
         String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()
     }
 
-    fn wire_name(&self, name: &str) -> String {
+    /// The name as the browser knows it.
+    pub fn wire_name(&self, name: &str) -> String {
         if self.https { format!("__Host-{name}") } else { name.to_owned() }
     }
 
@@ -155,6 +166,13 @@ mod tests {
         let text = cookies(&[NEW], false).set("session", "x", 0, 1).unwrap();
         assert!(text.to_str().unwrap().starts_with("session=") && !text.to_str().unwrap().contains("Secure"));
         assert!(cookies(&[NEW], true).clear("session").unwrap().to_str().unwrap().starts_with("__Host-session=; Max-Age=0"));
+    }
+
+    #[test]
+    fn one_cookie_is_for_scripts_of_a_frame() {
+        let text = cookies(&[NEW], true).set_readable("state", "a-b_c", 60).unwrap();
+        assert_eq!(text.to_str().unwrap(), "__Host-state=a-b_c; Max-Age=60; Path=/; SameSite=None; Secure");
+        assert!(cookies(&[NEW], false).set_readable("state", "a;b", 60).is_none());
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct PagePolicy {
     pub script_sha256: Vec<String>,
     /// Base64 SHA-256 of the inline styles of the page.
     pub style_sha256: Vec<String>,
+    /// Origins that frames of the page may show: those of clients that are told of a logout.
+    pub frames: Vec<String>,
+    /// The page may stand in a frame of anybody: the one that says whether a session is still there.
+    pub may_be_framed: bool,
 }
 
 /// The CSP source for the `redirect_uri` of an interaction. Chromium applies `form-action` to each hop of a redirect, so it must
@@ -101,7 +105,9 @@ fn protect(response: &mut Response, kind: Kind, https: bool) {
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::X_FRAME_OPTIONS, "DENY");
+    if !policy.may_be_framed {
+        set(header::X_FRAME_OPTIONS, "DENY");
+    }
     set(header::REFERRER_POLICY, if is_html { "same-origin" } else { "no-referrer" });
     if https {
         // Without includeSubDomains: the neighbours of our host are not ours to decide about.
@@ -131,9 +137,12 @@ fn page(policy: &PagePolicy) -> String {
         some => some,
     };
     let form = policy.form_action.as_deref().filter(|source| is_source(source)).map(|source| format!(" {source}")).unwrap_or_default();
+    let frames: String = policy.frames.iter().filter(|source| is_source(source)).map(|source| format!(" {source}")).collect();
+    let frames = if frames.is_empty() { frames } else { format!("frame-src{frames}; ") };
+    let ancestors = if policy.may_be_framed { "*" } else { "'none'" };
     format!(
-        "default-src 'none'; script-src{script}; style-src 'self'{}; img-src 'self' data:; font-src 'self'; \
-         form-action 'self'{form}; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src{script}; style-src 'self'{}; img-src 'self' data:; font-src 'self'; {frames}\
+         form-action 'self'{form}; base-uri 'none'; frame-ancestors {ancestors}",
         hashes(&policy.style_sha256)
     )
 }
@@ -212,6 +221,15 @@ mod tests {
         assert!(policy(&page).contains("form-action 'self' https://app.example:8443;"));
         assert!(policy(&page).contains("script-src 'sha256-abc=';"));
         assert!(policy(&send("/docs", true).await).contains("'unsafe-inline'"));
+    }
+
+    #[test]
+    fn frames_are_named_and_one_page_may_be_framed() {
+        let frames = vec!["https://app.example".to_owned(), "x; y".to_owned()];
+        let leaving = page(&PagePolicy { frames, ..PagePolicy::default() });
+        assert!(leaving.contains("; frame-src https://app.example; ") && leaving.ends_with("frame-ancestors 'none'"), "{leaving}");
+        assert!(!page(&PagePolicy::default()).contains("frame-src"));
+        assert!(page(&PagePolicy { may_be_framed: true, ..PagePolicy::default() }).ends_with("frame-ancestors *"));
     }
 
     #[test]

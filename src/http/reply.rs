@@ -51,6 +51,11 @@ impl<D: Describe> Reply<D> {
         }
     }
 
+    /// An answer without a body.
+    pub fn empty() -> Self {
+        Self::bytes(Vec::new())
+    }
+
     /// For a client, whose origins may read it.
     #[must_use]
     pub fn for_client(mut self, client: &str) -> Self {
@@ -87,7 +92,10 @@ impl<D: Describe> Reply<D> {
 impl<D: Describe + Send> IntoResponse for Reply<D> {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(D::STATUS).unwrap_or(StatusCode::OK);
-        let mut response = Response::builder().status(status).content_type(self.media_type).body(self.body);
+        // RFC 9110 §15.3.5: what has no content has no type.
+        let builder = Response::builder().status(status);
+        let builder = if self.body.is_empty() { builder } else { builder.content_type(self.media_type) };
+        let mut response = builder.body(self.body);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         if let Some(client) = self.client {
             response.set_data(client);
@@ -127,6 +135,10 @@ pub fn described<D: Describe>() -> MetaResponse {
         properties: D::MEMBERS.iter().map(|(name, kind, sentence)| (*name, member(kind, sentence))).collect(),
         ..MetaSchema::new("object")
     };
+    if D::STATUS == StatusCode::NO_CONTENT.as_u16() {
+        let (content, headers) = (Vec::new(), Vec::new());
+        return MetaResponse { description: D::DESCRIPTION, status: Some(D::STATUS), status_range: None, content, headers };
+    }
     let mut content = vec![MetaMediaType { content_type: "application/json", schema: MetaSchemaRef::Inline(Box::new(schema)) }];
     if D::MAY_BE_JWT {
         let text = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));

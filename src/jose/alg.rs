@@ -8,7 +8,7 @@
 //! | the algorithm is pinned by the caller and by the key, never chosen by the token | RFC 8725 §3.1, §3.2 |
 //! | `none` does not exist here | RFC 8725 §3.2 |
 //!
-//! Out of scope: secp256k1 (RFC 8812), Ed448, the fully specified names of RFC 9864, encryption.
+//! Out of scope: secp256k1 (RFC 8812), Ed448, the fully specified names of RFC 9864; encryption is in `jwe`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -152,6 +152,22 @@ impl PublicJwk {
         self.verifies && self.kind() == alg.key_kind() && self.alg.is_none_or(|stated| stated == alg)
     }
 
+    /// Modulus and exponent of an RSA key.
+    pub(crate) fn rsa_parts(&self) -> Option<(&[u8], &[u8])> {
+        match &self.material {
+            Material::Rsa { n, e } => Some((n, e)),
+            Material::Ec { .. } | Material::Ed25519 { .. } => None,
+        }
+    }
+
+    /// The uncompressed point of an elliptic key.
+    pub(crate) fn ec_point(&self) -> Option<Vec<u8>> {
+        match &self.material {
+            Material::Ec { x, y, .. } => Some([&[4], &x[..], y].concat()),
+            Material::Rsa { .. } | Material::Ed25519 { .. } => None,
+        }
+    }
+
     /// RFC 7638 §3. The same for all JWKs of one key, whatever their metadata.
     pub fn thumbprint(&self) -> Thumbprint {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);

@@ -25,6 +25,7 @@
 //! | [`thumbprint`] | the name of a key | RFC 7638 |
 //! | [`jws`] | a token from outside: read, verified with a key that we choose | RFC 7515, RFC 8725 |
 //! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
+//! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
 //! | `json` | JSON without repeated members | RFC 7515 §4 |
 //!
@@ -35,6 +36,7 @@ pub mod alg;
 pub mod dpop;
 pub mod ed25519;
 mod json;
+pub mod jwe;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
@@ -45,6 +47,7 @@ pub mod thumbprint;
 
 pub use alg::{Algorithm, KeyKind};
 pub use json::JsonError;
+pub use jwe::{ContentEncryption, JweError, KeyManagement, Recipient};
 pub use jwk::{KeyError, PublicJwk};
 pub use jwks::{Jwks, JwksError};
 pub use jws::{JwsError, Verified};

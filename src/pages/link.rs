@@ -30,6 +30,13 @@ impl Link {
         Self::of(text, &url)
     }
 
+    /// Where a client begins a login with this issuer (OpenID Connect Core 1.0 §4).
+    pub fn to_begin_login(uri: &str, issuer: &str) -> Option<Self> {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("iss", issuer).finish();
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        Self::web(&format!("{uri}{separator}{query}"))
+    }
+
     /// A verified redirect_uri, possibly with response parameters: a web page, or a private-use scheme such as `com.example.app:/cb`.
     pub fn redirect(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;

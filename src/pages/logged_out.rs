@@ -9,4 +9,8 @@ pub struct LoggedOut {
     pub page: Page,
     /// The client's `post_logout_redirect_uri`, once verified.
     pub return_to: Option<Link>,
+    /// Go there without a click, after the frames had their time.
+    pub goes_on: bool,
+    /// What the frames load: clients that are told through the browser.
+    pub frames: Vec<Link>,
 }

@@ -26,6 +26,7 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod check_session;
 pub mod consent;
 pub mod demo;
 pub mod error;

@@ -134,6 +134,7 @@ impl Samples<'_> {
             claims: account::said(claims, self.page.text).into_iter().map(|(label, text)| (label, self.say(&text))).collect(),
             sessions: vec![session("s-1", "Firefox, Linux, 192.0.2.1", true), session("s-2", "Safari, iPhone, 2001:db8::1", false)],
             apps: vec![account::App {
+                open: Link::web("https://meadow.example/login?iss=https%3A%2F%2Fid.example"),
                 client_id: self.say("calendar"),
                 name: self.say("Meadow Calendar"),
                 disabled: true,
@@ -152,7 +153,7 @@ impl Samples<'_> {
         let return_to = Some(self.link("https://calendar.meadow.example/bye?state=1"));
         let nobody = Home { person: None, ..self.home() };
         vec![
-            ("logged-out", LoggedOut { page: self.page.clone(), return_to }.render()),
+            ("logged-out", LoggedOut { page: self.page.clone(), return_to, goes_on: false, frames: Vec::new() }.render()),
             ("home", nobody.render()),
             ("home-signed-in", self.home().render()),
             ("demo-start", self.demo_start(None).render()),

@@ -106,3 +106,21 @@ async fn cors_lets_the_clients_origins_read_and_nobody_else() {
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
     }
 }
+
+#[tokio::test]
+async fn oidc_core_5_3_1_scripts_of_the_clients_origins_read_userinfo_and_no_others() {
+    let server = Server::start().await;
+    let (client, alice) = (server.client(serde_json::json!({ "allowed_origins": ["https://spa.example"] })).await, server.alice().await);
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
+    for (origin, allowed) in [
+        ("https://app.example", "https://app.example"),
+        ("https://spa.example", "https://spa.example"),
+        ("https://evil.example", ""),
+        ("null", ""),
+    ] {
+        for method in ["GET", "POST"] {
+            let answer = server.call(method, "/oidc/userinfo").bearer(&tokens.access).header("origin", origin).send().await;
+            assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, allowed), "{method} {origin}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::support::*;
 #[tokio::test]
 async fn rfc7591_3_2_1_the_answer_is_what_is_registered() {
     let server = Server::start().await;
-    let sent = json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "A & <B>", "software_id": "ignored" });
+    let sent = json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "A & <B>", "software_id": "mine", "unheard_of": 1 });
     let answer = server.post("/oidc/reg").json(&sent).send().await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"));
     let client = answer.json();
@@ -22,7 +22,8 @@ async fn rfc7591_3_2_1_the_answer_is_what_is_registered() {
         ("subject_type", json!("public")),
         ("client_secret_expires_at", json!(0)),
         ("client_id_issued_at", json!(NOW / 1000)),
-        ("software_id", Value::Null),
+        ("software_id", json!("mine")),
+        ("unheard_of", Value::Null),
     ] {
         assert_eq!(client[name], value, "{name}");
     }
@@ -38,7 +39,8 @@ async fn rfc7591_3_2_2_every_bad_field_is_listed() {
         "redirect_uris": ["ftp://x"], "grant_types": ["password"], "response_types": ["token"], "scope": "openid admin",
         "token_endpoint_auth_method": "magic", "id_token_signed_response_alg": "none", "subject_type": "ephemeral", "introspect": true,
         "client_name": "a\u{7}", "client_uri": "javascript:alert(1)", "refresh_grace_seconds": 61, "allowed_origins": ["*"],
-        "jwks_uri": "https://a.example",
+        "jwks_uri": "http://a.example", "logo_uri": "data:image/png,x", "initiate_login_uri": "http://a.example",
+        "sector_identifier_uri": "x", "request_uris": ["x"], "request_object_signing_alg": "none", "software_id": "",
     });
     for path in ["/oidc/reg", "/clients"] {
         let answer = server.post(path).json(&bad).send().await;

@@ -136,8 +136,20 @@ impl App {
         parameters.extend(asked.private.state.clone().map(|state| ("state", state)));
         // RFC 9207 §2: tells the client which server answered.
         parameters.push(("iss", self.endpoints.issuer.clone()));
-        let answer =
-            Answer { redirect_uri: request.redirect_uri.clone(), response_mode: request.response_mode, parameters, ask_first: false };
+        let mut browser_state = None;
+        if self.config.session_management && request.scope.has("openid") {
+            let state = self.browser_state(asked.parents.session.id);
+            parameters
+                .extend(self.session_state(&asked.parents.client.id, &request.redirect_uri, &state).map(|own| ("session_state", own)));
+            browser_state = Some(state);
+        }
+        let answer = Answer {
+            redirect_uri: request.redirect_uri.clone(),
+            response_mode: request.response_mode,
+            parameters,
+            ask_first: false,
+            browser_state,
+        };
         Ok((answer, granted))
     }
 
@@ -180,7 +192,7 @@ impl App {
         let mut parameters = vec![("error", error.code().to_owned()), ("error_description", error.description.to_string())];
         parameters.extend(state.map(|state| ("state", state)));
         parameters.push(("iss", self.endpoints.issuer.clone()));
-        Answer { redirect_uri, response_mode, parameters, ask_first }
+        Answer { redirect_uri, response_mode, parameters, ask_first, browser_state: None }
     }
 }
 

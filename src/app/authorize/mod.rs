@@ -49,6 +49,8 @@ pub struct Answer {
     pub parameters: Vec<(&'static str, String)>,
     /// An error that is shown before it is sent, since the client is not vouched for (RFC 9700 §4.11.2).
     pub ask_first: bool,
+    /// What the browser keeps for the frame that watches the session.
+    pub browser_state: Option<String>,
 }
 
 /// Where a request stands after a step.

@@ -58,16 +58,16 @@ impl App {
     ) -> Result<Result<Resolved, InteractionId>, OAuthError> {
         match object::source(sent.parameters)? {
             Source::Plain => plain(client, sent).map(Ok),
-            Source::Value(text) => self.object_by_value(client, sent, text).await.map(Ok),
-            Source::Reference(uri) => self.object_by_reference(client, sent, uri).await.map(Ok),
+            Source::Value(text) => self.object_by_value(context, client, sent, text).await.map(Ok),
+            Source::Reference(uri) => self.object_by_reference(context, client, sent, uri).await.map(Ok),
             Source::Pushed(uri) => self.resolve_pushed(context, client, uri, browser).await,
         }
     }
 
     /// The same where a request is pushed: an object by value, or none. References are no requests (RFC 9126 §2.1), which the checks say.
-    pub(super) async fn resolve_pushing(&self, _: &Context, client: &Arc<Client>, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
+    pub(super) async fn resolve_pushing(&self, context: &Context, client: &Arc<Client>, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
         match object::source(sent.parameters)? {
-            Source::Value(text) => self.object_by_value(client, sent, text).await,
+            Source::Value(text) => self.object_by_value(context, client, sent, text).await,
             Source::Plain | Source::Reference(_) | Source::Pushed(_) => plain(client, sent),
         }
     }
@@ -76,9 +76,15 @@ impl App {
     ///
     /// # Errors
     /// `invalid_request_object`.
-    pub(super) async fn object_by_value(&self, client: &Arc<Client>, sent: &Sent<'_>, text: &str) -> Result<Resolved, OAuthError> {
+    pub(super) async fn object_by_value(
+        &self,
+        context: &Context,
+        client: &Arc<Client>,
+        sent: &Sent<'_>,
+        text: &str,
+    ) -> Result<Resolved, OAuthError> {
         let outside = Settled { parameters: sent.parameters.clone(), resources: sent.resources.to_vec() };
-        let (read, used) = self.read_object(client, text).await?;
+        let (read, used) = self.read_object(context, client, text).await?;
         let object = Object {
             claims: &read.all,
             is_signed: used.alg.is_some(),
@@ -93,7 +99,13 @@ impl App {
         Ok(Resolved { parameters: settled.parameters, resources: settled.resources, object: Some(used), pushed: None })
     }
 
-    async fn object_by_reference(&self, client: &Arc<Client>, sent: &Sent<'_>, uri: &str) -> Result<Resolved, OAuthError> {
+    async fn object_by_reference(
+        &self,
+        context: &Context,
+        client: &Arc<Client>,
+        sent: &Sent<'_>,
+        uri: &str,
+    ) -> Result<Resolved, OAuthError> {
         let (address, digest) = object::reference(uri, client)?;
         // RFC 9101 §5.2.3: the type of what comes is not always right in the field; its signature is what counts.
         let wanted =
@@ -106,7 +118,7 @@ impl App {
                 .saying("What request_uri names is not what the digest in its fragment says."));
         }
         let text = std::str::from_utf8(&fetched.body).map(str::trim).map_err(|_| unreadable("the object is no text"))?;
-        let mut resolved = self.object_by_value(client, sent, text).await?;
+        let mut resolved = self.object_by_value(context, client, sent, text).await?;
         if let Some(object) = &mut resolved.object {
             object.request_uri = Some(uri.to_owned());
         }
@@ -114,7 +126,7 @@ impl App {
     }
 
     /// The claims of an object, its signature checked.
-    async fn read_object(&self, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
+    async fn read_object(&self, context: &Context, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
         let used = |alg: Option<RequestObjectAlg>| ObjectUsed { alg, digest: alg.map(|_| Digest::of(text.as_bytes())), request_uri: None };
         if object::may_be_unsigned(client, self.policy())
             && let Some(payload) = jws::read_unsigned(text)
@@ -128,7 +140,7 @@ impl App {
         }
         let alg = RequestObjectAlg::parse(parsed.header().alg().as_str());
         let allowed: Vec<_> = object::algorithms(client).into_iter().filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
-        let keys = self.keys_of(client, parsed.header().kid()).await?;
+        let keys = self.keys_of(context, client, parsed.header().kid()).await?;
         let keys = keys.ok_or_else(|| unreadable("the client has no keys"))?;
         let verified = parsed.verify(&keys, &allowed).map_err(|why| {
             OAuthError::invalid_request_object(why.to_string())

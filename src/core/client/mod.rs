@@ -5,9 +5,11 @@
 //! | what a registration may say | `metadata` |
 //! | how a client proves who it is | `authenticate` |
 //! | a generated secret is kept as a digest, an operator-chosen one as ciphertext | DESIGN: rule 7 |
+//! | who registered it may read, replace and delete it | `manage` |
 //! | two secrets may be valid at a time, so that one can be replaced without an outage | our own |
 
 pub mod authenticate;
+pub mod manage;
 pub mod metadata;
 
 use alloc::collections::BTreeMap;
@@ -20,9 +22,10 @@ use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::events;
-use crate::id::ClientId;
+use crate::id::{ClientId, InvitationId};
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::Timestamp;
+use manage::{ClientDeleted, ClientKeysFetched, ClientReplaced, FetchedKeys, RegistrationAccessIssued};
 use metadata::Metadata;
 
 /// Who brought the client in.
@@ -59,6 +62,15 @@ pub struct ClientRegistered {
     pub secret: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_expires_at: Option<Timestamp>,
+    /// Digest of its registration access token (RFC 7592 §1.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_access: Option<Digest>,
+    /// The initial access token that let it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<InvitationId>,
+    /// Digest of the document behind `sector_identifier_uri`, as it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector_document: Option<Digest>,
     pub at: Timestamp,
 }
 
@@ -85,7 +97,16 @@ pub struct ClientEnabled {
 
 events! {
     /// The history of a client.
-    ClientEvent { ClientRegistered = 1, ClientRedeclared = 1, ClientDisabled = 1, ClientEnabled = 1 }
+    ClientEvent {
+        ClientRegistered = 1,
+        ClientRedeclared = 1,
+        ClientReplaced = 1,
+        ClientDisabled = 1,
+        ClientEnabled = 1,
+        ClientDeleted = 1,
+        ClientKeysFetched = 1,
+        RegistrationAccessIssued = 1,
+    }
 }
 
 /// What a presented secret is compared with.
@@ -106,6 +127,16 @@ pub struct Client {
     pub registered_at: Timestamp,
     /// Ciphertexts of people named in the registration.
     pub contacts: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_access: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<InvitationId>,
+    /// Gone for good; its name is never given to another.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub deleted: bool,
+    /// What was found behind `jwks_uri` last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<FetchedKeys>,
 }
 
 impl Client {
@@ -114,8 +145,15 @@ impl Client {
         self.metadata.token_endpoint_auth_method == metadata::AuthMethod::None
     }
 
+    /// Keys from another address than the new one are not its keys.
+    fn forget_keys_unless(&mut self, new: &Metadata) {
+        if self.metadata.jwks_uri != new.jwks_uri {
+            self.keys = None;
+        }
+    }
+
     pub fn is_active(&self) -> bool {
-        !self.disabled
+        !self.disabled && !self.deleted
     }
 }
 
@@ -142,17 +180,45 @@ impl Stream for Client {
                 disabled: false,
                 registered_at: event.at,
                 contacts: fact.sealed(&event.client.stream(), "contacts"),
+                registration_access: event.registration_access,
+                invitation: event.invitation,
+                deleted: false,
+                keys: None,
             });
         };
         match fact.event {
+            event if client.deleted => return Err(FoldError::OutOfOrder { name: event.event_type().name }),
             ClientEvent::ClientRegistered(_) => return Err(FoldError::OutOfOrder { name: "ClientRegistered" }),
             ClientEvent::ClientRedeclared(event) => {
+                client.forget_keys_unless(&event.metadata);
                 client.metadata = event.metadata.clone();
                 client.secrets = sealed_secret(&client.id, fact.personal, fact).into_iter().map(|secret| (secret, None)).collect();
                 client.disabled = false;
             }
             ClientEvent::ClientDisabled(_) => client.disabled = true,
             ClientEvent::ClientEnabled(_) => client.disabled = false,
+            ClientEvent::ClientReplaced(event) => {
+                client.forget_keys_unless(&event.metadata);
+                client.metadata = event.metadata.clone();
+                client.registration_access = Some(event.registration_access);
+                client.contacts = fact.sealed(&client.id.stream(), "contacts");
+                if !client.metadata.has_secret() {
+                    client.secrets.clear();
+                } else if let Some(secret) = event.secret {
+                    client.secrets = alloc::vec![(Secret::Digest(secret), None)];
+                }
+            }
+            ClientEvent::RegistrationAccessIssued(event) => client.registration_access = Some(event.registration_access),
+            ClientEvent::ClientDeleted(_) => {
+                client.deleted = true;
+                client.registration_access = None;
+                client.secrets.clear();
+                client.contacts = None;
+                client.keys = None;
+            }
+            ClientEvent::ClientKeysFetched(event) => {
+                client.keys = Some(FetchedKeys { digest: event.digest, jwks: event.jwks.clone(), at: event.at });
+            }
         }
         Ok(client)
     }
@@ -167,6 +233,9 @@ pub struct Register {
     /// In clear for the vault; never generated ones.
     pub chosen_secret: Option<String>,
     pub contacts: Option<String>,
+    pub registration_access: Option<Digest>,
+    pub invitation: Option<InvitationId>,
+    pub sector_document: Option<Digest>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -178,6 +247,9 @@ pub fn register(cmd: &Register) -> Decision<ClientEvent, ()> {
         origin: cmd.origin,
         secret: cmd.generated_secret,
         secret_expires_at: None,
+        registration_access: cmd.registration_access,
+        invitation: cmd.invitation,
+        sector_document: cmd.sector_document,
         at: cmd.at,
     };
     let personal = Personal::default()
@@ -228,8 +300,15 @@ pub fn enable_by_operator(client: &Client, at: Timestamp) -> Decision<ClientEven
     if client.origin == Origin::Declared {
         return Decision::refuse(owned_by_the_file());
     }
+    if client.deleted {
+        return Decision::refuse(gone());
+    }
     let events = if client.disabled { alloc::vec![ClientEnabled { at }.into()] } else { Vec::new() };
     Decision::accept(events, ())
+}
+
+fn gone() -> OAuthError {
+    OAuthError::conflict("deleted").saying("This client was deleted; register a new one.")
 }
 
 fn owned_by_the_file() -> OAuthError {
@@ -238,88 +317,4 @@ fn owned_by_the_file() -> OAuthError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::*;
-
-    fn declared() -> ClientEvent {
-        let (client, secret) = (client_id("app"), Some("a secret of the operator's choice".into()));
-        let cmd = Register {
-            client,
-            metadata: metadata(),
-            origin: Origin::Declared,
-            generated_secret: None,
-            chosen_secret: secret,
-            contacts: None,
-            context: None,
-            at: t(0),
-        };
-        let mut decision = register(&cmd);
-        assert_eq!(decision.events[0].personal.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["client_secret"]);
-        decision.events.remove(0).event
-    }
-
-    fn file(change: impl FnOnce(&mut Metadata), same_secret: bool) -> Declare {
-        let mut metadata = metadata();
-        change(&mut metadata);
-        Declare { metadata, chosen_secret: Some("another secret".into()), same_secret, at: t(5) }
-    }
-
-    #[test]
-    fn a_chosen_secret_is_kept_as_ciphertext_and_a_generated_one_as_digest() {
-        let client: Client = fold_sealed([declared()], &["client_secret"]);
-        assert!(matches!(client.secrets.as_slice(), [(Secret::Sealed(sealed), None)] if sealed.field == "client_secret"));
-        assert!(matches!(crate::testing::client().secrets.as_slice(), [(Secret::Digest(_), None)]));
-        assert_survives_the_row(&client);
-    }
-
-    #[test]
-    fn seeding_is_idempotent() {
-        let client: Client = fold_sealed([declared()], &["client_secret"]);
-        assert_eq!(said(&declare(&client, &file(|_| (), true))), (Vec::new(), "ok"));
-        assert_eq!(said(&declare(&client, &file(|_| (), false))).0.len(), 1);
-        assert_eq!(said(&declare(&client, &file(|metadata| metadata.require_pkce = true, true))).0.len(), 1);
-    }
-
-    #[test]
-    fn a_client_that_left_the_file_is_disabled_and_comes_back() {
-        let client: Client = fold_sealed([declared()], &["client_secret"]);
-        let gone = said(&disable(&client, t(1))).0;
-        let disabled: Client = fold_sealed([declared()].into_iter().chain(gone), &["client_secret"]);
-        assert!(!disabled.is_active());
-        assert_eq!(said(&disable(&disabled, t(2))), (Vec::new(), "ok"));
-        let back = said(&declare(&disabled, &file(|_| (), true))).0.remove(0);
-        assert!(evolve(Some(disabled), 3, &back, &["client_secret"]).unwrap().is_active());
-    }
-
-    #[test]
-    fn an_operator_closes_and_opens_a_client_once_each() {
-        let (closed, opened): (ClientEvent, ClientEvent) = (ClientDisabled { at: t(1) }.into(), ClientEnabled { at: t(2) }.into());
-        let client = crate::testing::client();
-        assert_eq!(said(&disable_by_operator(&client, t(1))), (Vec::from([closed.clone()]), "ok"));
-        assert_eq!(said(&enable_by_operator(&client, t(1))), (Vec::new(), "ok"));
-        let disabled = evolve(Some(client), 2, &closed, &[]).unwrap();
-        assert_eq!(said(&disable_by_operator(&disabled, t(2))), (Vec::new(), "ok"));
-        assert_eq!(said(&enable_by_operator(&disabled, t(2))), (Vec::from([opened.clone()]), "ok"));
-        assert!(evolve(Some(disabled), 3, &opened, &[]).unwrap().is_active());
-        let own: Client = fold_sealed([declared()], &["client_secret"]);
-        assert_eq!((said(&disable_by_operator(&own, t(1))).1, said(&enable_by_operator(&own, t(1))).1), ("conflict", "conflict"));
-    }
-
-    #[test]
-    fn the_file_owns_only_what_it_declared() {
-        assert_eq!(said(&declare(&crate::testing::client(), &file(|_| (), true))), (Vec::new(), "conflict"));
-    }
-
-    #[test]
-    fn rfc9700_4_11_2_only_open_registration_is_not_vouched_for() {
-        let vouched = [Origin::Declared, Origin::Operator, Origin::InvitedRegistration, Origin::OpenRegistration].map(Origin::is_vouched);
-        assert_eq!(vouched, [true, true, true, false]);
-    }
-
-    #[test]
-    fn a_client_is_registered_once() {
-        assert!(evolve(Some(crate::testing::client()), 2, &declared(), &[]).is_err());
-        assert!(evolve::<Client>(None, 1, &ClientDisabled { at: t(0) }.into(), &[]).is_err());
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ use crate::consent::Consent;
 use crate::evidence::Attempts;
 use crate::grant::Grant;
 use crate::interaction::Interaction;
+use crate::invitation::Invitation;
 use crate::key::Key;
 use crate::logout::Logout;
 use crate::pushed::Pushed;
@@ -30,7 +31,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
+        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Invitation, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
     };
 }
 

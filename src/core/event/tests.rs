@@ -13,13 +13,16 @@ use uuid::Uuid;
 
 use super::*;
 use crate::account::*;
+use crate::client::manage::{ClientDeleted, ClientKeysFetched, ClientReplaced, RegistrationAccessIssued};
 use crate::client::metadata::SigningAlg;
 use crate::client::*;
 use crate::consent::*;
 use crate::evidence::*;
 use crate::grant::GrantEvent;
 use crate::grant::event::*;
+use crate::id::InvitationId;
 use crate::interaction::*;
+use crate::invitation::{self, InitialAccessTokenIssued, InitialAccessTokenRevoked, InitialAccessTokenUsed};
 use crate::key::*;
 use crate::logout::*;
 use crate::pushed::{AuthorizationRequestPushed, PushedRequestMisused, PushedRequestOpened, PushedRequestSpent};
@@ -115,6 +118,35 @@ fn client() {
         ClientRedeclared { before: metadata(), metadata: after, at: t(1) }.into(),
         ClientDisabled { at: t(2) }.into(),
         ClientEnabled { at: t(3) }.into(),
+        ClientKeysFetched {
+            at: t(4),
+            digest: digest("keys"),
+            jwks_uri: "https://app.example.com/jwks".into(),
+            jwks: serde_json::json!({ "keys": [] }),
+        }
+        .into(),
+        RegistrationAccessIssued { at: t(5), registration_access: digest("token") }.into(),
+        ClientReplaced {
+            at: t(6),
+            before: metadata(),
+            metadata: metadata(),
+            registration_access: digest("next token"),
+            secret: None,
+            sector_document: None,
+        }
+        .into(),
+        ClientDeleted { at: t(7), before: metadata() }.into(),
+    ]]);
+}
+
+#[test]
+fn invitation() {
+    let id = InvitationId(uuid::Uuid::from_u128(0x1));
+    let policy = invitation::Policy { scope: Some(scope("openid email")), ..invitation::Policy::default() };
+    check::<Invitation>(vec![vec![
+        InitialAccessTokenIssued { at: t(0), expires_at: t(60), invitation: id, policy, token: digest("token"), uses: 2 }.into(),
+        InitialAccessTokenUsed { at: t(1), client: client_id("app") }.into(),
+        InitialAccessTokenRevoked { at: t(2) }.into(),
     ]]);
 }
 
@@ -344,7 +376,7 @@ fn session() {
     check::<Session>(vec![vec![
         SessionStarted { session, account, cookie, amr: vec!["pwd".into()], at: t(0), idle, ends_at: t(90 * DAY) }.into(),
         SessionExtended { at: t(DAY) }.into(),
-        SessionJoined { at: t(DAY), client: client_id("app") }.into(),
+        SessionJoined { at: t(DAY), client: client_id("app"), front_channel: true, not_by_server: false }.into(),
         SessionEnded { at: t(2 * DAY), reason: SessionEnd::SignedOut }.into(),
     ]]);
 }

@@ -5,7 +5,7 @@
 //! | the cookie's value is new at each login | OWASP session fixation; RFC 9700 §4.7 in spirit |
 //! | a session ends by idleness, at an absolute age, by logout here or elsewhere, by a new password or by an operator | our own |
 //! | `auth_time` is when the person last proved who they are | OpenID Connect Core 1.0 §2 |
-//! | whoever got tokens in it and asked for that is told of its end | OpenID Connect Back-Channel Logout 1.0 §2.3 |
+//! | whoever got tokens in it and asked for that is told of its end, by the server or through the browser | OpenID Connect Back-Channel Logout 1.0 §2.3, Front-Channel Logout 1.0 §3 |
 //!
 //! Out of scope: the cookie itself (`http::cookies`), how clients are told (`logout`).
 
@@ -52,6 +52,12 @@ pub struct SessionExtended {
 pub struct SessionJoined {
     pub at: Timestamp,
     pub client: ClientId,
+    /// The browser tells it, where it is when that happens.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub front_channel: bool,
+    /// The server does not tell it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub not_by_server: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +103,9 @@ pub struct Session {
     /// The clients that are told when it is over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub clients: BTreeSet<ClientId>,
+    /// The clients that the browser tells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub front_clients: BTreeSet<ClientId>,
 }
 
 /// Clients that one session tells of its end: their messages stand in one append.
@@ -134,6 +143,7 @@ impl Stream for Session {
                 ends_at: event.ends_at,
                 ended: None,
                 clients: BTreeSet::new(),
+                front_clients: BTreeSet::new(),
             });
         };
         match fact.event {
@@ -141,7 +151,14 @@ impl Stream for Session {
             event if session.ended.is_some() => return Err(FoldError::OutOfOrder { name: event.event_type().name }),
             SessionEvent::SessionStarted(_) => return Err(FoldError::OutOfOrder { name: "SessionStarted" }),
             SessionEvent::SessionExtended(event) => session.seen_at = event.at,
-            SessionEvent::SessionJoined(event) => drop(session.clients.insert(event.client.clone())),
+            SessionEvent::SessionJoined(event) => {
+                if event.front_channel {
+                    session.front_clients.insert(event.client.clone());
+                }
+                if !event.not_by_server {
+                    session.clients.insert(event.client.clone());
+                }
+            }
             SessionEvent::SessionEnded(event) => session.ended = Some(event.reason),
         }
         Ok(session)
@@ -188,10 +205,14 @@ pub fn use_now(session: &Session, at: Timestamp) -> Decision<SessionEvent, ()> {
 
 /// A client gets tokens in this session. Says something only to one that wants to be told, and once.
 pub fn join(session: &Session, client: &Client, at: Timestamp) -> Decision<SessionEvent, ()> {
-    let wants = client.metadata.backchannel_logout_uri.is_some() && !session.clients.contains(&client.id);
-    let has_room = session.clients.len() < MOST_CLIENTS;
-    let events = if wants && has_room { alloc::vec![SessionJoined { at, client: client.id.clone() }.into()] } else { Vec::new() };
-    Decision::accept(events, ())
+    let wants = |asked: bool, told: &BTreeSet<ClientId>| asked && !told.contains(&client.id) && told.len() < MOST_CLIENTS;
+    let by_server = wants(client.metadata.backchannel_logout_uri.is_some(), &session.clients);
+    let front_channel = wants(client.metadata.frontchannel_logout_uri.is_some(), &session.front_clients);
+    if !by_server && !front_channel {
+        return Decision::accept(Vec::new(), ());
+    }
+    let event = SessionJoined { at, client: client.id.clone(), front_channel, not_by_server: !by_server };
+    Decision::accept(alloc::vec![event.into()], ())
 }
 
 /// Ends the session. Ending it twice says nothing new.
@@ -281,6 +302,21 @@ mod tests {
         assert_eq!(with.clients, [client_id("app")].into());
         assert_eq!(said(&join(&with, &wants, t(2))).0, []);
         assert_eq!(said(&join(&session([]), &client(), t(1))).0, []);
+    }
+
+    #[test]
+    fn frontchannel_3_a_client_joins_for_the_way_that_it_registered() {
+        let browser = client_with(|metadata| metadata.frontchannel_logout_uri = Some("https://app.example.com/out".into()));
+        let with = session([said(&join(&session([]), &browser, t(1))).0.remove(0)]);
+        assert_eq!((with.clients.len(), with.front_clients.clone()), (0, [client_id("app")].into()));
+        assert_eq!(said(&join(&with, &browser, t(2))).0, []);
+        // It registered the other way too, later.
+        let both = client_with(|metadata| {
+            metadata.frontchannel_logout_uri = Some("https://app.example.com/out".into());
+            metadata.backchannel_logout_uri = Some("https://app.example.com/out".into());
+        });
+        let after = evolve(Some(with.clone()), 3, &said(&join(&with, &both, t(2))).0.remove(0), &[]).unwrap();
+        assert_eq!((after.clients.len(), after.front_clients.len()), (1, 1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Opaque tokens: `cha_at_`, `cha_rt_`, `cha_ac_`, `cha_ss_` + base62(stream id, secret ...) + checksum.
+//! Opaque tokens: `cha_at_`, `cha_rt_`, `cha_ac_`, `cha_ss_` and their kin + base62(stream id, secret ...) + checksum.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -35,8 +35,10 @@ pub enum Kind {
     Session,
     /// The value of the cookie that binds an authorization request to a browser.
     Browser,
-    /// An initial access token or registration access token (RFC 7591 §3, RFC 7592 §3).
-    Registration,
+    /// Lets somebody register clients (RFC 7591 §1.2).
+    InitialAccess,
+    /// Lets a client manage its own registration (RFC 7592 §1.2).
+    RegistrationAccess,
     /// The reference in the `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     PushedRequest,
 }
@@ -50,7 +52,8 @@ impl Kind {
             Self::AuthorizationCode => "cha_ac_",
             Self::Session => "cha_ss_",
             Self::Browser => "cha_br_",
-            Self::Registration => "cha_ia_",
+            Self::InitialAccess => "cha_ia_",
+            Self::RegistrationAccess => "cha_rg_",
             Self::PushedRequest => "cha_pr_",
         }
     }

@@ -1,20 +1,21 @@
 //! Registering clients: RFC 7591 / OpenID Connect Dynamic Registration at `/oidc/reg`, and the operators' `/clients`.
 //!
 //! In development both are open; in production `/oidc/reg` needs an initial access token and `/clients` an operator's token with
-//! the scope `admin`. An initial access token is an operator's token with `admin`, too.
+//! the scope `admin`, which is good at `/oidc/reg` too. What was registered there is managed at `/oidc/reg/{client_id}` (RFC 7592).
 
 use chancery_core::account::FieldError;
+use chancery_core::client::Client;
 use chancery_core::client::metadata::{Asked, AuthMethod, Metadata};
-use chancery_core::client::{Client, Origin};
 use chancery_core::error::OAuthError;
 use poem::Request;
 use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Group;
-use crate::app::clients::{NotRegistered, Registered};
+use crate::app::clients::NotRegistered;
+use crate::app::registration::{Door, Registered};
 use crate::config;
 use crate::http::credentials;
 use crate::http::error::Refused;
@@ -29,13 +30,21 @@ const REGISTRATIONS: &str = "client_registration";
 pub struct Registration(pub Server);
 
 /// Client metadata (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). Unknown members are ignored.
-#[derive(Object, Deserialize, Default)]
+#[derive(Object, Serialize, Deserialize, Default)]
 #[serde(default)]
 struct ClientMetadata {
     client_name: Option<String>,
     client_uri: Option<String>,
     policy_uri: Option<String>,
     tos_uri: Option<String>,
+    /// Shown on the consent page of clients that the operator vouches for.
+    logo_uri: Option<String>,
+    /// Where a login can be begun for the client (OpenID Connect Core 1.0 section 4).
+    initiate_login_uri: Option<String>,
+    software_id: Option<String>,
+    software_version: Option<String>,
+    /// A JWT of an issuer that the operator knows (RFC 7591 section 2.3); what it says goes before the rest.
+    software_statement: Option<String>,
     /// web or native.
     application_type: Option<String>,
     redirect_uris: Option<Vec<String>>,
@@ -44,6 +53,10 @@ struct ClientMetadata {
     backchannel_logout_uri: Option<String>,
     /// Logout tokens always have a sid.
     backchannel_logout_session_required: Option<bool>,
+    /// What a frame loads when a session is over (OpenID Connect Front-Channel Logout 1.0), where it is switched on.
+    frontchannel_logout_uri: Option<String>,
+    /// It always has iss and sid.
+    frontchannel_logout_session_required: Option<bool>,
     /// authorization_code, refresh_token, client_credentials.
     grant_types: Option<Vec<String>>,
     /// code.
@@ -56,11 +69,21 @@ struct ClientMetadata {
     id_token_claims: Option<String>,
     /// Makes userinfo a JWT signed with this.
     userinfo_signed_response_alg: Option<String>,
+    /// Encrypts id_tokens to a key of the client: RSA-OAEP, RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW.
+    id_token_encrypted_response_alg: Option<String>,
+    /// A128CBC-HS256, A256CBC-HS512, A128GCM or A256GCM.
+    id_token_encrypted_response_enc: Option<String>,
+    /// The same for userinfo.
+    userinfo_encrypted_response_alg: Option<String>,
+    userinfo_encrypted_response_enc: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,
+    /// Lists the redirect URIs of one sector, for pairwise subjects.
+    sector_identifier_uri: Option<String>,
     scope: Option<String>,
     /// Public keys by value (RFC 7517).
     jwks: Option<Value>,
+    /// Or where they are found.
     jwks_uri: Option<String>,
     /// RS256, PS256, ES256, ES384 or EdDSA; none where it is switched on (RFC 9101).
     request_object_signing_alg: Option<String>,
@@ -88,45 +111,25 @@ struct ClientMetadata {
     contacts: Option<Vec<String>>,
 }
 
-impl From<ClientMetadata> for Asked {
-    fn from(sent: ClientMetadata) -> Self {
-        Self {
-            client_name: sent.client_name,
-            client_uri: sent.client_uri,
-            policy_uri: sent.policy_uri,
-            tos_uri: sent.tos_uri,
-            application_type: sent.application_type,
-            redirect_uris: sent.redirect_uris,
-            post_logout_redirect_uris: sent.post_logout_redirect_uris,
-            backchannel_logout_uri: sent.backchannel_logout_uri,
-            backchannel_logout_session_required: sent.backchannel_logout_session_required,
-            grant_types: sent.grant_types,
-            response_types: sent.response_types,
-            token_endpoint_auth_method: sent.token_endpoint_auth_method,
-            id_token_signed_response_alg: sent.id_token_signed_response_alg,
-            id_token_claims: sent.id_token_claims,
-            userinfo_signed_response_alg: sent.userinfo_signed_response_alg,
-            subject_type: sent.subject_type,
-            scope: sent.scope,
-            jwks: sent.jwks,
-            jwks_uri: sent.jwks_uri,
-            request_object_signing_alg: sent.request_object_signing_alg,
-            request_uris: sent.request_uris,
-            require_signed_request_object: sent.require_signed_request_object,
-            default_max_age: sent.default_max_age,
-            default_acr_values: sent.default_acr_values,
-            require_auth_time: sent.require_auth_time,
-            require_pkce: sent.require_pkce,
-            dpop_bound_access_tokens: sent.dpop_bound_access_tokens,
-            require_pushed_authorization_requests: sent.require_pushed_authorization_requests,
-            refresh_token_rotation: sent.refresh_token_rotation,
-            refresh_grace_seconds: sent.refresh_grace_seconds,
-            allowed_origins: sent.allowed_origins,
-            introspect: sent.introspect,
-            chancery_receipts: sent.chancery_receipts,
-            contacts: sent.contacts,
-        }
-    }
+/// A whole registration that replaces the one before (RFC 7592 section 2.2).
+#[derive(Object, Deserialize, Default)]
+#[serde(default)]
+struct Replacement {
+    /// As in the path.
+    client_id: Option<String>,
+    /// The secret in force, if it is sent at all.
+    client_secret: Option<String>,
+    /// Must not be sent.
+    registration_access_token: Option<String>,
+    /// Must not be sent.
+    registration_client_uri: Option<String>,
+    /// Must not be sent.
+    client_secret_expires_at: Option<i64>,
+    /// Must not be sent.
+    client_id_issued_at: Option<i64>,
+    #[oai(flatten)]
+    #[serde(flatten)]
+    metadata: ClientMetadata,
 }
 
 pub struct Created;
@@ -139,7 +142,29 @@ impl Describe for Created {
         ("client_secret", "string", "For clients that authenticate with one."),
         ("client_secret_expires_at", "integer", "0: it does not expire."),
         ("client_id_issued_at", "integer", "Seconds since 1970."),
+        ("registration_client_uri", "string", "Where a dynamic registration is read, replaced and deleted (RFC 7592)."),
+        ("registration_access_token", "string", "The token for that."),
     ];
+}
+
+pub struct Managed;
+
+impl Describe for Managed {
+    const DESCRIPTION: &'static str = "The client as it is registered.";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("client_id", "string", "The client."),
+        ("client_secret", "string", "When it is a new one."),
+        ("registration_client_uri", "string", "Where it is."),
+        ("registration_access_token", "string", "The token for the next request: another one after each replacement."),
+    ];
+}
+
+pub struct Deleted;
+
+impl Describe for Deleted {
+    const STATUS: u16 = 204;
+    const DESCRIPTION: &'static str = "The client is gone, and its grants with it.";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[];
 }
 
 pub struct Shown;
@@ -159,14 +184,54 @@ impl Registration {
         body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>,
     ) -> Result<Reply<Created>, Refused> {
         let open = self.0.app.config.registration == config::Registration::Open;
-        let origin = match (open, credentials::bearer(request, None)?) {
-            (true, None) => Origin::OpenRegistration,
-            (_, token) => {
-                self.0.app.operator(token.as_deref(), "admin").await?;
-                Origin::InvitedRegistration
-            }
+        let door = match (open, credentials::bearer(request, None)?) {
+            (true, None) => Door::Open,
+            (_, token) => match token.as_deref().and_then(|token| self.0.app.invited(token)) {
+                Some(invited) => Door::Invited(invited),
+                None => {
+                    self.0.app.operator(token.as_deref(), "admin").await?;
+                    Door::Vouched
+                }
+            },
         };
-        self.create(request, body.0, origin).await
+        self.create(request, &body.0, door).await
+    }
+
+    /// Read a registration (RFC 7592)
+    #[oai(path = "/oidc/reg/:client_id", method = "get", operation_id = "readRegistration", tag = "Group::Protocol")]
+    async fn read(&self, request: &Request, client_id: Path<String>) -> Result<Reply<Managed>, Refused> {
+        let token = credentials::bearer(request, None)?;
+        let (client, _) = self.0.app.managed_client(&client_id, token.as_deref()).await?;
+        let mut registered = self.0.app.registration_of(&client).await?;
+        // Reading hands out no other token: it shows the one that was presented.
+        registered.registration_access_token = token;
+        Ok(Reply::new(&self.told(&registered)))
+    }
+
+    /// Replace a registration (RFC 7592)
+    #[oai(path = "/oidc/reg/:client_id", method = "put", operation_id = "replaceRegistration", tag = "Group::Protocol")]
+    async fn replace(
+        &self,
+        request: &Request,
+        client_id: Path<String>,
+        body: StrictJson<Replacement, { limits::REGISTRATION_BODY }>,
+    ) -> Result<Reply<Managed>, Refused> {
+        self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.client_registrations_per_address)?;
+        let (client, presented) = self.0.app.managed_client(&client_id, credentials::bearer(request, None)?.as_deref()).await?;
+        self.check_replacement(&client, &body).await?;
+        match self.0.app.replace_client(&context(request), &client, presented, &asked(&body.metadata)?).await {
+            Ok(registered) => Ok(Reply::new(&self.told(&registered))),
+            Err(NotRegistered::Refused(error)) => Err(error.into()),
+            Err(NotRegistered::Problems(problems)) => Err(metadata_error(&problems).into()),
+        }
+    }
+
+    /// Delete a registration (RFC 7592)
+    #[oai(path = "/oidc/reg/:client_id", method = "delete", operation_id = "deleteRegistration", tag = "Group::Protocol")]
+    async fn delete(&self, request: &Request, client_id: Path<String>) -> Result<Reply<Deleted>, Refused> {
+        let (client, presented) = self.0.app.managed_client(&client_id, credentials::bearer(request, None)?.as_deref()).await?;
+        self.0.app.delete_client(&context(request), &client, presented).await?;
+        Ok(Reply::empty())
     }
 
     /// Register a client
@@ -177,7 +242,7 @@ impl Registration {
         body: StrictJson<ClientMetadata, { limits::REGISTRATION_BODY }>,
     ) -> Result<Reply<Created>, Refused> {
         self.expect_operator(request).await?;
-        self.create(request, body.0, Origin::Operator).await
+        self.create(request, &body.0, Door::Operator).await
     }
 
     /// Show a client
@@ -199,18 +264,68 @@ impl Registration {
         self.0.app.operator(token.as_deref(), "admin").await.map(drop).map_err(Refused::from)
     }
 
-    async fn create(&self, request: &Request, sent: ClientMetadata, origin: Origin) -> Result<Reply<Created>, Refused> {
+    async fn create(&self, request: &Request, sent: &ClientMetadata, door: Door) -> Result<Reply<Created>, Refused> {
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.client_registrations_per_address)?;
         let context = context(request);
-        match self.0.app.register_client(&context, &sent.into(), origin).await {
+        match self.0.app.register_client(&context, &asked(sent)?, door).await {
             Ok(client) => {
                 let receipt = client.metadata.chancery_receipts.then(|| context.receipt()).flatten();
-                Ok(Reply::new(&created(&client)).with_receipt(receipt))
+                Ok(Reply::new(&self.told(&client)).with_receipt(receipt))
             }
             Err(NotRegistered::Refused(error)) => Err(error.into()),
             Err(NotRegistered::Problems(problems)) => Err(metadata_error(&problems).into()),
         }
     }
+
+    /// RFC 7592 §2.2: the client names itself and leaves out what only the server says; a secret that it sends is the one in force.
+    async fn check_replacement(&self, client: &Client, sent: &Replacement) -> Result<(), OAuthError> {
+        let refuse = |why: &'static str, sentence: &str| Err(OAuthError::invalid_client_metadata(why).saying(sentence));
+        if sent.client_id.as_deref() != Some(client.id.as_str()) {
+            return refuse("client_id", "client_id must be there, and be the one in the path.");
+        }
+        let ours = [
+            sent.registration_access_token.is_some(),
+            sent.registration_client_uri.is_some(),
+            sent.client_secret_expires_at.is_some(),
+            sent.client_id_issued_at.is_some(),
+        ];
+        if ours.contains(&true) {
+            let sentence = "registration_access_token, registration_client_uri, client_secret_expires_at and client_id_issued_at are \
+                            said by the server alone.";
+            return refuse("a member of the server", sentence);
+        }
+        match &sent.client_secret {
+            Some(secret) if !self.0.app.is_secret_of(client, secret).await? => {
+                refuse("client_secret", "client_secret is not the one in force; leave it out.")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 7591 §3.2.1, RFC 7592 §3.
+    fn told(&self, client: &Registered) -> Value {
+        let mut answer = members(&client.metadata);
+        answer["client_id"] = json!(client.id);
+        answer["client_id_issued_at"] = json!(client.issued_at);
+        if !client.contacts.is_empty() {
+            answer["contacts"] = json!(client.contacts);
+        }
+        if let Some(secret) = &client.secret {
+            answer["client_secret"] = json!(secret);
+            answer["client_secret_expires_at"] = json!(0);
+        }
+        if let Some(token) = &client.registration_access_token {
+            answer["registration_access_token"] = json!(token);
+            answer["registration_client_uri"] = json!(format!("{}/{}", self.0.app.endpoints.registration, client.id));
+        }
+        answer
+    }
+}
+
+/// The members by their names: both sides spell them as the specifications do.
+fn asked(sent: &ClientMetadata) -> Result<Asked, OAuthError> {
+    let read = serde_json::to_value(sent).and_then(serde_json::from_value);
+    read.map_err(|why| OAuthError::server_error(format!("metadata cannot be passed on: {why}")))
 }
 
 /// RFC 7591 §3.2.2: redirect URIs have a code of their own. Every bad field is in the sentence.
@@ -221,23 +336,12 @@ fn metadata_error(problems: &[FieldError]) -> OAuthError {
     error.saying(sentence)
 }
 
-/// RFC 7591 §3.2.1.
-fn created(client: &Registered) -> Value {
-    let mut answer = members(&client.metadata);
-    answer["client_id"] = json!(client.id);
-    answer["client_id_issued_at"] = json!(client.issued_at);
-    if let Some(secret) = &client.secret {
-        answer["client_secret"] = json!(secret);
-        answer["client_secret_expires_at"] = json!(0);
-    }
-    answer
-}
-
 fn shown(client: &Client) -> Value {
     let mut answer = members(&client.metadata);
     answer["client_id"] = json!(client.id);
     answer["client_id_issued_at"] = json!(client.registered_at.numeric_date());
     answer["disabled"] = json!(client.disabled);
+    answer["deleted"] = json!(client.deleted);
     answer["origin"] = json!(client.origin);
     answer
 }

@@ -91,13 +91,14 @@ impl UserInfo {
                 Some(found.ok_or_else(|| refused(missing().into()))?)
             }
         };
-        let claims =
+        let told =
             Box::pin(self.0.app.userinfo(&context(request), &token, proven.as_ref())).await.map_err(|error| refused(error.into()))?;
         let nonce = dpop::next_nonce(&self.0, proven.as_ref());
-        Ok(match claims {
+        // OpenID Connect Core 1.0 §5.3.1: scripts of the client's origins read it.
+        let reply = match told.info {
             Claimed::Json(claims) => Reply::new(&claims),
             Claimed::Jwt(token) => Reply::jwt(token),
-        }
-        .with_nonce(nonce))
+        };
+        Ok(reply.with_nonce(nonce).for_client(told.client.as_str()))
     }
 }

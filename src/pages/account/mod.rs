@@ -15,6 +15,7 @@ use chancery_core::account::claims::{Claims, Kind, RULES, Rule};
 pub use device::device;
 
 use super::field::Field;
+use super::link::Link;
 use super::problem::Problem;
 use super::text::Around;
 use super::text::account::Done;
@@ -58,6 +59,8 @@ pub struct App {
     pub disabled: bool,
     pub scopes: Vec<String>,
     pub at: String,
+    /// Opens it with a login from here (OpenID Connect Core 1.0 §4).
+    pub open: Option<Link>,
 }
 
 /// A sentence about what happened, around a name.

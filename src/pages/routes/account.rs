@@ -30,7 +30,7 @@ use crate::http::routes::accounts::LOGIN_FAILURES;
 use crate::http::server::{Server, context};
 use crate::pages::account::{self, device};
 use crate::pages::text::account::Done;
-use crate::pages::{self, Problem};
+use crate::pages::{self, Link, Problem};
 
 /// Purposes of the form tokens: before and after somebody is signed in.
 const SIGN_IN: &str = "account sign-in";
@@ -327,6 +327,7 @@ impl Account {
             });
         }
         let apps = app.allowed_by(current.account.id).await?.into_iter().map(|own| account::App {
+            open: own.initiate_login_uri.as_deref().and_then(|uri| Link::to_begin_login(uri, &app.endpoints.issuer)),
             name: own.name.unwrap_or_else(|| own.client.to_string()),
             client_id: own.client.to_string(),
             disabled: own.disabled,

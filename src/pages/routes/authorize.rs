@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
 use super::show::{Shown, ask_before_return, in_interaction, page_for, refusal};
-use super::{BINDING, Cookies, Group, parameters};
+use super::{BINDING, BROWSER_STATE, Cookies, Group, parameters};
 use crate::app::authorize::{Answer, Failed, Sent, Step};
 use crate::http::error::Refused;
 use crate::http::form::{DescribedForm, DescribedQuery};
@@ -98,6 +98,12 @@ pub fn query_of(params: &Params) -> String {
 
 /// An answer on its way to the client, in the mode that it asked for.
 pub fn send(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
+    let seconds = i64::from(crate::app::seconds(server.app.config.lifetimes.session_absolute).0);
+    let kept = answer.browser_state.as_deref().and_then(|state| server.cookies.set_readable(BROWSER_STATE, state, seconds));
+    Ok(in_its_mode(server, request, answer)?.with_cookie(kept))
+}
+
+fn in_its_mode(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
     let target = match answer.response_mode {
         ResponseMode::Fragment => with_fragment(&answer.redirect_uri, &answer.parameters),
         ResponseMode::Query | ResponseMode::FormPost => with_query(&answer.redirect_uri, &answer.parameters),

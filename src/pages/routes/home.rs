@@ -49,6 +49,17 @@ impl Home {
         Shown::page(&page, StatusCode::OK, PagePolicy::default())
     }
 
+    /// The logo of a client, as the consent page shows it
+    #[oai(path = "/logo/:client_id", method = "get", operation_id = "logo")]
+    async fn logo(&self, client_id: Path<String>) -> Result<Shown, Refused> {
+        let Some(logo) = self.0.app.logo(&client_id).await? else {
+            return Err(chancery_core::error::OAuthError::not_found("no logo").into());
+        };
+        let mut response = Response::builder().content_type(logo.media_type).body(logo.bytes.to_vec());
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
+        Ok(Shown::raw(response))
+    }
+
     /// A file that pages load
     #[oai(path = "/assets/:name", method = "get", operation_id = "asset")]
     async fn asset(&self, name: Path<String>) -> Result<Shown, Refused> {

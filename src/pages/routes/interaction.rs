@@ -180,7 +180,7 @@ impl Interactions {
             csrf: self.form_token(cookies),
             client: name_of(client),
             redirect_uri,
-            logo: None,
+            logo: self.0.app.shows_logo(client).then(|| format!("/logo/{}", client.id)),
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
             scopes: in_reading_order(&asked.consent_scope()),

@@ -1,14 +1,17 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): asked for by a client, confirmed by the person.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::session::SessionEnd;
-use poem::Request;
 use poem::http::StatusCode;
+use poem::{Request, Response};
 use poem_openapi::{Object, OpenApi};
 
 use super::authorize::query_of;
 use super::show::{Shown, page_for, refusal};
-use super::{Cookies, Group, parameters};
+use super::{BROWSER_STATE, Cookies, Group, parameters};
 use crate::app::logout::LogoutRequest;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
@@ -17,6 +20,7 @@ use crate::http::headers::{PagePolicy, form_action_source};
 use crate::http::params::Params;
 use crate::http::routes::accounts::SESSION;
 use crate::http::server::{Server, context};
+use crate::pages::check_session::{CHECK_SESSION_SCRIPT, check_session};
 use crate::pages::{self, Link};
 
 /// Purpose of the form token.
@@ -53,7 +57,7 @@ impl Logout {
         let cookies = Cookies::of(&self.0, request);
         let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
             // Nobody is signed in: there is nothing to confirm.
-            return self.leave(request, &asked);
+            return self.leave(request, &asked, Vec::new());
         };
         let account = self.0.app.unseal_optional(current.account.email.as_ref()).await?;
         let page = pages::Logout {
@@ -66,6 +70,25 @@ impl Logout {
         };
         let form_action = asked.return_to.as_deref().and_then(form_action_source);
         Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, form_action, ..PagePolicy::default() })
+    }
+
+    /// The frame that says whether somebody is still signed in (OpenID Connect Session Management)
+    #[oai(path = "/oidc/session/check", method = "get", operation_id = "checkSession")]
+    async fn check(&self) -> Result<Shown, Refused> {
+        if !self.0.app.config.session_management {
+            return Err(OAuthError::not_found("session management is switched off").into());
+        }
+        let script = Digest::of(CHECK_SESSION_SCRIPT.as_bytes());
+        let policy = PagePolicy {
+            in_interaction: true,
+            may_be_framed: true,
+            script_sha256: vec![STANDARD.encode(script.0)],
+            ..PagePolicy::default()
+        };
+        let html = check_session(&self.0.cookies.wire_name(BROWSER_STATE));
+        let mut response = Response::builder().content_type("text/html; charset=utf-8").body(html);
+        response.set_data(policy);
+        Ok(Shown::raw(response))
     }
 
     /// Confirmation of our page, or a client's request by POST
@@ -98,15 +121,19 @@ impl Logout {
             Ok(asked) => asked,
             Err(error) => return refusal(&self.0, request, &error),
         };
+        let mut told = Vec::new();
         if let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? {
             let context = context(request).as_account(current.account.id);
             self.0.app.end_session(&context, current.session.id, SessionEnd::SignedOut).await?;
+            told = self.0.app.front_channel_logouts(&current.session).await?;
         }
-        Ok(self.leave(request, &asked)?.with_cookie(self.0.cookies.clear(SESSION)))
+        let left = self.leave(request, &asked, told)?.with_cookie(self.0.cookies.clear(SESSION));
+        let watched = self.0.app.config.session_management;
+        Ok(left.with_cookie(watched.then(|| self.0.cookies.clear(BROWSER_STATE)).flatten()))
     }
 
-    /// §3: back to the client with its `state`, or a page of our own.
-    fn leave(&self, request: &Request, asked: &LogoutRequest) -> Result<Shown, Refused> {
+    /// §3: back to the client with its `state`, or a page of our own; by way of one whose frames tell the clients that are told there.
+    fn leave(&self, request: &Request, asked: &LogoutRequest, told: Vec<String>) -> Result<Shown, Refused> {
         match &asked.return_to {
             Some(target) => {
                 let mut query = form_urlencoded::Serializer::new(String::new());
@@ -119,13 +146,23 @@ impl Logout {
                 } else {
                     "?"
                 };
-                Shown::redirect(&format!("{target}{separator}{query}"))
+                let target = format!("{target}{separator}{query}");
+                match Link::redirect(&target) {
+                    Some(link) if !told.is_empty() => self.left(request, Some(link), true, told),
+                    _ => Shown::redirect(&target),
+                }
             }
             None => {
                 let return_to = asked.client.as_ref().and_then(|client| client.metadata.client_uri.as_deref()).and_then(Link::web);
-                let page = pages::LoggedOut { page: page_for(&self.0, request, None), return_to };
-                Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, ..PagePolicy::default() })
+                self.left(request, return_to, false, told)
             }
         }
+    }
+
+    fn left(&self, request: &Request, return_to: Option<Link>, goes_on: bool, told: Vec<String>) -> Result<Shown, Refused> {
+        let frames: Vec<_> = told.iter().filter_map(|uri| Link::web(uri)).collect();
+        let sources = frames.iter().map(|link| link.csp_source().to_owned()).collect();
+        let page = pages::LoggedOut { page: page_for(&self.0, request, None), return_to, goes_on, frames };
+        Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, frames: sources, ..PagePolicy::default() })
     }
 }

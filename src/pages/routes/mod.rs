@@ -35,6 +35,9 @@ use crate::http::server::Server;
 /// Name of the cookie that binds authorization requests to a browser.
 pub const BINDING: &str = "chancery_browser";
 
+/// Name of the cookie that the watching frame reads.
+pub const BROWSER_STATE: &str = "chancery_state";
+
 /// The group of the OpenAPI document.
 #[derive(Tags)]
 pub enum Group {

@@ -37,6 +37,7 @@ impl Account {
 #[derive(Default)]
 pub(super) struct Client {
     pub(super) is_disabled: bool,
+    is_deleted: bool,
 }
 
 pub(super) struct Session {
@@ -139,7 +140,11 @@ impl Fold {
     pub(super) fn party(&mut self, name: &str, fact: &Fact) -> Result<(), String> {
         if let Some(client) = name.strip_prefix("client-") {
             let client = self.clients.entry(client.into()).or_default();
+            if client.is_deleted {
+                return Err(format!("{} follows the end of its client", fact.kind));
+            }
             match fact.kind {
+                "ClientDeleted" => (client.is_disabled, client.is_deleted) = (true, true),
                 "ClientDisabled" => client.is_disabled = true,
                 "ClientEnabled" | "ClientRedeclared" => client.is_disabled = false,
                 _ => {}

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::scope::Scope;
 use crate::time::Seconds;
-pub use uri::{has_any_port, origin_of, redirect_uri, redirect_uri_matches};
-pub use validate::validate;
+pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_uri_matches};
+pub use validate::{sector_lists, validate};
 
 /// A closed list of words on the wire.
 trait Words: Copy + Ord + 'static {
@@ -95,6 +95,26 @@ wire_enum! {
     }
 }
 wire_enum! {
+    /// How tokens for a client are encrypted to its key. RFC 7518 §4.1; RSA1_5 is broken (RFC 8725 §3.2), and a shared secret is known here
+    /// by its digest only.
+    EncryptionAlg {
+        RsaOaep = "RSA-OAEP",
+        RsaOaep256 = "RSA-OAEP-256",
+        EcdhEs = "ECDH-ES",
+        EcdhEsA128Kw = "ECDH-ES+A128KW",
+        EcdhEsA256Kw = "ECDH-ES+A256KW",
+    }
+}
+wire_enum! {
+    /// How their content is encrypted. RFC 7518 §5.1.
+    ContentEnc {
+        A128CbcHs256 = "A128CBC-HS256",
+        A256CbcHs512 = "A256CBC-HS512",
+        A128Gcm = "A128GCM",
+        A256Gcm = "A256GCM",
+    }
+}
+wire_enum! {
     /// Whether every client reads the same `sub`. OpenID Connect Core 1.0 §8.
     #[derive(Default)]
     SubjectType { #[default] Public = "public", Pairwise = "pairwise" }
@@ -128,6 +148,19 @@ pub struct Metadata {
     pub policy_uri: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// Where a login can be begun for the client (OpenID Connect Core 1.0 §4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
+    /// The same for every installation of one program (RFC 7591 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+    /// What somebody whom the operator knows says about the program, as it was sent (RFC 7591 §2.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<String>,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<String>,
     #[serde(default)]
@@ -135,6 +168,9 @@ pub struct Metadata {
     /// Where the client is told that a session is over (Back-Channel Logout 1.0 §2.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
+    /// What a frame on our page loads when a session is over (Front-Channel Logout 1.0 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
     pub token_endpoint_auth_method: AuthMethod,
@@ -143,12 +179,28 @@ pub struct Metadata {
     /// Userinfo as a signed JWT; plain JSON without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<SigningAlg>,
+    /// id_tokens are encrypted to a key of the client, after they were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_enc: Option<ContentEnc>,
+    /// Userinfo is; signed before if that is registered too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_enc: Option<ContentEnc>,
     #[serde(default)]
     pub subject_type: SubjectType,
+    /// Lists the redirect URIs of one sector (OpenID Connect Core 1.0 §8.1); fetched and held against this registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub jwks: Option<serde_json::Value>,
+    /// Where its keys are found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     /// What its request objects are signed with; any of ours without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_object_signing_alg: Option<RequestObjectAlg>,
@@ -220,35 +272,55 @@ impl ResponseType {
 }
 
 impl Metadata {
-    /// The sector of a client: those of one sector read the same pairwise `sub`. The host that all its redirect URIs share
-    /// (OpenID Connect Core 1.0 §8.1); `None` when they share none.
+    /// The sector of a client: those of one sector read the same pairwise `sub`. The host of its `sector_identifier_uri`, else the
+    /// one that all its redirect URIs share (OpenID Connect Core 1.0 §8.1); `None` when they share none.
     pub fn sector(&self) -> Option<&str> {
+        if let Some(uri) = &self.sector_identifier_uri {
+            return uri::host(uri);
+        }
         let mut hosts = self.redirect_uris.iter().map(|uri| uri::host(uri));
         let first = hosts.next()??;
         hosts.all(|host| host == Some(first)).then_some(first)
     }
+
+    /// Does the client authenticate with a secret?
+    pub fn has_secret(&self) -> bool {
+        matches!(self.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post)
+    }
 }
 
 /// What arrives: every member optional and of its wire type. Unknown members are dropped on the way in.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Asked {
     pub client_name: Option<String>,
     pub client_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
+    pub logo_uri: Option<String>,
+    pub initiate_login_uri: Option<String>,
+    pub software_id: Option<String>,
+    pub software_version: Option<String>,
+    pub software_statement: Option<String>,
     pub application_type: Option<String>,
     pub redirect_uris: Option<Vec<String>>,
     pub post_logout_redirect_uris: Option<Vec<String>>,
     pub backchannel_logout_uri: Option<String>,
     pub backchannel_logout_session_required: Option<bool>,
+    pub frontchannel_logout_uri: Option<String>,
+    pub frontchannel_logout_session_required: Option<bool>,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub token_endpoint_auth_method: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub id_token_claims: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
+    pub id_token_encrypted_response_alg: Option<String>,
+    pub id_token_encrypted_response_enc: Option<String>,
+    pub userinfo_encrypted_response_alg: Option<String>,
+    pub userinfo_encrypted_response_enc: Option<String>,
     pub subject_type: Option<String>,
+    pub sector_identifier_uri: Option<String>,
     pub scope: Option<String>,
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
@@ -276,8 +348,12 @@ pub struct Terms {
     pub by_operator: bool,
     /// The keys in `jwks` were parsed and hold at least one usable public key.
     pub jwks_usable: bool,
+    /// The keys in `jwks` have one for each encryption that is asked for.
+    pub jwks_encrypts: bool,
     /// The implicit and hybrid flows are switched on.
     pub front_channel: bool,
     /// Request objects may come without a signature.
     pub unsigned_request_objects: bool,
+    /// Clients are told of logouts through the browser.
+    pub front_channel_logout: bool,
 }

@@ -72,7 +72,7 @@ fn host_of(authority: &str) -> Option<&str> {
 }
 
 /// The host of a URL, as it is spelled; `None` for what has none.
-pub(super) fn host(uri: &str) -> Option<&str> {
+pub fn host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once(':')?;
     authority(rest).and_then(host_of).filter(|host| !host.is_empty())
 }

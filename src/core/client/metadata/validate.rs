@@ -10,8 +10,12 @@
 //! | a public client's refresh tokens are rotated, or bound to a key | RFC 9700 §2.2.2 |
 //! | management scopes are never registrable | DESIGN: surface |
 //! | unknown members are ignored | RFC 7591 §2 |
+//! | the redirect URIs stand in the document of the sector | OpenID Connect Registration 1.0 §5 |
+//! | keys by value or by reference, not both | RFC 7591 §2 |
 //!
-//! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetched documents (a later issue).
+//! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetching.
+
+mod keys;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -25,13 +29,13 @@ use super::{
 };
 use crate::account::FieldError;
 use crate::acr;
-use crate::canonical;
-use crate::request::object::LONGEST_REFERENCE;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::Seconds;
 
 /// Entries in a list.
 const MOST_ENTRIES: usize = 50;
+/// Longest software statement in bytes.
+const LONGEST_STATEMENT: usize = 8 * 1024;
 /// The longest grace window in seconds.
 const LONGEST_GRACE: u32 = 60;
 
@@ -44,9 +48,11 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     let metadata = with_defaults(asked, &mut wrong);
     check_grants(&metadata, terms, &mut wrong);
     check_uris(&metadata, &mut wrong);
-    check_keys(asked, &metadata, terms, &mut wrong);
-    check_request_objects(&metadata, terms, &mut wrong);
+    check_front_channel_logout(&metadata, terms, &mut wrong);
+    keys::check(asked, &metadata, terms, &mut wrong);
+    keys::check_request_objects(&metadata, terms, &mut wrong);
     check_people(asked, &mut wrong);
+    check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
@@ -63,15 +69,31 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
     if !given(&asked.response_types) && !grant_types.contains(&GrantType::AuthorizationCode) {
         response_types.clear();
     }
+    let id_token_encryption = keys::encryption(
+        ("id_token_encrypted_response_alg", asked.id_token_encrypted_response_alg.as_deref()),
+        ("id_token_encrypted_response_enc", asked.id_token_encrypted_response_enc.as_deref()),
+        wrong,
+    );
+    let userinfo_encryption = keys::encryption(
+        ("userinfo_encrypted_response_alg", asked.userinfo_encrypted_response_alg.as_deref()),
+        ("userinfo_encrypted_response_enc", asked.userinfo_encrypted_response_enc.as_deref()),
+        wrong,
+    );
     Metadata {
         client_name: asked.client_name.clone(),
         client_uri: asked.client_uri.clone(),
         policy_uri: asked.policy_uri.clone(),
         tos_uri: asked.tos_uri.clone(),
+        logo_uri: asked.logo_uri.clone(),
+        initiate_login_uri: asked.initiate_login_uri.clone(),
+        software_id: asked.software_id.clone(),
+        software_version: asked.software_version.clone(),
+        software_statement: asked.software_statement.clone(),
         application_type,
         redirect_uris: asked.redirect_uris.clone().unwrap_or_default(),
         post_logout_redirect_uris: asked.post_logout_redirect_uris.clone().unwrap_or_default(),
         backchannel_logout_uri: asked.backchannel_logout_uri.clone(),
+        frontchannel_logout_uri: asked.frontchannel_logout_uri.clone(),
         grant_types,
         response_types,
         token_endpoint_auth_method: wrong.choice(
@@ -89,9 +111,15 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             .userinfo_signed_response_alg
             .as_deref()
             .map(|text| wrong.choice("userinfo_signed_response_alg", Some(text), SigningAlg::Rs256)),
+        id_token_encrypted_response_alg: id_token_encryption.0,
+        id_token_encrypted_response_enc: id_token_encryption.1,
+        userinfo_encrypted_response_alg: userinfo_encryption.0,
+        userinfo_encrypted_response_enc: userinfo_encryption.1,
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
+        sector_identifier_uri: asked.sector_identifier_uri.clone(),
         scope: scope(asked.scope.as_deref(), wrong),
         jwks: asked.jwks.clone(),
+        jwks_uri: asked.jwks_uri.clone(),
         request_object_signing_alg: asked
             .request_object_signing_alg
             .as_deref()
@@ -204,7 +232,12 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
             wrong.add(field, &problem);
         }
     }
-    for (field, uri) in [("client_uri", &metadata.client_uri), ("policy_uri", &metadata.policy_uri), ("tos_uri", &metadata.tos_uri)] {
+    for (field, uri) in [
+        ("client_uri", &metadata.client_uri),
+        ("policy_uri", &metadata.policy_uri),
+        ("tos_uri", &metadata.tos_uri),
+        ("logo_uri", &metadata.logo_uri),
+    ] {
         let Some(uri) = uri else { continue };
         // The pages link to these: a javascript: URL must never get there.
         if is_odd(uri) || !(uri.starts_with("https://") || uri.starts_with("http://")) {
@@ -213,11 +246,19 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     }
     // OpenID Connect Core 1.0 §8.1: without a sector nobody could say which clients read the same sub.
     if metadata.subject_type == SubjectType::Pairwise && metadata.sector().is_none() {
-        wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host.");
+        wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host, or a sector_identifier_uri.");
     }
-    // Back-Channel Logout 1.0 §2.2: absolute, without a fragment; the same hosts that a web client may redirect to.
-    if let Some(problem) = metadata.backchannel_logout_uri.as_deref().and_then(|uri| redirect_uri(uri, ApplicationType::Web).err()) {
-        wrong.add("backchannel_logout_uri", &problem);
+    // Back-Channel Logout 1.0 §2.2, OpenID Connect Registration 1.0 §2, §5: absolute, https, without a fragment; http only where a web
+    // client may redirect to it, on loopback.
+    for (field, uri) in [
+        ("backchannel_logout_uri", &metadata.backchannel_logout_uri),
+        ("initiate_login_uri", &metadata.initiate_login_uri),
+        ("sector_identifier_uri", &metadata.sector_identifier_uri),
+        ("jwks_uri", &metadata.jwks_uri),
+    ] {
+        if let Some(problem) = uri.as_deref().and_then(|uri| redirect_uri(uri, ApplicationType::Web).err()) {
+            wrong.add(field, &problem);
+        }
     }
     wrong.bounded_list("allowed_origins", &metadata.allowed_origins);
     for origin in &metadata.allowed_origins {
@@ -227,38 +268,15 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     }
 }
 
-fn check_keys(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
-    if asked.jwks_uri.is_some() {
-        wrong.add("jwks_uri", "This server does not fetch keys; send them by value in jwks.");
-    }
-    let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
-    match &metadata.jwks {
-        Some(_) if !terms.jwks_usable => wrong.add("jwks", "No usable public key was found; send public JWKs only."),
-        None if needs_keys => wrong.add("jwks", "private_key_jwt needs at least one usable public key in jwks."),
-        // It goes into the log as it is, where numbers are whole (RFC 8785).
-        Some(jwks) if canonical::to_vec(jwks).is_err() => wrong.add("jwks", "Numbers in jwks must be whole and below 2^53."),
-        _ => {}
-    }
-}
-
-fn check_request_objects(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
-    wrong.bounded_list("request_uris", &metadata.request_uris);
-    // OpenID Connect Registration 1.0 §2; the guard of outgoing requests says which addresses are reached.
-    let is_url =
-        |uri: &str| origin_of(uri.split('#').next().unwrap_or_default()).is_some() && !is_odd(uri) && uri.len() <= LONGEST_REFERENCE;
-    if metadata.request_uris.iter().any(|uri| !is_url(uri)) {
-        wrong.add("request_uris", "Use https URLs of at most 512 bytes.");
-    }
-    let unsigned = metadata.request_object_signing_alg == Some(RequestObjectAlg::None);
-    if unsigned && !terms.unsigned_request_objects {
-        wrong.add("request_object_signing_alg", "Supported: RS256, PS256, ES256, ES384, EdDSA. Request objects are signed here.");
-    }
-    let signed = metadata.require_signed_request_object || metadata.request_object_signing_alg.is_some_and(|_| !unsigned);
-    if metadata.require_signed_request_object && unsigned {
-        wrong.add("require_signed_request_object", "An object that is signed with none is not signed.");
-    }
-    if signed && metadata.jwks.is_none() {
-        wrong.add("jwks", "Signed request objects need at least one usable public key in jwks.");
+/// Front-Channel Logout 1.0 §2: absolute, and of the origin of a redirect URI, so that nobody has a foreign site loaded.
+fn check_front_channel_logout(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
+    let Some(uri) = metadata.frontchannel_logout_uri.as_deref() else { return };
+    if !terms.front_channel_logout {
+        wrong.add("frontchannel_logout_uri", "Front-channel logout is switched off here; use backchannel_logout_uri.");
+    } else if let Err(problem) = redirect_uri(uri, ApplicationType::Web) {
+        wrong.add("frontchannel_logout_uri", &problem);
+    } else if !metadata.redirect_uris.iter().any(|own| origin_of(own) == origin_of(uri)) {
+        wrong.add("frontchannel_logout_uri", "Its scheme, host and port must be those of a redirect URI.");
     }
 }
 
@@ -270,6 +288,29 @@ fn check_people(asked: &Asked, wrong: &mut Problems) {
     wrong.bounded_list("contacts", contacts);
     if contacts.iter().any(|contact| contact.len() > 256 || contact.chars().any(char::is_control)) {
         wrong.add("contacts", "Use at most 256 bytes each, without control characters.");
+    }
+}
+
+/// Software may name itself in any words.
+fn check_software(metadata: &Metadata, wrong: &mut Problems) {
+    for (field, text) in [("software_id", &metadata.software_id), ("software_version", &metadata.software_version)] {
+        if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 256 || text.chars().any(char::is_control)) {
+            wrong.add(field, "Use 1 to 256 bytes without control characters.");
+        }
+    }
+    if metadata.software_statement.as_deref().is_some_and(|text| text.len() > LONGEST_STATEMENT) {
+        wrong.add("software_statement", "At most 8192 bytes.");
+    }
+}
+
+/// Are all redirect URIs in the document behind `sector_identifier_uri`? OpenID Connect Registration 1.0 §5.
+///
+/// # Errors
+/// The problem, for the registrant.
+pub fn sector_lists(metadata: &Metadata, listed: &[String]) -> Result<(), FieldError> {
+    match metadata.redirect_uris.iter().find(|uri| !listed.contains(uri)) {
+        None => Ok(()),
+        Some(missing) => Err(FieldError { field: "sector_identifier_uri", problem: format!("Its document does not list {missing}.") }),
     }
 }
 

@@ -3,7 +3,14 @@
 use super::*;
 use serde_json::json;
 
-const TERMS: Terms = Terms { by_operator: false, jwks_usable: false, front_channel: false, unsigned_request_objects: false };
+const TERMS: Terms = Terms {
+    by_operator: false,
+    jwks_usable: false,
+    jwks_encrypts: false,
+    front_channel: false,
+    unsigned_request_objects: false,
+    front_channel_logout: false,
+};
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
 
@@ -45,7 +52,7 @@ fn every_bad_field_is_named_at_once() {
 
 #[test]
 fn rfc7591_2_unknown_members_are_ignored() {
-    assert_eq!(fields(&with(json!({"software_id": 1, "logo": {"x": []}})), TERMS), [""; 0]);
+    assert_eq!(fields(&with(json!({"unheard_of": 1, "logo": {"x": []}})), TERMS), [""; 0]);
 }
 
 #[test]
@@ -117,7 +124,33 @@ fn oidc_registration_2_private_key_jwt_needs_usable_keys() {
     assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method})), TERMS), ["jwks"]);
     assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), TERMS), ["jwks"]);
     assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks": {"keys": []}})), KEYS), [""; 0]);
-    assert_eq!(fields(&with(json!({"jwks_uri": "https://app.example.com/jwks"})), TERMS), ["jwks_uri"]);
+    let uri = "https://app.example.com/jwks";
+    assert_eq!(fields(&with(json!({"token_endpoint_auth_method": method, "jwks_uri": uri})), TERMS), [""; 0]);
+    assert_eq!(fields(&with(json!({"jwks_uri": "http://app.example.com/jwks"})), TERMS), ["jwks_uri"]);
+    // RFC 7591 §2: one of the two.
+    assert_eq!(fields(&with(json!({"jwks_uri": uri, "jwks": {"keys": []}})), KEYS), ["jwks_uri"]);
+}
+
+#[test]
+fn oidc_core_8_1_a_sector_document_stands_for_several_hosts() {
+    let hosts = json!(["https://a.example/cb", "https://b.example/cb"]);
+    let sector = "https://sector.example/uris.json";
+    assert_eq!(fields(&with(json!({"subject_type": "pairwise", "redirect_uris": hosts})), TERMS), ["subject_type"]);
+    let asked = with(json!({"subject_type": "pairwise", "redirect_uris": hosts, "sector_identifier_uri": sector}));
+    let metadata = validate(&asked, TERMS).unwrap();
+    assert_eq!(metadata.sector(), Some("sector.example"));
+    assert!(super::sector_lists(&metadata, &["https://b.example/cb".to_string(), "https://a.example/cb".to_string()]).is_ok());
+    assert_eq!(super::sector_lists(&metadata, &["https://b.example/cb".to_string()]).unwrap_err().field, "sector_identifier_uri");
+}
+
+#[test]
+fn rfc7591_2_software_names_itself_in_bounded_words() {
+    let long = "a".repeat(257);
+    assert_eq!(fields(&with(json!({"software_id": long, "software_version": "a\nb"})), TERMS), ["software_id", "software_version"]);
+    assert_eq!(fields(&with(json!({"software_statement": "a".repeat(8193)})), TERMS), ["software_statement"]);
+    for field in ["logo_uri", "initiate_login_uri", "sector_identifier_uri"] {
+        assert_eq!(fields(&with(json!({ field: "javascript:alert(1)" })), TERMS), [field]);
+    }
 }
 
 #[test]
@@ -157,4 +190,42 @@ fn what_others_write_is_bounded() {
     let many = |uri: &str| alloc::vec![uri.to_string(); 51];
     assert_eq!(fields(&with(json!({"redirect_uris": many("https://a.example/cb")})), TERMS), ["redirect_uris"]);
     assert_eq!(fields(&with(json!({"allowed_origins": many("https://a.example")})), TERMS), ["allowed_origins"]);
+}
+
+#[test]
+fn oidc_registration_2_encryption_needs_a_key_and_has_a_default_content() {
+    let asked = |members: serde_json::Value| {
+        let mut all = json!({"jwks": {"keys": []}});
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        with(all)
+    };
+    let can = Terms { jwks_encrypts: true, ..KEYS };
+    let metadata = validate(&asked(json!({"id_token_encrypted_response_alg": "ECDH-ES"})), can).unwrap();
+    assert_eq!(metadata.id_token_encrypted_response_enc, Some(crate::client::metadata::ContentEnc::A128CbcHs256));
+    assert_eq!(fields(&asked(json!({"userinfo_encrypted_response_alg": "RSA-OAEP"})), KEYS), ["jwks"]);
+    assert_eq!(
+        fields(&with(json!({"userinfo_encrypted_response_alg": "RSA-OAEP", "jwks_uri": "https://app.example.com/k"})), TERMS),
+        [""; 0]
+    );
+    assert_eq!(fields(&asked(json!({"userinfo_encrypted_response_enc": "A128GCM"})), can), ["userinfo_encrypted_response_enc"]);
+    for alg in ["RSA1_5", "dir", "PBES2-HS256+A128KW", "none"] {
+        assert_eq!(fields(&asked(json!({"id_token_encrypted_response_alg": alg})), can), ["id_token_encrypted_response_alg"], "{alg}");
+    }
+}
+
+#[test]
+fn frontchannel_2_the_address_is_of_the_origin_of_a_redirect_uri() {
+    let on = Terms { front_channel_logout: true, ..TERMS };
+    let asked = |uri: &str| with(json!({"redirect_uris": ["https://app.example.com/cb"], "frontchannel_logout_uri": uri}));
+    assert_eq!(fields(&asked("https://app.example.com/out?x=1"), on), [""; 0]);
+    assert_eq!(fields(&asked("https://app.example.com/out"), TERMS), ["frontchannel_logout_uri"], "switched off");
+    for wrong in [
+        "https://evil.example/out",
+        "https://app.example.com:444/out",
+        "http://app.example.com/out",
+        "https://app.example.com/out#x",
+        "/out",
+    ] {
+        assert_eq!(fields(&asked(wrong), on), ["frontchannel_logout_uri"], "{wrong}");
+    }
 }

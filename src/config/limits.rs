@@ -1,0 +1,32 @@
+//! How often somebody may try: the limits on attempts and requests.
+
+use super::reader::Reader;
+use super::value::Rate;
+
+/// `None` = not limited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    pub login_failures_per_account: Option<Rate>,
+    pub login_failures_per_address: Option<Rate>,
+    pub account_registrations_per_address: Option<Rate>,
+    pub client_registrations_per_address: Option<Rate>,
+    pub token_failures_per_client: Option<Rate>,
+    pub token_failures_per_address: Option<Rate>,
+    pub token_requests_per_client: Option<Rate>,
+    pub pushed_requests_per_client: Option<Rate>,
+    pub proofs_per_address: Option<Rate>,
+}
+
+pub(super) fn read(reader: &mut Reader) -> RateLimits {
+    RateLimits {
+        login_failures_per_account: reader.rate("rate_limits.login_failures_per_account"),
+        login_failures_per_address: reader.rate("rate_limits.login_failures_per_address"),
+        account_registrations_per_address: reader.rate("rate_limits.account_registrations_per_address"),
+        client_registrations_per_address: reader.rate("rate_limits.client_registrations_per_address"),
+        token_failures_per_client: reader.rate("rate_limits.token_failures_per_client"),
+        token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
+        token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
+        pushed_requests_per_client: reader.rate("rate_limits.pushed_requests_per_client"),
+        proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
+    }
+}
