@@ -7,6 +7,7 @@
 //! | session | stream | account | - |
 //! | consent | stream | account | client |
 //! | interaction | stream | - | - |
+//! | device | stream | - | - |
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
 //! | logout | stream | client, while it waits | - |
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
+use chancery_core::device::Device;
 use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
@@ -157,6 +159,12 @@ impl Inline for ResourceServer {
     }
 }
 
+impl Inline for Device {
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
 impl Inline for Pushed {
     /// A browser that has it goes on with the interaction, which has a time of its own.
     fn expires_at(&self) -> Option<i64> {
@@ -226,6 +234,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Consent::KIND => one::<Consent>(stream, events),
         Interaction::KIND => one::<Interaction>(stream, events),
         Invitation::KIND => one::<Invitation>(stream, events),
+        Device::KIND => one::<Device>(stream, events),
         Grant::KIND => one::<Grant>(stream, events),
         Key::KIND => one::<Key>(stream, events),
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
@@ -270,6 +279,7 @@ impl Folding {
             Consent::KIND => add::<Consent>,
             Interaction::KIND => add::<Interaction>,
             Invitation::KIND => add::<Invitation>,
+            Device::KIND => add::<Device>,
             Grant::KIND => add::<Grant>,
             Key::KIND => add::<Key>,
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,

@@ -160,6 +160,7 @@ impl App {
             &own_endpoints.token,
             &own_endpoints.introspection,
             &own_endpoints.revocation,
+            &own_endpoints.device_authorization,
             // RFC 9126 §2.
             &own_endpoints.pushed_authorization_request,
         ];

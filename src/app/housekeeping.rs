@@ -4,7 +4,7 @@
 //! |---|---|
 //! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
 //! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
-//! | used `jti`s of client assertions and DPoP proofs that are too old anyway are forgotten | the same, for `assertion_jti`, `dpop_jti` |
+//! | used `jti`s of client assertions and DPoP proofs that are too old anyway are forgotten, and user codes that nobody answered | the same, for `assertion_jti`, `dpop_jti`, `user_code` |
 //! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
 //! | signing keys change by schedule | `SigningKeyPlanned`, `SigningKeyActivated`, `SigningKeyRetired` |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
@@ -31,7 +31,7 @@ use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
-const EXPIRING: [&str; 6] = ["session", "interaction", "grant", "logout", "pushed", "seal"];
+const EXPIRING: [&str; 7] = ["session", "interaction", "grant", "logout", "pushed", "device", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
 /// Sweeps of one kind of words in one round.
@@ -96,7 +96,7 @@ impl App {
             swept += keys.len() as u32;
             decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
         }
-        for words in [&once::ASSERTION, &once::DPOP] {
+        for words in [&once::ASSERTION, &once::DPOP, &once::USER_CODE] {
             swept += self.sweep_words(context, words).await?;
         }
         Ok(swept)

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions and proofs, once; whose keys |
 //! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
@@ -36,6 +36,7 @@ pub mod clock;
 pub mod consents;
 pub mod context;
 pub mod decoded;
+pub mod device;
 pub mod dpop;
 pub mod encryption;
 pub mod erasure;
@@ -110,6 +111,8 @@ pub struct Parts {
     pub log_id: String,
     pub mint: Mint,
     pub nonces: dpop::Nonces,
+    /// When devices polled last.
+    pub polls: device::Polls,
     pub keys: SigningKeys,
     pub log_key: notary::InForce,
     pub anchors: anchor::Behind,

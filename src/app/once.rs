@@ -1,4 +1,5 @@
-//! Words that count once: the `jti` of a client assertion, of a DPoP proof. Claims in the database, shared by all nodes.
+//! Words that count once: the `jti` of a client assertion, of a DPoP proof; the user code of a device. Claims in the database, shared by
+//! all nodes.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -20,6 +21,8 @@ pub struct Words {
 
 /// `jti`s of client assertions.
 pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due" };
+/// User codes of devices, while they wait: each is found by its claim.
+pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
 /// `jti`s of DPoP proofs.
 pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
 
@@ -48,10 +51,20 @@ impl Once {
         self.take_into(owner, |kind, key, owner| work.take(kind, key, owner));
     }
 
+    /// Gives both back before their time.
+    pub fn release(&self, work: &mut Work<'_>) {
+        work.release(self.words.word, self.digest.to_vec());
+        work.release(self.words.due, self.due());
+    }
+
+    /// Time first, so that the order of the bytes is the order of the times.
+    fn due(&self) -> Vec<u8> {
+        [&self.needed_until.to_be_bytes()[..], &self.digest].concat()
+    }
+
     pub(super) fn take_into(&self, owner: &str, mut take: impl FnMut(&'static str, Vec<u8>, String)) {
         take(self.words.word, self.digest.to_vec(), owner.to_owned());
-        // Time first, so that the order of the bytes is the order of the times.
-        take(self.words.due, [&self.needed_until.to_be_bytes()[..], &self.digest].concat(), owner.to_owned());
+        take(self.words.due, self.due(), owner.to_owned());
     }
 }
 

@@ -126,6 +126,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         clock,
         mint,
         nonces,
+        polls: super::device::Polls::default(),
         passwords,
         names,
         decoded: Decoded::default(),
@@ -293,6 +294,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         end_session: at("/session/end"),
         check_session: at("/session/check"),
         pushed_authorization_request: at("/par"),
+        device_authorization: at("/device/auth"),
     }
 }
 

@@ -141,7 +141,7 @@ fn surface(specification: &str) -> Surface {
     for path in ["/oidc/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc", "/oidc/jwks"] {
         surface = surface.at(path, Kind::Public, &[]);
     }
-    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par"] {
+    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth"] {
         surface = surface.at(path, Kind::Protocol, &[]);
     }
     for path in [

@@ -16,6 +16,7 @@ pub struct Lifetimes {
     pub session_absolute: Duration,
     pub interaction: Duration,
     pub pushed_request: Duration,
+    pub device_code: Duration,
     pub assertion: Duration,
     pub clock_tolerance: Duration,
 }
@@ -33,6 +34,7 @@ pub(super) fn read(reader: &mut Reader) -> Lifetimes {
         session_absolute: reader.duration("lifetimes.session_absolute"),
         interaction: reader.duration("lifetimes.interaction"),
         pushed_request: reader.duration("lifetimes.pushed_request"),
+        device_code: reader.duration("lifetimes.device_code"),
         assertion: reader.duration("lifetimes.assertion"),
         clock_tolerance: reader.duration("lifetimes.clock_tolerance"),
     };

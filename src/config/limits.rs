@@ -14,6 +14,10 @@ pub struct RateLimits {
     pub token_failures_per_address: Option<Rate>,
     pub token_requests_per_client: Option<Rate>,
     pub pushed_requests_per_client: Option<Rate>,
+    pub device_requests_per_address: Option<Rate>,
+    pub user_code_failures_per_account: Option<Rate>,
+    pub user_code_failures_per_address: Option<Rate>,
+    pub user_code_failures: Option<Rate>,
     pub proofs_per_address: Option<Rate>,
 }
 
@@ -27,6 +31,10 @@ pub(super) fn read(reader: &mut Reader) -> RateLimits {
         token_failures_per_address: reader.rate("rate_limits.token_failures_per_address"),
         token_requests_per_client: reader.rate("rate_limits.token_requests_per_client"),
         pushed_requests_per_client: reader.rate("rate_limits.pushed_requests_per_client"),
+        device_requests_per_address: reader.rate("rate_limits.device_requests_per_address"),
+        user_code_failures_per_account: reader.rate("rate_limits.user_code_failures_per_account"),
+        user_code_failures_per_address: reader.rate("rate_limits.user_code_failures_per_address"),
+        user_code_failures: reader.rate("rate_limits.user_code_failures"),
         proofs_per_address: reader.rate("rate_limits.proofs_per_address"),
     }
 }

@@ -157,6 +157,8 @@ settings! {
         "Time a person has to sign in and consent.";
     "lifetimes.pushed_request" "" "" Kind::Duration { min: 5, max: 10 * MINUTE }, r#""60s""#, "",
         "Time in which a browser has to bring a pushed authorization request.";
+    "lifetimes.device_code" "" "" Kind::Duration { min: MINUTE, max: HOUR }, r#""10m""#, "",
+        "Time in which a person has to type and answer the code of a device.";
     "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: 24 * HOUR }, r#""1h""#, "",
         "How far ahead the exp of a client assertion may lie.";
     "lifetimes.clock_tolerance" "" "" Kind::Duration { min: 0, max: 5 * MINUTE }, r#""15s""#, "",
@@ -190,6 +192,15 @@ settings! {
 
     "rate_limits.pushed_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
         "Pushed authorization requests of one client_id.";
+
+    "rate_limits.device_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
+        "Device authorizations asked for from one address.";
+    "rate_limits.user_code_failures_per_account" "" "" Kind::Rate, r#""10/15m""#, "",
+        "Wrong user codes that one account types.";
+    "rate_limits.user_code_failures_per_address" "" "" Kind::Rate, r#""20/15m""#, "",
+        "Wrong user codes typed from one address.";
+    "rate_limits.user_code_failures" "" "" Kind::Rate, r#""600/15m""#, "",
+        "Wrong user codes that everybody types together.";
 
     "rate_limits.proofs_per_address" "" "" Kind::Rate, r#""1200/1m""#, "",
         "Checkpoints, proofs and tiles of hashes asked for without a token from one address.";

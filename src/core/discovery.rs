@@ -41,6 +41,7 @@ pub struct Endpoints {
     pub end_session: String,
     pub check_session: String,
     pub pushed_authorization_request: String,
+    pub device_authorization: String,
 }
 
 /// The metadata document; both well-known addresses serve it.
@@ -58,6 +59,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "revocation_endpoint": endpoints.revocation,
         "end_session_endpoint": endpoints.end_session,
         "pushed_authorization_request_endpoint": endpoints.pushed_authorization_request,
+        "device_authorization_endpoint": endpoints.device_authorization,
         "require_pushed_authorization_requests": policy.pushed_only,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
@@ -135,6 +137,7 @@ mod tests {
             end_session: at("/session/end"),
             check_session: at("/session/check"),
             pushed_authorization_request: at("/par"),
+            device_authorization: at("/device/auth"),
         }
     }
 

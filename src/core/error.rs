@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8,
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8,
 //! OpenID Connect Core Unmet Authentication Requirements 1.0 §2;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
@@ -77,6 +77,10 @@ registry! {
     InteractionRequired interaction_required "interaction_required" 400 true "The person has to do something first.";
     AccountSelectionRequired account_selection_required "account_selection_required" 400 true "The person has to choose an account.";
     UnmetAuthenticationRequirements unmet_authentication_requirements "unmet_authentication_requirements" 400 true "The level of authentication that was demanded cannot be reached here.";
+    AuthorizationPending authorization_pending "authorization_pending" 400 false "Nobody has answered yet; ask again after the interval.";
+    PollSlowDown poll_slow_down "slow_down" 400 false "Too fast; wait five seconds longer between two requests from now on.";
+    ExpiredToken expired_token "expired_token" 400 false "The device code has expired; ask for a new one.";
+    DeniedByPerson denied_by_person "access_denied" 400 false "The person denied the request.";
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";
     UseDpopNonce use_dpop_nonce "use_dpop_nonce" 400 false "Send the DPoP proof again with the nonce of the DPoP-Nonce header.";
     InvalidRequestObject invalid_request_object "invalid_request_object" 400 true "The request object is malformed, or its signature or claims do not hold.";

@@ -38,6 +38,8 @@ uuid_id! {
     GrantId "grant";
     /// One authorization request from arrival to answer.
     InteractionId "interaction";
+    /// One device's request for authorization.
+    DeviceId "device";
     /// One pushed authorization request; the interaction that it becomes has the same number.
     PushedId "pushed";
     /// One message to one client that a session is over.

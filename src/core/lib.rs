@@ -19,6 +19,7 @@
 //! | RFC 7662 introspection: is a token alive | [`grant::standing`] |
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
+//! | RFC 8628 device grant | [`device`], [`grant::device`] |
 //! | RFC 8707 resource indicators | [`resource`], [`grant::target`] |
 //! | OpenID Connect Back-Channel Logout 1.0, Front-Channel Logout 1.0 | [`logout`], [`session`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
@@ -42,6 +43,7 @@ pub mod claims;
 pub mod client;
 pub mod consent;
 pub mod decision;
+pub mod device;
 pub mod digest;
 pub mod discovery;
 pub mod dpop;

@@ -12,7 +12,7 @@ use crate::client::{Client, ClientEvent, ClientRegistered, Origin};
 use crate::decision::Decision;
 use crate::digest::Digest;
 use crate::grant::Lifetimes;
-use crate::id::{AccountId, ClientId, GrantId, InteractionId, LogoutId, PushedId, SessionId};
+use crate::id::{AccountId, ClientId, DeviceId, GrantId, InteractionId, LogoutId, PushedId, SessionId};
 use crate::request::Request;
 use crate::resource::{self, ResourceServer};
 use crate::scope::Scope;
@@ -56,6 +56,10 @@ pub fn grant_id() -> GrantId {
 
 pub fn interaction_id() -> InteractionId {
     InteractionId(Uuid::from_u128(0x12))
+}
+
+pub fn device_id() -> DeviceId {
+    DeviceId(Uuid::from_u128(0xde))
 }
 
 pub fn pushed_id() -> PushedId {

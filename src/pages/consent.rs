@@ -9,7 +9,7 @@
 //! Out of scope: what needs consent and what was given before (`core`).
 
 use super::link::Link;
-use super::{Page, Template};
+use super::{Page, Template, Text};
 
 /// Posts `csrf` and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
 #[derive(Template)]
@@ -44,10 +44,7 @@ impl Consent {
             format!("{}{client}{}", text.consent_title.0, text.consent_title.1),
             format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
         ];
-        lines.extend(self.scopes.iter().map(|scope| match text.scope(scope) {
-            Some(words) => format!("- {words}"),
-            None => format!("- {}{}{}", text.other_scope.0, one_line(scope), text.other_scope.1),
-        }));
+        lines.extend(self.scopes.iter().map(|scope| scope_line(text, scope)));
         lines.push(format!("{}{}{}", text.consent_return.0, self.redirect_uri.host(), text.consent_return.1));
         let documents = [(text.policy_link, &self.policy_uri), (text.tos_link, &self.tos_uri)];
         lines.extend(documents.iter().filter_map(|(label, link)| link.as_ref().map(|link| format!("{label}: {}", link.href()))));
@@ -56,8 +53,16 @@ impl Consent {
     }
 }
 
+/// What one scope means, as a statement.
+pub(super) fn scope_line(text: &Text, scope: &str) -> String {
+    match text.scope(scope) {
+        Some(words) => format!("- {words}"),
+        None => format!("- {}{}{}", text.other_scope.0, one_line(scope), text.other_scope.1),
+    }
+}
+
 /// A browser shows any run of white space as one space; a line end in a name must not start a statement of its own.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

@@ -9,6 +9,7 @@
 //! | `error` | what went wrong and what to do |
 //! | `home` | `/` |
 //! | `account` | `/account`: what a person sees of themselves, and changes |
+//! | `device` | `/device`: the code of a device, and the answer |
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
 //! | `audit` | the auditor's pages |
 //! | `demo` | the example client's own pages |
@@ -29,6 +30,7 @@ pub mod audit;
 pub mod check_session;
 pub mod consent;
 pub mod demo;
+pub mod device;
 pub mod error;
 pub mod field;
 pub mod form_post;

@@ -48,6 +48,8 @@ pub enum Problem {
         field: &'static str,
         max: usize,
     },
+    /// Unknown, mistyped, expired or answered: all of them.
+    UserCodeUnknown,
     /// All that one scope asks for, together.
     ClaimsTooLong,
 }
@@ -58,6 +60,7 @@ impl Problem {
         match self {
             Self::WrongCredentials | Self::TooManyAttempts { .. } | Self::FormExpired | Self::ClaimsTooLong => None,
             Self::CurrentPasswordWrong => Some("current"),
+            Self::UserCodeUnknown => Some("user_code"),
             Self::ClaimInvalid { field } | Self::ClaimTooLong { field, .. } => Some(field),
             Self::LoginMissing => Some("login"),
             Self::EmailMissing | Self::EmailInvalid | Self::EmailTooLong { .. } | Self::EmailTaken => Some("email"),

@@ -9,6 +9,7 @@ use super::audit::{
     Ask, CheckLine, EventPage, Line, Near, PersonalFact, Proof, StoryPage, StreamPage, Timeline, TokenPage, VerdictView, near,
 };
 use super::demo::{Claim, DemoResult, DemoStart, RollEvent, Token};
+use super::device;
 use super::home::{Person, SignIn};
 use super::text::account::Done;
 use super::{
@@ -83,7 +84,34 @@ impl Samples<'_> {
         };
         pages.push(("logout", logout.render()));
         pages.extend(self.account());
+        pages.extend(self.device());
         pages
+    }
+
+    fn device(&self) -> Vec<Rendered> {
+        let enter = |problems: Vec<Problem>| device::Enter { page: self.page.clone(), typed: self.say("WDJB-MJHT"), problems };
+        let confirm = |from: Option<&str>| device::Confirm {
+            page: self.page.clone(),
+            csrf: self.say("csrf-1"),
+            client: self.say("Meadow Television"),
+            user_code: self.say("WDJB-MJHT"),
+            scopes: ["openid", "profile", "offline_access", "films:watch"].map(|scope| self.say(scope)).to_vec(),
+            from: from.map(|from| self.say(from)),
+            at: "2026-03-14T09:26:53Z".to_owned(),
+            account: self.say("alice@example.org"),
+            policy_uri: Some(self.link("https://meadow.example/privacy")),
+            tos_uri: None,
+        };
+        let answered = |allowed| device::Answered { page: self.page.clone(), allowed };
+        vec![
+            ("device", device::Enter { typed: String::new(), ..enter(Vec::new()) }.render()),
+            ("device-wrong", enter(vec![Problem::UserCodeUnknown]).render()),
+            ("device-wait", enter(vec![Problem::TooManyAttempts { wait_seconds: 95 }]).render()),
+            ("device-confirm", confirm(Some("Firefox, Linux, 192.0.2.1")).render()),
+            ("device-confirm-unknown", confirm(None).render()),
+            ("device-allowed", answered(true).render()),
+            ("device-denied", answered(false).render()),
+        ]
     }
 
     fn account(&self) -> Vec<Rendered> {

@@ -12,6 +12,7 @@
 
 pub mod account;
 mod de;
+pub mod device;
 mod en;
 
 use super::error::Trouble;
@@ -99,6 +100,7 @@ pub struct Text {
     pub form_post_title: &'static str,
 
     pub account: account::AccountText,
+    pub device: device::DeviceText,
 
     password_rules: fn(usize) -> String,
     scope: fn(&str) -> Option<&'static str>,

@@ -14,6 +14,7 @@ pub enum Stream {
     Grant(u128),
     Interaction(u128),
     Pushed(u128),
+    Device(u128),
     /// Every other, by its name.
     Named(Box<str>),
 }
@@ -27,6 +28,8 @@ impl Stream {
             Self::Interaction(id)
         } else if let Some(id) = id("pushed-") {
             Self::Pushed(id)
+        } else if let Some(id) = id("device-") {
+            Self::Device(id)
         } else if let Some(id) = id("session-") {
             Self::Session(id)
         } else if let Some(id) = id("account-") {
@@ -39,7 +42,7 @@ impl Stream {
     /// The time in a UUIDv7, in milliseconds: when the thing came to be.
     pub fn born(&self) -> Option<i64> {
         match self {
-            Self::Account(id) | Self::Session(id) | Self::Grant(id) | Self::Interaction(id) | Self::Pushed(id) => {
+            Self::Account(id) | Self::Session(id) | Self::Grant(id) | Self::Interaction(id) | Self::Pushed(id) | Self::Device(id) => {
                 i64::try_from(id >> 80).ok()
             }
             Self::Named(_) => None,

@@ -1,7 +1,7 @@
 // openid-client 6 beyond the code flow: what OpenID Connect Core does not ask for. Pages are filled in without a browser.
 import assert from 'node:assert/strict';
 import * as oidc from 'openid-client';
-import { Agent } from './harness/agent.mjs';
+import { Agent, pickForm } from './harness/agent.mjs';
 import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { newAccount } from './harness/client.mjs';
@@ -100,6 +100,40 @@ async function proving(check, server) {
   }
 }
 
+/// A device without a browser, and a person beside it.
+async function device(check, server) {
+  const metadata = {
+    client_name: 'Television', redirect_uris: [], response_types: [],
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'], token_endpoint_auth_method: 'none',
+  };
+  const config = await register(server, metadata, oidc.None());
+  const account = newAccount();
+  // The account comes to be in some other sign-in.
+  const web = await register(server, {});
+  const { parameters } = await attempt();
+  const agent = new Agent();
+  await agent.authorize(oidc.buildAuthorizationUrl(web, parameters), { redirectUri: REDIRECT_URI, account, register: true });
+  const answer = async (codes, decision) => {
+    const page = await agent.send(codes.verification_uri_complete);
+    assert.ok(page.body.includes(codes.user_code) && page.body.includes('Television'), page.body);
+    const { url, form } = pickForm(page.body).fill(page.url, { decision });
+    return agent.send(url, { form });
+  };
+  const codes = await check('the device gets its codes', () => oidc.initiateDeviceAuthorization(config, { scope: SCOPE }));
+  const waiting = oidc.pollDeviceAuthorizationGrant(config, codes);
+  await check('the person sees code and client, and allows', async () => assert.equal((await answer(codes, 'allow')).status, 303));
+  const tokens = await check('the device gets its tokens', () => waiting);
+  await check.also('they are the person\'s', async () => {
+    assert.equal((await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)).email, account.email);
+  });
+  await check.also('they refresh', () => oidc.refreshTokenGrant(config, tokens.refresh_token));
+  const denied = await oidc.initiateDeviceAuthorization(config, { scope: SCOPE });
+  await answer(denied, 'deny');
+  await check('a denied device is told', async () => {
+    assert.equal(await refusal(oidc.pollDeviceAuthorizationGrant(config, denied)), 'access_denied');
+  });
+}
+
 for (const backend of backends()) {
   let server;
   await checks.group(`${backend} start`, async (check) => {
@@ -111,6 +145,7 @@ for (const backend of backends()) {
   const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
   await group('pushed requests', (check) => pushed(check, server));
   await group('DPoP', (check) => proving(check, server));
+  await group('device', (check) => device(check, server));
   await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
   await server.dispose();

@@ -42,6 +42,16 @@ function journeys(server, client, account, auditor) {
     const href = await visitor.page.$eval(selector, (link) => link.getAttribute('href'));
     return visitor.go(`${server.origin}${href}`);
   };
+  /// A television asks for its codes.
+  const asks = async () => {
+    const television = await Client.register(server, {
+      client_name: 'Meadow Television', redirect_uris: [], response_types: [], token_endpoint_auth_method: 'none',
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    });
+    const fields = { client_id: television.metadata.client_id, scope: `${SCOPE} offline_access` };
+    const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
+    return json(await fetch(television.endpoints.device_authorization_endpoint, { method: 'POST', headers, body: new URLSearchParams(fields) }), 200);
+  };
   const end = (parameters = {}) => `${client.endpoints.end_session_endpoint}?${new URLSearchParams({ client_id: client.metadata.client_id, ...parameters })}`;
   return [
     { name: 'login', go: (visitor) => visitor.go(stranger.url), status: 200, kind: 'login' },
@@ -104,6 +114,31 @@ function journeys(server, client, account, auditor) {
       await visitor.go(`${server.origin}/account/password`);
       await visitor.fill({ current: 'not the password', password: 'a quite different sentence' });
       return visitor.press('form[action="/account/password"] button');
+    } },
+    { name: 'device-sign-in', go: (visitor) => visitor.go(`${server.origin}/device`), status: 200, kind: 'login' },
+    { name: 'device', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      return visitor.go(`${server.origin}/device`);
+    } },
+    { name: 'device-unknown', status: 400, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(`${server.origin}/device`);
+      await visitor.fill({ user_code: 'bbbb bbbb' });
+      return visitor.press('form[action="/device"] button');
+    } },
+    { name: 'device-confirm', status: 200, go: async (visitor) => {
+      await visitor.go((await asks()).verification_uri_complete);
+      return visitor.signIn(account);
+    } },
+    { name: 'device-allowed', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go((await asks()).verification_uri_complete);
+      return visitor.press('button[value=allow]');
+    } },
+    { name: 'device-denied', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go((await asks()).verification_uri_complete);
+      return visitor.press('button[value=deny]');
     } },
     { name: 'audit-sign-in', go: (visitor) => visitor.go(`${server.origin}/admin/audit`), status: 200, kind: 'login' },
     { name: 'audit-timeline', status: 200, go: async (visitor) => {

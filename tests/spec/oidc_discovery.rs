@@ -52,7 +52,7 @@ async fn oidc_discovery_3_every_advertised_endpoint_answers() {
     let document = document(&server).await;
     let addresses: Vec<_> =
         document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri").collect();
-    assert_eq!(addresses.len(), 9);
+    assert_eq!(addresses.len(), 10);
     for (name, address) in addresses {
         let path = address.as_str().unwrap().strip_prefix(&server.origin).unwrap_or_else(|| panic!("{name}: {address}"));
         let answers = [server.get(path).send().await, server.post(path).send().await];

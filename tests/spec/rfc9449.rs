@@ -12,13 +12,13 @@ use crate::support::jwt::{Key, verified};
 use crate::support::*;
 
 /// Proofs of one key, each with a `jti` of its own.
-struct Prover {
+pub struct Prover {
     key: Key,
     count: std::cell::Cell<u32>,
 }
 
 impl Prover {
-    fn new(alg: &str) -> Self {
+    pub fn new(alg: &str) -> Self {
         Self { key: Key::generate(alg), count: std::cell::Cell::new(0) }
     }
 
@@ -55,7 +55,7 @@ impl Prover {
         self.key.sign_with(&self.header(), &claims)
     }
 
-    fn for_token(&self, server: &Server) -> String {
+    pub fn for_token(&self, server: &Server) -> String {
         self.proof(server, "POST", "/oidc/token")
     }
 

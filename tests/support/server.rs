@@ -261,6 +261,10 @@ fn sources(given: &Given, directory: &Path) -> Sources {
         "CLIENT_REGISTRATIONS_PER_ADDRESS",
         "TOKEN_FAILURES_PER_CLIENT",
         "TOKEN_FAILURES_PER_ADDRESS",
+        "USER_CODE_FAILURES_PER_ACCOUNT",
+        "USER_CODE_FAILURES_PER_ADDRESS",
+        "USER_CODE_FAILURES",
+        "DEVICE_REQUESTS_PER_ADDRESS",
     ];
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |name: &str, value: &str| {

@@ -32,7 +32,7 @@ use crate::app::work::{Loaded, Seal, Stop, Work, decide};
 use crate::app::{App, random};
 
 /// What an answer rests on, asserted.
-pub(super) struct Parents {
+pub(in crate::app) struct Parents {
     pub client: Arc<Client>,
     pub account: Arc<Account>,
     pub session: Arc<Session>,
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// Client, account and session stand at this moment, and the append asserts it.
-    pub(super) async fn assert_parents(
+    pub(in crate::app) async fn assert_parents(
         &self,
         work: &mut Work<'_>,
         client: &ClientId,

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use crate::account::Account;
 use crate::client::Client;
 use crate::consent::Consent;
+use crate::device::Device;
 use crate::evidence::Attempts;
 use crate::grant::Grant;
 use crate::interaction::Interaction;
@@ -31,7 +32,7 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Attempts, Grant, Interaction, Invitation, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
+        $call!(Account, Client, Consent, Device, Attempts, Grant, Interaction, Invitation, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
     };
 }
 

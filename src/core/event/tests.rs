@@ -168,10 +168,37 @@ fn evidence() {
         LoginFailuresCleared { at: t(1) }.into(),
         ClientAuthenticationFailed { client: client_id("app"), reason: "wrong secret".into(), at: t(2) }.into(),
         DpopProofReplayed { client: Some(client_id("app")), jkt: digest("key"), at: t(2) }.into(),
+        UserCodeRefused { account: alice(), at: t(2) }.into(),
         AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
         AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),
         AuditTailOpened { question: "type=CodeIssued".into(), from: 17, at: t(4) }.into(),
     ]]);
+}
+
+#[test]
+fn device() {
+    use crate::device::*;
+    let (device, client, code) = (device_id(), client_id("app"), digest("code"));
+    let asked = DeviceAuthorizationRequested {
+        device,
+        client,
+        code,
+        scope: scope("openid offline_access"),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        expires_at: t(600),
+        at: t(0),
+    };
+    let (account, session, amr) = (alice(), session_id(), vec!["pwd".into()]);
+    check::<Device>(vec![
+        vec![
+            asked.clone().into(),
+            DevicePollingSlowed { interval: Seconds(10), at: t(3) }.into(),
+            DeviceCodeMisused { misuse: Misuse::OtherClient, by: client_id("other"), at: t(4) }.into(),
+            DeviceApproved { account, session, amr, auth_time: t(-10), consent_epoch: 0, at: t(5) }.into(),
+            DeviceCodeRedeemed { grant: grant_id(), at: t(10) }.into(),
+        ],
+        vec![asked.into(), DeviceDenied { account, at: t(5) }.into()],
+    ]);
 }
 
 #[test]
@@ -248,6 +275,24 @@ fn grant() {
         GrantEnded { reason: EndReason::RefreshTokenReused, at: t(50) }.into(),
     ];
     let alone = ClientCredentialsGranted { grant, client, scope: scope("api"), access: access("at", 0), at: t(0) };
+    let tv: GrantEvent = DeviceGranted {
+        grant,
+        device: device_id(),
+        client: client_id("app"),
+        account: alice(),
+        session: session_id(),
+        auth_time: t(-10),
+        amr: vec!["pwd".into()],
+        consent_epoch: 0,
+        scope: scope("openid offline_access api"),
+        access_scope: Some(scope("api")),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        access: access("at-d", 0),
+        refresh: Some(IssuedRefresh { cnf: None, digest: digest("rt-d"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) }),
+        id_token_kid: Some("2027-01".into()),
+        at: t(0),
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -269,7 +314,7 @@ fn grant() {
         .into(),
         FrontChannelIssued { access: Some(access("at", 0)), id_token_kid: Some("2027-01".into()), scope: None, at: t(0) }.into(),
     ];
-    check::<Grant>(vec![implicit, person, vec![alone.into()], vec![operator.into()]]);
+    check::<Grant>(vec![implicit, person, vec![tv], vec![alone.into()], vec![operator.into()]]);
 }
 
 #[test]

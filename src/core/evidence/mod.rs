@@ -58,6 +58,14 @@ pub struct DpopProofReplayed {
     pub jkt: Digest,
 }
 
+/// Somebody who is signed in typed a user code that is none, or is over (RFC 8628 §5.1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserCodeRefused {
+    pub account: AccountId,
+    pub at: Timestamp,
+}
+
 /// Refusals beyond the limits, counted. `personal`: `source`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -95,6 +103,7 @@ events! {
         LoginFailuresCleared = 1,
         ClientAuthenticationFailed = 1,
         DpopProofReplayed = 1,
+        UserCodeRefused = 1,
         AttemptsRefused = 1,
         AuditQueried = 1,
         AuditTailOpened = 1,
@@ -149,6 +158,7 @@ impl Stream for Attempts {
             EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
             EvidenceEvent::ClientAuthenticationFailed(_)
             | EvidenceEvent::DpopProofReplayed(_)
+            | EvidenceEvent::UserCodeRefused(_)
             | EvidenceEvent::AttemptsRefused(_)
             | EvidenceEvent::AuditQueried(_)
             | EvidenceEvent::AuditTailOpened(_) => {}

@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Access;
+use super::{Access, Refresh as Family};
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
 use crate::events;
-use crate::id::{AccountId, ClientId, GrantId, InteractionId, SessionId};
+use crate::id::{AccountId, ClientId, DeviceId, GrantId, InteractionId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -32,6 +32,13 @@ pub struct IssuedAccess {
     /// `kid` of the key that signed it, when it is a JWT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
+}
+
+impl IssuedRefresh {
+    pub(super) fn into_family(self) -> Family {
+        let Self { cnf, digest, ends_at, expires_at } = self;
+        Family { digest, generation: 0, expires_at, ends_at, cnf, predecessor: None }
+    }
 }
 
 impl IssuedAccess {
@@ -248,6 +255,32 @@ pub struct ClientCredentialsGranted {
     pub scope: Scope,
 }
 
+/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceGranted {
+    pub access: IssuedAccess,
+    /// When the access token has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_scope: Option<Scope>,
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub client: ClientId,
+    pub consent_epoch: u32,
+    pub device: DeviceId,
+    pub grant: GrantId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<IssuedRefresh>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+    pub session: SessionId,
+}
+
 /// A token for the management interface, minted over the local socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -274,6 +307,7 @@ events! {
         AccessTokenRevoked = 1,
         GrantEnded = 1,
         ClientCredentialsGranted = 1,
+        DeviceGranted = 1,
         OperatorTokenMinted = 1,
     }
 }

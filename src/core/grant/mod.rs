@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `issue` | a code for a person's answer, a token for a client alone, a token for an operator |
 //! | `redeem` | the code becomes tokens, once |
+//! | `device` | the tokens of a device that a person allowed |
 //! | `refresh` | a refresh token becomes fresh tokens |
 //! | `revoke` | an access token or everything ends |
 //! | `standing` | is this access token alive? |
@@ -12,6 +13,7 @@
 //! A token is alive when its grant and its session (if bound), consent, account and client are all alive: ending a parent is one
 //! event and never fans out. The state of a grant stays small however often it was refreshed.
 
+pub mod device;
 pub mod event;
 pub mod issue;
 pub mod redeem;
@@ -213,6 +215,7 @@ impl Stream for Grant {
             GrantEvent::CodeIssued(_)
             | GrantEvent::ImplicitlyGranted(_)
             | GrantEvent::ClientCredentialsGranted(_)
+            | GrantEvent::DeviceGranted(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
             GrantEvent::FrontChannelIssued(event) => {
                 if let Some(access) = event.access.clone() {
@@ -222,14 +225,7 @@ impl Stream for Grant {
             GrantEvent::CodeRedeemed(event) => {
                 let code = grant.code.as_mut().filter(|code| !code.redeemed).ok_or_else(out_of_order)?;
                 code.redeemed = true;
-                grant.refresh = event.refresh.as_ref().map(|refresh| Refresh {
-                    digest: refresh.digest,
-                    generation: 0,
-                    expires_at: refresh.expires_at,
-                    ends_at: refresh.ends_at,
-                    cnf: refresh.cnf,
-                    predecessor: None,
-                });
+                grant.refresh = event.refresh.clone().map(event::IssuedRefresh::into_family);
                 grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
             }
             GrantEvent::CodeVerifierRefused(_) => {
@@ -333,6 +329,24 @@ fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
         GrantEvent::ClientCredentialsGranted(event) => {
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Client);
             grant.add_access(event.access.clone().into_access(event.at, None));
+            Some(grant)
+        }
+        GrantEvent::DeviceGranted(event) => {
+            let person = Person {
+                account: event.account,
+                session: event.session,
+                offline: event.scope.has("offline_access"),
+                auth_time: event.auth_time,
+                amr: event.amr.clone(),
+                nonce: None,
+                claims: ClaimsRequest::default(),
+                wants_auth_time: false,
+                consent_epoch: event.consent_epoch,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.resources = event.resources.clone();
+            grant.refresh = event.refresh.clone().map(event::IssuedRefresh::into_family);
+            grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
             Some(grant)
         }
         GrantEvent::OperatorTokenMinted(event) => {

@@ -223,7 +223,32 @@ pub enum Refusal {
 /// The first check that fails.
 pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
     let (redirect_uri, redirect_uri_omitted) = checks::redirect_uri::check(asked).map_err(Refusal::Page)?;
-    let mut request = Request {
+    let mut request = blank(redirect_uri, redirect_uri_omitted);
+    for check in CHECKS {
+        if let Err(error) = (check.run)(asked, &mut request) {
+            return Err(Refusal::Redirect { redirect_uri: request.redirect_uri, response_mode: request.response_mode, error });
+        }
+    }
+    Ok(request)
+}
+
+/// The rows that a device's request runs through (RFC 8628 §3.1): it has no browser to come back to.
+const DEVICE: [&str; 2] = ["scope", "resource"];
+
+/// Runs the rows of a device's request. Of the answer only scope and resources mean something.
+///
+/// # Errors
+/// The first check that fails.
+pub fn of_device(asked: &Asked<'_>) -> Result<Request, OAuthError> {
+    let mut request = blank(String::new(), false);
+    for check in CHECKS.iter().filter(|check| DEVICE.contains(&check.name)) {
+        (check.run)(asked, &mut request)?;
+    }
+    Ok(request)
+}
+
+fn blank(redirect_uri: String, redirect_uri_omitted: bool) -> Request {
+    Request {
         redirect_uri,
         redirect_uri_omitted,
         claims: ClaimsRequest::default(),
@@ -239,13 +264,7 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
         wants_auth_time: false,
         ui_locales: None,
         hinted_account: None,
-    };
-    for check in CHECKS {
-        if let Err(error) = (check.run)(asked, &mut request) {
-            return Err(Refusal::Redirect { redirect_uri: request.redirect_uri, response_mode: request.response_mode, error });
-        }
     }
-    Ok(request)
 }
 
 #[cfg(test)]

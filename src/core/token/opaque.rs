@@ -41,6 +41,8 @@ pub enum Kind {
     RegistrationAccess,
     /// The reference in the `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     PushedRequest,
+    /// What a device polls with (RFC 8628 §3.2).
+    DeviceCode,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Self::InitialAccess => "cha_ia_",
             Self::RegistrationAccess => "cha_rg_",
             Self::PushedRequest => "cha_pr_",
+            Self::DeviceCode => "cha_dc_",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | `discovery` | both metadata documents, JWKS |
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
+//! | `device` | device authorization |
 //! | `userinfo` | userinfo |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
 //! | `accounts` | `POST /auth/register`, `POST /auth/login` |
@@ -16,6 +17,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod device;
 pub mod discovery;
 pub mod health;
 pub mod proof;
@@ -48,6 +50,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         discovery::Discovery::new(server),
         token::Token(server.clone()),
         pushed::PushedRequests(server.clone()),
+        device::DeviceAuthorization(server.clone()),
         userinfo::UserInfo(server.clone()),
         registration::Registration(server.clone()),
         accounts::Accounts(server.clone()),

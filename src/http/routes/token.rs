@@ -33,13 +33,15 @@ pub struct Token(pub Server);
 #[derive(Object)]
 #[allow(dead_code)] // read through the raw parameters; the fields are the schema
 struct TokenForm {
-    /// authorization_code, refresh_token or client_credentials.
+    /// authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code.
     grant_type: Option<String>,
     code: Option<String>,
     redirect_uri: Option<String>,
     /// RFC 7636 section 4.5.
     code_verifier: Option<String>,
     refresh_token: Option<String>,
+    /// RFC 8628 section 3.4.
+    device_code: Option<String>,
     scope: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
     resource: Option<Vec<String>>,
@@ -148,6 +150,10 @@ impl Token {
             }
             Some(GrantType::ClientCredentials) => {
                 Box::pin(app.client_credentials(&context, &caller, params.get("scope"), params.all("resource"))).await
+            }
+            Some(GrantType::DeviceCode) => {
+                let code = need("device_code").map_err(refused)?;
+                app.redeem_device(&context, &caller, code, params.all("resource")).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),

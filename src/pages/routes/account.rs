@@ -14,9 +14,9 @@ use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
-use super::authorize::BINDING_SECONDS;
 use super::show::{Shown, page_for, refusal};
-use super::{BINDING, Cookies, Group, in_reading_order};
+use super::sign_in::SignInForm;
+use super::{Cookies, Group, in_reading_order};
 use crate::app::accounts::Proven;
 use crate::app::claims::NotChanged;
 use crate::app::clock::rfc3339;
@@ -30,10 +30,9 @@ use crate::http::routes::accounts::LOGIN_FAILURES;
 use crate::http::server::{Server, context};
 use crate::pages::account::{self, device};
 use crate::pages::text::account::Done;
-use crate::pages::{self, Link, Problem};
+use crate::pages::{Link, Problem};
 
-/// Purposes of the form tokens: before and after somebody is signed in.
-const SIGN_IN: &str = "account sign-in";
+/// Purpose of the form tokens.
 pub(super) const PURPOSE: &str = "account";
 
 pub struct Account(pub Server);
@@ -43,15 +42,6 @@ pub struct Account(pub Server);
 struct Seen {
     /// What was just done; makes the page say so.
     done: Option<String>,
-}
-
-#[derive(Object)]
-#[allow(dead_code)] // read through the raw parameters; the fields are the schema
-struct SignInForm {
-    csrf: Option<String>,
-    /// The e-mail address.
-    login: Option<String>,
-    password: Option<String>,
 }
 
 /// Every claim by its name; one that is empty or absent is taken away.
@@ -121,7 +111,7 @@ impl Account {
     async fn overview(&self, request: &Request, query: StrictQuery<Seen>) -> Result<Shown, Refused> {
         let cookies = Cookies::of(&self.0, request);
         let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
-            return self.sign_in_page(request, &cookies, String::new(), Vec::new());
+            return self.sign_in_page(request, &cookies, "/account/sign-in", String::new(), Vec::new());
         };
         let done = query.params.get("done").and_then(|word| Done::ALL.into_iter().find(|done| done.word() == word));
         self.overview_page(request, &cookies, &current, done).await
@@ -130,33 +120,7 @@ impl Account {
     /// Sign in to it
     #[oai(path = "/account/sign-in", method = "post", operation_id = "accountSignIn")]
     async fn sign_in(&self, request: &Request, form: StrictForm<SignInForm>) -> Result<Shown, Refused> {
-        let cookies = Cookies::of(&self.0, request);
-        if let Err(error) = self.check_form(request, cookies.binding.as_deref(), SIGN_IN, &form.params) {
-            return refusal(&self.0, request, &error);
-        }
-        let (login, password) = (form.params.get("login").unwrap_or_default(), form.params.get("password").unwrap_or_default());
-        let mut problems = Vec::new();
-        if login.trim().is_empty() {
-            problems.push(Problem::LoginMissing);
-        }
-        if password.is_empty() {
-            problems.push(Problem::PasswordMissing);
-        }
-        if problems.is_empty() {
-            match self.prove(request, login, password).await {
-                Ok(proven) => {
-                    let replaced = self.0.app.session_of(cookies.session.as_deref()).await?;
-                    let replaced = replaced.as_ref().map(|current| &*current.session);
-                    let cookie = self.0.app.sign_in(&context(request), &proven, replaced).await?;
-                    return Ok(Shown::redirect("/account")?.with_cookie(self.0.session_cookie(&cookie.text)));
-                }
-                Err(error) => match not_proven(&error, Problem::WrongCredentials) {
-                    Some(problem) => problems.push(problem),
-                    None => return refusal(&self.0, request, &error),
-                },
-            }
-        }
-        self.sign_in_page(request, &cookies, login.to_owned(), problems)
+        self.enter(request, &form.params, "/account/sign-in", "/account").await
     }
 
     /// The form with what is said of the person
@@ -291,24 +255,6 @@ impl Account {
 
     fn form_token(&self, cookies: &Cookies) -> String {
         self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE)
-    }
-
-    fn sign_in_page(&self, request: &Request, cookies: &Cookies, login: String, problems: Vec<Problem>) -> Result<Shown, Refused> {
-        let fresh = cookies.binding.is_none().then(|| self.0.app.browser_binding());
-        let binding = cookies.binding.as_deref().or(fresh.as_deref()).unwrap_or_default();
-        let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-        let page = pages::Login {
-            page: page_for(&self.0, request, None),
-            action: "/account/sign-in".to_owned(),
-            csrf: self.0.forms.form_token(binding, SIGN_IN),
-            client: None,
-            login,
-            problems,
-            register_url: None,
-        };
-        let now = self.0.app.now().numeric_date();
-        let cookie = fresh.and_then(|text| self.0.cookies.set(BINDING, &text, now, now + BINDING_SECONDS));
-        Ok(Shown::page(&page, status, own_forms())?.with_cookie(cookie))
     }
 
     async fn overview_page(&self, request: &Request, cookies: &Cookies, current: &Current, done: Option<Done>) -> Result<Shown, Refused> {

@@ -314,7 +314,7 @@ impl Interactions {
 /// Purpose of the form tokens: one for all forms of an interaction, since each of them is checked by the state anyway.
 const PURPOSE: &str = "interaction";
 
-fn name_of(client: &Client) -> String {
+pub(super) fn name_of(client: &Client) -> String {
     client.metadata.client_name.clone().unwrap_or_else(|| client.id.to_string())
 }
 

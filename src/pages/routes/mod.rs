@@ -5,7 +5,8 @@
 //! | `authorize` | `GET` and `POST /oidc/auth`; how an answer leaves for the client |
 //! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
 //! | `logout` | `/oidc/session/end` |
-//! | `account`, `account_email` | `/account` and what is below it |
+//! | `account`, `account_email`, `sign_in` | `/account` and what is below it; its sign-in, and that of `device` |
+//! | `device` | `/device` |
 //! | `home` | `/`, `/assets/{name}` |
 //! | `admin`, `admin_audit` | `/admin/audit`: the auditor's pages |
 //! | `show` | a page as a response, error pages |
@@ -17,10 +18,12 @@ pub mod account_email;
 pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
+pub mod device;
 pub mod home;
 pub mod interaction;
 pub mod logout;
 pub mod show;
+mod sign_in;
 
 use chancery_core::request::Parameters;
 use chancery_core::scope::{STANDARD, Scope};
@@ -53,6 +56,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         logout::Logout(server.clone()),
         account::Account(server.clone()),
         account_email::AccountEmail(server.clone()),
+        device::Device(server.clone()),
         home::Home(server.clone()),
         admin::Admin(server.clone()),
     )

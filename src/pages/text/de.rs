@@ -74,6 +74,7 @@ pub(super) const TEXT: Text = Text {
     form_post_title: "Einen Moment",
 
     account: super::account::DE,
+    device: super::device::DE,
 
     password_rules,
     scope,
@@ -119,6 +120,10 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Geben Sie Ihren Namen ein.".to_owned(),
         Problem::NameTooLong { max } => format!("Der Name darf höchstens {max} Zeichen haben."),
         Problem::NameInvalid => "Der Name enthält Zeichen, die nicht verwendet werden können.".to_owned(),
+        Problem::UserCodeUnknown => {
+            "Diesen Code gibt es hier nicht, oder er ist abgelaufen. Vergleichen Sie ihn mit dem Gerät, oder holen Sie dort einen neuen."
+                .to_owned()
+        }
         Problem::CurrentPasswordWrong => "Das ist nicht Ihr Passwort.".to_owned(),
         Problem::ClaimInvalid { field } => format!("{}: Das lässt sich nicht verwenden. Geben Sie es wie im Beispiel ein.", claim(field)),
         Problem::ClaimTooLong { field, max } => format!("{}: Möglich sind höchstens {max} Zeichen.", claim(field)),

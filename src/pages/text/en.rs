@@ -74,6 +74,7 @@ pub(super) const TEXT: Text = Text {
     form_post_title: "One moment",
 
     account: super::account::EN,
+    device: super::device::EN,
 
     password_rules,
     scope,
@@ -113,6 +114,9 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Enter your name.".to_owned(),
         Problem::NameTooLong { max } => format!("The name can have {max} characters at most."),
         Problem::NameInvalid => "The name has characters that cannot be used.".to_owned(),
+        Problem::UserCodeUnknown => {
+            "There is no such code here, or it is over. Compare it with the device, or ask the device for a new one.".to_owned()
+        }
         Problem::CurrentPasswordWrong => "This is not your password.".to_owned(),
         Problem::ClaimInvalid { field } => format!("{}: this cannot be used. Enter it as the example shows.", claim(field)),
         Problem::ClaimTooLong { field, max } => format!("{}: this can have {max} characters at most.", claim(field)),

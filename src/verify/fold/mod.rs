@@ -37,6 +37,7 @@ pub struct Fold {
     grants: HashMap<u128, Grant>,
     interactions: HashMap<u128, Open>,
     pushed: HashMap<u128, Open>,
+    devices: HashMap<u128, Open>,
     /// Versions of streams that are told by name.
     named: HashMap<Box<str>, u64>,
     /// Withdrawals of each consent, by the name of its stream.
@@ -97,6 +98,7 @@ impl Fold {
             + self.grants.len()
             + self.interactions.len()
             + self.pushed.len()
+            + self.devices.len()
             + self.named.len()
     }
 
@@ -124,6 +126,7 @@ impl Fold {
             Stream::Session(id) => self.session(*id, fact)?,
             Stream::Interaction(id) => self.interaction(*id, fact)?,
             Stream::Pushed(id) => self.pushed(*id, fact)?,
+            Stream::Device(id) => self.device(*id, fact)?,
             Stream::Account(id) => self.account(*id, fact)?,
             Stream::Named(name) => self.named(name, fact)?,
         }
@@ -203,6 +206,30 @@ impl Fold {
         Ok(())
     }
 
+    /// A device gets its tokens once, after one answer and before it expires; a denial is the end.
+    fn device(&mut self, id: u128, fact: &Fact) -> Result<(), String> {
+        let before = self.devices.get(&id).map(|open| open.version);
+        if self.version(fact, before)? == Step::Late {
+            return Ok(());
+        }
+        let open = self.devices.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
+        if open.over_at == i64::MIN && fact.kind != "DeviceCodeMisused" {
+            return Err(format!("{} follows the end of its device's request", fact.kind));
+        }
+        let answers = matches!(fact.kind, "DeviceApproved" | "DeviceDenied" | "DeviceCodeRedeemed");
+        if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
+            return Err(format!("{} came after the device's request had expired", fact.kind));
+        }
+        open.version = fact.version;
+        if let Some(expires_at) = fact.data.expires_at {
+            open.over_at = expires_at;
+        }
+        if matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed") {
+            open.over_at = i64::MIN;
+        }
+        Ok(())
+    }
+
     fn named(&mut self, name: &str, fact: &Fact) -> Result<(), String> {
         let before = self.named.get(name).copied();
         let expected = before.unwrap_or(0) + 1;
@@ -227,6 +254,7 @@ impl Fold {
         self.grants.retain(|id, grant| !is_due(*id, grant.over_at()) || keep.contains(&Stream::Grant(*id)));
         self.sessions.retain(|id, session| !is_due(*id, session.over_at()) || keep.contains(&Stream::Session(*id)));
         self.interactions.retain(|id, open| !is_due(*id, open.over_at) || keep.contains(&Stream::Interaction(*id)));
+        self.devices.retain(|id, open| !is_due(*id, open.over_at) || keep.contains(&Stream::Device(*id)));
         self.pushed.retain(|id, open| !is_due(*id, open.over_at) || keep.contains(&Stream::Pushed(*id)));
     }
 }

@@ -187,7 +187,10 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
         wrong.add("response_types", "Supported: code, none. The implicit and hybrid flows are switched off here.");
     }
     if !terms.front_channel && uses(GrantType::Implicit) {
-        wrong.add("grant_types", "Supported: authorization_code, refresh_token, client_credentials.");
+        wrong.add(
+            "grant_types",
+            "Supported: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code.",
+        );
     }
     // RFC 7591 §2.1, OpenID Connect Registration 1.0 §2: the two agree.
     for kind in &metadata.response_types {
@@ -198,8 +201,8 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::ClientCredentials) && is_public {
         wrong.add("grant_types", "client_credentials needs a client that authenticates (RFC 6749 section 4.4).");
     }
-    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
-        wrong.add("grant_types", "refresh_token comes with authorization_code.");
+    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode) {
+        wrong.add("grant_types", "refresh_token comes with authorization_code or the device grant.");
     }
     // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated.
     if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.dpop_bound_access_tokens {

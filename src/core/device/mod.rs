@@ -1,0 +1,314 @@
+//! The device grant (RFC 8628): somebody allows on one screen what another asked for.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | the device code is known by its digest, the user code only as ciphertext: it has too few bits for a digest | RFC 8628 §5.1, §5.2; DESIGN: rule 7 |
+//! | waiting: `authorization_pending`; too fast: `slow_down`, and five seconds more from then on | RFC 8628 §3.5 |
+//! | denied: `access_denied`; too late: `expired_token` | RFC 8628 §3.5 |
+//! | only for the client that asked | RFC 6749 §5.2, RFC 8628 §3.4 |
+//! | tokens once | RFC 8628 §3.5, §5.2 |
+//! | one answer by one person, while it waits | RFC 8628 §3.3 |
+//!
+//! Out of scope: what the tokens are (`grant::device`), how often somebody may guess (`http`), how fast a device asked (the shell).
+
+pub mod user_code;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Decision, Draft, Personal};
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::events;
+use crate::id::{AccountId, ClientId, DeviceId, GrantId, SessionId};
+use crate::resource::ResourceId;
+use crate::scope::Scope;
+use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
+use crate::time::{Seconds, Timestamp};
+
+/// Seconds between two polls at the beginning (RFC 8628 §3.2), and what each `slow_down` adds (§3.5).
+pub const INTERVAL: Seconds = Seconds(5);
+/// From here on the interval grows no more, so that one device cannot fill the log.
+const LONGEST_INTERVAL: Seconds = Seconds(60);
+
+/// A device asked for a code. `personal`: `user_code`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceAuthorizationRequested {
+    pub at: Timestamp,
+    pub client: ClientId,
+    /// Digest of the device code.
+    pub code: Digest,
+    pub device: DeviceId,
+    pub expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+}
+
+/// It polled faster than it was told to: from here on it has to wait longer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DevicePollingSlowed {
+    pub at: Timestamp,
+    pub interval: Seconds,
+}
+
+/// A person allowed it. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceApproved {
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub consent_epoch: u32,
+    pub session: SessionId,
+}
+
+/// A person said no.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceDenied {
+    pub account: AccountId,
+    pub at: Timestamp,
+}
+
+/// The device got its tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceCodeRedeemed {
+    pub at: Timestamp,
+    pub grant: GrantId,
+}
+
+/// How somebody who knows the device code tried to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Misuse {
+    OtherClient,
+    /// After it was redeemed: a lost answer, or a copied code.
+    Replayed,
+}
+
+/// A misuse that was refused; each kind is recorded once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceCodeMisused {
+    pub at: Timestamp,
+    pub by: ClientId,
+    pub misuse: Misuse,
+}
+
+events! {
+    /// The history of a device's request.
+    DeviceEvent {
+        DeviceAuthorizationRequested = 1,
+        DevicePollingSlowed = 1,
+        DeviceApproved = 1,
+        DeviceDenied = 1,
+        DeviceCodeRedeemed = 1,
+        DeviceCodeMisused = 1,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: DeviceId,
+    pub client: ClientId,
+    pub code: Digest,
+    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub requested_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub interval: Seconds,
+    pub user_code: Option<Sealed>,
+    /// Where it came from.
+    pub context: Option<Sealed>,
+    pub answer: Answer,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub misused: BTreeSet<Misuse>,
+}
+
+/// What the person said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Waiting,
+    Approved(Approval),
+    Denied,
+    /// The tokens are out.
+    Redeemed,
+}
+
+/// Who allowed it, and in which session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub account: AccountId,
+    pub session: SessionId,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub consent_epoch: u32,
+}
+
+impl Stream for Device {
+    const KIND: &'static str = "device";
+    type Event = DeviceEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, DeviceEvent>) -> Result<Self, FoldError> {
+        let out_of_order = Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+        let Some(mut device) = state else {
+            let DeviceEvent::DeviceAuthorizationRequested(event) = fact.event else { return out_of_order };
+            let stream = event.device.stream();
+            return Ok(Self {
+                id: event.device,
+                client: event.client.clone(),
+                code: event.code,
+                scope: event.scope.clone(),
+                resources: event.resources.clone(),
+                requested_at: event.at,
+                expires_at: event.expires_at,
+                interval: INTERVAL,
+                user_code: fact.sealed(&stream, "user_code"),
+                context: fact.sealed(&stream, "context"),
+                answer: Answer::Waiting,
+                misused: BTreeSet::new(),
+            });
+        };
+        match (fact.event, &device.answer) {
+            (DeviceEvent::DevicePollingSlowed(event), Answer::Waiting) => device.interval = event.interval,
+            (DeviceEvent::DeviceApproved(event), Answer::Waiting) => {
+                device.answer = Answer::Approved(Approval {
+                    account: event.account,
+                    session: event.session,
+                    auth_time: event.auth_time,
+                    amr: event.amr.clone(),
+                    consent_epoch: event.consent_epoch,
+                });
+            }
+            (DeviceEvent::DeviceDenied(_), Answer::Waiting) => device.answer = Answer::Denied,
+            (DeviceEvent::DeviceCodeRedeemed(_), Answer::Approved(_)) => device.answer = Answer::Redeemed,
+            (DeviceEvent::DeviceCodeMisused(event), _) => drop(device.misused.insert(event.misuse)),
+            _ => return out_of_order,
+        }
+        Ok(device)
+    }
+}
+
+/// A device's wish for a code.
+pub struct Ask {
+    pub device: DeviceId,
+    pub client: ClientId,
+    pub code: Digest,
+    pub user_code: String,
+    pub scope: Scope,
+    pub resources: BTreeSet<ResourceId>,
+    pub lifetime: Seconds,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+pub fn ask(cmd: &Ask) -> Decision<DeviceEvent, ()> {
+    let event = DeviceAuthorizationRequested {
+        device: cmd.device,
+        client: cmd.client.clone(),
+        code: cmd.code,
+        scope: cmd.scope.clone(),
+        resources: cmd.resources.clone(),
+        expires_at: cmd.at.plus(cmd.lifetime),
+        at: cmd.at,
+    };
+    let personal = Personal::default().with("user_code", Some(cmd.user_code.as_str())).with("context", cmd.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// May a person still answer it? Answered and expired look the same: the code is over.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn check_open(device: &Device, at: Timestamp) -> Result<(), OAuthError> {
+    let over = |why: &'static str| Err(OAuthError::invalid_request(why).saying("This code is over; ask the device for a new one."));
+    match device.answer {
+        Answer::Waiting if at < device.expires_at => Ok(()),
+        Answer::Waiting => over("expired"),
+        _ => over("answered already"),
+    }
+}
+
+/// The person allows it.
+pub fn approve(device: &Device, approval: &Approval, context: Option<&str>, at: Timestamp) -> Decision<DeviceEvent, ()> {
+    if let Err(error) = check_open(device, at) {
+        return Decision::refuse(error);
+    }
+    let event = DeviceApproved {
+        account: approval.account,
+        session: approval.session,
+        auth_time: approval.auth_time,
+        amr: approval.amr.clone(),
+        consent_epoch: approval.consent_epoch,
+        at,
+    };
+    Decision::accept(alloc::vec![Draft::new(event.into(), Personal::default().with("context", context))], ())
+}
+
+/// The person says no.
+pub fn deny(device: &Device, account: AccountId, at: Timestamp) -> Decision<DeviceEvent, ()> {
+    match check_open(device, at) {
+        Ok(()) => Decision::accept(alloc::vec![DeviceDenied { account, at }.into()], ()),
+        Err(error) => Decision::refuse(error),
+    }
+}
+
+/// A device that asks whether somebody has answered.
+pub struct Poll {
+    pub code: Digest,
+    pub client: ClientId,
+    /// It was told to wait longer than it did.
+    pub too_fast: bool,
+    pub at: Timestamp,
+}
+
+/// Who allowed it, when somebody has.
+pub fn poll(device: &Device, cmd: &Poll) -> Decision<DeviceEvent, Approval> {
+    let refuse = |error: OAuthError| Decision::refuse(error);
+    let misuse = |why: &'static str, misuse: Misuse| {
+        let refusal = refuse(OAuthError::invalid_grant(why));
+        if device.misused.contains(&misuse) {
+            return refusal;
+        }
+        refusal.recording(DeviceCodeMisused { misuse, by: cmd.client.clone(), at: cmd.at })
+    };
+    if !device.code.matches(&cmd.code) {
+        return refuse(OAuthError::invalid_grant("unknown device code"));
+    }
+    if device.client != cmd.client {
+        return misuse("issued to another client", Misuse::OtherClient);
+    }
+    match &device.answer {
+        Answer::Redeemed => misuse("redeemed already", Misuse::Replayed),
+        Answer::Denied => refuse(OAuthError::denied_by_person("the person said no")),
+        _ if cmd.at >= device.expires_at => refuse(OAuthError::expired_token("nobody answered in time")),
+        Answer::Approved(approval) => Decision::accept(Vec::new(), approval.clone()),
+        Answer::Waiting if !cmd.too_fast => refuse(OAuthError::authorization_pending("nobody has answered")),
+        Answer::Waiting => {
+            let refusal = refuse(OAuthError::poll_slow_down("polled too fast"));
+            if device.interval >= LONGEST_INTERVAL {
+                return refusal;
+            }
+            refusal.recording(DevicePollingSlowed { interval: Seconds(device.interval.0 + INTERVAL.0), at: cmd.at })
+        }
+    }
+}
+
+/// The tokens leave.
+pub fn redeemed(grant: GrantId, at: Timestamp) -> Decision<DeviceEvent, ()> {
+    Decision::accept(alloc::vec![DeviceCodeRedeemed { grant, at }.into()], ())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Device authorization (RFC 8628 §3.1): a device without a browser of its own asks for codes.
+
+use chancery_core::error::OAuthError;
+use poem::Request;
+use poem_openapi::{Object, OpenApi};
+
+use super::Group;
+use super::token::{authenticate, client_of, receipt_for};
+use crate::http::cors::AnsweredClient;
+use crate::http::error::Refused;
+use crate::http::form::StrictForm;
+use crate::http::reply::{Describe, Reply};
+use crate::http::server::{Server, context};
+
+/// Purpose of the limit on requests of one address, since a public client's name is public.
+const REQUESTS: &str = "device_authorization";
+
+pub struct DeviceAuthorization(pub Server);
+
+/// What the device asks for, with the client's credentials as at the token endpoint.
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct DeviceRequest {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
+    scope: Option<String>,
+    /// The resource servers that the tokens are for (RFC 8707); may repeat.
+    resource: Option<Vec<String>>,
+}
+
+pub struct Codes;
+
+impl Describe for Codes {
+    const DESCRIPTION: &'static str = "Codes for the device and its person (RFC 8628 section 3.2).";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("device_code", "string", "For the device: it polls the token endpoint with it."),
+        ("user_code", "string", "For the person, to be typed."),
+        ("verification_uri", "string", "Where it is typed."),
+        ("verification_uri_complete", "string", "The same with the code in it, for a picture that is scanned."),
+        ("expires_in", "integer", "Seconds."),
+        ("interval", "integer", "Seconds between two polls."),
+    ];
+}
+
+#[OpenApi(tag = "Group::Protocol")]
+impl DeviceAuthorization {
+    /// Device authorization (RFC 8628)
+    #[oai(path = "/oidc/device/auth", method = "post", operation_id = "deviceAuthorization")]
+    async fn ask(&self, request: &Request, form: StrictForm<DeviceRequest>) -> Result<Reply<Codes>, Refused> {
+        let caller = authenticate(&self.0, request, &form.params).await?;
+        let client = client_of(&caller)?;
+        let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
+        self.0.count(REQUESTS, request, self.0.app.config.rate_limits.device_requests_per_address)?;
+        let context = context(request);
+        let codes =
+            self.0.app.authorize_device(&context, &caller, &form.params.single(), form.params.all("resource")).await.map_err(refused)?;
+        Ok(Reply::new(&codes).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+    }
+}

@@ -1,0 +1,204 @@
+//! `/device`: a person types the code that a device shows, sees who asks for what, and answers (RFC 8628 §3.3).
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | only who is signed in may try codes: a guess has a name | RFC 8628 §5.1 |
+//! | guesses are limited by address, by account and altogether | RFC 8628 §5.1 |
+//! | with the code in the address it is still shown and confirmed | RFC 8628 §3.3.1, §5.4 |
+//! | client, scopes and where the request came from are shown | RFC 8628 §5.3, §5.4 |
+//! | the answer comes from our own page, in this browser | RFC 6749 §10.12 |
+
+use chancery_core::device::user_code;
+use chancery_core::digest::Digest;
+use chancery_core::error::{Code, OAuthError};
+use poem::Request;
+use poem::http::StatusCode;
+use poem_openapi::{Object, OpenApi};
+
+use super::account::{Account, own_forms};
+use super::interaction::name_of;
+use super::show::{Shown, page_for, refusal};
+use super::sign_in::SignInForm;
+use super::{Cookies, Group, in_reading_order};
+use crate::app::clock::rfc3339;
+use crate::app::device::Waiting;
+use crate::app::sessions::Current;
+use crate::http::csrf::is_same_origin;
+use crate::http::error::Refused;
+use crate::http::form::{StrictForm, StrictQuery};
+use crate::http::params::Params;
+use crate::http::server::{Server, context};
+use crate::pages::account::device as browser_of;
+use crate::pages::{self, Link, Problem};
+
+/// Purpose of the form token.
+const PURPOSE: &str = "device";
+/// Purpose of the limits on guesses, and the name under which all of them are counted.
+const GUESSES: &str = "user_code";
+const EVERYBODY: &str = "everybody";
+
+pub struct Device(pub Server);
+
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct TypedCode {
+    /// The code that the device shows.
+    user_code: Option<String>,
+    /// What was just answered; makes the page say so.
+    done: Option<String>,
+}
+
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct DeviceForm {
+    csrf: Option<String>,
+    user_code: Option<String>,
+    /// allow or deny.
+    decision: Option<String>,
+}
+
+#[OpenApi(tag = "Group::Browser")]
+impl Device {
+    /// Connect a device
+    #[oai(path = "/device", method = "get", operation_id = "device")]
+    async fn show(&self, request: &Request, query: StrictQuery<TypedCode>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        let typed = query.params.get("user_code").unwrap_or_default();
+        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
+            let action = address("/device/sign-in", typed);
+            return Account(self.0.clone()).sign_in_page(request, &cookies, &action, String::new(), Vec::new());
+        };
+        match query.params.get("done") {
+            Some(word @ ("allowed" | "denied")) => return self.done_page(request, word == "allowed"),
+            _ if typed.is_empty() => return self.code_page(request, String::new(), Vec::new()),
+            _ => {}
+        }
+        match self.find(request, typed, &current).await {
+            Ok(waiting) => self.confirm_page(request, &cookies, &waiting, &current).await,
+            Err(refused) => self.refused_page(request, typed, refused),
+        }
+    }
+
+    /// Sign in to connect a device
+    #[oai(path = "/device/sign-in", method = "post", operation_id = "deviceSignIn")]
+    async fn sign_in(&self, request: &Request, query: StrictQuery<TypedCode>, form: StrictForm<SignInForm>) -> Result<Shown, Refused> {
+        let typed = query.params.get("user_code").unwrap_or_default();
+        let (action, then) = (address("/device/sign-in", typed), address("/device", typed));
+        Account(self.0.clone()).enter(request, &form.params, &action, &then).await
+    }
+
+    /// Allow or deny
+    #[oai(path = "/device", method = "post", operation_id = "deviceForm")]
+    async fn submit(&self, request: &Request, form: StrictForm<DeviceForm>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        let typed = form.params.get("user_code").unwrap_or_default();
+        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
+            return Shown::redirect(&address("/device", typed));
+        };
+        if let Err(error) = self.check_form(request, &cookies, &form.params) {
+            return refusal(&self.0, request, &error);
+        }
+        let allow = match form.params.get("decision") {
+            Some("allow") => true,
+            Some("deny") => false,
+            _ => return refusal(&self.0, request, &OAuthError::invalid_request("unknown decision")),
+        };
+        let waiting = match self.find(request, typed, &current).await {
+            Ok(waiting) => waiting,
+            Err(refused) => return self.refused_page(request, typed, refused),
+        };
+        let text = self.page_of(request, &cookies, &waiting, &current).await?.consent_text();
+        match self.0.app.answer_device(&context(request), &waiting, &current, Digest::of(text.as_bytes()), allow).await {
+            Ok(()) => Shown::redirect(if allow { "/device?done=allowed" } else { "/device?done=denied" }),
+            Err(error) => refusal(&self.0, request, &error),
+        }
+    }
+}
+
+/// A path with the code that somebody has typed already. What is no code does not come along.
+fn address(path: &str, typed: &str) -> String {
+    match user_code::normalise(typed) {
+        Some(code) => format!("{path}?user_code={}", user_code::shown(&code)),
+        None => path.to_owned(),
+    }
+}
+
+impl Device {
+    /// The request behind a code, within the limits on guesses. Success costs nothing.
+    async fn find(&self, request: &Request, typed: &str, current: &Current) -> Result<Waiting, Refused> {
+        let (server, rates) = (&self.0, &self.0.app.config.rate_limits);
+        let account = current.account.id.to_string();
+        server.check_limit(GUESSES, request, rates.user_code_failures_per_address)?;
+        server.check_name(GUESSES, &account, rates.user_code_failures_per_account)?;
+        server.check_name(GUESSES, EVERYBODY, rates.user_code_failures)?;
+        server.app.device_of(&context(request), typed, current).await.map_err(|error| {
+            if error.code == Code::NotFound {
+                // The answer stays the same; the next one may be 429.
+                let _ = server.count(GUESSES, request, rates.user_code_failures_per_address);
+                let _ = server.count_name(GUESSES, &account, rates.user_code_failures_per_account);
+                let _ = server.count_name(GUESSES, EVERYBODY, rates.user_code_failures);
+            }
+            Refused::from(error)
+        })
+    }
+
+    /// RFC 6749 §10.12: our own page, in this browser.
+    fn check_form(&self, request: &Request, cookies: &Cookies, form: &Params) -> Result<(), OAuthError> {
+        let sent = form.get("csrf").unwrap_or_default();
+        let ours = is_same_origin(request.headers(), self.0.app.config.issuer.origin())
+            && cookies.session.as_deref().is_some_and(|cookie| self.0.forms.is_form_token(sent, cookie, PURPOSE));
+        if ours {
+            return Ok(());
+        }
+        Err(OAuthError::access_denied("form token").saying("The form was not made for this browser or is too old; load the page again."))
+    }
+
+    fn code_page(&self, request: &Request, typed: String, problems: Vec<Problem>) -> Result<Shown, Refused> {
+        let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        let page = pages::device::Enter { page: page_for(&self.0, request, None), typed, problems };
+        Shown::page(&page, status, own_forms())
+    }
+
+    fn refused_page(&self, request: &Request, typed: &str, refused: Refused) -> Result<Shown, Refused> {
+        let problem = match refused.refusal.code {
+            Code::NotFound => Problem::UserCodeUnknown,
+            Code::SlowDown => Problem::TooManyAttempts { wait_seconds: refused.retry_after.unwrap_or(60) },
+            _ => return refusal(&self.0, request, &refused.refusal),
+        };
+        // What was typed stays, as far as it can have been a code.
+        let typed = typed.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(16).collect();
+        self.code_page(request, typed, vec![problem])
+    }
+
+    async fn confirm_page(&self, request: &Request, cookies: &Cookies, waiting: &Waiting, current: &Current) -> Result<Shown, Refused> {
+        Shown::page(&self.page_of(request, cookies, waiting, current).await?, StatusCode::OK, own_forms())
+    }
+
+    async fn page_of(
+        &self,
+        request: &Request,
+        cookies: &Cookies,
+        waiting: &Waiting,
+        current: &Current,
+    ) -> Result<pages::device::Confirm, Refused> {
+        let metadata = &waiting.client.metadata;
+        let (agent, from) = (waiting.seen.user_agent.as_deref(), waiting.seen.address.as_deref());
+        Ok(pages::device::Confirm {
+            page: page_for(&self.0, request, None),
+            csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
+            client: name_of(&waiting.client),
+            user_code: waiting.user_code.clone(),
+            scopes: in_reading_order(&waiting.device.scope),
+            from: browser_of(agent, from),
+            at: rfc3339(waiting.device.requested_at.0),
+            account: self.0.app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default(),
+            policy_uri: metadata.policy_uri.as_deref().and_then(Link::web),
+            tos_uri: metadata.tos_uri.as_deref().and_then(Link::web),
+        })
+    }
+
+    fn done_page(&self, request: &Request, allowed: bool) -> Result<Shown, Refused> {
+        let page = pages::device::Answered { page: page_for(&self.0, request, None), allowed };
+        Shown::page(&page, StatusCode::OK, own_forms())
+    }
+}
