@@ -61,6 +61,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("oidc_rp_logout_", "OpenID Connect RP-Initiated Logout 1.0"),
         ("frontchannel_", "OpenID Connect Front-Channel Logout 1.0"),
         ("session_management_", "OpenID Connect Session Management 1.0"),
+        ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
         ("backchannel_", "OpenID Connect Back-Channel Logout 1.0"),
         ("initiating_registration_", "Initiating User Registration via OpenID Connect 1.0"),
         ("multiple_response_types_", "OAuth 2.0 Multiple Response Types"),

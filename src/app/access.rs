@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use chancery_core::acr;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{SigningAlg, TokenFormat};
 use chancery_core::digest::Digest;
@@ -147,6 +148,8 @@ impl App {
                 // RFC 9068 §2.2.1.
                 set("auth_time", json!(person.auth_time.numeric_date()));
                 set("amr", json!(person.amr));
+                // RFC 9470 §6.1.
+                set("acr", json!(acr::of(&person.amr)));
             }
             // RFC 9068 §2.2: the client speaks for itself.
             GrantKind::Client | GrantKind::Operator => set("sub", json!(spoken.client.id)),

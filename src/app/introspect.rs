@@ -5,11 +5,14 @@
 //! | active only for the token's own client, its resource server, or one with the `introspect` permission | RFC 7662 §4 |
 //! | everybody else, and every dead or unknown token, gets `{"active":false}` and nothing more | RFC 7662 §2.2 |
 //! | a public client cannot ask | RFC 7662 §2.1 |
+//! | signed for the asker, if it names the media type | RFC 9701 §4, §5 |
 
 use std::sync::Arc;
 
 use chancery_core::account::Account;
+use chancery_core::acr;
 use chancery_core::client::Client;
+use chancery_core::client::metadata::SigningAlg;
 use chancery_core::consent::Consent;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
@@ -154,6 +157,11 @@ impl App {
         };
         set("iat", issued_at.map(|at| json!(at)));
         set("token_type", kind.map(|kind| json!(kind)));
+        // RFC 9470 §6.2: so that a resource server can tell whether this sign-in is good enough for it.
+        if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known) {
+            set("auth_time", Some(json!(person.auth_time.numeric_date())));
+            set("acr", Some(json!(acr::of(&person.amr))));
+        }
         // RFC 9449 §6.2.
         set("cnf", cnf.map(|cnf| json!(cnf)));
         set("aud", audience.map(|audience| json!(audience)));
@@ -164,6 +172,23 @@ impl App {
         };
         set("sub", Some(json!(sub)));
         Ok(answer)
+    }
+
+    /// An answer as a JWT for whoever asked (RFC 9701 §5). What is said of the token stands in a member of its own, so that the JWT passes
+    /// for no access token and no id_token.
+    ///
+    /// # Errors
+    /// `server_error` when nothing can be signed.
+    pub async fn signed_introspection(&self, caller: &Authenticated, answer: &Value) -> Result<String, OAuthError> {
+        let asker = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let claims = json!({
+            "iss": self.endpoints.issuer,
+            "aud": asker.id,
+            "iat": self.now().numeric_date(),
+            "token_introspection": answer,
+        });
+        let alg = asker.metadata.introspection_signed_response_alg.unwrap_or(SigningAlg::Rs256);
+        self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)
     }
 
     /// A grant and what it rests on, as of one moment.

@@ -203,6 +203,8 @@ fn declared(client: &DeclaredClient) -> Declared {
         id_token_signed_response_alg: client.id_token_signed_response_alg.clone(),
         id_token_claims: client.id_token_claims.clone(),
         userinfo_signed_response_alg: client.userinfo_signed_response_alg.clone(),
+        authorization_signed_response_alg: client.authorization_signed_response_alg.clone(),
+        introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),
         subject_type: client.subject_type.clone(),
         scope: client.scope.clone(),
         jwks: client.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),

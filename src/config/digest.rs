@@ -144,6 +144,8 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("id_token_signed_response_alg", text(&client.id_token_signed_response_alg)),
         ("id_token_claims", text(&client.id_token_claims)),
         ("userinfo_signed_response_alg", text(&client.userinfo_signed_response_alg)),
+        ("authorization_signed_response_alg", text(&client.authorization_signed_response_alg)),
+        ("introspection_signed_response_alg", text(&client.introspection_signed_response_alg)),
         ("subject_type", text(&client.subject_type)),
         ("require_pkce", client.require_pkce.to_string()),
         ("dpop_bound_access_tokens", client.dpop_bound_access_tokens.to_string()),

@@ -267,6 +267,8 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "id_token_signed_response_alg" Kind::Text, false, r#""ES256""#, "default RS256";
     "id_token_claims" Kind::Text, false, r#""all""#, "conform (default) or all: whether scopes put claims into the id_token";
     "userinfo_signed_response_alg" Kind::Text, false, r#""ES256""#, "makes userinfo a signed JWT";
+    "authorization_signed_response_alg" Kind::Text, false, r#""ES256""#, "signs answers in the .jwt response modes; default RS256";
+    "introspection_signed_response_alg" Kind::Text, false, r#""ES256""#, "signs introspection for it; default RS256";
     "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
     "dpop_bound_access_tokens" Kind::Boolean, false, "true", "it proves a key (DPoP, RFC 9449) with every token request, or is refused";

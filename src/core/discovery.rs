@@ -69,6 +69,8 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "grant_types_supported": GrantType::ALL.iter().filter(|one| policy.front_channel || **one != GrantType::Implicit).map(|one| one.as_str()).collect::<Vec<_>>(),
         "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "authorization_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "introspection_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "userinfo_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,

@@ -26,6 +26,8 @@
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
+//! | JARM signed answers | [`request`], [`client::metadata`] |
+//! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
 #![no_std]

@@ -82,6 +82,13 @@ impl<D: Describe> Reply<D> {
         Self { media_type: "application/jwt", ..Self::bytes(token) }
     }
 
+    /// The same of another media type.
+    #[must_use]
+    pub fn of_type(mut self, media_type: &'static str) -> Self {
+        self.media_type = media_type;
+        self
+    }
+
     #[must_use]
     pub fn cached(mut self, cache_control: &'static str) -> Self {
         self.cache_control = cache_control;

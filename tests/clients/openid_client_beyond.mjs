@@ -100,6 +100,26 @@ async function proving(check, server) {
   }
 }
 
+/// Answers of the authorization endpoint as signed JWTs.
+async function signed(check, server) {
+  const config = await register(server, { authorization_signed_response_alg: 'ES256' });
+  oidc.useJwtResponseMode(config);
+  const { parameters, expected } = await attempt();
+  const url = oidc.buildAuthorizationUrl(config, parameters);
+  await check.also('the mode is asked for', () => assert.equal(url.searchParams.get('response_mode'), 'jwt'));
+  const agent = new Agent();
+  const answer = await check('the person signs in and consents', () => agent.authorize(url, {
+    redirectUri: REDIRECT_URI, account: newAccount(), register: true,
+  }));
+  await check.also('the answer is one parameter', () => assert.deepEqual([...answer.searchParams.keys()], ['response']));
+  await check('it is verified and redeemed', () => oidc.authorizationCodeGrant(config, answer, expected));
+  await check.also('a changed one is refused', async () => {
+    const changed = new URL(answer);
+    changed.searchParams.set('response', answer.searchParams.get('response').replace(/\.[^.]+$/, `.${'A'.repeat(86)}`));
+    await assert.rejects(oidc.authorizationCodeGrant(config, changed, expected));
+  });
+}
+
 /// A device without a browser, and a person beside it.
 async function device(check, server) {
   const metadata = {
@@ -145,6 +165,7 @@ for (const backend of backends()) {
   const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
   await group('pushed requests', (check) => pushed(check, server));
   await group('DPoP', (check) => proving(check, server));
+  await group('JARM', (check) => signed(check, server));
   await group('device', (check) => device(check, server));
   await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));

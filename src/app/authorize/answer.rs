@@ -147,10 +147,11 @@ impl App {
             redirect_uri: request.redirect_uri.clone(),
             response_mode: request.response_mode,
             parameters,
+            error: None,
             ask_first: false,
             browser_state,
         };
-        Ok((answer, granted))
+        Ok((self.in_its_form(&asked.parents.client, answer).await?, granted))
     }
 
     fn issue_code(&self, asked: &Granting<'_>, grant: GrantId, code: Option<Digest>) -> IssueCode {
@@ -192,7 +193,7 @@ impl App {
         let mut parameters = vec![("error", error.code().to_owned()), ("error_description", error.description.to_string())];
         parameters.extend(state.map(|state| ("state", state)));
         parameters.push(("iss", self.endpoints.issuer.clone()));
-        Answer { redirect_uri, response_mode, parameters, ask_first, browser_state: None }
+        Answer { redirect_uri, response_mode, parameters, error: Some(error), ask_first, browser_state: None }
     }
 }
 

@@ -17,6 +17,7 @@ mod answer;
 mod front_channel;
 mod parameters;
 mod pushed;
+mod signed;
 mod steps;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Answer {
     pub redirect_uri: String,
     pub response_mode: ResponseMode,
     pub parameters: Vec<(&'static str, String)>,
+    /// The refusal in it, for whoever shows it first.
+    pub error: Option<OAuthError>,
     /// An error that is shown before it is sent, since the client is not vouched for (RFC 9700 §4.11.2).
     pub ask_first: bool,
     /// What the browser keeps for the frame that watches the session.
@@ -130,7 +133,7 @@ impl App {
         let resolved = match self.resolve(context, &client, sent, browser).await {
             Ok(Ok(resolved)) => resolved,
             Ok(Err(interaction)) => return Ok(Step::Interact { interaction, browser: None }),
-            Err(error) => return Err(self.unresolved(&client, sent, error)),
+            Err(error) => return Err(self.unresolved(&client, sent, error).await?),
         };
         let (parameters, brought) = (&resolved.parameters, resolved.pushed.as_ref());
         let state = parameters.get("state").cloned();
@@ -140,7 +143,7 @@ impl App {
                 if let (Some(brought), Refusal::Redirect { error, .. }) = (brought, &refusal) {
                     self.spend_refused(context, brought, error).await?;
                 }
-                return Err(self.refused(&client, state, refusal));
+                return Err(self.refused(&client, state, refusal).await?);
             }
         };
         let private = Private {
@@ -156,7 +159,8 @@ impl App {
                     self.spend_refused(context, brought, &error).await?;
                 }
                 let (uri, mode) = (request.redirect_uri, request.response_mode);
-                Err(Failed::Answer(self.error_answer(uri, mode, private.state, &error, false)))
+                let answer = self.error_answer(uri, mode, private.state, &error, false);
+                Err(Failed::Answer(self.in_its_form(&client, answer).await?))
             }
             Next::Grant => match current {
                 Some(current) => {
@@ -187,22 +191,23 @@ impl App {
     }
 
     /// The parameters are not known: what stands beside the object says where the error goes, if it is registered.
-    fn unresolved(&self, client: &Client, sent: &Sent<'_>, error: OAuthError) -> Failed {
+    async fn unresolved(&self, client: &Client, sent: &Sent<'_>, error: OAuthError) -> Result<Failed, OAuthError> {
         let parameters = sent.parameters;
         // What was pushed says itself where answers go; nothing beside its name does.
         if matches!(object::source(parameters), Ok(object::Source::Pushed(_))) {
-            return Failed::Page(error);
+            return Ok(Failed::Page(error));
         }
         let asked =
             Asked { parameters, client, hint: Ok(None), policy: self.policy(), arrival: Arrival::Browser, resources: Resources::default() };
-        self.refused(client, parameters.get("state").cloned(), object::refusal(&asked, error))
+        self.refused(client, parameters.get("state").cloned(), object::refusal(&asked, error)).await
     }
 
-    fn refused(&self, client: &Client, state: Option<String>, refusal: Refusal) -> Failed {
+    async fn refused(&self, client: &Client, state: Option<String>, refusal: Refusal) -> Result<Failed, OAuthError> {
         match refusal {
-            Refusal::Page(error) => Failed::Page(error),
+            Refusal::Page(error) => Ok(Failed::Page(error)),
             Refusal::Redirect { redirect_uri, response_mode, error } => {
-                Failed::Answer(self.error_answer(redirect_uri, response_mode, state, &error, !self.vouches_for(client)))
+                let answer = self.error_answer(redirect_uri, response_mode, state, &error, !self.vouches_for(client));
+                Ok(Failed::Answer(self.in_its_form(client, answer).await?))
             }
         }
     }

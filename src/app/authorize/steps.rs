@@ -245,9 +245,11 @@ impl App {
                 if interaction.pushed {
                     self.spend_pushed(&mut work, interaction.id, Some(&error), seal).await?;
                 }
-                work.commit().await?;
                 let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
-                return Ok(self.error_answer(uri, mode, private.state.clone(), &error, false));
+                let answer = self.error_answer(uri, mode, private.state.clone(), &error, false);
+                let answer = self.in_its_form(&parents.client, answer).await?;
+                work.commit().await?;
+                return Ok(answer);
             }
         } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
@@ -270,8 +272,12 @@ impl App {
 
     async fn refuse(&self, context: &Context, interaction: &Interaction, error: &OAuthError) -> Result<Answer, Failed> {
         let state = self.unseal_optional(interaction.state.as_ref()).await?;
+        let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
+        let client = self.load_client(&interaction.client.stream()).await?.state;
+        let client = client.ok_or_else(|| OAuthError::server_error("the client of an interaction is gone"))?;
+        let answer = self.in_its_form(&client, self.error_answer(uri, mode, state, error, false)).await?;
         decide!(self, context, |work| self.refuse_once(work, interaction, error))?;
-        Ok(self.error_answer(interaction.request.redirect_uri.clone(), interaction.request.response_mode, state, error, false))
+        Ok(answer)
     }
 
     async fn refuse_once(&self, mut work: Work<'_>, interaction: &Interaction, error: &OAuthError) -> Result<(), Stop> {

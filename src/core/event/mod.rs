@@ -32,7 +32,23 @@ use crate::stream::{Event, EventType, Stream};
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
 macro_rules! each_stream {
     ($call:ident) => {
-        $call!(Account, Client, Consent, Device, Attempts, Grant, Interaction, Invitation, Key, Log, Logout, Pushed, ResourceServer, Seals, Session)
+        $call!(
+            Account,
+            Client,
+            Consent,
+            Device,
+            Attempts,
+            Grant,
+            Interaction,
+            Invitation,
+            Key,
+            Log,
+            Logout,
+            Pushed,
+            ResourceServer,
+            Seals,
+            Session
+        )
     };
 }
 

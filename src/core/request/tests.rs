@@ -305,3 +305,20 @@ fn rfc9449_10_dpop_jkt_is_a_thumbprint() {
         assert_eq!(refused(&[("dpop_jkt", bad)]), "invalid_request", "{bad}");
     }
 }
+
+#[test]
+fn jarm_2_3_an_answer_may_be_signed_in_each_mode() {
+    for (asked, checked, carrier) in [
+        ("jwt", ResponseMode::QueryJwt, ResponseMode::Query),
+        ("query.jwt", ResponseMode::QueryJwt, ResponseMode::Query),
+        ("fragment.jwt", ResponseMode::FragmentJwt, ResponseMode::Fragment),
+        ("form_post.jwt", ResponseMode::FormPostJwt, ResponseMode::FormPost),
+    ] {
+        let mode = accepted(&[("response_mode", asked)]).response_mode;
+        assert_eq!((mode, mode.carrier(), mode.is_signed()), (checked, carrier, true), "{asked}");
+    }
+    for plain in ["query", "fragment", "form_post"] {
+        let mode = accepted(&[("response_mode", plain)]).response_mode;
+        assert!(!mode.is_signed() && mode.carrier() == mode);
+    }
+}

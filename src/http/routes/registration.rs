@@ -76,6 +76,10 @@ struct ClientMetadata {
     /// The same for userinfo.
     userinfo_encrypted_response_alg: Option<String>,
     userinfo_encrypted_response_enc: Option<String>,
+    /// Signs answers in the .jwt response modes (JARM); default RS256.
+    authorization_signed_response_alg: Option<String>,
+    /// Signs introspection answers for this client; default RS256.
+    introspection_signed_response_alg: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,
     /// Lists the redirect URIs of one sector, for pairwise subjects.

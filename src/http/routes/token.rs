@@ -81,13 +81,16 @@ impl Describe for TokenAnswer {
 pub struct IntrospectionAnswer;
 
 impl Describe for IntrospectionAnswer {
-    const DESCRIPTION: &'static str = "What the token is (RFC 7662 section 2.2).";
+    const DESCRIPTION: &'static str =
+        "What the token is (RFC 7662 section 2.2); as a signed JWT if Accept names application/token-introspection+jwt (RFC 9701).";
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
         ("active", "boolean", "Whether it is alive and the caller may know."),
         ("scope", "string", "What it may do."),
         ("client_id", "string", "To whom it was issued."),
         ("sub", "string", "For whom it speaks."),
         ("aud", "string", "The resource server that it is for."),
+        ("auth_time", "integer", "When the person signed in (RFC 9470 section 6.2)."),
+        ("acr", "string", "How well the person proved who they are."),
         ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2)."),
         ("exp", "integer", "When it ends."),
     ];
@@ -168,7 +171,12 @@ impl Token {
     async fn introspection(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
         let caller = authenticate(&self.0, &context(request), request, &form.params).await?;
         let token = token_of(&form.params)?;
-        Ok(Reply::new(&Box::pin(self.0.app.introspect(&caller, token)).await?))
+        let answer = Box::pin(self.0.app.introspect(&caller, token)).await?;
+        // RFC 9701 §4: only who names the type gets it.
+        if !accepts(request, INTROSPECTION_JWT) {
+            return Ok(Reply::new(&answer));
+        }
+        Ok(Reply::jwt(self.0.app.signed_introspection(&caller, &answer).await?).of_type(INTROSPECTION_JWT))
     }
 
     /// Revocation (RFC 7009)
@@ -210,6 +218,16 @@ pub(super) async fn authenticate(server: &Server, context: &Context, request: &R
             })
         }
     }
+}
+
+/// RFC 9701 §4, §5.
+const INTROSPECTION_JWT: &str = "application/token-introspection+jwt";
+
+/// Does `Accept` name this type? A wildcard does not: it is what callers send who know nothing of the type.
+fn accepts(request: &Request, media_type: &str) -> bool {
+    let named =
+        |value: &str| value.split(',').any(|one| one.split(';').next().is_some_and(|one| one.trim().eq_ignore_ascii_case(media_type)));
+    request.headers().get_all("accept").iter().filter_map(|value| value.to_str().ok()).any(named)
 }
 
 /// What the client may keep of this request, if its registration asks.

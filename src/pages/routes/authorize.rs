@@ -30,7 +30,7 @@ struct AuthorizationRequest {
     scope: Option<String>,
     state: Option<String>,
     nonce: Option<String>,
-    /// query, fragment or form_post.
+    /// query, fragment or form_post; as a signed JWT (JARM): jwt, query.jwt, fragment.jwt, form_post.jwt.
     response_mode: Option<String>,
     code_challenge: Option<String>,
     /// S256.
@@ -104,18 +104,16 @@ pub fn send(server: &Server, request: &Request, answer: &Answer) -> Result<Shown
 }
 
 fn in_its_mode(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
-    let target = match answer.response_mode {
+    let target = match answer.response_mode.carrier() {
         ResponseMode::Fragment => with_fragment(&answer.redirect_uri, &answer.parameters),
-        ResponseMode::Query | ResponseMode::FormPost => with_query(&answer.redirect_uri, &answer.parameters),
+        _ => with_query(&answer.redirect_uri, &answer.parameters),
     };
-    let parameter = |wanted: &str| answer.parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
-    match answer.response_mode {
-        ResponseMode::Query | ResponseMode::Fragment if answer.ask_first => {
-            let (code, description) = (parameter("error").unwrap_or_default(), parameter("error_description").unwrap_or_default());
-            ask_before_return(server, request, code, description, &target)
+    match (answer.response_mode.carrier(), answer.error.as_ref().filter(|_| answer.ask_first)) {
+        (ResponseMode::Query | ResponseMode::Fragment, Some(error)) => {
+            ask_before_return(server, request, error.code(), &error.description, &target)
         }
-        ResponseMode::Query | ResponseMode::Fragment => Shown::redirect(&target),
-        ResponseMode::FormPost => {
+        (ResponseMode::Query | ResponseMode::Fragment, None) => Shown::redirect(&target),
+        _ => {
             let Some(redirect_uri) = Link::redirect(&answer.redirect_uri) else {
                 let error = chancery_core::error::OAuthError::invalid_request("a redirect_uri that no form can post to");
                 return refusal(server, request, &error);

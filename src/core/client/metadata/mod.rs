@@ -78,8 +78,17 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode.
-    ResponseMode { Query = "query", Fragment = "fragment", FormPost = "form_post" }
+    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode; as a signed JWT: JARM §2.3.
+    ResponseMode {
+        Query = "query",
+        Fragment = "fragment",
+        FormPost = "form_post",
+        /// The usual one of the response type, signed (JARM §2.3.4); a checked request says which that is.
+        Jwt = "jwt",
+        QueryJwt = "query.jwt",
+        FragmentJwt = "fragment.jwt",
+        FormPostJwt = "form_post.jwt",
+    }
 }
 wire_enum! {
     /// What this server signs with: id_tokens, userinfo, access tokens. RFC 7518 §3.1, RFC 8037 §3.1.
@@ -191,6 +200,12 @@ pub struct Metadata {
     pub userinfo_encrypted_response_alg: Option<EncryptionAlg>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_encrypted_response_enc: Option<ContentEnc>,
+    /// Signs answers in the `.jwt` response modes (JARM §3); RS256 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_signed_response_alg: Option<SigningAlg>,
+    /// Signs introspection for this client when it asks for a JWT (RFC 9701 §6); RS256 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_signed_response_alg: Option<SigningAlg>,
     #[serde(default)]
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of one sector (OpenID Connect Core 1.0 §8.1); fetched and held against this registration.
@@ -233,6 +248,22 @@ pub struct Metadata {
     /// Answers carry receipts of the log.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub chancery_receipts: bool,
+}
+
+impl ResponseMode {
+    /// Whether the answer is one signed JWT.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::Jwt | Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt)
+    }
+
+    /// The way it goes, whatever it carries.
+    pub const fn carrier(self) -> Self {
+        match self {
+            Self::Query | Self::Jwt | Self::QueryJwt => Self::Query,
+            Self::Fragment | Self::FragmentJwt => Self::Fragment,
+            Self::FormPost | Self::FormPostJwt => Self::FormPost,
+        }
+    }
 }
 
 impl ResponseType {
@@ -321,6 +352,8 @@ pub struct Asked {
     pub id_token_encrypted_response_enc: Option<String>,
     pub userinfo_encrypted_response_alg: Option<String>,
     pub userinfo_encrypted_response_enc: Option<String>,
+    pub authorization_signed_response_alg: Option<String>,
+    pub introspection_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub sector_identifier_uri: Option<String>,
     pub scope: Option<String>,

@@ -115,6 +115,14 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         id_token_encrypted_response_enc: id_token_encryption.1,
         userinfo_encrypted_response_alg: userinfo_encryption.0,
         userinfo_encrypted_response_enc: userinfo_encryption.1,
+        authorization_signed_response_alg: asked
+            .authorization_signed_response_alg
+            .as_deref()
+            .map(|text| wrong.choice("authorization_signed_response_alg", Some(text), SigningAlg::Rs256)),
+        introspection_signed_response_alg: asked
+            .introspection_signed_response_alg
+            .as_deref()
+            .map(|text| wrong.choice("introspection_signed_response_alg", Some(text), SigningAlg::Rs256)),
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         sector_identifier_uri: asked.sector_identifier_uri.clone(),
         scope: scope(asked.scope.as_deref(), wrong),
