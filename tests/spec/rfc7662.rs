@@ -16,6 +16,7 @@ async fn rfc7662_2_2_the_tokens_own_client_learns_all() {
     let expected = json!({
         "active": true, "scope": "email openid profile", "client_id": client.id, "sub": alice.account, "iss": server.issuer,
         "iat": seconds, "exp": seconds + 600, "token_type": "Bearer",
+        "auth_time": seconds, "acr": "urn:chancery:acr:password",
     });
     assert_eq!(server.introspect(&client, &tokens.access).await, expected);
     let refresh = server.introspect(&client, tokens.refresh()).await;

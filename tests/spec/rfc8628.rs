@@ -287,7 +287,7 @@ async fn rfc8628_5_1_guesses_are_evidence_and_limited_by_account_address_and_alt
         assert_eq!(server.kinds_since(mark).await, ["UserCodeRefused"; 3]);
         let right = format!("/device?user_code={}", text(&codes, "user_code"));
         let limited = browser.open(&right).await.text();
-        assert!(!limited.contains("value=\"allow\"") && limited.contains("Too many"), "{setting}: {limited}");
+        assert!(!limited.contains("value=\"allow\"") && limited.contains("too many attempts"), "{setting}: {limited}");
         let other = signed_in(&server, &bob).await.open(&right).await.text();
         assert_eq!(other.contains("value=\"allow\""), others, "{setting}");
         assert_eq!(server.kinds_since(mark).await.iter().filter(|kind| *kind == "UserCodeRefused").count(), 3);

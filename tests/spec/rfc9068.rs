@@ -43,7 +43,7 @@ async fn rfc9068_2_2_the_claims_of_a_persons_token() {
         let now = NOW / 1000;
         let expected = json!({
             "iss": server.issuer, "aud": API, "client_id": client.id, "jti": jti, "iat": now, "exp": now + 600, "scope": "api",
-            "sub": alice.account, "auth_time": now, "amr": ["pwd"],
+            "sub": alice.account, "auth_time": now, "amr": ["pwd"], "acr": "urn:chancery:acr:password",
         });
         assert_eq!(claims, expected);
         // The log knows the key that signed, and of the token only the digest of its jti.
