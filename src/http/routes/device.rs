@@ -49,13 +49,14 @@ impl DeviceAuthorization {
     /// Device authorization (RFC 8628)
     #[oai(path = "/oidc/device/auth", method = "post", operation_id = "deviceAuthorization")]
     async fn ask(&self, request: &Request, form: StrictForm<DeviceRequest>) -> Result<Reply<Codes>, Refused> {
-        let caller = authenticate(&self.0, request, &form.params).await?;
+        let context = context(request);
+        let caller = authenticate(&self.0, &context, request, &form.params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         self.0.count(REQUESTS, request, self.0.app.config.rate_limits.device_requests_per_address)?;
-        let context = context(request);
-        let codes =
-            self.0.app.authorize_device(&context, &caller, &form.params.single(), form.params.all("resource")).await.map_err(refused)?;
+        let parameters = form.params.single();
+        let codes = Box::pin(self.0.app.authorize_device(&context, &caller, &parameters, form.params.all("resource")));
+        let codes = codes.await.map_err(refused)?;
         Ok(Reply::new(&codes).for_client(&client).with_receipt(receipt_for(&caller, &context)))
     }
 }

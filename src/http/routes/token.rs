@@ -156,7 +156,7 @@ impl Token {
             }
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;
-                app.redeem_device(&context, &caller, code, params.all("resource")).await
+                Box::pin(app.redeem_device(&context, &caller, code, params.all("resource"))).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
