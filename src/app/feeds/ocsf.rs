@@ -100,7 +100,9 @@ fn told(envelope: &Envelope) -> Told {
         "LoginFailed" | "ClientAuthenticationFailed" => failed(Authentication, 1, LOW),
         "AttemptsRefused" => failed(Authentication, 1, MEDIUM),
         "CodeIssued" | "ImplicitlyGranted" => well(Authentication, 3),
-        "CodeRedeemed" | "FrontChannelIssued" | "ClientCredentialsGranted" | "OperatorTokenMinted" => well(Authentication, 4),
+        "CodeRedeemed" | "DeviceGranted" | "FrontChannelIssued" | "ClientCredentialsGranted" | "OperatorTokenMinted" => {
+            well(Authentication, 4)
+        }
         "CodeVerifierRefused" | "DpopProofReplayed" => failed(Authentication, 4, MEDIUM),
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),
@@ -129,7 +131,7 @@ fn told(envelope: &Envelope) -> Told {
         "SigningKeyRetired" | "LogKeyRetired" => well(EntityManagement, 11),
         "AuthorizationRequested" | "AuthorizationRequestPushed" => well(ApiActivity, 1),
         "AuthorizationRefused" => failed(ApiActivity, OTHER, INFORMATIONAL),
-        "PushedRequestMisused" => failed(ApiActivity, OTHER, MEDIUM),
+        "PushedRequestMisused" | "DeviceCodeMisused" | "UserCodeRefused" => failed(ApiActivity, OTHER, MEDIUM),
         "AuditQueried" | "AuditTailOpened" => well(ApiActivity, 2),
         _ => well(ApiActivity, OTHER),
     }
