@@ -95,7 +95,7 @@ impl Samples<'_> {
             csrf: self.say("csrf-1"),
             client: self.say("Meadow Television"),
             user_code: self.say("WDJB-MJHT"),
-            scopes: ["openid", "profile", "offline_access", "films:watch"].map(|scope| self.say(scope)).to_vec(),
+            scopes: vec!["openid".to_owned(), "profile".to_owned(), "offline_access".to_owned(), self.say("films:watch")],
             from: from.map(|from| self.say(from)),
             at: "2026-03-14T09:26:53Z".to_owned(),
             account: self.say("alice@example.org"),
