@@ -28,7 +28,6 @@ use crate::http::headers::PagePolicy;
 use crate::http::params::Params;
 use crate::http::routes::accounts::LOGIN_FAILURES;
 use crate::http::server::{Server, context};
-use crate::pages::Problem;
 use crate::pages::account::{self, device};
 use crate::pages::text::account::Done;
 use crate::pages::{Link, Problem};
