@@ -151,7 +151,7 @@ impl App {
             ask_first: false,
             browser_state,
         };
-        Ok((self.in_its_form(&asked.parents.client, answer).await?, granted))
+        Ok((self.signed_if_asked(&asked.parents.client, answer).await?, granted))
     }
 
     fn issue_code(&self, asked: &Granting<'_>, grant: GrantId, code: Option<Digest>) -> IssueCode {

@@ -160,7 +160,7 @@ impl App {
                 }
                 let (uri, mode) = (request.redirect_uri, request.response_mode);
                 let answer = self.error_answer(uri, mode, private.state, &error, false);
-                Err(Failed::Answer(self.in_its_form(&client, answer).await?))
+                Err(Failed::Answer(self.signed_if_asked(&client, answer).await?))
             }
             Next::Grant => match current {
                 Some(current) => {
@@ -207,7 +207,7 @@ impl App {
             Refusal::Page(error) => Ok(Failed::Page(error)),
             Refusal::Redirect { redirect_uri, response_mode, error } => {
                 let answer = self.error_answer(redirect_uri, response_mode, state, &error, !self.vouches_for(client));
-                Ok(Failed::Answer(self.in_its_form(client, answer).await?))
+                Ok(Failed::Answer(self.signed_if_asked(client, answer).await?))
             }
         }
     }

@@ -25,7 +25,7 @@ impl App {
     ///
     /// # Errors
     /// `server_error` when nothing can be signed.
-    pub(super) async fn in_its_form(&self, client: &Client, answer: Answer) -> Result<Answer, OAuthError> {
+    pub(super) async fn signed_if_asked(&self, client: &Client, answer: Answer) -> Result<Answer, OAuthError> {
         if !answer.response_mode.is_signed() {
             return Ok(answer);
         }

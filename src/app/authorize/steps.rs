@@ -247,7 +247,7 @@ impl App {
                 }
                 let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
                 let answer = self.error_answer(uri, mode, private.state.clone(), &error, false);
-                let answer = self.in_its_form(&parents.client, answer).await?;
+                let answer = self.signed_if_asked(&parents.client, answer).await?;
                 work.commit().await?;
                 return Ok(answer);
             }
@@ -275,7 +275,7 @@ impl App {
         let (uri, mode) = (interaction.request.redirect_uri.clone(), interaction.request.response_mode);
         let client = self.load_client(&interaction.client.stream()).await?.state;
         let client = client.ok_or_else(|| OAuthError::server_error("the client of an interaction is gone"))?;
-        let answer = self.in_its_form(&client, self.error_answer(uri, mode, state, error, false)).await?;
+        let answer = self.signed_if_asked(&client, self.error_answer(uri, mode, state, error, false)).await?;
         decide!(self, context, |work| self.refuse_once(work, interaction, error))?;
         Ok(answer)
     }
