@@ -3,9 +3,11 @@
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
+use chancery_core::device::Device;
 use chancery_core::evidence::Attempts;
 use chancery_core::grant::Grant;
 use chancery_core::interaction::Interaction;
+use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
 use chancery_core::pushed::Pushed;
@@ -45,6 +47,8 @@ impl Kind {
             ResourceServer::KIND => Self::new::<ResourceServer>(),
             Logout::KIND => Self::new::<Logout>(),
             Pushed::KIND => Self::new::<Pushed>(),
+            Device::KIND => Self::new::<Device>(),
+            Invitation::KIND => Self::new::<Invitation>(),
             Log::KIND => Self::new::<Log>(),
             Seals::KIND => Self::new::<Seals>(),
             _ => return None,
