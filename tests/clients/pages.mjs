@@ -28,11 +28,11 @@ const SCOPE = 'openid profile email';
 const checks = new Checks('pages');
 
 /// The pages by name: how to get there, the status that is due.
-function journeys(server, client, account, auditor) {
+function journeys(server, client, { account, viewer, auditor }) {
   const stranger = { url: client.request().url };
-  const signedUp = async (visitor) => {
+  const signedUp = async (visitor, person = account) => {
     await visitor.go(client.request({ prompt: 'login' }).url);
-    await visitor.until(client.redirectUri, { account });
+    await visitor.until(client.redirectUri, { account: person });
   };
   const audits = async (visitor) => {
     await visitor.go(`${server.origin}/admin/audit`);
@@ -115,28 +115,32 @@ function journeys(server, client, account, auditor) {
       await visitor.fill({ current: 'not the password', password: 'a quite different sentence' });
       return visitor.press('form[action="/account/password"] button');
     } },
+    { name: 'account-email', status: 200, go: async (visitor) => {
+      await signedUp(visitor, viewer);
+      return visitor.go(`${server.origin}/account/email`);
+    } },
     { name: 'device-sign-in', go: (visitor) => visitor.go(`${server.origin}/device`), status: 200, kind: 'login' },
     { name: 'device', status: 200, go: async (visitor) => {
-      await signedUp(visitor);
+      await signedUp(visitor, viewer);
       return visitor.go(`${server.origin}/device`);
     } },
     { name: 'device-unknown', status: 400, go: async (visitor) => {
-      await signedUp(visitor);
+      await signedUp(visitor, viewer);
       await visitor.go(`${server.origin}/device`);
       await visitor.fill({ user_code: 'bbbb bbbb' });
       return visitor.press('form[action="/device"] button');
     } },
-    { name: 'device-confirm', status: 200, go: async (visitor) => {
+    { name: 'device-confirm', status: 200, kind: 'consent', go: async (visitor) => {
       await visitor.go((await asks()).verification_uri_complete);
-      return visitor.signIn(account);
+      return visitor.signIn(viewer);
     } },
     { name: 'device-allowed', status: 200, go: async (visitor) => {
-      await signedUp(visitor);
+      await signedUp(visitor, viewer);
       await visitor.go((await asks()).verification_uri_complete);
       return visitor.press('button[value=allow]');
     } },
     { name: 'device-denied', status: 200, go: async (visitor) => {
-      await signedUp(visitor);
+      await signedUp(visitor, viewer);
       await visitor.go((await asks()).verification_uri_complete);
       return visitor.press('button[value=deny]');
     } },
@@ -365,17 +369,21 @@ const browser = await Browser.start();
 const callback = await Callback.start();
 let server, client;
 const account = newAccount();
+// Nobody may sign in as often as there are pages: attempts for one address are counted.
+const viewer = newAccount();
 await checks.group('start', async (check) => {
   server = await check('the server starts on empty data', () => Server.start());
   client = await check('a client registers', () => Client.register(server, {
     client_name: 'Photo Album', redirect_uris: [callback.url], grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'client_secret_basic', scope: SCOPE,
   }));
-  await check('a person registers', async () => {
-    const visitor = await browser.visitor();
-    await visitor.go(client.request().url);
-    await visitor.until(callback.url, { account, register: true });
-    await visitor.close();
+  await check('two people register', async () => {
+    for (const person of [account, viewer]) {
+      const visitor = await browser.visitor();
+      await visitor.go(client.request().url);
+      await visitor.until(callback.url, { account: person, register: true });
+      await visitor.close();
+    }
   });
 });
 const auditor = newAccount();
@@ -385,7 +393,7 @@ await checks.group('an auditor', (check) => check('an administrator is made on t
   await server.cli('user', 'create', '--email', auditor.email, '--admin', '--password-file', file);
 }));
 if (client) {
-  for (const journey of journeys(server, client, account, auditor)) {
+  for (const journey of journeys(server, client, { account, viewer, auditor })) {
     await checks.group(journey.name, (check) => inspect(check, browser, server, journey), server.explain());
   }
   await checks.group('headers', (check) => headers(check, server, client), server.explain());

@@ -118,7 +118,7 @@ export class Visitor {
 
   async signIn({ email, password }) {
     await this.fill({ login: email, password });
-    await this.submit('password');
+    return this.submit('password');
   }
 
   async toRegistration() {
