@@ -112,7 +112,7 @@ struct Asking<'a> {
     request: Request,
     private: Private,
     /// What it was pushed as.
-    brought: Option<&'a pushed::Brought>,
+    brought: Option<&'a parameters::Brought>,
 }
 
 /// What the browser brought along.

@@ -16,16 +16,22 @@ use chancery_core::client::Client;
 use chancery_core::client::metadata::RequestObjectAlg;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::id::InteractionId;
+use chancery_core::id::{InteractionId, PushedId};
+use chancery_core::pushed::Visit;
 use chancery_core::request::object::{self, Object, ObjectUsed, Place, Settled, Source};
 use chancery_core::request::{Arrival, Parameters};
 use chancery_jose::{Algorithm, RegisteredClaims, jws};
 
-use super::pushed::Brought;
 use super::{Browser, Sent};
 use crate::app::App;
 use crate::app::context::Context;
 use crate::app::remote::Wanted;
+
+/// A pushed request in the hands of a browser.
+pub(super) struct Brought {
+    pub id: PushedId,
+    pub visit: Visit,
+}
 
 /// A request after whatever it refers to was looked up.
 pub(super) struct Resolved {

@@ -21,7 +21,7 @@ use chancery_core::request::{Arrival, Parameters, Refusal, Request};
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::{Deserialize, Serialize};
 
-use super::parameters::Resolved;
+use super::parameters::{Brought, Resolved};
 use super::{Browser, Sent};
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
@@ -48,12 +48,6 @@ struct Content {
     /// The object that they stood in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object: Option<ObjectUsed>,
-}
-
-/// A pushed request in the hands of a browser.
-pub(super) struct Brought {
-    pub id: PushedId,
-    pub visit: Visit,
 }
 
 impl App {

@@ -20,7 +20,8 @@ use chancery_core::token::opaque::{Kind, digest};
 use chancery_ledger::recorded::Freshness;
 
 use super::answer::{Granting, epoch_of};
-use super::pushed::{Brought, first_visit};
+use super::parameters::Brought;
+use super::pushed::first_visit;
 use super::{Answer, Asking, Browser, Failed, Show, Step};
 use crate::app::accounts::{Proven, account_seal};
 use crate::app::context::Context;

@@ -308,19 +308,19 @@ mod tests {
         AccountRegistered { account: alice(), at: t(0), key_commitment: digest("key"), roles: [].into(), declared: false }.into()
     }
 
-    fn disabled() -> AccountEvent {
+    pub(super) fn disabled() -> AccountEvent {
         AccountDisabled { at: t(1) }.into()
     }
 
-    fn enabled() -> AccountEvent {
+    pub(super) fn enabled() -> AccountEvent {
         AccountEnabled { at: t(2) }.into()
     }
 
-    fn ordered() -> AccountEvent {
+    pub(super) fn ordered() -> AccountEvent {
         ErasureOrdered { at: t(3) }.into()
     }
 
-    fn destroyed() -> AccountEvent {
+    pub(super) fn destroyed() -> AccountEvent {
         DataKeyDestroyed { at: t(4) }.into()
     }
 

@@ -55,24 +55,9 @@ fn gone() -> OAuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{AccountRegistered, DataKeyDestroyed, ErasureOrdered};
+    use crate::account::AccountRegistered;
+    use crate::account::tests::{destroyed, disabled, enabled, ordered};
     use crate::testing::*;
-
-    fn disabled() -> AccountEvent {
-        AccountDisabled { at: t(1) }.into()
-    }
-
-    fn enabled() -> AccountEvent {
-        AccountEnabled { at: t(2) }.into()
-    }
-
-    fn ordered() -> AccountEvent {
-        ErasureOrdered { at: t(3) }.into()
-    }
-
-    fn destroyed() -> AccountEvent {
-        DataKeyDestroyed { at: t(4) }.into()
-    }
 
     fn account<const N: usize>(rest: [AccountEvent; N]) -> Account {
         let first = AccountRegistered { account: alice(), at: t(0), key_commitment: digest("key"), roles: [].into(), declared: false };

@@ -11,7 +11,7 @@
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 
-use super::event::{DeviceGranted, IssuedRefresh};
+use super::event::DeviceGranted;
 use super::redeem::Redeemed;
 use super::target::Target;
 use super::{GrantEvent, Lifetimes};
@@ -59,13 +59,7 @@ pub fn decide(client: &Client, cmd: &GrantDevice, lifetimes: &Lifetimes) -> Deci
     };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let access_scope = target.scope_of(&cmd.scope);
-    let ends_at = cmd.at.plus(lifetimes.refresh_absolute);
-    let refresh = client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
-        digest: cmd.refresh,
-        cnf: cmd.proven.filter(|_| client.is_public()),
-        expires_at: cmd.at.plus(lifetimes.refresh_idle).min(ends_at),
-        ends_at,
-    });
+    let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
     let outcome = Redeemed {
         scope: access_scope.clone(),
         access_expires_at: access.expires_at,

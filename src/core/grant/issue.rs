@@ -6,12 +6,15 @@
 //! | tokens may leave through the browser, where the operator switched that on | OpenID Connect Core 1.0 §3.2, §3.3 |
 //! | client credentials never bring a refresh token | RFC 6749 §4.4.3 |
 //! | a client gets no more scope than it is registered for | RFC 6749 §3.3 |
+//! | a refresh token comes with the registered grant type, and has an idle and an absolute end | RFC 6749 §1.5, RFC 9700 §4.14.2 |
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::event::{ClientCredentialsGranted, CodeIssued, FrontChannelIssued, ImplicitlyGranted, IssuedAccess, OperatorTokenMinted};
+use super::event::{
+    ClientCredentialsGranted, CodeIssued, FrontChannelIssued, ImplicitlyGranted, IssuedAccess, IssuedRefresh, OperatorTokenMinted,
+};
 use super::target::Target;
 use super::{GrantEvent, Lifetimes};
 use crate::claims::ClaimsRequest;
@@ -49,6 +52,25 @@ pub struct IssueCode {
     pub nonce: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
+}
+
+impl Lifetimes {
+    /// The first refresh token of a grant, with the key that the client proved.
+    pub(super) fn first_refresh(
+        &self,
+        client: &Client,
+        (digest, proven): (Digest, Option<Confirmation>),
+        at: Timestamp,
+    ) -> Option<IssuedRefresh> {
+        let ends_at = at.plus(self.refresh_absolute);
+        client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
+            digest,
+            // RFC 9449 §5: a confidential client's is bound to its authentication already, and its key may change.
+            cnf: proven.filter(|_| client.is_public()),
+            expires_at: at.plus(self.refresh_idle).min(ends_at),
+            ends_at,
+        })
+    }
 }
 
 pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {

@@ -16,7 +16,7 @@
 
 use alloc::string::String;
 
-use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, IssuedRefresh, Misuse, MisuseRefused};
+use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, Misuse, MisuseRefused};
 use super::target::Target;
 use super::{Code, Grant, GrantEvent, Lifetimes};
 use crate::base64url;
@@ -110,14 +110,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let scope = target.scope_of(&grant.scope);
-    let ends_at = cmd.at.plus(lifetimes.refresh_absolute);
-    let refresh = client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
-        digest: cmd.refresh,
-        // RFC 9449 §5: a confidential client's is bound to its authentication already, and its key may change.
-        cnf: cmd.proven.filter(|_| client.is_public()),
-        expires_at: cmd.at.plus(lifetimes.refresh_idle).min(ends_at),
-        ends_at,
-    });
+    let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
     let outcome = Redeemed {
         scope: scope.clone(),
         access_expires_at: access.expires_at,
