@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use chancery_ledger::Ledger;
 use serde::Serialize;
 
+use super::error::QueryError;
 use super::moment::{Place, told};
 use super::provenance::ends;
-use super::query::QueryError;
 use crate::envelope::Envelope;
 
 /// Events that one answer looks at.

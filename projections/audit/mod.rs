@@ -23,6 +23,7 @@
 
 pub mod check;
 pub mod diff;
+pub mod error;
 pub mod follow;
 pub mod moment;
 mod page;

@@ -13,7 +13,7 @@ use chancery_ledger::error::ReadError;
 use chancery_ledger::recorded::Recorded;
 use serde_json::{Value, json};
 
-use super::query::QueryError;
+use super::error::QueryError;
 use super::source;
 use crate::inline;
 

@@ -20,8 +20,9 @@ use chancery_ledger::Ledger;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::error::QueryError;
 use super::moment::{Place, written};
-use super::query::{self, QueryError, Question};
+use super::query::{self, Question};
 use super::token::{Kind, Known};
 use crate::envelope::{Envelope, Unreadable};
 use crate::fold;

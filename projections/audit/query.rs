@@ -13,10 +13,10 @@
 //! on the event itself. A question looks at a bounded number of events; its page may then hold fewer than asked and still have a next one.
 
 use chancery_ledger::Ledger;
-use chancery_ledger::error::ReadError;
 use chancery_ledger::recorded::Recorded;
 use serde_json::Value;
 
+use super::error::QueryError;
 use super::source::{Source, Window, broken};
 use super::{Digests, SET, TOKENS, actor_of, buckets_of, client_of, cut, tokens_of};
 use crate::envelope::{Envelope, Unreadable};
@@ -66,14 +66,6 @@ pub struct Page {
     pub next: Option<u64>,
     /// How many events the answer takes into account.
     pub indexed: u64,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum QueryError {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
 }
 
 impl Question {

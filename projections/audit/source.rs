@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use chancery_ledger::Ledger;
 use chancery_ledger::error::ReadError;
 
-use super::query::QueryError;
+use super::error::QueryError;
 use super::{PAGE, SET, key};
 use crate::envelope::Unreadable;
 

@@ -23,8 +23,9 @@ use chancery_ledger::Ledger;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::error::QueryError;
 use super::moment::{Place, events, told, written};
-use super::query::{QueryError, positions_of};
+use super::query::positions_of;
 use super::tokens_of;
 use crate::envelope::{Envelope, Unreadable};
 use crate::fold;

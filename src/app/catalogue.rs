@@ -8,21 +8,11 @@
 
 use chancery_core::error::OAuthError;
 use chancery_core::server::{self, CatalogueRaised, Log};
-use chancery_core::stream::EventType;
 use chancery_core::time::Timestamp;
 
 use super::App;
 use super::context::Context;
 use super::work::{Seal, Stop, Work, decide, unreadable};
-
-/// The refusal of what cannot be written yet.
-pub(super) fn needs(newest: EventType, level: u16) -> OAuthError {
-    let EventType { name, schema, since } = newest;
-    OAuthError::temporarily_unavailable(format!(
-        "{name} (schema {schema}) needs level {since} of the catalogue, the log has {level}: run `chancery ledger upgrade` when no older node runs"
-    ))
-    .saying("This is not available until the operator has finished an upgrade.")
-}
 
 impl App {
     /// Raises the log to a level that this program knows; returns the level of before. `also_with_older`: although nodes are connected that

@@ -25,7 +25,8 @@ use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 use super::App;
 use super::context::Context;
 use super::dpop::Proven;
-use super::once::{ASSERTION, Once};
+use super::once::Once;
+use super::words::ASSERTION;
 use super::work::{Loaded, Seal, Stop, Work, decide};
 
 /// What a request brought, as it stood there.

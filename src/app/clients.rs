@@ -14,7 +14,7 @@ use chancery_jose::{Jwks, KeyManagement, Recipient};
 
 use super::App;
 use super::context::Context;
-use super::registration::{self, Install};
+use super::install::{self, Install};
 use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide, unreadable};
 
@@ -72,7 +72,7 @@ impl App {
             ));
         }
         let Some(client) = self.load_client(&id.stream()).await?.state else {
-            let contacts = registration::joined(declared.asked.contacts.as_deref());
+            let contacts = install::joined(declared.asked.contacts.as_deref());
             let install = Install { contacts, chosen_secret: declared.secret.clone(), ..Install::new(id, metadata, Origin::Declared) };
             return self.install_client(context, install).await.map(drop).map_err(NotRegistered::from);
         };

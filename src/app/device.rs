@@ -37,11 +37,12 @@ use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
 use super::history::Seen;
-use super::once::{Once, USER_CODE};
+use super::once::Once;
 use super::sessions::Current;
 use super::signing::KeySet;
 use super::token::Tokens;
 use super::vault::{KeyKind, mac};
+use super::words::USER_CODE;
 use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
 use super::{App, random, seconds};
 

@@ -23,8 +23,9 @@ use chancery_ledger::error::AppendError;
 use chancery_ledger::write::{ClaimWrite, Write};
 
 use super::context::Context;
-use super::once::{DPOP, Once};
+use super::once::Once;
 use super::vault::{NamedKey, mac};
+use super::words::DPOP;
 use super::work::{Seal, Stop, Work, decide};
 use super::{App, seconds};
 

@@ -24,7 +24,7 @@ use chancery_tree::key::KeyType;
 use chancery_tree::{Checkpoint, Note, VerifierKey};
 
 use super::context::Context;
-use super::start::StartError;
+use super::start::error::StartError;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 use super::{App, clock, seconds};
 

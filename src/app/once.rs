@@ -11,20 +11,8 @@
 use chancery_core::server::{self, ExpiredSwept, Log, ServerEvent};
 use chancery_core::time::Timestamp;
 
+use super::words::Words;
 use super::work::{Seal, Stop, Work};
-
-/// Kinds of the two claims.
-pub struct Words {
-    pub word: &'static str,
-    pub due: &'static str,
-}
-
-/// `jti`s of client assertions.
-pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due" };
-/// User codes of devices, while they wait: each is found by its claim.
-pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
-/// `jti`s of DPoP proofs.
-pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
 
 /// A word is remembered so much longer than it could be used, in seconds: whoever was verified at the last moment may still be on the
 /// way to the log, and clocks of nodes differ.

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use chancery_core::account::FieldError;
 use chancery_core::client::metadata::{self, Asked, Metadata};
-use chancery_core::client::{self, Client, Origin, Register, manage};
+use chancery_core::client::{Client, Origin, manage};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::id::{ClientId, InvitationId};
+use chancery_core::id::ClientId;
 use chancery_core::invitation::{self, Invitation};
 use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
@@ -25,13 +25,13 @@ use uuid::Uuid;
 use super::App;
 use super::clients::{self, NotRegistered};
 use super::context::Context;
+pub use super::install::Invited;
+use super::install::{Install, joined};
 use super::mint;
 use super::remote::Wanted;
-use super::vault::{KeyKind, VaultError};
-use super::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
+use super::vault::KeyKind;
+use super::work::{Seal, Stop, Work, decide};
 
-/// Kind of the claim on a `client_id`.
-const CLIENT_ID: &str = "client_id";
 /// Bytes of a document of a sector: more redirect URIs than a registration holds.
 const MOST_SECTOR: usize = 64 * 1024;
 
@@ -56,47 +56,6 @@ pub enum Door {
     Open,
     /// Somebody with an initial access token.
     Invited(Invited),
-}
-
-/// An initial access token as it was presented.
-#[derive(Clone, Copy)]
-pub struct Invited {
-    pub invitation: InvitationId,
-    pub token: Digest,
-}
-
-/// What is about to be recorded.
-pub(super) struct Install {
-    pub id: ClientId,
-    pub metadata: Metadata,
-    pub origin: Origin,
-    pub contacts: Option<String>,
-    pub generated_secret: Option<Digest>,
-    pub chosen_secret: Option<String>,
-    pub registration_access: Option<Digest>,
-    pub invited: Option<Invited>,
-    pub sector_document: Option<Digest>,
-}
-
-impl Install {
-    pub fn new(id: ClientId, metadata: Metadata, origin: Origin) -> Self {
-        Self {
-            id,
-            metadata,
-            origin,
-            contacts: None,
-            generated_secret: None,
-            chosen_secret: None,
-            registration_access: None,
-            invited: None,
-            sector_document: None,
-        }
-    }
-}
-
-/// Contacts as one text: none of them holds a line end.
-pub(super) fn joined(contacts: Option<&[String]>) -> Option<String> {
-    contacts.filter(|contacts| !contacts.is_empty()).map(|contacts| contacts.join("\n"))
 }
 
 /// Metadata that holds, with what was fetched for it.
@@ -174,33 +133,6 @@ impl App {
             serde_json::from_slice(&fetched.body).map_err(|_| refuse("Its document is not a JSON array of redirect URIs."))?;
         metadata::sector_lists(metadata, &listed).map_err(|problem| NotRegistered::Problems(vec![problem]))?;
         Ok(Some(Digest::of(&fetched.body)))
-    }
-
-    /// Records the client; gives the time of its registration in seconds.
-    pub(super) async fn install_client(&self, context: &Context, install: Install) -> Result<i64, OAuthError> {
-        let key = match self.vault.create(KeyKind::Client, install.id.as_str()).await {
-            Ok(key) => key,
-            // A registration that broke off between vault and log left it there.
-            Err(VaultError::AlreadyExists { .. }) => self.data_key(KeyKind::Client, install.id.as_str()).await?,
-            Err(error) => return Err(vault_trouble(error)),
-        };
-        let at = self.now();
-        let command = Register {
-            client: install.id,
-            metadata: install.metadata,
-            origin: install.origin,
-            generated_secret: install.generated_secret,
-            chosen_secret: install.chosen_secret,
-            contacts: install.contacts,
-            registration_access: install.registration_access,
-            invitation: install.invited.map(|own| own.invitation),
-            sector_document: install.sector_document,
-            context: context.personal(),
-            at,
-        };
-        let seal = Seal { key: Some(key), subject: None };
-        decide!(self, context, |work| register_once(work, &command, install.invited, &seal))?;
-        Ok(at.numeric_date())
     }
 
     /// The client that a registration access token manages, and the token's digest. RFC 7592 §2: whatever is wrong with it is
@@ -321,23 +253,6 @@ impl App {
 
 fn split(contacts: Option<&str>) -> Vec<String> {
     contacts.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default()
-}
-
-async fn register_once(mut work: Work<'_>, command: &Register, invited: Option<Invited>, seal: &Seal) -> Result<(), Stop> {
-    let mut loaded: Loaded<Client> = work.load(&command.client.stream()).await?;
-    if loaded.state.is_some() {
-        return Err(Stop::Taken(CLIENT_ID));
-    }
-    if let Some(invited) = invited {
-        let mut own = work.load::<Invitation>(&invited.invitation.stream()).await?;
-        let state = own.or(|| OAuthError::invalid_token("no such initial access token"))?.clone();
-        let decision = invitation::admit(&state, &invited.token, &command.client, command.at);
-        decision.outcome?;
-        work.record(&mut own, decision.events, &Seal::default())?;
-    }
-    work.record(&mut loaded, client::register(command).events, seal)?;
-    work.take(CLIENT_ID, command.client.as_str().as_bytes().to_vec(), command.client.to_string());
-    work.commit().await.map(drop)
 }
 
 /// Says whether the client has the new secret now.

@@ -10,6 +10,8 @@
 //! | inline rows of another form | rebuilt first |
 //! | the checkpoint that was signed last | what does not fit it |
 
+pub mod error;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ use chancery_ledger::write::{Actor, Expected, NewEvent, RowWrite, StreamWrite, W
 use chancery_ledger::{Ledger, Options};
 use chancery_projections::inline::{self, rebuild};
 
+pub use self::error::StartError;
 use super::clock::Clock;
 use super::context::Context;
 use super::decoded::Decoded;
@@ -37,49 +40,6 @@ use super::vault::{Purpose, Store, Vault, VaultError, VaultStore};
 use super::work::{Seal, Stop, Work, decide};
 use super::{App, Names, Parts, random};
 use crate::config::{Config, Database, Secrets};
-
-/// Why the server does not start: a sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Ledger(#[from] chancery_ledger::error::OpenError),
-    #[error("the log cannot be read: {0}")]
-    Read(#[from] chancery_ledger::error::ReadError),
-    #[error("the log cannot be written: {0}")]
-    Append(#[from] AppendError),
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(
-        "the log holds events of the type {name} (schema {schema}), which this program does not know: use the newer program that wrote them"
-    )]
-    UnknownEvent { name: String, schema: u16 },
-    #[error(
-        "this log belongs to the issuer {found}, not to {configured}. If the issuer really moved, start once with --change-issuer; every client has to learn the new one"
-    )]
-    OtherIssuer { found: String, configured: String },
-    #[error(
-        "the log has {events} events, but the vault beside it is empty: restore the vault (vault.db, or the schema vault) from the backup that belongs to this log; without it personal data and signing keys cannot be read"
-    )]
-    VaultMissing { events: u64 },
-    #[error(
-        "the checkpoint that was signed last does not belong to this log: {what}. Is it an older copy? Restore the newest one, or ask whoever holds checkpoints of it"
-    )]
-    OtherCheckpoint { what: String },
-    #[error(
-        "the read models have another form than this program's, and a node that knows catalogue level {other} is running beside this one, which knows {own}: these two cannot overlap; stop the other nodes first"
-    )]
-    OtherNodes { own: u16, other: u16 },
-    #[error("the read models cannot be rebuilt: {0}")]
-    Rebuild(#[from] rebuild::RebuildError),
-    #[error("{0}")]
-    Other(String),
-}
-
-impl From<OAuthError> for StartError {
-    fn from(error: OAuthError) -> Self {
-        Self::Other(error.detail.into_owned())
-    }
-}
 
 /// How to open.
 #[derive(Clone, Copy, Default)]

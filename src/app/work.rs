@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use chancery_core::decision::Draft;
 use chancery_core::error::OAuthError;
-use chancery_core::stream::{Event, EventType, Fact, KEY_FIELD, Sealed};
+use chancery_core::stream::{Event, EventType, Fact, KEY_FIELD};
 use chancery_core::{canonical, stream};
 use chancery_ledger::error::{AppendError, ReadError};
 use chancery_ledger::recorded::{Committed, Freshness};
@@ -24,8 +24,9 @@ use chancery_projections::inline::{self, Inline};
 
 use super::App;
 use super::context::Context;
-use super::vault::{Aad, DataKey, KeyKind, VaultError};
-use super::{clock, once, random};
+use super::random;
+use super::vault::{Aad, DataKey, VaultError};
+use super::words::{ASSERTION, DPOP};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -52,9 +53,9 @@ impl From<Stop> for OAuthError {
         match stop {
             Stop::Refused(error) => error,
             // RFC 7523 §3, RFC 7521 §4.2.1: an assertion that comes again proves nothing.
-            Stop::Taken(kind) if kind == once::ASSERTION.word => Self::invalid_client("the client assertion was used before"),
+            Stop::Taken(kind) if kind == ASSERTION.word => Self::invalid_client("the client assertion was used before"),
             // RFC 9449 §11.1.
-            Stop::Taken(kind) if kind == once::DPOP.word => Self::invalid_dpop_proof("the proof was used before")
+            Stop::Taken(kind) if kind == DPOP.word => Self::invalid_dpop_proof("the proof was used before")
                 .saying("This DPoP proof was used before; make a new one for each request."),
             Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
             Stop::Conflict => Self::temporarily_unavailable("the race did not end"),
@@ -165,50 +166,6 @@ impl App {
             }
         };
         Ok(Loaded { stream: stream.to_owned(), version, state })
-    }
-
-    /// The data key of a name, which must exist.
-    ///
-    /// # Errors
-    /// `server_error` when it is gone, `temporarily_unavailable` when the vault does not answer.
-    pub async fn data_key(&self, kind: KeyKind, id: &str) -> Result<Arc<DataKey>, OAuthError> {
-        let key = self.vault.open(kind, id).await.map_err(vault_trouble)?;
-        key.ok_or_else(|| OAuthError::server_error(format!("the data key of {} {id} is gone", kind.as_str())))
-    }
-
-    /// The data key of this month, for what has no subject.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` when the vault does not answer.
-    pub async fn epoch_key(&self) -> Result<Arc<DataKey>, OAuthError> {
-        let month = clock::month(self.clock.now_ms());
-        Ok(self.vault.epoch(&month).await.map_err(vault_trouble)?.0)
-    }
-
-    /// Opens a ciphertext of a state.
-    ///
-    /// # Errors
-    /// `server_error` when the key is gone or the text was changed.
-    pub async fn unseal(&self, sealed: &Sealed) -> Result<String, OAuthError> {
-        let (kind, id) = sealed.key.split_once('/').ok_or_else(|| OAuthError::server_error("a sealed value without key"))?;
-        let kind =
-            KeyKind::ALL.into_iter().find(|own| own.as_str() == kind).ok_or_else(|| OAuthError::server_error("an unknown kind of key"))?;
-        let key = self.data_key(kind, id).await?;
-        let event_id = sealed.event.to_string();
-        let aad = Aad { log_id: &self.log_id, stream: &sealed.stream, event_id: &event_id, field: &sealed.field };
-        let plain = self.vault.unseal(&key, &aad, &sealed.text).map_err(|e| OAuthError::server_error(format!("{}: {e}", sealed.stream)))?;
-        String::from_utf8(plain.to_vec()).map_err(|_| OAuthError::server_error("a sealed value is no text"))
-    }
-
-    /// The same for a value that may be absent.
-    ///
-    /// # Errors
-    /// As for [`Self::unseal`].
-    pub async fn unseal_optional(&self, sealed: Option<&Sealed>) -> Result<Option<String>, OAuthError> {
-        match sealed {
-            Some(sealed) => self.unseal(sealed).await.map(Some),
-            None => Ok(None),
-        }
     }
 }
 
@@ -330,7 +287,7 @@ impl Work<'_> {
         if newest.since <= level {
             return Ok((newest, canonical::to_vec(event).map_err(broken)?));
         }
-        let (older, data) = event.lowered(level).ok_or_else(|| super::catalogue::needs(newest, level))?;
+        let (older, data) = event.lowered(level).ok_or_else(|| not_yet(newest, level))?;
         Ok((older, canonical::to_vec(&data).map_err(broken)?))
     }
 
@@ -391,4 +348,13 @@ pub fn vault_trouble(error: VaultError) -> OAuthError {
         VaultError::Unavailable(_) => OAuthError::temporarily_unavailable(error.to_string()),
         other => OAuthError::server_error(other.to_string()),
     }
+}
+
+/// The refusal of what cannot be written yet.
+fn not_yet(newest: EventType, level: u16) -> OAuthError {
+    let EventType { name, schema, since } = newest;
+    OAuthError::temporarily_unavailable(format!(
+        "{name} (schema {schema}) needs level {since} of the catalogue, the log has {level}: run `chancery ledger upgrade` when no older node runs"
+    ))
+    .saying("This is not available until the operator has finished an upgrade.")
 }

@@ -35,10 +35,10 @@ use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener, Stopped};
 use crate::http::outgoing;
 use crate::http::rate_limit::RateLimiter;
-use crate::http::routes::audit::Tails;
 use crate::http::server::{Parts, Server};
 use crate::http::stack::Stack;
 use crate::http::surface::{Kind, Surface};
+use crate::http::tails::Tails;
 use crate::{http, pages};
 
 /// Opens, serves and stops on SIGINT or SIGTERM.

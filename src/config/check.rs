@@ -121,8 +121,8 @@ fn is_open(file: &Path) -> bool {
 
 fn holds_a_secret(sources: &Sources) -> bool {
     let merged = sources.merge();
-    let plain = |raw: &super::source::Raw| matches!(raw, super::source::Raw::Text(text) if !text.starts_with("file:"));
-    let in_file = |given: &super::source::Given| matches!(given.origin, super::Origin::File { .. }) && plain(&given.raw);
+    let plain = |raw: &super::given::Raw| matches!(raw, super::given::Raw::Text(text) if !text.starts_with("file:"));
+    let in_file = |given: &super::given::Given| matches!(given.origin, super::Origin::File { .. }) && plain(&given.raw);
     let setting = merged.settings.iter().any(|(key, given)| super::table::find(key).is_some_and(|s| s.is_secret()) && in_file(given));
     let entry = merged.clients.iter().chain(&merged.users).flat_map(|entry| &entry.fields);
     setting || entry.into_iter().any(|(field, given)| matches!(*field, "client_secret" | "password") && in_file(given))

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::Entry;
+use super::given::Raw;
 use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
-use super::source::Raw;
 use super::table::{CLIENT, Field, Kind, RESOURCE, USER};
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.

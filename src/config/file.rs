@@ -9,9 +9,9 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
-use super::source::{Given, Raw};
 use super::table::{self, CLIENT, FEED, Field, RESOURCE, SETTINGS, USER};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.

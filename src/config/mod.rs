@@ -19,6 +19,7 @@ pub mod digest;
 pub mod example;
 pub mod feed;
 pub mod file;
+pub mod given;
 pub mod issuer;
 mod lifetimes;
 mod limits;

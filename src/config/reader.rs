@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{Entry, literal};
+use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
 use super::secret::{self, Secret};
-use super::source::{Given, Raw};
 use super::table::{self, Kind};
 use super::value::{self, Rate};
 

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::file::{self, Entry};
+use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
 use super::table::{self, SETTINGS};
@@ -39,27 +40,6 @@ pub struct Flags {
     /// Any other setting that is not secret, by its name in the TOML file; may be repeated
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     pub set: Vec<String>,
-}
-
-/// A value as it was typed.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Raw {
-    Text(String),
-    /// Digits in base ten, of any length, perhaps with a sign.
-    Integer(String),
-    Boolean(bool),
-    List(Vec<String>),
-    /// A table within an entry.
-    Table(BTreeMap<String, Raw>),
-    /// Something that no setting can be; the name of its type.
-    Other(&'static str),
-}
-
-/// A value and where it stood.
-#[derive(Clone)]
-pub struct Given {
-    pub raw: Raw,
-    pub origin: Origin,
 }
 
 /// All places where settings come from.

@@ -11,10 +11,16 @@
 use chancery_core::error::{Code, OAuthError};
 use poem::http::HeaderValue;
 
-use super::credentials::Scheme;
-
 /// The protection space that we name; one for the whole server.
 const REALM: &str = "chancery";
+
+/// How an access token came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
 
 /// How an answer asks for credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]

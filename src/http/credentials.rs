@@ -12,6 +12,7 @@ use chancery_core::error::OAuthError;
 use poem::Request;
 use poem::http::header;
 
+use super::challenge::Scheme;
 use super::params::{self, Params};
 use crate::app::client_auth::Presented;
 
@@ -51,14 +52,6 @@ fn basic(request: &Request) -> Result<Option<(String, String)>, OAuthError> {
 /// One form-encoded value. `Params` would drop empty ones, which are still credentials here.
 fn form_decoded(text: &str) -> Option<String> {
     params::decode(text.as_bytes()).ok()
-}
-
-/// How an access token came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    Bearer,
-    /// RFC 9449 §7.1.
-    Dpop,
 }
 
 /// The access token of a request to a resource that takes both schemes, if it has exactly one.

@@ -48,4 +48,5 @@ pub mod routes;
 pub mod server;
 pub mod stack;
 pub mod surface;
+pub mod tails;
 pub mod witness;

@@ -11,7 +11,7 @@ use super::cookies::{CookieKeys, Cookies};
 use super::error::Refused;
 use super::rate_limit::{Limit, RateLimiter, Who};
 use super::request_id::RequestId;
-use super::routes::audit::Tails;
+use super::tails::Tails;
 use crate::app::App;
 use crate::app::context::Context;
 use crate::config::Rate;

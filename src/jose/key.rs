@@ -21,8 +21,8 @@ use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use crate::alg::{Algorithm, KeyKind};
+use crate::header::Headers;
 use crate::jwk::{KeyError, PublicJwk};
-use crate::signing::Headers;
 use crate::thumbprint::Thumbprint;
 
 /// Longest PEM text that is read, in bytes. An RSA key of 8192 bits needs 6.4 KiB.

@@ -35,6 +35,7 @@
 pub mod alg;
 pub mod dpop;
 pub mod ed25519;
+mod header;
 mod json;
 pub mod jwe;
 pub mod jwk;

@@ -18,10 +18,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::alg::Algorithm;
+use crate::header::encode;
 use crate::key::{Pair, SigningKey};
-
-/// `typ` values whose headers are ready: ID tokens, access tokens (RFC 9068), logout tokens, introspection (RFC 9701).
-const COMMON: [Option<&str>; 5] = [None, Some("JWT"), Some("at+jwt"), Some("logout+jwt"), Some("token-introspection+jwt")];
 
 /// Why nothing was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +63,7 @@ impl SigningKey {
         let header = match self.headers.get(alg, typ) {
             Some(ready) => ready,
             None => {
-                built = encode_header(alg, self.kid(), typ);
+                built = encode(alg, self.kid(), typ);
                 built.as_str()
             }
         };
@@ -94,27 +92,4 @@ fn rsa(pair: &RsaKeyPair, padding: &'static dyn RsaEncoding, message: &[u8]) -> 
     let mut signature = vec![0; pair.public_modulus_len()];
     pair.sign(padding, &SystemRandom::new(), message, &mut signature)?;
     Ok(signature)
-}
-
-/// Encoded headers of one key, by algorithm and common `typ`.
-pub(crate) struct Headers(Vec<(Algorithm, Option<&'static str>, String)>);
-
-impl Headers {
-    pub(crate) fn new(algorithms: &[Algorithm], kid: &str) -> Self {
-        let pairs = algorithms.iter().flat_map(|alg| COMMON.map(|typ| (*alg, typ)));
-        Self(pairs.map(|(alg, typ)| (alg, typ, encode_header(alg, kid, typ))).collect())
-    }
-
-    fn get(&self, alg: Algorithm, typ: Option<&str>) -> Option<&str> {
-        self.0.iter().find(|(a, t, _)| *a == alg && *t == typ).map(|(_, _, header)| header.as_str())
-    }
-}
-
-fn encode_header(alg: Algorithm, kid: &str, typ: Option<&str>) -> String {
-    // `Value::from(..)` writes JSON strings with their escapes; alg and kid need none.
-    let json = match typ {
-        Some(typ) => format!(r#"{{"alg":"{alg}","typ":{},"kid":"{kid}"}}"#, serde_json::Value::from(typ)),
-        None => format!(r#"{{"alg":"{alg}","kid":"{kid}"}}"#),
-    };
-    URL_SAFE_NO_PAD.encode(json)
 }

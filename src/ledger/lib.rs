@@ -31,5 +31,6 @@ mod writer;
 
 pub use backend::Fold;
 pub use ledger::Ledger;
-pub use options::{Clock, Notary, Note, Options};
+pub use options::{Clock, Notary, Options};
+pub use recorded::Note;
 pub use sqlite::{backup, standing};

@@ -4,13 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::recorded::Head;
+use crate::recorded::{Head, Note};
 
 /// Milliseconds since the epoch. The ledger never reads the system's clock itself.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// A head as a C2SP checkpoint: a signed note, as text.
-pub type Note = Arc<str>;
 
 /// Signs heads. The shell makes it, which holds the key; the ledger knows neither the key nor the name of the log.
 pub type Notary = Arc<dyn Fn(&Head) -> Result<Note, String> + Send + Sync>;

@@ -1,9 +1,13 @@
 //! What the log gives back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::options::Note;
 use crate::write::Row;
+
+/// A head as a C2SP checkpoint: a signed note, as text.
+pub type Note = Arc<str>;
 
 /// A committed event. `leaf` holds the exact bytes that were hashed; everything else is a copy of fields in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

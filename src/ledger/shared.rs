@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::cache::Cache;
 use crate::error::OpenError;
-use crate::options::{Notary, Note};
-use crate::recorded::Head;
+use crate::options::Notary;
+use crate::recorded::{Head, Note};
 use crate::tail::Tail;
 
 pub(crate) struct Shared {

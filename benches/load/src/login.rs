@@ -5,12 +5,22 @@ use url::{Url, form_urlencoded};
 
 use crate::html::pick_form;
 use crate::http::Result;
-use crate::user::{Attempt, User};
+use crate::user::{Attempt, Tokens, User};
 
 /// Redirects and forms between the authorization request and the code.
 const MAX_STEPS: usize = 16;
 
-pub async fn sign_in(user: &mut User, attempt: &Attempt) -> Result<String> {
+impl User {
+    /// Signs in from an empty jar, consents, and redeems the code.
+    pub async fn sign_in(&mut self) -> Result<Tokens> {
+        self.connection.forget_cookies();
+        let attempt = self.new_attempt();
+        let code = code(self, &attempt).await?;
+        self.redeem(&code, &attempt.verifier).await
+    }
+}
+
+async fn code(user: &mut User, attempt: &Attempt) -> Result<String> {
     let mut url = user.authorize_url(&attempt.parameters)?;
     let mut form = None;
     for _ in 0..MAX_STEPS {

@@ -12,7 +12,6 @@ use url::{Url, form_urlencoded};
 
 use crate::config::{ClientAuth, Config};
 use crate::http::{Connection, Payload, Response, Result};
-use crate::login;
 
 /// The discovery document, read once per run.
 pub struct Endpoints {
@@ -139,14 +138,6 @@ impl User {
         self.connection.send(method, url, Payload { form, with_cookies: true, ..Payload::default() }).await
     }
 
-    /// Signs in from an empty jar, consents, and redeems the code.
-    pub async fn sign_in(&mut self) -> Result<Tokens> {
-        self.connection.forget_cookies();
-        let attempt = self.new_attempt();
-        let code = login::sign_in(self, &attempt).await?;
-        self.redeem(&code, &attempt.verifier).await
-    }
-
     /// authorize -> code with the session at hand.
     async fn code(&mut self, parameters: &[(&'static str, String)]) -> Result<String> {
         let url = self.authorize_url(parameters)?;
@@ -155,7 +146,7 @@ impl User {
         self.code_in(location).ok_or_else(|| format!("interaction asked: {location}"))?
     }
 
-    async fn redeem(&mut self, code: &str, verifier: &str) -> Result<Tokens> {
+    pub async fn redeem(&mut self, code: &str, verifier: &str) -> Result<Tokens> {
         let redirect_uri = self.config.redirect_uri.clone();
         let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &redirect_uri), ("code_verifier", verifier)];
         let tokens = Tokens::read(self.post_as_client("token_endpoint", &fields).await?)?;

@@ -18,7 +18,7 @@ use chancery_core::decision::{Draft, Personal};
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, AuditQueried, EvidenceEvent};
 use chancery_core::stream::bounded;
-use chancery_projections::audit::query::QueryError;
+use chancery_projections::audit::error::QueryError;
 
 use super::App;
 use super::context::Context;

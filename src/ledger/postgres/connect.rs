@@ -35,7 +35,7 @@ use tokio_postgres::{Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::memory::Memory;
-use super::migrate::said;
+use super::said::said;
 
 /// The role that serves: SELECT and INSERT on events, no more.
 pub(crate) const ROLE: &str = "chancery_serve";

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::connect::{ROLE, Session, Target};
+use super::said::said;
 use crate::error::OpenError;
 
 /// One step of the schema: its statements run once, in order, in one transaction.
@@ -125,15 +126,4 @@ pub(crate) async fn check(client: &Client, strict_role: bool) -> Result<(), Open
 
 fn unavailable(e: tokio_postgres::Error) -> OpenError {
     OpenError::Unavailable(said(&e))
-}
-
-/// What the server said; the error's own text is only "db error".
-pub(crate) fn said(e: &tokio_postgres::Error) -> String {
-    match e.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => {
-            let cause = std::error::Error::source(e).map(|source| format!(": {source}")).unwrap_or_default();
-            format!("{e}{cause}")
-        }
-    }
 }

@@ -17,6 +17,7 @@ mod listen;
 mod memory;
 pub(crate) mod migrate;
 mod reading;
+pub(crate) mod said;
 mod sets;
 pub(crate) mod sql;
 mod startup;

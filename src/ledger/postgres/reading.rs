@@ -13,7 +13,7 @@ use tokio_postgres::{Error, Row as PgRow};
 use super::gather::Gather;
 use super::listen::Listener;
 use super::memory::Memory;
-use super::migrate::said;
+use super::said::said;
 use super::sql::node_levels;
 use super::startup::stored_event;
 use super::writing::{level_of, within};

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Error};
 
-use super::migrate::said;
 use super::reading::{columns, event};
+use super::said::said;
 use super::sql::{DELETE_ROWS, LOCK_HEAD, ROWS_BEFORE, UPSERT_ROWS};
 use super::store::RowColumns;
 use super::writing::{PgWriting, head_state};

@@ -3,7 +3,8 @@
 use tokio_postgres::{Client, Error, Row};
 
 use super::connect::{Session, Target};
-use super::migrate::{self, said};
+use super::migrate;
+use super::said::said;
 use crate::check::{self, StoredEvent, StoredHead};
 use crate::error::OpenError;
 use crate::plan::HeadState;

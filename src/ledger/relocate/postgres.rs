@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{Ending, MoveError, NO_ROWS, Staged};
 use crate::error::OpenError;
 use crate::postgres::connect::Target as Address;
-use crate::postgres::migrate::{self, said};
+use crate::postgres::migrate;
+use crate::postgres::said::said;
 use crate::postgres::sql::INSERT_EVENTS;
 
 /// Rows in one statement.

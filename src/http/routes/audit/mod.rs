@@ -14,7 +14,6 @@ mod format;
 mod tail;
 mod then;
 
-pub use tail::Tails;
 pub use then::Then;
 
 use chancery_core::error::OAuthError;

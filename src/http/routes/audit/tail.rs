@@ -8,15 +8,12 @@
 //! | four tails of one auditor, 64 in all | each costs a task and reads of the log |
 //! | 64 KiB wait for a slow reader, then reading the log waits too | memory stays bounded; the log loses nothing meanwhile |
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chancery_core::error::OAuthError;
 use chancery_projections::audit::query::Found;
 use poem::{Body, Request};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Auditor;
@@ -27,63 +24,12 @@ use crate::app::audit::tail::Tail;
 use crate::http::error::Refused;
 use crate::http::server::Server;
 
-/// Tails of one auditor.
-const MOST_OF_ONE: usize = 4;
-/// Tails of all auditors.
-const MOST: usize = 64;
 /// Bytes that wait for a reader.
 const BUFFER: usize = 64 * 1024;
 /// Between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a reader may take nothing before it is given up.
 const STALL: Duration = Duration::from_secs(30);
-
-/// The tails that are open, by auditor; and the word that the server stops.
-#[derive(Clone)]
-pub struct Tails {
-    open: Arc<Mutex<HashMap<String, usize>>>,
-    stopping: watch::Sender<bool>,
-}
-
-impl Default for Tails {
-    fn default() -> Self {
-        Self { open: Arc::default(), stopping: watch::Sender::new(false) }
-    }
-}
-
-/// A place among the tails, given back when it is dropped.
-struct Place {
-    open: Arc<Mutex<HashMap<String, usize>>>,
-    auditor: String,
-}
-
-impl Tails {
-    /// Ends every tail: a stop waits for answers that are on their way, and a tail has no end of its own.
-    pub fn stop(&self) {
-        self.stopping.send_replace(true);
-    }
-
-    fn enter(&self, auditor: &str) -> Result<Place, OAuthError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let own = open.get(auditor).copied().unwrap_or_default();
-        if own >= MOST_OF_ONE || all >= MOST {
-            return Err(OAuthError::slow_down("too many tails").saying("Too many tails are open; close one first."));
-        }
-        open.insert(auditor.to_owned(), own + 1);
-        Ok(Place { open: self.open.clone(), auditor: auditor.to_owned() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.get_mut(&self.auditor) {
-            Some(own) if *own > 1 => *own -= 1,
-            _ => drop(open.remove(&self.auditor)),
-        }
-    }
-}
 
 /// Where a tail begins: after the last event that the reader has, at `from`, or at the end of the log.
 pub fn resumed(request: &Request, from: Option<u64>) -> Result<Option<u64>, OAuthError> {
@@ -103,11 +49,9 @@ pub async fn open(server: &Server, auditor: Auditor, asked: Asked, from: Option<
     let (reading, writing) = tokio::io::duplex(BUFFER);
     let server = server.clone();
     tokio::spawn(async move {
-        let mut stopping = server.tails.stopping.subscribe();
-        let ended = async { drop(stopping.wait_for(|stopping| *stopping).await) };
         tokio::select! {
             () = deliver(&server, &auditor.token, tail, writing) => {}
-            () = ended => {}
+            () = server.tails.stopped() => {}
         }
         drop(place);
     });
@@ -144,22 +88,4 @@ async fn deliver(server: &Server, token: &str, mut tail: Tail, mut out: DuplexSt
 fn event(found: &Found) -> String {
     let leaf = String::from_utf8_lossy(&found.recorded.leaf);
     format!("id: {}\nevent: {}\ndata: {leaf}\n\n", found.recorded.position, found.recorded.kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tails_are_counted_by_auditor_and_in_all() {
-        let tails = Tails::default();
-        let places: Vec<_> = (0..MOST_OF_ONE).map(|_| tails.enter("a").unwrap()).collect();
-        assert_eq!(tails.enter("a").err().map(|error| error.code()), Some("slow_down"));
-        let others: Vec<_> = (MOST_OF_ONE..MOST).map(|n| tails.enter(&format!("b{n}")).unwrap()).collect();
-        assert!(tails.enter("c").is_err());
-        drop(others);
-        drop(places);
-        assert!(tails.enter("a").is_ok());
-        assert!(tails.open.lock().unwrap().is_empty());
-    }
 }

@@ -1,0 +1,14 @@
+//! The words that count once, by kind.
+
+/// Kinds of the two claims.
+pub struct Words {
+    pub word: &'static str,
+    pub due: &'static str,
+}
+
+/// `jti`s of client assertions.
+pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due" };
+/// User codes of devices, while they wait: each is found by its claim.
+pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
+/// `jti`s of DPoP proofs.
+pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
