@@ -138,7 +138,7 @@ impl App {
         set("iat", json!(spoken.issued_at.numeric_date()));
         set("exp", json!(spoken.expires_at.numeric_date()));
         set("scope", json!(spoken.scope.to_string()));
-        // RFC 9449 §6.1.
+        // RFC 9449 §6.1, RFC 8705 §3.1.
         if let Some(cnf) = spoken.cnf {
             set("cnf", json!(cnf));
         }

@@ -5,6 +5,7 @@
 //! | one mechanism per request; a body `client_id` equal to the authenticated one is not a second mechanism | RFC 6749 §2.3 |
 //! | an assertion names the client as iss and sub, this server as aud, and expires soon | RFC 7523 §3, OpenID Connect Core 1.0 §9 |
 //! | its `jti` counts once, and only after the signature (`once`) | RFC 7523 §3 |
+//! | a certificate counts for a client that is registered for it, which names itself in `client_id` (`certificate`) | RFC 8705 §2 |
 //! | secrets are compared in constant time, through digests | our own |
 //!
 //! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
@@ -23,6 +24,7 @@ use chancery_core::id::ClientId;
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 
 use super::App;
+use super::certificate::Chain;
 use super::context::Context;
 use super::dpop::Proven;
 use super::once::Once;
@@ -37,6 +39,8 @@ pub struct Presented {
     pub client_secret: Option<String>,
     pub client_assertion: Option<String>,
     pub client_assertion_type: Option<String>,
+    /// What the connection came with; most callers have none.
+    pub certificate: Option<Chain>,
 }
 
 /// RFC 7523 §2.2.
@@ -49,12 +53,16 @@ pub struct Authenticated {
     pub assertion: Option<Once>,
     /// The key that it proved with this request (RFC 9449).
     pub proof: Option<Proven>,
+    /// The certificate that it came with.
+    pub certificate: Option<Digest>,
 }
 
 impl Authenticated {
     /// What its tokens will be bound to.
     pub fn proven(&self) -> Option<Confirmation> {
-        self.proof.as_ref().map(|proof| proof.key)
+        let binds = |client: &Client| client.metadata.tls_client_certificate_bound_access_tokens;
+        let certificate = || self.certificate.filter(|_| self.client.state.as_deref().is_some_and(binds)).map(Confirmation::X5t);
+        self.proof.as_ref().map(Proven::confirmation).or_else(certificate)
     }
 
     /// Asserts the client's version in a unit of work and takes the assertion's `jti`.
@@ -93,7 +101,8 @@ impl App {
             self.record_failure(context, client, &error).await?;
             return Err(error);
         }
-        Ok(Authenticated { client: loaded, assertion, proof: None })
+        let certificate = presented.certificate.as_ref().map(Chain::thumbprint);
+        Ok(Authenticated { client: loaded, assertion, proof: None, certificate })
     }
 
     /// The client of a name, from the newest state.
@@ -114,6 +123,12 @@ impl App {
                     (Proof::Assertion { holds: false }, None)
                 }
             });
+        }
+        let method = client.metadata.token_endpoint_auth_method;
+        let sends_secret = presented.basic.is_some() || presented.client_secret.is_some();
+        if let Some(chain) = presented.certificate.as_ref().filter(|_| method.needs_certificate() && !sends_secret) {
+            let holds = client.is_active() && self.is_own_certificate(context, client, chain).await?;
+            return Ok((Proof::Certificate { holds }, None));
         }
         let secret = presented.basic.as_ref().map(|(_, secret)| secret).or(presented.client_secret.as_ref());
         let Some(secret) = secret else { return Ok((Proof::Nothing, None)) };
@@ -165,7 +180,8 @@ impl App {
             // RFC 9126 §2.
             &own_endpoints.pushed_authorization_request,
         ];
-        if !audiences.iter().any(|audience| claims.is_for(audience)) {
+        let is_ours = |uri: &str| claims.is_for(uri) || own_endpoints.alias(uri).is_some_and(|alias| claims.is_for(&alias));
+        if !audiences.iter().any(|audience| is_ours(audience)) {
             return Err("aud is not this server");
         }
         let now = self.now().numeric_date();

@@ -165,7 +165,7 @@ impl App {
 
 /// The members that say what a key is and is for; what nobody here understands stays out of the log.
 fn public_members(sent: &Value) -> Value {
-    const MEMBERS: [&str; 10] = ["kty", "use", "key_ops", "alg", "kid", "crv", "n", "e", "x", "y"];
+    const MEMBERS: [&str; 11] = ["kty", "use", "key_ops", "alg", "kid", "crv", "n", "e", "x", "y", "x5c"];
     let keys = sent.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
     let picked = keys.map(|key| {
         let members = MEMBERS.iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())));

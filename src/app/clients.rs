@@ -13,6 +13,7 @@ use chancery_core::request::Policy;
 use chancery_jose::{Jwks, KeyManagement, Recipient};
 
 use super::App;
+use super::certificate;
 use super::context::Context;
 use super::install::{self, Install};
 use super::vault::KeyKind;
@@ -51,6 +52,9 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         front_channel: policy.front_channel,
         unsigned_request_objects: policy.unsigned_request_objects,
         front_channel_logout: policy.front_channel_logout,
+        jwks_certified: asked.jwks.as_ref().is_some_and(|jwks| certificate::leaves(jwks).any(|leaf| certificate::is_certificate(&leaf))),
+        client_certificates: policy.client_certificates,
+        client_authorities: policy.client_authorities,
     };
     metadata::validate(asked, terms)
 }

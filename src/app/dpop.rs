@@ -32,11 +32,18 @@ use super::{App, seconds};
 /// A key that the caller proved to hold.
 #[derive(Clone)]
 pub struct Proven {
-    pub key: Confirmation,
+    pub jkt: Digest,
     /// To be claimed.
     pub(super) once: Once,
     /// The caller used an older nonce, or none, and is to be told the newest.
     pub wants_nonce: bool,
+}
+
+impl Proven {
+    /// What is bound to it.
+    pub fn confirmation(&self) -> Confirmation {
+        Confirmation::Jkt(self.jkt)
+    }
 }
 
 /// Where a proof came with.
@@ -105,9 +112,11 @@ impl App {
             Some(_) => Nonce::Unknown,
         };
         let (lifetime, tolerance) = (seconds(self.config.dpop.proof_lifetime), seconds(self.config.lifetimes.clock_tolerance));
+        let alias = self.endpoints.alias(presented.uri);
         let sent = Sent {
             method: presented.method,
             uri: presented.uri,
+            alias: alias.as_deref(),
             token: presented.token,
             now: self.now().numeric_date(),
             lifetime,
@@ -121,7 +130,7 @@ impl App {
         let digest = Digest::of(&[&jkt.0[..], proof.jti.as_bytes()].concat());
         let refused_from = proof.iat.saturating_add(i64::from(lifetime.0)).saturating_add(i64::from(tolerance.0));
         let wants_nonce = self.config.dpop.nonces && age != Some(Some(0));
-        Ok(Proven { key: Confirmation::Jkt(jkt), once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
+        Ok(Proven { jkt, once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
     }
 
     /// Uses a proof up where nothing is appended.
@@ -152,8 +161,7 @@ impl App {
         if let (Err(Stop::Taken(kind)), Some(proven)) = (&outcome, proven)
             && *kind == DPOP.word
         {
-            let Confirmation::Jkt(jkt) = proven.key;
-            let event = DpopProofReplayed { client: client.cloned(), jkt, at: self.now() };
+            let event = DpopProofReplayed { client: client.cloned(), jkt: proven.jkt, at: self.now() };
             let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
             decide!(self, context, |work| record_replay(work, &event, context, &seal))?;
         }

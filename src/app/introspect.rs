@@ -14,7 +14,7 @@ use chancery_core::acr;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::SigningAlg;
 use chancery_core::consent::Consent;
-use chancery_core::dpop::Confirmation;
+use chancery_core::dpop::{Confirmation, Held};
 use chancery_core::error::OAuthError;
 use chancery_core::grant::standing::{self, Dead, Parents};
 use chancery_core::grant::{Grant, GrantKind};
@@ -66,11 +66,11 @@ impl Rest {
 }
 
 impl App {
-    /// Reads an access token, with the key that its bearer proved.
+    /// Reads an access token, with what its bearer proved.
     ///
     /// # Errors
     /// `invalid_token` for everything that is not alive; `temporarily_unavailable`.
-    pub async fn bearer(&self, token: &str, proven: Option<&Confirmation>) -> Result<Bearer, OAuthError> {
+    pub async fn bearer(&self, token: &str, held: &Held) -> Result<Bearer, OAuthError> {
         let refuse = |dead: Dead| OAuthError::invalid_token(dead.as_str());
         let opaque = Opaque::parse(Kind::AccessToken, token).ok_or_else(|| refuse(Dead::Unknown))?;
         let (grant, rest) = self.resting(GrantId(opaque.stream)).await?.ok_or_else(|| refuse(Dead::Unknown))?;
@@ -79,8 +79,8 @@ impl App {
         if access.audience.is_some() {
             return Err(OAuthError::invalid_token("the token is for a resource server"));
         }
-        // RFC 9449 §7.1, §7.2: a bound token without its key is nothing, and a proof makes no bound token of another.
-        if access.cnf.as_ref() != proven {
+        // RFC 9449 §7.1, RFC 8705 §3.
+        if !held.opens(access.cnf.as_ref()) {
             return Err(OAuthError::invalid_token("the token is bound to another key, or to none"));
         }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
@@ -93,7 +93,7 @@ impl App {
     /// `invalid_token`, `insufficient_scope`.
     pub async fn operator(&self, token: Option<&str>, scope: &'static str) -> Result<Bearer, OAuthError> {
         let token = token.ok_or_else(|| OAuthError::invalid_token("no token"))?;
-        let bearer = self.bearer(token, None).await?;
+        let bearer = self.bearer(token, &Held::default()).await?;
         if bearer.grant.kind != GrantKind::Operator {
             return Err(OAuthError::insufficient_scope("not an operator's token"));
         }
@@ -162,7 +162,7 @@ impl App {
             set("auth_time", Some(json!(person.auth_time.numeric_date())));
             set("acr", Some(json!(acr::of(&person.amr))));
         }
-        // RFC 9449 §6.2.
+        // RFC 9449 §6.2, RFC 8705 §3.2.
         set("cnf", cnf.map(|cnf| json!(cnf)));
         set("aud", audience.map(|audience| json!(audience)));
         // RFC 7662 §2.2: the subject of a client's own token is the client.

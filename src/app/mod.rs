@@ -5,7 +5,7 @@
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
-//! | [`client_auth`], [`client_keys`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions and proofs, once; whose keys |
+//! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
@@ -28,6 +28,7 @@ pub mod anchor;
 pub mod audit;
 pub mod authorize;
 pub mod catalogue;
+pub mod certificate;
 pub mod claims;
 pub mod client_auth;
 pub mod client_keys;
@@ -126,6 +127,8 @@ pub struct Parts {
     pub strangers: strangers::Strangers,
     pub rebuilding: read_models::Rebuilding,
     pub remote: remote::Remote,
+    /// Who issues certificates for clients.
+    pub authorities: certificate::Authorities,
     /// Declared people who are on their way.
     pub people: seed::People,
     /// When keys of clients were fetched.
@@ -172,6 +175,8 @@ impl App {
             unsigned_request_objects: self.config.unsigned_request_objects,
             front_channel_logout: self.config.front_channel_logout,
             session_management: self.config.session_management,
+            client_certificates: self.config.mtls.is_on(),
+            client_authorities: self.config.mtls.client_ca.is_some(),
         }
     }
 

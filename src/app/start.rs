@@ -75,7 +75,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     let nonces = super::dpop::Nonces::new(vault.named(Purpose::DpopNonce).await?);
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let app = App::new(Parts {
-        endpoints: endpoints(config.issuer.as_str()),
+        endpoints: Endpoints { mtls: aliases(&config), ..endpoints(config.issuer.as_str()) },
         log_id: log.log_id.to_string(),
         keys: SigningKeys::default(),
         log_key: super::notary::InForce::default(),
@@ -93,6 +93,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         strangers: Strangers::default(),
         rebuilding: super::read_models::Rebuilding::default(),
         remote: super::remote::Remote::default(),
+        authorities: super::certificate::Authorities::default(),
         people: super::seed::People::default(),
         fetches: super::client_keys::Fetches::default(),
         logos: super::logo::Logos::default(),
@@ -255,7 +256,14 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         check_session: at("/session/check"),
         pushed_authorization_request: at("/par"),
         device_authorization: at("/device/auth"),
+        mtls: None,
     }
+}
+
+/// What stands for the issuer in the addresses for callers with a certificate: the same path at the other origin.
+fn aliases(config: &Config) -> Option<String> {
+    let path = config.issuer.as_str().strip_prefix(config.issuer.origin())?;
+    Some(format!("{}{path}", config.mtls.url.as_ref()?))
 }
 
 impl App {

@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod certificates;
 pub mod client;
 pub mod config;
 pub mod demo;

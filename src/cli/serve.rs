@@ -13,8 +13,6 @@ use chancery_projections::audit::follow;
 use poem::http::Method;
 use poem::{Endpoint, Response, Route};
 use poem_openapi::OpenApiService;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::app::anchor::Anchors;
 use crate::app::clock::Clock;
@@ -24,8 +22,10 @@ use crate::app::logouts;
 use crate::app::remote;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
-use crate::config::{Config, Database, Secrets, Tls};
+use crate::cli::certificates;
+use crate::config::{Config, Database, Secrets};
 use crate::http::client_address::TrustedProxies;
+use crate::http::client_certificate::ClientCertificates;
 use crate::http::cookies::{CookieKeys, Cookies};
 use crate::http::cors::OriginOf;
 use crate::http::deliver;
@@ -56,7 +56,8 @@ pub async fn run(config: Config, secrets: Secrets, opening: Opening) -> anyhow::
 pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     // The address first: a port that is taken should not leave a start in the log.
     let sockets = listen::bind(&config.listen).await?;
-    let tls = config.tls.as_ref().map(tls_config).transpose()?;
+    let asking = listen::bind(&config.mtls.listen).await?;
+    let certificates = certificates::read(&config)?;
     let data_dir = config.data_dir.clone();
     let app = start::open(config, &secrets, Clock::System, opening).await?;
     let context = Context::of_server("server", random::uuid_v7(app.now().0).to_string());
@@ -75,7 +76,10 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     background(&app, &server, secrets.jwks_private_key.as_ref().map(|pem| pem.expose().to_owned()));
     crate::cli::socket::listen(app.clone(), &data_dir).await?;
     announce(&app, &sockets);
-    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: tls.clone() }).collect();
+    let usual = sockets.into_iter().map(|socket| Listener { socket, tls: certificates.usual.clone(), asks: false });
+    let asking = asking.into_iter().map(|socket| Listener { socket, tls: certificates.asking.clone(), asks: true });
+    let listeners = usual.chain(asking).collect();
+    tokio::spawn(certificates::follow(app.clone(), certificates));
     // Tails have no end of their own: they end with the signal, so that a stop does not wait for them.
     let tails = server.tails.clone();
     let stop = async move {
@@ -114,16 +118,21 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
     });
     let config = &server.app.config;
     let proxies: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    // The configuration has parsed them before; what it accepts this accepts.
+    let trusted = Arc::new(TrustedProxies::parse(&proxies).unwrap_or_default());
     let stack = Stack {
         surface,
         https: config.issuer.is_https(),
         allowed_origins: Arc::new(config.allowed_origins.iter().cloned().collect::<BTreeSet<_>>()),
         origin_of,
         error_page: pages::routes::show::render_error,
-        // The configuration has parsed them before; what it accepts this accepts.
-        trusted_proxies: Arc::new(TrustedProxies::parse(&proxies).unwrap_or_default()),
+        certificates: ClientCertificates { proxies: config.mtls.proxy_header.then(|| trusted.clone()) },
+        trusted_proxies: trusted,
         deadline: Deadline::default(),
-        development: DevelopmentGuard { authority: (!server.app.is_production()).then(|| config.issuer.authority().into()) },
+        development: DevelopmentGuard {
+            authority: (!server.app.is_production()).then(|| config.issuer.authority().into()),
+            other: config.mtls.authority().map(Into::into),
+        },
         generate_id: {
             let clock = server.app.clock.clone();
             Arc::new(move || random::uuid_v7(clock.now_ms()))
@@ -192,6 +201,7 @@ pub fn server(app: &App, secrets: &Secrets) -> anyhow::Result<Server> {
     let cookie_secrets: Vec<_> = secrets.cookie.all().map(|secret| secret.expose().as_bytes().to_vec()).collect();
     let forms = CookieKeys::derive(&cookie_secrets).context("there is no cookie secret")?;
     app.remote.connect(guarded_get(app)?);
+    certificates::trust(app).map_err(|why| anyhow!("{why}"))?;
     let clock = app.clock.clone();
     Ok(Server::new(Parts {
         cookies: Cookies::new(forms.clone(), app.config.issuer.is_https()),
@@ -355,18 +365,6 @@ fn refusals(server: &Server) -> Vec<Refusals> {
             }
         })
         .collect()
-}
-
-fn tls_config(tls: &Tls) -> anyhow::Result<Arc<rustls::ServerConfig>> {
-    let shown = |path: &std::path::Path| path.display().to_string();
-    let chain = CertificateDer::pem_file_iter(&tls.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("the certificate {} cannot be read", shown(&tls.cert)))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).with_context(|| format!("the key {} cannot be read", shown(&tls.key)))?;
-    let mut config =
-        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).context("certificate and key do not fit")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }
 
 /// Where everything is, once.

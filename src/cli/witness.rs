@@ -62,7 +62,7 @@ pub async fn run(flags: &Flags, args: Args) -> anyhow::Result<()> {
         tracing::info!(address = %socket.local_addr()?, logs = args.logs.len(), "witnessing");
     }
     let routes = Routes { witness: Arc::new(witness), clock: Clock::System };
-    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: None }).collect();
+    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: None, asks: false }).collect();
     listen::serve(listeners, listen::app(routes), ConnectionLimits::default(), serve::stop_signal()).await;
     Ok(())
 }

@@ -56,16 +56,19 @@ fn valid(config: &Config, report: &mut Report) {
         Mode::Development => development(config, report),
         Mode::Production => production(config, report),
     }
-    if let Some(tls) = &config.tls {
-        for (key, file) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {
-            match std::fs::File::open(file) {
-                Ok(_) if key == "tls.key" && is_open(file) => {
-                    report.add(Level::Warn, format!("{key} {} can be read by others; run chmod 600 on it", file.display()));
-                }
-                Ok(_) => report.add(Level::Ok, format!("{key} {} can be read", file.display())),
-                Err(error) => report.add(Level::Fail, format!("{key} {} cannot be read: {error}", file.display())),
+    let pairs = [("tls.cert", "tls.key", &config.tls), ("mtls.cert", "mtls.key", &config.mtls.tls)];
+    let files = pairs.iter().filter_map(|(cert, key, tls)| tls.as_ref().map(|tls| [(*cert, &tls.cert), (*key, &tls.key)])).flatten();
+    for (key, file) in files.chain(config.mtls.client_ca.iter().map(|file| ("mtls.client_ca", file))) {
+        match std::fs::File::open(file) {
+            Ok(_) if key.ends_with(".key") && is_open(file) => {
+                report.add(Level::Warn, format!("{key} {} can be read by others; run chmod 600 on it", file.display()));
             }
+            Ok(_) => report.add(Level::Ok, format!("{key} {} can be read", file.display())),
+            Err(error) => report.add(Level::Fail, format!("{key} {} cannot be read: {error}", file.display())),
         }
+    }
+    if config.mtls.proxy_header && config.trusted_proxies.is_empty() {
+        report.add(Level::Fail, "mtls.proxy_header is on but trusted_proxies is empty: no certificate can come in");
     }
 }
 

@@ -36,6 +36,12 @@ pub struct DeclaredClient {
     pub require_pkce: bool,
     pub require_pushed_authorization_requests: bool,
     pub dpop_bound_access_tokens: bool,
+    pub tls_client_certificate_bound_access_tokens: bool,
+    pub tls_client_auth_subject_dn: Option<String>,
+    pub tls_client_auth_san_dns: Option<String>,
+    pub tls_client_auth_san_uri: Option<String>,
+    pub tls_client_auth_san_ip: Option<String>,
+    pub tls_client_auth_san_email: Option<String>,
     /// Seconds.
     pub default_max_age: Option<u64>,
     pub rotation: Option<String>,
@@ -168,6 +174,14 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             subject_type: fields.text("subject_type"),
             require_pkce: fields.read("require_pkce", reader::boolean).unwrap_or_default(),
             dpop_bound_access_tokens: fields.read("dpop_bound_access_tokens", reader::boolean).unwrap_or_default(),
+            tls_client_certificate_bound_access_tokens: fields
+                .read("tls_client_certificate_bound_access_tokens", reader::boolean)
+                .unwrap_or_default(),
+            tls_client_auth_subject_dn: fields.text("tls_client_auth_subject_dn"),
+            tls_client_auth_san_dns: fields.text("tls_client_auth_san_dns"),
+            tls_client_auth_san_uri: fields.text("tls_client_auth_san_uri"),
+            tls_client_auth_san_ip: fields.text("tls_client_auth_san_ip"),
+            tls_client_auth_san_email: fields.text("tls_client_auth_san_email"),
             require_pushed_authorization_requests: fields
                 .read("require_pushed_authorization_requests", reader::boolean)
                 .unwrap_or_default(),

@@ -81,6 +81,12 @@ impl Config {
             ("log.level", self.log.level.to_owned()),
             ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),
             ("tls.key", path(self.tls.as_ref().map(|tls| &tls.key))),
+            ("mtls.listen", list(self.mtls.listen.iter().map(ToString::to_string).collect())),
+            ("mtls.url", self.mtls.url.clone().unwrap_or_default()),
+            ("mtls.cert", path(self.mtls.tls.as_ref().map(|tls| &tls.cert))),
+            ("mtls.key", path(self.mtls.tls.as_ref().map(|tls| &tls.key))),
+            ("mtls.client_ca", path(self.mtls.client_ca.as_ref())),
+            ("mtls.proxy_header", self.mtls.proxy_header.to_string()),
         ];
         let mut all: BTreeMap<String, String> = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         for client in &self.clients {
@@ -149,6 +155,12 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("subject_type", text(&client.subject_type)),
         ("require_pkce", client.require_pkce.to_string()),
         ("dpop_bound_access_tokens", client.dpop_bound_access_tokens.to_string()),
+        ("tls_client_certificate_bound_access_tokens", client.tls_client_certificate_bound_access_tokens.to_string()),
+        ("tls_client_auth_subject_dn", text(&client.tls_client_auth_subject_dn)),
+        ("tls_client_auth_san_dns", text(&client.tls_client_auth_san_dns)),
+        ("tls_client_auth_san_uri", text(&client.tls_client_auth_san_uri)),
+        ("tls_client_auth_san_ip", text(&client.tls_client_auth_san_ip)),
+        ("tls_client_auth_san_email", text(&client.tls_client_auth_san_email)),
         ("require_pushed_authorization_requests", client.require_pushed_authorization_requests.to_string()),
         ("default_max_age", client.default_max_age.map_or_else(String::new, |seconds| seconds.to_string())),
         ("rotation", text(&client.rotation)),

@@ -24,6 +24,7 @@ pub mod issuer;
 mod lifetimes;
 mod limits;
 pub mod mode;
+pub mod mtls;
 pub mod nearest;
 pub mod problem;
 pub mod proof;
@@ -46,6 +47,7 @@ pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
 pub use limits::RateLimits;
 pub use mode::Mode;
+pub use mtls::Mtls;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
 pub use secret::{CookieSecrets, MasterKey, Secret};
@@ -90,6 +92,7 @@ pub struct Config {
     pub vault_backups_kept: Option<Duration>,
     pub log: Log,
     pub tls: Option<Tls>,
+    pub mtls: Mtls,
     pub clients: Vec<DeclaredClient>,
     pub users: Vec<DeclaredUser>,
     pub resources: Vec<DeclaredResource>,
@@ -203,6 +206,7 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
     let registration = reader.choice("registration");
+    let tls = pair(reader, "tls.cert", "tls.key");
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -239,7 +243,8 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         proof: proof::read(reader),
         vault_backups_kept: Some(reader.duration("erasure.vault_backups_kept")).filter(|kept| !kept.is_zero()),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },
-        tls: tls(reader),
+        mtls: mtls::read(reader, tls.as_ref()),
+        tls,
         clients: declared::clients(clients, &mut reader.problems),
         users: declared::users(users, &mut reader.problems),
         resources: declared::resources(resources, &mut reader.problems),
@@ -304,11 +309,12 @@ fn keys(reader: &mut Reader) -> Keys {
     Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
 }
 
-fn tls(reader: &mut Reader) -> Option<Tls> {
-    match (reader.text("tls.cert"), reader.text("tls.key")) {
+/// A certificate and its key: both or neither.
+fn pair(reader: &mut Reader, cert: &'static str, key: &'static str) -> Option<Tls> {
+    match (reader.text(cert), reader.text(key)) {
         (Some(cert), Some(key)) => return Some(Tls { cert: cert.into(), key: key.into() }),
-        (Some(_), None) => reader.refuse("tls.cert", "is set without tls.key; set both or neither."),
-        (None, Some(_)) => reader.refuse("tls.key", "is set without tls.cert; set both or neither."),
+        (Some(_), None) => reader.refuse(cert, format!("is set without {key}; set both or neither.")),
+        (None, Some(_)) => reader.refuse(key, format!("is set without {cert}; set both or neither.")),
         (None, None) => {}
     }
     None

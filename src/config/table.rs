@@ -229,7 +229,20 @@ settings! {
     "tls.cert" "" "" Kind::Text, "", r#""/etc/chancery/tls.crt""#,
         "PEM file with the certificate chain. Unset: plain http, for loopback or behind a proxy that ends TLS.";
     "tls.key" "" "" Kind::Text, "", r#""/etc/chancery/tls.key""#,
+        "PEM file with its private key. Both files are read again when they change.";
+
+    "mtls.listen" "" "" Kind::List, "[]", r#"["0.0.0.0:8443"]"#,
+        "Addresses of a listener of its own that asks callers for a certificate (RFC 8705). It answers the endpoints of clients, and no pages.";
+    "mtls.url" "" "" Kind::Text, "", r#""https://mtls.id.example""#,
+        "Where clients reach that listener: what mtls_endpoint_aliases in discovery say.";
+    "mtls.cert" "" "" Kind::Text, "", r#""/etc/chancery/mtls.crt""#,
+        "PEM file with the certificate chain that it shows. Unset: that of tls.cert.";
+    "mtls.key" "" "" Kind::Text, "", r#""/etc/chancery/mtls.key""#,
         "PEM file with its private key.";
+    "mtls.client_ca" "" "" Kind::Text, "", r#""/etc/chancery/client-ca.pem""#,
+        "PEM file with the authorities whose certificates authenticate clients (tls_client_auth). Unset: only certificates that are registered themselves.";
+    "mtls.proxy_header" "" "" Kind::Boolean, "false", "",
+        "Trusted proxies end TLS and hand the client's certificate on as Client-Cert (RFC 9440). They must remove what callers send under that name.";
 }
 
 /// A field of a `[[client]]` or `[[user]]` table. What the values may be is decided by the rules of registration.
@@ -272,6 +285,12 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "subject_type" Kind::Text, false, r#""public""#, "public or pairwise";
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
     "dpop_bound_access_tokens" Kind::Boolean, false, "true", "it proves a key (DPoP, RFC 9449) with every token request, or is refused";
+    "tls_client_certificate_bound_access_tokens" Kind::Boolean, false, "true", "its tokens are bound to its certificate (RFC 8705), or it is refused";
+    "tls_client_auth_subject_dn" Kind::Text, false, r#""CN=app,O=Example,C=GB""#, "for tls_client_auth: the subject of its certificate as RFC 4514 writes it";
+    "tls_client_auth_san_dns" Kind::Text, false, r#""app.example""#, "or a DNS name in it";
+    "tls_client_auth_san_uri" Kind::Text, false, r#""spiffe://example/app""#, "or a URI in it";
+    "tls_client_auth_san_ip" Kind::Text, false, r#""192.0.2.7""#, "or an address in it";
+    "tls_client_auth_san_email" Kind::Text, false, r#""app@example.com""#, "or an e-mail address in it, of a service and not of a person: it stands in the log";
     "require_pushed_authorization_requests" Kind::Boolean, false, "true", "its authorization requests are pushed (RFC 9126), or refused";
     "default_max_age" Kind::Integer { min: 0, max: 10 * YEAR }, false, "3600", "seconds since the last login";
     "rotation" Kind::Text, false, r#""always""#, "always (default) or never: whether a refresh replaces the refresh token";

@@ -1,10 +1,10 @@
 //! Discovery, computed from the tables that run the checks, so that it cannot promise what the server refuses.
 //! OpenID Connect Discovery 1.0 §3, RFC 8414 §2.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::claims;
 use crate::acr;
@@ -42,12 +42,36 @@ pub struct Endpoints {
     pub check_session: String,
     pub pushed_authorization_request: String,
     pub device_authorization: String,
+    /// Where the same endpoints are reached with a client certificate, in place of the issuer; `None`: at the same addresses.
+    pub mtls: Option<String>,
+}
+
+impl Endpoints {
+    /// The endpoints that clients call themselves, by their names in the metadata.
+    pub fn with_aliases(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("token_endpoint", &self.token),
+            ("revocation_endpoint", &self.revocation),
+            ("introspection_endpoint", &self.introspection),
+            ("device_authorization_endpoint", &self.device_authorization),
+            ("pushed_authorization_request_endpoint", &self.pushed_authorization_request),
+            ("userinfo_endpoint", &self.userinfo),
+        ]
+        .into_iter()
+        .map(|(name, uri)| (name, uri.as_str()))
+    }
+
+    /// The address of one of our endpoints for callers with a certificate (RFC 8705 §5).
+    pub fn alias(&self, uri: &str) -> Option<String> {
+        let path = uri.strip_prefix(self.issuer.as_str())?;
+        Some(alloc::format!("{}{path}", self.mtls.as_ref()?))
+    }
 }
 
 /// The metadata document; both well-known addresses serve it.
 pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
-    let methods: Vec<_> = AuthMethod::ALL.iter().map(|one| one.as_str()).collect();
-    let confidential: Vec<_> = AuthMethod::ALL.iter().filter(|one| **one != AuthMethod::None).map(|one| one.as_str()).collect();
+    let methods: Vec<_> = policy.auth_methods().map(AuthMethod::as_str).collect();
+    let confidential: Vec<_> = policy.auth_methods().filter(|one| *one != AuthMethod::None).map(AuthMethod::as_str).collect();
     let mut document = json!({
         "issuer": endpoints.issuer,
         "authorization_endpoint": endpoints.authorization,
@@ -107,6 +131,15 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     for member in ["frontchannel_logout_supported", "frontchannel_logout_session_supported"] {
         document[member] = json!(policy.front_channel_logout);
     }
+    // RFC 8705 §3.3, §5.
+    if policy.client_certificates {
+        document["tls_client_certificate_bound_access_tokens"] = json!(true);
+        let aliases: Map<_, _> =
+            endpoints.with_aliases().filter_map(|(name, uri)| Some((name.to_string(), json!(endpoints.alias(uri)?)))).collect();
+        if !aliases.is_empty() {
+            document["mtls_endpoint_aliases"] = Value::Object(aliases);
+        }
+    }
     // OpenID Connect Session Management 1.0 §3.3.
     if policy.session_management {
         document["check_session_iframe"] = json!(endpoints.check_session);
@@ -140,6 +173,7 @@ mod tests {
             check_session: at("/session/check"),
             pushed_authorization_request: at("/par"),
             device_authorization: at("/device/auth"),
+            mtls: Some("https://mtls.example/oidc".into()),
         }
     }
 
@@ -152,6 +186,8 @@ mod tests {
         unsigned_request_objects: true,
         front_channel_logout: true,
         session_management: true,
+        client_certificates: true,
+        client_authorities: true,
     };
 
     fn words(member: &str) -> Vec<String> {
@@ -164,7 +200,16 @@ mod tests {
         change(&mut asked);
         validate(
             &asked,
-            Terms { jwks_usable: true, jwks_encrypts: true, front_channel: true, unsigned_request_objects: true, ..Terms::default() },
+            Terms {
+                jwks_usable: true,
+                jwks_encrypts: true,
+                jwks_certified: true,
+                front_channel: true,
+                unsigned_request_objects: true,
+                client_certificates: true,
+                client_authorities: true,
+                ..Terms::default()
+            },
         )
         .map_err(|wrong| wrong.iter().map(|one| one.field).collect())
     }
@@ -183,8 +228,11 @@ mod tests {
     #[test]
     fn rfc8414_2_a_client_can_register_every_word_that_is_promised() {
         for method in words("token_endpoint_auth_methods_supported") {
-            let jwks = (method == "private_key_jwt").then(|| json!({"keys": []}));
-            let asked = register(|asked| (asked.token_endpoint_auth_method, asked.jwks) = (Some(method.clone()), jwks));
+            let jwks = ["private_key_jwt", "self_signed_tls_client_auth"].contains(&method.as_str()).then(|| json!({"keys": []}));
+            let dns = (method == "tls_client_auth").then(|| "app.example.com".to_string());
+            let asked = register(|asked| {
+                (asked.token_endpoint_auth_method, asked.jwks, asked.tls_client_auth_san_dns) = (Some(method.clone()), jwks, dns);
+            });
             assert_eq!(asked.map(|metadata| metadata.token_endpoint_auth_method.as_str().to_string()), Ok(method));
         }
         for alg in words("id_token_signing_alg_values_supported") {
@@ -241,6 +289,28 @@ mod tests {
                 assert!(!words.contains(&never) && !passes(policy, name, never), "{member}");
             }
         }
+    }
+
+    #[test]
+    fn rfc8705_5_aliases_stand_where_certificates_come_in_elsewhere() {
+        let on = document(&endpoints(), ALL_FLOWS);
+        let aliases = on["mtls_endpoint_aliases"].as_object().unwrap();
+        assert_eq!(aliases["token_endpoint"], "https://mtls.example/oidc/token");
+        assert!(aliases.keys().all(|name| on[name].is_string()), "each stands for one that is there");
+        assert_eq!(on["tls_client_certificate_bound_access_tokens"], true);
+        let same = document(&Endpoints { mtls: None, ..endpoints() }, ALL_FLOWS);
+        assert!(same.get("mtls_endpoint_aliases").is_none());
+        let off = document(&endpoints(), Policy::default());
+        for member in ["mtls_endpoint_aliases", "tls_client_certificate_bound_access_tokens"] {
+            assert!(off.get(member).is_none(), "{member}");
+        }
+        let methods = |policy| {
+            let document = document(&endpoints(), policy);
+            ["tls_client_auth", "self_signed_tls_client_auth"]
+                .map(|method| document["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!(method)))
+        };
+        assert_eq!(methods(Policy { client_certificates: true, ..Policy::default() }), [false, true]);
+        assert_eq!((methods(ALL_FLOWS), methods(Policy::default())), ([true, true], [false, false]));
     }
 
     #[test]

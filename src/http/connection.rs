@@ -46,6 +46,10 @@ pub type App = Arc<dyn DynEndpoint<Output = Response>>;
 #[derive(Clone, Debug)]
 pub struct PeerCerts(pub Arc<Vec<CertificateDer<'static>>>);
 
+/// Request data of the listener that asks for certificates.
+#[derive(Clone, Copy, Debug)]
+pub struct AsksForCertificates;
+
 /// How far the server has got with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -62,6 +66,7 @@ pub(super) struct Surroundings {
     pub app: App,
     pub limits: ConnectionLimits,
     pub tls: Option<Arc<ServerConfig>>,
+    pub asks: bool,
     pub phase: watch::Receiver<Phase>,
     pub local: SocketAddr,
     pub peer: SocketAddr,
@@ -98,7 +103,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ar
         Protocol::Plain => (Scheme::HTTP, false, None),
         Protocol::Tls { http2, certificates } => (Scheme::HTTPS, http2, certificates),
     };
-    let Surroundings { app, limits, mut phase, local, peer, .. } = around;
+    let Surroundings { app, limits, mut phase, local, peer, asks, .. } = around;
     let pulse = Arc::new(Pulse::new());
     let beat = pulse.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -108,6 +113,9 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ar
             let mut request: poem::Request = (request, LocalAddr(local.into()), RemoteAddr(peer.into()), scheme).into();
             if let Some(certificates) = certificates {
                 request.set_data(certificates);
+            }
+            if asks {
+                request.set_data(AsksForCertificates);
             }
             let answer = http::Response::from(app.as_ref().get_response(request).await);
             Ok::<_, Infallible>(answer.map(|body| Watched { body, guard }))

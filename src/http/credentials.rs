@@ -14,6 +14,7 @@ use poem::http::header;
 
 use super::challenge::Scheme;
 use super::params::{self, Params};
+use crate::app::certificate::Chain;
 use crate::app::client_auth::Presented;
 
 /// What a client presents at an endpoint where it authenticates.
@@ -28,6 +29,7 @@ pub fn presented(request: &Request, form: &Params) -> Result<Presented, OAuthErr
         client_secret: own("client_secret"),
         client_assertion: own("client_assertion"),
         client_assertion_type: own("client_assertion_type"),
+        certificate: request.data::<Chain>().cloned(),
     })
 }
 

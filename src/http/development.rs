@@ -21,6 +21,8 @@ use super::error::Refused;
 pub struct DevelopmentGuard {
     /// `localhost:3000`.
     pub authority: Option<Arc<str>>,
+    /// The same at the listener for client certificates.
+    pub other: Option<Arc<str>>,
 }
 
 impl<E: Endpoint> Middleware<E> for DevelopmentGuard {
@@ -44,16 +46,17 @@ impl<E: Endpoint> Endpoint for DevelopmentGuardEndpoint<E> {
         if let Some(authority) = &self.guard.authority
             && !request.uri().path().starts_with("/health/")
         {
-            check(&request, authority).map_err(Refused::from)?;
+            check(&request, authority, self.guard.other.as_deref()).map_err(Refused::from)?;
         }
         self.inner.call(request).await.map(IntoResponse::into_response)
     }
 }
 
-fn check(request: &Request, authority: &str) -> Result<(), OAuthError> {
+fn check(request: &Request, authority: &str, other: Option<&str>) -> Result<(), OAuthError> {
     let host = request.uri().authority().map(ToString::to_string);
     let host = host.or_else(|| request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned));
-    if !host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
+    let is_ours = |host: String| [Some(authority), other].into_iter().flatten().any(|own| host.eq_ignore_ascii_case(own));
+    if !host.is_some_and(is_ours) {
         let sentence = format!(
             "This server is in development mode and answers only as {authority}; use that address, or set OIDC_ISSUER to the one you want."
         );
@@ -81,7 +84,7 @@ mod tests {
     }
 
     async fn status(authority: Option<&str>, path: &str, headers: &[(&'static str, &str)]) -> StatusCode {
-        let guard = DevelopmentGuard { authority: authority.map(Into::into) };
+        let guard = DevelopmentGuard { authority: authority.map(Into::into), other: None };
         let routes = Route::new().at("/x", get(fine)).at("/health/live", get(fine)).with(guard).with(ClientAddresses::default());
         let client = TestClient::new(routes);
         let mut request = client.get(path);

@@ -33,6 +33,8 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 pub struct Listener {
     pub socket: TcpListener,
     pub tls: Option<Arc<ServerConfig>>,
+    /// That configuration asks callers for a certificate: no pages here (`client_certificate`).
+    pub asks: bool,
 }
 
 /// How serving ended.
@@ -136,7 +138,8 @@ async fn accept(listener: Listener, app: App, limits: ConnectionLimits, mut phas
         };
         pause = BACK_OFF.0;
         let Ok(local) = socket.local_addr() else { continue };
-        let around = Surroundings { app: app.clone(), limits, tls: listener.tls.clone(), phase: phase.clone(), local, peer };
+        let around =
+            Surroundings { app: app.clone(), limits, tls: listener.tls.clone(), asks: listener.asks, phase: phase.clone(), local, peer };
         tokio::spawn(async move {
             connection::serve(socket, around).await;
             drop(permit);

@@ -38,7 +38,7 @@ async fn start(app: App, limits: ConnectionLimits, tls: Option<Arc<ServerConfig>
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(serve(vec![Listener { socket, tls }], app, limits, async {
+    let task = tokio::spawn(serve(vec![Listener { socket, tls, asks: false }], app, limits, async {
         let _ = stopped.await;
     }));
     Running { address, stop, task }

@@ -9,7 +9,8 @@
 //! | `error`, `refused`, `challenge` | every refusal and fault, turned into JSON or a page |
 //! | `headers`, `cors` | the headers that protect browsers |
 //! | `cookies`, `csrf` | signed cookies; who may send a page's form |
-//! | `client_address`, `rate_limit` | who asks, and how often they may |
+//! | `client_address`, `client_certificate`, `rate_limit` | who asks, with which certificate, and how often they may |
+//! | `tls` | certificates that we show, and those of clients |
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
 //! | `dpop` | the proof of a key that a request brings |
@@ -22,6 +23,7 @@
 
 pub mod challenge;
 pub mod client_address;
+pub mod client_certificate;
 pub mod connection;
 pub mod cookies;
 pub mod cors;
@@ -49,4 +51,5 @@ pub mod server;
 pub mod stack;
 pub mod surface;
 pub mod tails;
+pub mod tls;
 pub mod witness;

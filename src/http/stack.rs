@@ -7,6 +7,7 @@
 //! | CORS | also on errors; answers preflights before anything else runs |
 //! | errors | turns what is thrown below into answers, panics included |
 //! | client address | strips what strangers claim before a handler can read it |
+//! | client certificate | hands on what TLS or a trusted proxy says, after what strangers claim is gone |
 //! | development guard | needs to know whether a proxy forwarded the request |
 //! | deadline | its 503 is an error like any other |
 //!
@@ -19,6 +20,7 @@ use poem::{Endpoint, EndpointExt, Response};
 use uuid::Uuid;
 
 use super::client_address::{ClientAddresses, TrustedProxies};
+use super::client_certificate::ClientCertificates;
 use super::cors::{Cors, OriginOf};
 use super::development::DevelopmentGuard;
 use super::error::{Errors, RenderPage};
@@ -37,6 +39,7 @@ pub struct Stack {
     pub origin_of: OriginOf,
     pub error_page: RenderPage,
     pub trusted_proxies: Arc<TrustedProxies>,
+    pub certificates: ClientCertificates,
     pub deadline: Deadline,
     pub development: DevelopmentGuard,
     /// Makes request ids (UUIDv7).
@@ -46,10 +49,22 @@ pub struct Stack {
 impl Stack {
     /// Puts the layers around the routes.
     pub fn around<E: Endpoint + 'static>(self, routes: E) -> impl Endpoint<Output = Response> + 'static {
-        let Self { surface, https, allowed_origins, origin_of, error_page, trusted_proxies, deadline, development, generate_id } = self;
+        let Self {
+            surface,
+            https,
+            allowed_origins,
+            origin_of,
+            error_page,
+            trusted_proxies,
+            certificates,
+            deadline,
+            development,
+            generate_id,
+        } = self;
         routes
             .with(deadline)
             .with(development)
+            .with(certificates)
             .with(ClientAddresses { trusted: trusted_proxies })
             .with(Errors { surface: surface.clone(), page: error_page })
             .with(Cors { surface: surface.clone(), allowed: allowed_origins, origin_of })
@@ -101,6 +116,7 @@ mod tests {
             origin_of: Arc::new(|_, _| Box::pin(async { false })),
             error_page: |view| format!("<h1>{}</h1><p>{}", view.code, view.reference.unwrap_or("-")),
             trusted_proxies: Arc::default(),
+            certificates: ClientCertificates::default(),
             deadline: Deadline::default(),
             development: DevelopmentGuard::default(),
             generate_id: Arc::new(|| Uuid::from_u128(1)),

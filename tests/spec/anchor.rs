@@ -31,7 +31,7 @@ struct Outside {
 async fn listening(endpoint: impl Endpoint<Output = Response> + 'static) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let listeners = vec![Listener { socket, tls: None }];
+    let listeners = vec![Listener { socket, tls: None, asks: false }];
     tokio::spawn(listen::serve(listeners, listen::app(endpoint), ConnectionLimits::default(), std::future::pending()));
     url
 }

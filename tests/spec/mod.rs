@@ -35,6 +35,7 @@ mod rfc7636;
 mod rfc7662;
 mod rfc8252;
 mod rfc8628;
+mod rfc8705;
 mod rfc8707;
 mod rfc9068;
 mod rfc9101;

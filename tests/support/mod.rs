@@ -9,6 +9,7 @@
 //! | `at_once` | requests at the same time |
 //! | `both` | the same test on SQLite and on PostgreSQL |
 //! | `documents` | a client's own web server |
+//! | `mtls` | certificates, and callers who show them over TLS |
 //! | `jwt` | tokens read and made without our own code |
 
 pub mod at_once;
@@ -18,6 +19,7 @@ pub mod call;
 pub mod documents;
 pub mod flow;
 pub mod jwt;
+pub mod mtls;
 pub mod server;
 
 pub use browser::Browser;

@@ -14,10 +14,11 @@ use chancery::app::context::Context;
 use chancery::app::operator::Command;
 use chancery::app::start::{self, Opening};
 use chancery::app::{App, random};
-use chancery::cli::serve;
+use chancery::cli::{certificates, serve};
 use chancery::config::{self, Flags, Sources};
 use chancery::http::limits::ConnectionLimits;
 use chancery::http::listen::{self, Listener};
+use chancery::http::tls::Served;
 use chancery_ledger::recorded::Recorded;
 use chancery_projections::audit::follow;
 use chancery_projections::envelope::Envelope;
@@ -45,6 +46,10 @@ pub struct Server {
     pub directory: Arc<TempDir>,
     /// What the routes hold.
     pub routed: chancery::http::server::Server,
+    /// The listener that asks for certificates.
+    pub mtls: Option<SocketAddr>,
+    /// Certificates that are served.
+    pub served: Vec<Arc<Served>>,
     address: SocketAddr,
     given: Given,
     stop: Option<oneshot::Sender<()>>,
@@ -104,11 +109,30 @@ impl Server {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (routes, listeners) = (listen::app(serve::routes(&routed)), vec![Listener { socket, tls: None }]);
+        let (routes, mut listeners) = (listen::app(serve::routes(&routed)), vec![Listener { socket, tls: None, asks: false }]);
+        let certificates = certificates::read(&app.config).map_err(|why| why.to_string())?;
+        let mut mtls = None;
+        for socket in listen::bind(&app.config.mtls.listen).await.unwrap() {
+            mtls = Some(socket.local_addr().unwrap());
+            listeners.push(Listener { socket, tls: certificates.asking.clone(), asks: true });
+        }
         let stopped = async { drop(stopped.await) };
         tokio::spawn(listen::serve(listeners, routes, ConnectionLimits::default(), stopped));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Ok(Self { app, origin, issuer, http, directory, routed, address, given, stop: Some(stop), follower })
+        Ok(Self {
+            app,
+            origin,
+            issuer,
+            http,
+            directory,
+            routed,
+            mtls,
+            served: certificates.files,
+            address,
+            given,
+            stop: Some(stop),
+            follower,
+        })
     }
 
     /// Other settings from the next start on.

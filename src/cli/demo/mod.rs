@@ -111,7 +111,7 @@ async fn example(place: Place, sockets: Vec<TcpListener>, stop: impl Future<Outp
     };
     let app = Example::new(client, Roll::new(http, server, data_dir)).routes();
     print::line(format_args!("\n  The example client is at {own} - open it in a browser.\n"))?;
-    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: None }).collect();
+    let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: None, asks: false }).collect();
     listen::serve(listeners, listen::app(app), ConnectionLimits::default(), stop).await;
     Ok(())
 }

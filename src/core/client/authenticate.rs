@@ -5,6 +5,7 @@
 //! | one mechanism per request | RFC 6749 §2.3 |
 //! | basic and post are interchangeable on the wire | RFC 6749 §2.3.1 |
 //! | a client with `private_key_jwt` proves its key and nothing less | OpenID Connect Core 1.0 §9 |
+//! | a client with a certificate proves that, and names itself in `client_id` | RFC 8705 §2 |
 //! | a public client names itself and authenticates by nothing | RFC 6749 §3.2.1 |
 //! | unknown client and wrong secret are the same answer | RFC 6749 §5.2 |
 //!
@@ -24,6 +25,8 @@ pub enum Proof {
     Secret { matches: Option<usize> },
     /// A client assertion; whether its signature, audience, times and `jti` hold.
     Assertion { holds: bool },
+    /// A certificate whose key the TLS handshake proved; whether it is the client's.
+    Certificate { holds: bool },
 }
 
 /// Accepts or refuses; the detail says why, the client learns only `invalid_client`.
@@ -46,6 +49,10 @@ pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthE
         (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: None }) => refuse("wrong secret"),
         (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: true }) => Ok(()),
         (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: false }) => refuse("the assertion does not hold"),
+        (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, Proof::Certificate { holds: true }) => Ok(()),
+        (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, Proof::Certificate { holds: false }) => {
+            refuse("the certificate is not the client's")
+        }
         (_, Proof::Nothing) => refuse("no credentials were sent"),
         _ => refuse("another authentication method is registered"),
     }
@@ -63,6 +70,8 @@ mod tests {
     const SECOND: Proof = Proof::Secret { matches: Some(1) };
     const HOLDS: Proof = Proof::Assertion { holds: true };
     const BROKEN: Proof = Proof::Assertion { holds: false };
+    const OWN: Proof = Proof::Certificate { holds: true };
+    const FOREIGN: Proof = Proof::Certificate { holds: false };
 
     fn with(method: AuthMethod) -> Client {
         client_with(|metadata| metadata.token_endpoint_auth_method = method)
@@ -75,8 +84,10 @@ mod tests {
             (AuthMethod::Basic, &[RIGHT]),
             (AuthMethod::Post, &[RIGHT]),
             (AuthMethod::PrivateKeyJwt, &[HOLDS]),
+            (AuthMethod::TlsClientAuth, &[OWN]),
+            (AuthMethod::SelfSignedTlsClientAuth, &[OWN]),
         ] {
-            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN] {
+            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, OWN, FOREIGN] {
                 assert_eq!(decide(&with(method), proof, t(0)).is_ok(), accepted.contains(&proof), "{method:?} {proof:?}");
             }
         }

@@ -3,12 +3,13 @@
 //! | Rule | Source |
 //! |---|---|
 //! | what a registration may say | `metadata` |
-//! | how a client proves who it is | `authenticate` |
+//! | how a client proves who it is | `authenticate`, `certificate` |
 //! | a generated secret is kept as a digest, an operator-chosen one as ciphertext | DESIGN: rule 7 |
 //! | who registered it may read, replace and delete it | `manage` |
 //! | two secrets may be valid at a time, so that one can be replaced without an outage | our own |
 
 pub mod authenticate;
+pub mod certificate;
 pub mod manage;
 pub mod metadata;
 

@@ -9,6 +9,9 @@
 //! | a client that is registered for it always proves a key | §5.2 |
 //! | a code that was bound to a key is redeemed with it | §10 |
 //!
+//! | a certificate-bound token opens nothing without its certificate | RFC 8705 §3 |
+//! | a client that is registered for it always comes with a certificate | RFC 8705 §3.4 |
+//!
 //! Which key a token is bound to is a [`Confirmation`]. Where refresh tokens are bound: `grant::refresh`.
 //!
 //! Out of scope: signature and key of the proof (`chancery_jose::dpop`), whether its `jti` was used before (the log arbitrates).
@@ -33,6 +36,31 @@ pub enum Confirmation {
     /// SHA-256 thumbprint of a key that was proven by DPoP (RFC 9449 §6).
     #[serde(rename = "jkt")]
     Jkt(Digest),
+    /// SHA-256 of a certificate that was proven by TLS (RFC 8705 §3.1).
+    #[serde(rename = "x5t#S256")]
+    X5t(Digest),
+}
+
+/// What whoever brings an access token proved with the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// By DPoP.
+    pub jkt: Option<Digest>,
+    /// By TLS. Callers may have a certificate that has nothing to do with the token.
+    pub certificate: Option<Digest>,
+}
+
+impl Held {
+    /// Is it what the token is bound to? A bound token without its key is nothing (RFC 9449 §7.1, RFC 8705 §3), and a proof makes no bound
+    /// token of another (RFC 9449 §7.2).
+    pub fn opens(&self, bound: Option<&Confirmation>) -> bool {
+        match (bound, self.jkt) {
+            (None, None) => true,
+            (Some(Confirmation::Jkt(own)), Some(held)) => own.matches(&held),
+            (Some(Confirmation::X5t(own)), None) => self.certificate.is_some_and(|held| own.matches(&held)),
+            _ => false,
+        }
+    }
 }
 
 impl Confirmation {
@@ -40,7 +68,8 @@ impl Confirmation {
     pub const fn token_type(bound: Option<&Self>) -> &'static str {
         match bound {
             Some(Self::Jkt(_)) => "DPoP",
-            None => "Bearer",
+            // RFC 8705 §3: the same scheme, on another connection.
+            Some(Self::X5t(_)) | None => "Bearer",
         }
     }
 }
@@ -72,6 +101,8 @@ pub struct Sent<'a> {
     pub method: &'a str,
     /// URI of the endpoint, from our own configuration and never from what was sent.
     pub uri: &'a str,
+    /// The same endpoint for callers with a certificate (RFC 8705 §5), where that is another address.
+    pub alias: Option<&'a str>,
     /// The access token that came along.
     pub token: Option<&'a str>,
     /// Seconds since 1970.
@@ -92,7 +123,8 @@ pub fn check(proof: &Proof<'_>, sent: &Sent<'_>) -> Result<(), OAuthError> {
     if proof.htm != sent.method {
         return refuse("htm", "htm of the DPoP proof is not the method of this request.");
     }
-    if normal(proof.htu).is_none_or(|htu| Some(htu) != normal(sent.uri)) {
+    let is_here = |htu: &String| normal(sent.uri).as_ref() == Some(htu) || sent.alias.is_some_and(|uri| normal(uri).as_ref() == Some(htu));
+    if !normal(proof.htu).as_ref().is_some_and(is_here) {
         return refuse("htu", "htu of the DPoP proof is not the URI of this endpoint.");
     }
     let (lifetime, tolerance) = (i64::from(sent.lifetime.0), i64::from(sent.tolerance.0));
@@ -116,13 +148,18 @@ pub fn check(proof: &Proof<'_>, sent: &Sent<'_>) -> Result<(), OAuthError> {
     }
 }
 
-/// Has the client proven a key, if it always does? RFC 9449 §5.2.
+/// Has the client proven a key or a certificate, if it always does? RFC 9449 §5.2, RFC 8705 §3.4.
 ///
 /// # Errors
-/// `invalid_dpop_proof`.
+/// `invalid_dpop_proof`, `invalid_request`.
 pub fn check_demand(client: &Client, proven: Option<&Confirmation>) -> Result<(), OAuthError> {
-    if client.metadata.dpop_bound_access_tokens && proven.is_none() {
+    if client.metadata.dpop_bound_access_tokens && !matches!(proven, Some(Confirmation::Jkt(_))) {
         return Err(OAuthError::invalid_dpop_proof("no proof").saying("This client has to prove a key: send a DPoP header."));
+    }
+    if client.metadata.tls_client_certificate_bound_access_tokens && !matches!(proven, Some(Confirmation::X5t(_))) {
+        return Err(OAuthError::invalid_request("no certificate").saying(
+            "Tokens of this client are bound to its certificate: use the mtls_endpoint_aliases with it, and send no DPoP header.",
+        ));
     }
     Ok(())
 }
@@ -207,7 +244,16 @@ mod tests {
     }
 
     fn sent() -> Sent<'static> {
-        Sent { method: "POST", uri: URI, token: None, now: 1000, lifetime: Seconds(300), tolerance: Seconds(15), nonces_demanded: false }
+        Sent {
+            method: "POST",
+            uri: URI,
+            alias: None,
+            token: None,
+            now: 1000,
+            lifetime: Seconds(300),
+            tolerance: Seconds(15),
+            nonces_demanded: false,
+        }
     }
 
     fn said(proof: Proof<'_>, sent: Sent<'_>) -> &'static str {
@@ -223,6 +269,14 @@ mod tests {
         for htu in ["https://server.example.com/token/", "https://evil.example/token", "http://server.example.com/token", "token", ""] {
             assert_eq!(said(Proof { htu, ..proof() }, sent()), "invalid_dpop_proof", "{htu}");
         }
+    }
+
+    #[test]
+    fn rfc8705_5_the_alias_of_an_endpoint_is_its_uri_too() {
+        let other = Proof { htu: "https://mtls.example.com/token", ..proof() };
+        assert_eq!(said(other, sent()), "invalid_dpop_proof");
+        assert_eq!(said(other, Sent { alias: Some("https://mtls.example.com/token"), ..sent() }), "ok");
+        assert_eq!(said(proof(), Sent { alias: Some("https://mtls.example.com/token"), ..sent() }), "ok");
     }
 
     #[test]
@@ -293,6 +347,29 @@ mod tests {
         let key = Confirmation::Jkt(digest("key"));
         assert_eq!(check_demand(&strict, None).unwrap_err().code(), "invalid_dpop_proof");
         assert!(check_demand(&strict, Some(&key)).is_ok() && check_demand(&client(), None).is_ok());
+    }
+
+    #[test]
+    fn rfc8705_3_a_bound_token_opens_with_its_certificate_alone() {
+        let (own, other) = (digest("certificate"), digest("another"));
+        let bound = Confirmation::X5t(own);
+        let held = |jkt, certificate| Held { jkt, certificate };
+        assert!(held(None, Some(own)).opens(Some(&bound)));
+        for wrong in [held(None, None), held(None, Some(other)), held(Some(own), None), held(Some(other), Some(own))] {
+            assert!(!wrong.opens(Some(&bound)), "{wrong:?}");
+        }
+        assert!(held(None, Some(own)).opens(None), "a certificate that nobody asked for means nothing");
+        assert!(!held(Some(own), None).opens(None) && !held(None, Some(own)).opens(Some(&Confirmation::Jkt(own))));
+        assert_eq!(serde_json::to_string(&bound).unwrap(), alloc::format!("{{\"x5t#S256\":\"{own}\"}}"));
+        assert_eq!(Confirmation::token_type(Some(&bound)), "Bearer");
+    }
+
+    #[test]
+    fn rfc8705_3_4_a_client_that_binds_its_tokens_comes_with_a_certificate() {
+        let strict = client_with(|metadata| metadata.tls_client_certificate_bound_access_tokens = true);
+        assert_eq!(check_demand(&strict, None).unwrap_err().code(), "invalid_request");
+        assert!(check_demand(&strict, Some(&Confirmation::Jkt(digest("key")))).is_err());
+        assert!(check_demand(&strict, Some(&Confirmation::X5t(digest("certificate")))).is_ok());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::{RequestObjectAlg, ResponseMode, ResponseType};
+use crate::client::metadata::{AuthMethod, RequestObjectAlg, ResponseMode, ResponseType};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::AccountId;
@@ -125,9 +125,23 @@ pub struct Policy {
     pub front_channel_logout: bool,
     /// Clients can watch in a frame whether somebody is still signed in.
     pub session_management: bool,
+    /// Certificates of clients reach this server (RFC 8705).
+    pub client_certificates: bool,
+    /// There are authorities that it trusts to issue them.
+    pub client_authorities: bool,
 }
 
 impl Policy {
+    /// How clients may authenticate.
+    pub fn auth_methods(self) -> impl Iterator<Item = AuthMethod> {
+        let is_on = move |method: &AuthMethod| match method {
+            AuthMethod::TlsClientAuth => self.client_certificates && self.client_authorities,
+            AuthMethod::SelfSignedTlsClientAuth => self.client_certificates,
+            _ => true,
+        };
+        AuthMethod::ALL.iter().copied().filter(is_on)
+    }
+
     /// Response types that a request may ask for.
     pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
         ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel())

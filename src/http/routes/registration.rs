@@ -61,7 +61,7 @@ struct ClientMetadata {
     grant_types: Option<Vec<String>>,
     /// code.
     response_types: Option<Vec<String>>,
-    /// client_secret_basic, client_secret_post, private_key_jwt or none.
+    /// client_secret_basic, client_secret_post, private_key_jwt or none; tls_client_auth and self_signed_tls_client_auth where client certificates come in.
     token_endpoint_auth_method: Option<String>,
     /// RS256, PS256, ES256, ES384 or EdDSA.
     id_token_signed_response_alg: Option<String>,
@@ -101,6 +101,14 @@ struct ClientMetadata {
     require_pkce: Option<bool>,
     /// It proves a key with every token request, or is refused (RFC 9449 section 5.2).
     dpop_bound_access_tokens: Option<bool>,
+    /// Its access tokens are bound to its certificate (RFC 8705 section 3.4).
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    /// With tls_client_auth one of these five: the subject of its certificate (RFC 4514), or a name in it.
+    tls_client_auth_subject_dn: Option<String>,
+    tls_client_auth_san_dns: Option<String>,
+    tls_client_auth_san_uri: Option<String>,
+    tls_client_auth_san_ip: Option<String>,
+    tls_client_auth_san_email: Option<String>,
     /// Its authorization requests are pushed, or refused (RFC 9126 section 6).
     require_pushed_authorization_requests: Option<bool>,
     /// always or never.

@@ -91,7 +91,7 @@ impl Describe for IntrospectionAnswer {
         ("aud", "string", "The resource server that it is for."),
         ("auth_time", "integer", "When the person signed in (RFC 9470 section 6.2)."),
         ("acr", "string", "How well the person proved who they are."),
-        ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2)."),
+        ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2) or x5t#S256 (RFC 8705 section 3.2)."),
         ("exp", "integer", "When it ends."),
     ];
 }

@@ -5,7 +5,8 @@ use poem::Request;
 use poem_openapi::OpenApi;
 
 use super::Group;
-use crate::app::userinfo::UserInfo as Claimed;
+use crate::app::certificate::Chain;
+use crate::app::userinfo::{Brought, UserInfo as Claimed};
 use crate::http::challenge::Challenge;
 use crate::http::challenge::Scheme;
 use crate::http::credentials;
@@ -92,8 +93,8 @@ impl UserInfo {
                 Some(found.ok_or_else(|| refused(missing().into()))?)
             }
         };
-        let told =
-            Box::pin(self.0.app.userinfo(&context(request), &token, proven.as_ref())).await.map_err(|error| refused(error.into()))?;
+        let brought = Brought { proven: proven.as_ref(), certificate: request.data::<Chain>() };
+        let told = Box::pin(self.0.app.userinfo(&context(request), &token, &brought)).await.map_err(|error| refused(error.into()))?;
         let nonce = dpop::next_nonce(&self.0, proven.as_ref());
         // OpenID Connect Core 1.0 §5.3.1: scripts of the client's origins read it.
         let reply = match told.info {

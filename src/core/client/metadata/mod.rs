@@ -2,12 +2,14 @@
 //!
 //! | Room | What |
 //! |---|---|
-//! | here | the words and the shape |
+//! | here | the shape |
+//! | `words` | what its words may be |
 //! | `validate` | defaults, and what agrees with what |
 //! | `uri` | which redirect URIs may be registered, and which requested one equals a registered one |
 
 mod uri;
 mod validate;
+mod words;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -15,137 +17,16 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::certificate::Name;
 use crate::scope::Scope;
 use crate::time::Seconds;
 pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_uri_matches};
 pub use validate::{sector_lists, validate};
-
-/// A closed list of words on the wire.
-trait Words: Copy + Ord + 'static {
-    const WORDS: &'static [Self];
-    fn word(self) -> &'static str;
-}
-
-macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$mark:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub enum $name { $($(#[$mark])* #[serde(rename = $text)] $variant),* }
-
-        impl $name {
-            /// Everything the server supports; discovery is computed from this.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),* } }
-
-            pub fn parse(text: &str) -> Option<Self> { Self::ALL.iter().copied().find(|own| own.as_str() == text) }
-        }
-
-        impl Words for $name {
-            const WORDS: &'static [Self] = Self::ALL;
-            fn word(self) -> &'static str { self.as_str() }
-        }
-    };
-}
-
-wire_enum! {
-    /// Grant types. RFC 7591 §2.
-    GrantType {
-        AuthorizationCode = "authorization_code",
-        RefreshToken = "refresh_token",
-        ClientCredentials = "client_credentials",
-        /// RFC 8628 §3.4.
-        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
-        Implicit = "implicit",
-    }
-}
-wire_enum! {
-    /// How a client authenticates at the token endpoint. OpenID Connect Core 1.0 §9.
-    AuthMethod { Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt", None = "none" }
-}
-wire_enum! {
-    /// Response types. OAuth 2.0 Multiple Response Types §3 to §5; which of them are on says [`ResponseType::is_front_channel`].
-    #[derive(Default)]
-    ResponseType {
-        #[default] Code = "code",
-        IdToken = "id_token",
-        IdTokenToken = "id_token token",
-        CodeIdToken = "code id_token",
-        CodeToken = "code token",
-        CodeIdTokenToken = "code id_token token",
-        None = "none",
-    }
-}
-wire_enum! {
-    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode; as a signed JWT: JARM §2.3.
-    ResponseMode {
-        Query = "query",
-        Fragment = "fragment",
-        FormPost = "form_post",
-        /// The usual one of the response type, signed (JARM §2.3.4); a checked request says which that is.
-        Jwt = "jwt",
-        QueryJwt = "query.jwt",
-        FragmentJwt = "fragment.jwt",
-        FormPostJwt = "form_post.jwt",
-    }
-}
-wire_enum! {
-    /// What this server signs with: id_tokens, userinfo, access tokens. RFC 7518 §3.1, RFC 8037 §3.1.
-    SigningAlg { Rs256 = "RS256", Ps256 = "PS256", Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA" }
-}
-wire_enum! {
-    /// What request objects are signed with. RFC 9101 §6.2, §10.5; `none` only where it is switched on.
-    RequestObjectAlg {
-        None = "none",
-        Rs256 = "RS256",
-        Ps256 = "PS256",
-        Es256 = "ES256",
-        Es384 = "ES384",
-        EdDsa = "EdDSA",
-    }
-}
-wire_enum! {
-    /// How tokens for a client are encrypted to its key. RFC 7518 §4.1; RSA1_5 is broken (RFC 8725 §3.2), and a shared secret is known here
-    /// by its digest only.
-    EncryptionAlg {
-        RsaOaep = "RSA-OAEP",
-        RsaOaep256 = "RSA-OAEP-256",
-        EcdhEs = "ECDH-ES",
-        EcdhEsA128Kw = "ECDH-ES+A128KW",
-        EcdhEsA256Kw = "ECDH-ES+A256KW",
-    }
-}
-wire_enum! {
-    /// How their content is encrypted. RFC 7518 §5.1.
-    ContentEnc {
-        A128CbcHs256 = "A128CBC-HS256",
-        A256CbcHs512 = "A256CBC-HS512",
-        A128Gcm = "A128GCM",
-        A256Gcm = "A256GCM",
-    }
-}
-wire_enum! {
-    /// Whether every client reads the same `sub`. OpenID Connect Core 1.0 §8.
-    #[derive(Default)]
-    SubjectType { #[default] Public = "public", Pairwise = "pairwise" }
-}
-wire_enum! {
-    /// What an access token is: a text that only this server understands, or a signed JWT (RFC 9068).
-    TokenFormat { Opaque = "opaque", Jwt = "jwt" }
-}
-wire_enum! {
-    /// Application types. OpenID Connect Registration 1.0 §2.
-    ApplicationType { Web = "web", Native = "native" }
-}
-wire_enum! {
-    /// When refresh tokens are replaced. RFC 9700 §2.2.2.
-    Rotation { Always = "always", Never = "never" }
-}
-wire_enum! {
-    /// Which claims an id_token carries: only what the spec puts there, or all of the scopes'.
-    IdTokenClaims { Conform = "conform", All = "all" }
-}
+use words::Words;
+pub use words::{
+    ApplicationType, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode, ResponseType,
+    Rotation, SigningAlg, SubjectType, TokenFormat,
+};
 
 /// Validated metadata, as registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -236,6 +117,20 @@ pub struct Metadata {
     /// It proves a key with every token request (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub dpop_bound_access_tokens: bool,
+    /// Its access tokens are bound to its certificate (RFC 8705 §3.4).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    /// Which name stands in its certificate: one of these with `tls_client_auth` (RFC 8705 §2.1.2), none otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
     /// Its requests come by push only (RFC 9126 §6).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub require_pushed_authorization_requests: bool,
@@ -250,60 +145,6 @@ pub struct Metadata {
     pub chancery_receipts: bool,
 }
 
-impl ResponseMode {
-    /// Whether the answer is one signed JWT.
-    pub const fn is_signed(self) -> bool {
-        matches!(self, Self::Jwt | Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt)
-    }
-
-    /// The way it goes, whatever it carries.
-    pub const fn carrier(self) -> Self {
-        match self {
-            Self::Query | Self::Jwt | Self::QueryJwt => Self::Query,
-            Self::Fragment | Self::FragmentJwt => Self::Fragment,
-            Self::FormPost | Self::FormPostJwt => Self::FormPost,
-        }
-    }
-}
-
-impl ResponseType {
-    /// Reads a response type in whatever order its words come (OAuth 2.0 Multiple Response Types §5).
-    pub fn read(text: &str) -> Option<Self> {
-        let words = |text: &'static str| text.split(' ').collect::<BTreeSet<_>>();
-        let asked: BTreeSet<_> = text.split(' ').collect();
-        let count = text.split(' ').count();
-        Self::ALL.iter().copied().find(|own| words(own.as_str()) == asked && count == asked.len())
-    }
-
-    fn has(self, word: &str) -> bool {
-        self.as_str().split(' ').any(|own| own == word)
-    }
-
-    /// The usual one, which the log leaves out.
-    pub fn is_code(&self) -> bool {
-        *self == Self::Code
-    }
-
-    pub fn has_code(self) -> bool {
-        self.has("code")
-    }
-
-    /// Brings an access token through the browser.
-    pub fn has_token(self) -> bool {
-        self.has("token")
-    }
-
-    /// Brings an id_token through the browser.
-    pub fn has_id_token(self) -> bool {
-        self.has("id_token")
-    }
-
-    /// Tokens pass through the browser: advised against (RFC 9700 §2.1.2), and on only by configuration.
-    pub fn is_front_channel(self) -> bool {
-        self.has_token() || self.has_id_token()
-    }
-}
-
 impl Metadata {
     /// The sector of a client: those of one sector read the same pairwise `sub`. The host of its `sector_identifier_uri`, else the
     /// one that all its redirect URIs share (OpenID Connect Core 1.0 §8.1); `None` when they share none.
@@ -314,6 +155,24 @@ impl Metadata {
         let mut hosts = self.redirect_uris.iter().map(|uri| uri::host(uri));
         let first = hosts.next()??;
         hosts.all(|host| host == Some(first)).then_some(first)
+    }
+
+    /// Are its access tokens bound to a key or a certificate, always?
+    pub const fn binds_tokens(&self) -> bool {
+        self.dpop_bound_access_tokens || self.tls_client_certificate_bound_access_tokens
+    }
+
+    /// The names that its certificate may be registered by, with their fields.
+    pub fn certificate_names(&self) -> impl Iterator<Item = (&'static str, Name<'_>)> {
+        [
+            ("tls_client_auth_subject_dn", self.tls_client_auth_subject_dn.as_deref().map(Name::SubjectDn)),
+            ("tls_client_auth_san_dns", self.tls_client_auth_san_dns.as_deref().map(Name::Dns)),
+            ("tls_client_auth_san_uri", self.tls_client_auth_san_uri.as_deref().map(Name::Uri)),
+            ("tls_client_auth_san_ip", self.tls_client_auth_san_ip.as_deref().map(Name::Ip)),
+            ("tls_client_auth_san_email", self.tls_client_auth_san_email.as_deref().map(Name::Email)),
+        ]
+        .into_iter()
+        .filter_map(|(field, name)| Some((field, name?)))
     }
 
     /// Does the client authenticate with a secret?
@@ -368,6 +227,12 @@ pub struct Asked {
     pub require_pkce: Option<bool>,
     pub require_pushed_authorization_requests: Option<bool>,
     pub dpop_bound_access_tokens: Option<bool>,
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
+    pub tls_client_auth_subject_dn: Option<String>,
+    pub tls_client_auth_san_dns: Option<String>,
+    pub tls_client_auth_san_uri: Option<String>,
+    pub tls_client_auth_san_ip: Option<String>,
+    pub tls_client_auth_san_email: Option<String>,
     pub refresh_token_rotation: Option<String>,
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,
@@ -391,4 +256,10 @@ pub struct Terms {
     pub unsigned_request_objects: bool,
     /// Clients are told of logouts through the browser.
     pub front_channel_logout: bool,
+    /// The keys in `jwks` come with certificates (`x5c`).
+    pub jwks_certified: bool,
+    /// Certificates of clients reach this server.
+    pub client_certificates: bool,
+    /// There are authorities that it trusts to issue them.
+    pub client_authorities: bool,
 }

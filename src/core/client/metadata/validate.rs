@@ -15,6 +15,7 @@
 //!
 //! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetching.
 
+mod certificates;
 mod keys;
 
 use alloc::collections::BTreeSet;
@@ -51,6 +52,7 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     check_front_channel_logout(&metadata, terms, &mut wrong);
     keys::check(asked, &metadata, terms, &mut wrong);
     keys::check_request_objects(&metadata, terms, &mut wrong);
+    certificates::check(&metadata, terms, &mut wrong);
     check_people(asked, &mut wrong);
     check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
@@ -139,6 +141,12 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         require_auth_time: asked.require_auth_time.unwrap_or(false),
         require_pkce: asked.require_pkce.unwrap_or(false),
         dpop_bound_access_tokens: asked.dpop_bound_access_tokens.unwrap_or(false),
+        tls_client_certificate_bound_access_tokens: asked.tls_client_certificate_bound_access_tokens.unwrap_or(false),
+        tls_client_auth_subject_dn: asked.tls_client_auth_subject_dn.clone(),
+        tls_client_auth_san_dns: asked.tls_client_auth_san_dns.clone(),
+        tls_client_auth_san_uri: asked.tls_client_auth_san_uri.clone(),
+        tls_client_auth_san_ip: asked.tls_client_auth_san_ip.clone(),
+        tls_client_auth_san_email: asked.tls_client_auth_san_email.clone(),
         require_pushed_authorization_requests: asked.require_pushed_authorization_requests.unwrap_or(false),
         refresh_token_rotation: wrong.choice("refresh_token_rotation", asked.refresh_token_rotation.as_deref(), Rotation::Always),
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
@@ -213,13 +221,14 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
         wrong.add("grant_types", "refresh_token comes with authorization_code or the device grant.");
     }
     // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated.
-    if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.dpop_bound_access_tokens {
-        wrong.add("refresh_token_rotation", "A public client needs rotation, unless it has dpop_bound_access_tokens.");
+    if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.binds_tokens() {
+        wrong.add("refresh_token_rotation", "A public client needs rotation, unless its tokens are bound.");
     }
     // Nobody proves a key in the front channel.
-    if metadata.dpop_bound_access_tokens && metadata.response_types.iter().any(|kind| kind.has_token()) {
-        wrong
-            .add("dpop_bound_access_tokens", "An access token that passes through the browser is bound to no key; use response_type code.");
+    if metadata.binds_tokens() && metadata.response_types.iter().any(|kind| kind.has_token()) {
+        let field =
+            if metadata.dpop_bound_access_tokens { "dpop_bound_access_tokens" } else { "tls_client_certificate_bound_access_tokens" };
+        wrong.add(field, "An access token that passes through the browser is bound to no key; use response_type code.");
     }
     if metadata.refresh_grace_seconds.0 > LONGEST_GRACE {
         wrong.add("refresh_grace_seconds", "At most 60 seconds.");

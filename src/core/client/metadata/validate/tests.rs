@@ -10,6 +10,9 @@ const TERMS: Terms = Terms {
     front_channel: false,
     unsigned_request_objects: false,
     front_channel_logout: false,
+    jwks_certified: false,
+    client_certificates: false,
+    client_authorities: false,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
@@ -228,4 +231,50 @@ fn frontchannel_2_the_address_is_of_the_origin_of_a_redirect_uri() {
     ] {
         assert_eq!(fields(&asked(wrong), on), ["frontchannel_logout_uri"], "{wrong}");
     }
+}
+
+#[test]
+fn rfc8705_2_1_2_exactly_one_name_of_the_certificate() {
+    let on = Terms { client_certificates: true, client_authorities: true, ..TERMS };
+    let one = json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "app.example.com" });
+    assert!(validate(&with(one.clone()), on).is_ok());
+    let mut two = one.clone();
+    two["tls_client_auth_san_ip"] = json!("192.0.2.1");
+    assert_eq!(fields(&with(two), on), ["tls_client_auth_san_ip"]);
+    assert_eq!(fields(&with(json!({ "token_endpoint_auth_method": "tls_client_auth" })), on), ["tls_client_auth_subject_dn"]);
+    assert_eq!(fields(&with(json!({ "tls_client_auth_san_dns": "app.example.com" })), on), ["tls_client_auth_san_dns"]);
+    for (field, bad) in [
+        ("tls_client_auth_subject_dn", "no dn"),
+        ("tls_client_auth_san_ip", "192.0.2"),
+        ("tls_client_auth_san_dns", "*.example.com"),
+        ("tls_client_auth_san_email", "nobody"),
+        ("tls_client_auth_san_uri", ""),
+    ] {
+        let asked = with(json!({ "token_endpoint_auth_method": "tls_client_auth", field: bad }));
+        assert_eq!(fields(&asked, on), [field], "{bad}");
+    }
+    for terms in [TERMS, Terms { client_certificates: true, ..TERMS }] {
+        assert_eq!(fields(&with(one.clone()), terms), ["token_endpoint_auth_method"]);
+    }
+}
+
+#[test]
+fn rfc8705_2_2_2_a_self_signed_certificate_is_registered_with_its_key() {
+    let on = Terms { client_certificates: true, jwks_usable: true, ..TERMS };
+    let asked = with(json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": {"keys": []} }));
+    assert_eq!(fields(&asked, on), ["jwks"]);
+    assert!(validate(&asked, Terms { jwks_certified: true, ..on }).is_ok());
+    let behind = json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks_uri": "https://app.example.com/jwks" });
+    assert!(validate(&with(behind), on).is_ok());
+    assert_eq!(fields(&with(json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth" })), on), ["jwks"]);
+}
+
+#[test]
+fn rfc8705_3_4_tokens_are_bound_to_one_thing() {
+    let on = Terms { client_certificates: true, ..TERMS };
+    let bound = json!({ "tls_client_certificate_bound_access_tokens": true });
+    assert!(validate(&with(bound.clone()), on).is_ok());
+    assert_eq!(fields(&with(bound), TERMS), ["tls_client_certificate_bound_access_tokens"]);
+    let both = json!({ "tls_client_certificate_bound_access_tokens": true, "dpop_bound_access_tokens": true });
+    assert_eq!(fields(&with(both), on), ["tls_client_certificate_bound_access_tokens"]);
 }
