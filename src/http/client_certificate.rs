@@ -139,7 +139,7 @@ mod tests {
         }
         assert_eq!(sent(&[("client-cert", ":AQ==:"), ("client-cert", ":AQ==:")]), Err("invalid_request"));
         assert_eq!(sent(&[("client-cert", ":AQ==:"), ("client-cert-chain", "x")]), Err("invalid_request"));
-        let long = vec![":AQ==:"; MOST].join(",");
+        let long = [":AQ==:"; MOST].join(",");
         assert_eq!(sent(&[("client-cert", ":AQ==:"), ("client-cert-chain", &long)]), Err("invalid_request"));
     }
 
