@@ -4,17 +4,19 @@
 //! |---|---|
 //! | N = 2^17, r = 8, p = 1 or an equal | OWASP Password Storage Cheat Sheet |
 //! | one hash takes 128 MiB: at most one per processor runs, a bounded queue waits, the rest is 503 | measured |
+//! | hashing takes the processor only as far as others leave it | `docs/adr/0056-hashing-behind-everything-else.md` |
 //! | an unknown account costs the same time as a known one | OWASP user enumeration |
 //! | a hash with weaker parameters is replaced at the next login | OWASP |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use chancery_core::error::OAuthError;
 use scrypt::password_hash::{CustomizedPasswordHasher as _, PasswordVerifier as _};
 use scrypt::phc::PasswordHash;
 use scrypt::{Params, Scrypt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::Scrypt as Wanted;
 
@@ -100,15 +102,36 @@ impl Passwords {
         let place = Place::take(&self.waiting, self.most_waiting)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| OAuthError::server_error("the hasher has stopped"))?;
         drop(place);
-        tokio::task::spawn_blocking(move || {
+        let (reply, answer) = oneshot::channel();
+        // A thread of its own: the rank that it gives up cannot be had back, and the runtime's threads serve others after us.
+        let hasher = thread::Builder::new().name("hasher".into()).spawn(move || {
+            step_back();
             let done = hashing();
             drop(permit);
-            done
-        })
-        .await
-        .map_err(|_| OAuthError::server_error("hashing ended unexpectedly"))
+            // A request that went away does not want the answer.
+            let _ = reply.send(done);
+        });
+        hasher.map_err(|e| OAuthError::temporarily_unavailable(format!("no thread to hash a password on: {e}")))?;
+        answer.await.map_err(|_| OAuthError::server_error("hashing ended unexpectedly"))
     }
 }
+
+/// How far hashing stands back, in steps of `nice`: ten steps leave it a tenth of a processor that somebody else wants too.
+#[cfg(target_os = "linux")]
+const STANDS_BACK: i32 = 10;
+
+/// Lets all other threads go first: a storm of logins must not take the processor from those who only show a token.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    // On Linux this is the calling thread alone. Refused only where nobody may change any rank; then hashing is as before.
+    if let Err(error) = rustix::process::nice(STANDS_BACK) {
+        tracing::debug!(%error, "hashing keeps its rank");
+    }
+}
+
+/// Elsewhere a rank belongs to the whole process.
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 /// A place in the bounded queue; given back when the request goes away, too.
 struct Place<'a>(&'a AtomicUsize);
@@ -126,5 +149,33 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn rank() -> i32 {
+        rustix::process::getpriority_process(None).unwrap()
+    }
+
+    fn passwords() -> Passwords {
+        Passwords::new(&Wanted { ln: 1, r: 8, p: 1, permits: Some(1), queue: 1 }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn hashing_stands_back_and_nobody_else_does() {
+        let before = rank();
+        assert_eq!(passwords().run(rank).await.unwrap(), (before + STANDS_BACK).min(19));
+        let others = tokio::task::spawn_blocking(rank).await.unwrap();
+        assert_eq!((rank(), others), (before, before));
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_panics_fails_alone_and_gives_its_permit_back() {
+        let passwords = passwords();
+        assert_eq!(passwords.run(|| panic!("on purpose")).await.map(|()| ()).unwrap_err().code(), "server_error");
+        assert_eq!(passwords.run(|| 7).await.unwrap(), 7);
     }
 }

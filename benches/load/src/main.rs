@@ -1,7 +1,8 @@
 //! Drives one workload against one server and prints one JSON object.
 //!
 //! Single-threaded on purpose: the generator must cost little beside the server it measures. Every answer is checked: a
-//! fast error counts as an error, never as an operation. Memory is the proportional set size of the whole process tree.
+//! fast error counts as an error, never as an operation. Memory is that of the whole process tree, with shared pages
+//! counted once (`memory_mib`) and in full (`resident_mib`).
 //!
 //! Out of scope: starting the server, comparing servers (`benches/side-by-side`).
 
@@ -322,10 +323,12 @@ fn report(config: &Config, servers: &[(String, u32)], tally: &Tally, meter: &Met
         .iter()
         .zip(&meter.cpu)
         .map(|((name, pid), cpu)| {
+            let memory = proc::memory(*pid);
             let account = json!({
                 "cpu_ms_per_op": per_op(*cpu),
                 "cores": cpu / meter.wall,
-                "memory_mib": proc::memory_mib(*pid),
+                "memory_mib": memory.proportional,
+                "resident_mib": memory.resident,
             });
             (name.as_str(), account)
         })

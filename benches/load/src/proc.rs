@@ -42,15 +42,20 @@ pub fn cpu_seconds(root: u32) -> f64 {
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// Proportional set size of the tree in MiB: shared pages are counted once.
-pub fn memory_mib(root: u32) -> f64 {
-    let kib: u64 = tree(root)
-        .into_iter()
-        .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok())
-        .filter_map(|text| {
-            let line = text.lines().find(|line| line.starts_with("Pss:"))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        })
-        .sum();
-    kib as f64 / 1024.0
+/// Memory of a process tree in MiB.
+pub struct Memory {
+    /// Proportional set size: what processes share is counted once.
+    pub proportional: f64,
+    /// Resident set size: what processes share is counted with each of them.
+    pub resident: f64,
+}
+
+pub fn memory(root: u32) -> Memory {
+    let maps: Vec<String> = tree(root).into_iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()).collect();
+    let mib = |name: &str| {
+        let lines = maps.iter().filter_map(|text| text.lines().find(|line| line.starts_with(name)));
+        let kib: u64 = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
+        kib as f64 / 1024.0
+    };
+    Memory { proportional: mib("Pss:"), resident: mib("Rss:") }
 }
