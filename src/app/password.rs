@@ -152,10 +152,11 @@ impl Drop for Place<'_> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     fn rank() -> i32 {
         rustix::process::getpriority_process(None).unwrap()
     }
@@ -164,6 +165,7 @@ mod tests {
         Passwords::new(&Wanted { ln: 1, r: 8, p: 1, permits: Some(1), queue: 1 }).unwrap()
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_stands_back_and_nobody_else_does() {
         let before = rank();
