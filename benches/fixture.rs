@@ -128,6 +128,7 @@ pub fn next_refresh(rotations: u32) -> Refresh {
         access: digest(77),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         id_token_kid: None,
         context: None,
         at: Timestamp(i64::from(rotations) * 60_000 + 1),

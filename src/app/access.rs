@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chancery_core::acr;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{SigningAlg, TokenFormat};
+use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
@@ -54,6 +55,8 @@ pub struct Spoken<'a> {
     pub grant: &'a Grant,
     /// The key that it is bound to.
     pub cnf: Option<Confirmation>,
+    /// What it may do beyond its scope (RFC 9396).
+    pub details: Option<&'a Details>,
     pub scope: &'a Scope,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
@@ -132,7 +135,7 @@ impl App {
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
         set("iss", json!(self.endpoints.issuer));
-        set("aud", json!(audience));
+        set("aud", json!(&audience));
         set("client_id", json!(spoken.client.id));
         set("jti", json!(jti));
         set("iat", json!(spoken.issued_at.numeric_date()));
@@ -141,6 +144,10 @@ impl App {
         // RFC 9449 §6.1, RFC 8705 §3.1.
         if let Some(cnf) = spoken.cnf {
             set("cnf", json!(cnf));
+        }
+        // RFC 9396 §9.1.
+        if let Some(details) = spoken.details.and_then(|own| own.for_audience(Some(audience.as_str()))) {
+            set("authorization_details", details.value());
         }
         match &spoken.grant.kind {
             GrantKind::Person(person) => {

@@ -117,7 +117,7 @@ impl App {
         let found = self.resource_servers(resources).await?;
         let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
-        let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources })?;
+        let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
         let context = context.as_client(&client.id);
         let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
         let lifetime = seconds(self.config.lifetimes.device_code);
@@ -348,6 +348,7 @@ impl App {
             client: &standing.client,
             grant: &grant,
             cnf: caller.proven(),
+            details: None,
             scope: &granted.scope,
             issued_at: at,
             expires_at: granted.access_expires_at,
@@ -363,6 +364,7 @@ impl App {
             refresh_token: granted.refresh_expires_at.map(|_| refresh.text),
             refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
+            authorization_details: None,
         })
     }
 }

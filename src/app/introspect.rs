@@ -115,10 +115,11 @@ impl App {
         let inactive = json!({ "active": false });
         let Some(known) = self.known_token(token).await? else { return Ok(inactive) };
         let Some((grant, mut rest)) = self.resting(known.grant()).await? else { return Ok(inactive) };
-        let audience = match &known {
-            Known::Access { digest, .. } => grant.access.iter().find(|own| own.digest.matches(digest)).and_then(|own| own.audience.clone()),
+        let presented = match &known {
+            Known::Access { digest, .. } => grant.access.iter().find(|own| own.digest.matches(digest)),
             Known::Refresh { .. } => None,
         };
+        let audience = presented.and_then(|own| own.audience.clone());
         if let Some(audience) = &audience {
             rest.resource = self.read::<ResourceServer>(&audience.stream()).await?;
         }
@@ -157,6 +158,12 @@ impl App {
         };
         set("iat", issued_at.map(|at| json!(at)));
         set("token_type", kind.map(|kind| json!(kind)));
+        // RFC 9396 §9.2: what is for whom the token is for.
+        if let Some(access) = presented {
+            let details = self.details_in(grant.details_of(access)).await?;
+            let seen = details.and_then(|own| own.for_audience(access.audience.as_ref().map(|own| own.as_str())));
+            set("authorization_details", seen.map(|own| own.value()));
+        }
         // RFC 9470 §6.2: so that a resource server can tell whether this sign-in is good enough for it.
         if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known) {
             set("auth_time", Some(json!(person.auth_time.numeric_date())));

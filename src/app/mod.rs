@@ -10,6 +10,7 @@
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
+//! | [`details`] | authorization details: their types, and what stands in ciphertexts |
 //! | [`mint`], [`access`], [`id_token`], [`encryption`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
@@ -37,6 +38,7 @@ pub mod clock;
 pub mod consents;
 pub mod context;
 pub mod decoded;
+pub mod details;
 pub mod device;
 pub mod dpop;
 pub mod encryption;
@@ -127,6 +129,8 @@ pub struct Parts {
     pub strangers: strangers::Strangers,
     pub rebuilding: read_models::Rebuilding,
     pub remote: remote::Remote,
+    /// The types of authorization details.
+    pub details: chancery_core::details::Types,
     /// Who issues certificates for clients.
     pub authorities: certificate::Authorities,
     /// Declared people who are on their way.

@@ -207,6 +207,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),
         subject_type: client.subject_type.clone(),
         scope: client.scope.clone(),
+        authorization_details_types: some(&client.authorization_details_types),
         jwks: client.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         jwks_uri: client.jwks_uri.clone(),
         logo_uri: client.logo_uri.clone(),

@@ -45,6 +45,18 @@ pub struct Tokens {
     pub refresh_token_expires_in: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// What was granted beyond scopes (RFC 9396 §7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<serde_json::Value>,
+}
+
+/// What a client asks for itself.
+pub struct OwnRequest<'a> {
+    pub scope: Option<&'a str>,
+    /// RFC 8707 §2.
+    pub resources: &'a [String],
+    /// RFC 9396 §6.
+    pub authorization_details: Option<&'a str>,
 }
 
 /// A code as it came in.
@@ -54,6 +66,8 @@ pub struct CodeRequest<'a> {
     pub code_verifier: Option<&'a str>,
     /// RFC 8707 §2.2.
     pub resources: &'a [String],
+    /// RFC 9396 §6.
+    pub authorization_details: Option<&'a str>,
 }
 
 /// A refresh token as it came in.
@@ -62,6 +76,8 @@ pub struct Refreshing<'a> {
     pub scope: Option<&'a str>,
     /// RFC 8707 §2.2.
     pub resources: &'a [String],
+    /// RFC 9396 §6.
+    pub authorization_details: Option<&'a str>,
 }
 
 impl App {
@@ -73,14 +89,13 @@ impl App {
         &self,
         context: &Context,
         caller: &Authenticated,
-        scope: Option<&str>,
-        resources: &[String],
+        asked: &OwnRequest<'_>,
     ) -> Result<Tokens, OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
-        let scope = scope.map(Scope::parse).transpose()?;
+        let scope = asked.scope.map(Scope::parse).transpose()?;
         let seal = Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None };
-        let outcome = decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), resources, &seal));
+        let outcome = decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), asked, &seal));
         self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
 
@@ -90,15 +105,17 @@ impl App {
         context: &Context,
         caller: &Authenticated,
         scope: Option<Scope>,
-        resources: &[String],
+        asked: &OwnRequest<'_>,
         seal: &Seal,
     ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let aim = self.aim(&mut work, target::choose_for_client(resources), Some(&client)).await?;
+        let aim = self.aim(&mut work, target::choose_for_client(asked.resources), Some(&client)).await?;
         let access = self.draft_access(grant, &aim);
         let at = self.now();
+        let details = asked.authorization_details.map(|text| self.details.read(text, &client)).transpose();
         let command = IssueToClient {
+            authorization_details: details.clone().map(|own| own.map(|own| own.text())),
             grant,
             scope,
             access: access.digest,
@@ -112,8 +129,16 @@ impl App {
         let mut loaded: Loaded<Grant> = work.fresh(grant.stream());
         work.record(&mut loaded, decision.events, seal)?;
         let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?;
-        let cnf = caller.proven();
-        let spoken = Spoken { client: &client, grant, cnf, scope: &issued.scope, issued_at: at, expires_at: issued.expires_at };
+        let (cnf, details) = (caller.proven(), details?);
+        let spoken = Spoken {
+            client: &client,
+            grant,
+            cnf,
+            details: details.as_ref(),
+            scope: &issued.scope,
+            issued_at: at,
+            expires_at: issued.expires_at,
+        };
         let access_token = self.write_access(access, &spoken).await?;
         work.commit().await?;
         Ok(Tokens {
@@ -124,6 +149,7 @@ impl App {
             refresh_token: None,
             refresh_token_expires_in: None,
             id_token: None,
+            authorization_details: details.map(|own| own.value()),
         })
     }
 
@@ -159,7 +185,9 @@ impl App {
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(id, &aim);
         let refresh = self.mint.refresh(id.0);
+        let details = self.choose_details(&grant, asked.authorization_details).await?;
         let command = Redeem {
+            authorization_details: details.narrowed,
             code: digest(asked.code),
             redirect_uri: asked.redirect_uri.map(str::to_owned),
             code_verifier: asked.code_verifier.map(str::to_owned),
@@ -184,6 +212,7 @@ impl App {
             client: &standing.client,
             grant: &grant,
             cnf,
+            details: details.all.as_ref(),
             scope: &redeemed.scope,
             issued_at: at,
             expires_at: redeemed.access_expires_at,
@@ -201,6 +230,7 @@ impl App {
             refresh_token: redeemed.refresh_expires_at.map(|_| refresh.text),
             refresh_token_expires_in: redeemed.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
+            authorization_details: details.all.map(|own| own.value()),
         })
     }
 
@@ -218,7 +248,15 @@ impl App {
         let successor = self.mint.successor(&presented, rotation.generation);
         let keys = self.keys.current().await?;
         let (id, generation) = (GrantId(presented.stream), rotation.generation);
-        let asked = RefreshRequest { text: sent.token, id, generation, successor, scope, resources: sent.resources };
+        let asked = RefreshRequest {
+            text: sent.token,
+            id,
+            generation,
+            successor,
+            scope,
+            resources: sent.resources,
+            authorization_details: sent.authorization_details,
+        };
         let outcome = decide!(self, &context, |work| self.refresh_once(work, &context, caller, &asked, &keys));
         self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
@@ -240,7 +278,9 @@ impl App {
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(asked.id, &aim);
         let narrowed = asked.scope.as_ref().unwrap_or(&grant.scope);
+        let details = self.choose_details(&grant, asked.authorization_details).await?;
         let command = Refresh {
+            authorization_details: details.narrowed,
             presented: digest(asked.text),
             generation: asked.generation,
             successor: asked.successor.digest,
@@ -264,6 +304,7 @@ impl App {
             client: &standing.client,
             grant: &grant,
             cnf,
+            details: details.all.as_ref(),
             scope: &refreshed.scope,
             issued_at: at,
             expires_at: refreshed.access_expires_at,
@@ -282,6 +323,7 @@ impl App {
             refresh_token: Some(refresh_token),
             refresh_token_expires_in: Some(at.seconds_until(refreshed.refresh_expires_at)),
             id_token,
+            authorization_details: details.all.map(|own| own.value()),
         })
     }
 
@@ -308,4 +350,5 @@ struct RefreshRequest<'a> {
     successor: Minted,
     scope: Option<Scope>,
     resources: &'a [String],
+    authorization_details: Option<&'a str>,
 }

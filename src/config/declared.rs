@@ -10,7 +10,7 @@ use super::given::Raw;
 use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
-use super::table::{CLIENT, Field, Kind, RESOURCE, USER};
+use super::table::{CLIENT, DETAILS, Field, Kind, RESOURCE, USER};
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub struct DeclaredClient {
     pub token_endpoint_auth_method: Option<String>,
     pub application_type: Option<String>,
     pub scope: Option<String>,
+    pub authorization_details_types: Vec<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub id_token_claims: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
@@ -82,6 +83,30 @@ pub struct DeclaredResource {
     /// Seconds.
     pub access_token_lifetime: Option<u64>,
     pub introspected_by: Vec<String>,
+}
+
+/// A `[[authorization_details_type]]`; what its schema and words may be the rules say.
+#[derive(Clone)]
+pub struct DeclaredDetails {
+    pub name: String,
+    /// JSON text.
+    pub schema: String,
+    pub words: String,
+}
+
+/// The types, in the order of the file.
+pub fn details(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredDetails> {
+    let mut types: Vec<DeclaredDetails> = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: DETAILS, problems };
+        let mut text = |name| fields.text(name).unwrap_or_default();
+        let own = DeclaredDetails { name: text("name"), schema: text("schema"), words: text("words") };
+        if types.iter().any(|other| other.name == own.name) {
+            fields.refuse("name", "is declared twice; give each type its own.".to_owned());
+        }
+        types.push(own);
+    }
+    types
 }
 
 /// Somebody whose statements about software count.
@@ -166,6 +191,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             token_endpoint_auth_method: fields.text("token_endpoint_auth_method"),
             application_type: fields.text("application_type"),
             scope: fields.text("scope"),
+            authorization_details_types: fields.list("authorization_details_types").unwrap_or_default(),
             id_token_signed_response_alg: fields.text("id_token_signed_response_alg"),
             id_token_claims: fields.text("id_token_claims"),
             userinfo_signed_response_alg: fields.text("userinfo_signed_response_alg"),

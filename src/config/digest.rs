@@ -98,6 +98,9 @@ impl Config {
                 format!("{:?} {} clear={} beginning={} types={types}", feed.format, feed.to.shown(), feed.is_clear, feed.from_beginning);
             all.insert(format!("feed.{}", feed.name), said);
         }
+        for own in &self.details {
+            all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}", own.schema, own.words));
+        }
         for resource in &self.resources {
             all.extend(api(resource).map(|(field, value)| (format!("resource.{}.{field}", resource.identifier), value)));
         }
@@ -147,6 +150,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("token_endpoint_auth_method", text(&client.token_endpoint_auth_method)),
         ("application_type", text(&client.application_type)),
         ("scope", text(&client.scope)),
+        ("authorization_details_types", list(&client.authorization_details_types)),
         ("id_token_signed_response_alg", text(&client.id_token_signed_response_alg)),
         ("id_token_claims", text(&client.id_token_claims)),
         ("userinfo_signed_response_alg", text(&client.userinfo_signed_response_alg)),

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
-use super::table::{self, CLIENT, FEED, Field, RESOURCE, SETTINGS, USER};
+use super::table::{self, CLIENT, DETAILS, FEED, Field, RESOURCE, SETTINGS, USER};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.
 pub struct Entry {
@@ -29,6 +29,7 @@ pub struct Parsed {
     pub users: Vec<Entry>,
     pub resources: Vec<Entry>,
     pub feeds: Vec<Entry>,
+    pub details: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -95,6 +96,7 @@ impl Walk<'_> {
                 ("client", _) => parsed.clients = self.entries("client", CLIENT, value),
                 ("user", _) => parsed.users = self.entries("user", USER, value),
                 ("feed", _) => parsed.feeds = self.entries("feed", FEED, value),
+                ("authorization_details_type", _) => parsed.details = self.entries("authorization_details_type", DETAILS, value),
                 ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
                     for (inner, value) in section {
@@ -112,7 +114,10 @@ impl Walk<'_> {
 
     fn setting(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, parsed: &mut Parsed) {
         let Some(setting) = table::find(key) else {
-            let near = suggestion(key, SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed"]));
+            let near = suggestion(
+                key,
+                SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed", "authorization_details_type"]),
+            );
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };
         parsed.settings.insert(setting.key, Given { raw: raw(value.get_ref()), origin: self.origin(at) });

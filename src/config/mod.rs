@@ -41,7 +41,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredResource, DeclaredUser, SoftwareIssuer};
+pub use declared::{DeclaredClient, DeclaredDetails, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
@@ -97,6 +97,8 @@ pub struct Config {
     pub users: Vec<DeclaredUser>,
     pub resources: Vec<DeclaredResource>,
     pub feeds: Vec<Feed>,
+    /// The types of authorization details.
+    pub details: Vec<DeclaredDetails>,
     given: GivenSecrets,
 }
 
@@ -195,13 +197,14 @@ pub const MASTER_FILE: &str = "development-master-key";
 
 /// Gathers and checks everything; writes nothing. Errors: every problem found, each with its key and origin.
 pub fn resolve(sources: &Sources) -> Result<Config, Problems> {
-    let merged = sources.merge();
-    let mut reader = Reader::new(merged.settings, merged.problems);
-    let config = read(&mut reader, &merged.clients, &merged.users, &merged.resources, &merged.feeds);
+    let mut merged = sources.merge();
+    let mut reader = Reader::new(std::mem::take(&mut merged.settings), std::mem::take(&mut merged.problems));
+    let config = read(&mut reader, &merged);
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
 }
 
-fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], resources: &[file::Entry], feeds: &[file::Entry]) -> Config {
+fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
+    let (clients, users) = (&merged.clients, &merged.users);
     let issuer = issuer(reader);
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
@@ -247,8 +250,9 @@ fn read(reader: &mut Reader, clients: &[file::Entry], users: &[file::Entry], res
         tls,
         clients: declared::clients(clients, &mut reader.problems),
         users: declared::users(users, &mut reader.problems),
-        resources: declared::resources(resources, &mut reader.problems),
-        feeds: feed::read(feeds, &mut reader.problems),
+        resources: declared::resources(&merged.resources, &mut reader.problems),
+        feeds: feed::read(&merged.feeds, &mut reader.problems),
+        details: declared::details(&merged.details, &mut reader.problems),
         given: given_secrets(reader),
     };
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.

@@ -56,6 +56,7 @@ pub struct Merged {
     pub users: Vec<Entry>,
     pub resources: Vec<Entry>,
     pub feeds: Vec<Entry>,
+    pub details: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -86,6 +87,7 @@ impl Sources {
             users: parsed.users,
             resources: parsed.resources,
             feeds: parsed.feeds,
+            details: parsed.details,
             problems,
             strangers: self.strangers(),
             file,

@@ -277,6 +277,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";
     "application_type" Kind::Text, false, r#""web""#, "web or native";
     "scope" Kind::Text, false, r#""openid profile email""#, "separated by spaces; default all standard scopes";
+    "authorization_details_types" Kind::List, false, r#"["payment_initiation"]"#, "what it may ask for beyond scopes (RFC 9396); declared as [[authorization_details_type]]";
     "id_token_signed_response_alg" Kind::Text, false, r#""ES256""#, "default RS256";
     "id_token_claims" Kind::Text, false, r#""all""#, "conform (default) or all: whether scopes put claims into the id_token";
     "userinfo_signed_response_alg" Kind::Text, false, r#""ES256""#, "makes userinfo a signed JWT";
@@ -337,6 +338,12 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "signing_alg" Kind::Text, false, r#""ES256""#, "for its JWTs; default RS256";
     "access_token_lifetime" Kind::Integer { min: 1, max: 86_400 }, false, "300", "seconds; default lifetimes.access_token";
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
+}
+
+fields! { DETAILS, "Fields of `[[authorization_details_type]]`: what requests may be about, beyond scopes (RFC 9396).":
+    "name" Kind::Text, true, r#""payment_initiation""#, "the type member of authorization_details";
+    "schema" Kind::Text, true, r#"'{"properties":{"amount":{"type":"string"}},"required":["amount"],"additionalProperties":false}'"#, "JSON Schema of the object without its type: type, enum, const, bounds, items, properties, required, additionalProperties";
+    "words" Kind::Text, true, r#""Pay {amount}""#, "what people read before they allow it, with members in braces";
 }
 
 #[cfg(test)]

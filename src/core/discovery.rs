@@ -11,6 +11,7 @@ use crate::acr;
 use crate::client::metadata::{
     AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
 };
+use crate::details::Types;
 use crate::dpop;
 use crate::request::Policy;
 use crate::scope::STANDARD;
@@ -147,6 +148,13 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     document
 }
 
+/// The types of authorization details that are registered here (RFC 9396 §10).
+pub fn add_types(document: &mut Value, types: &Types) {
+    if !types.0.is_empty() {
+        document["authorization_details_types_supported"] = types.0.keys().cloned().collect::<Vec<_>>().into();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,8 +281,16 @@ mod tests {
             parameters.insert(name.into(), value.into());
             let resources = request::Resources::default();
             let arrival = request::Arrival::Browser;
-            request::validate(&request::Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, arrival, resources })
-                .is_ok()
+            request::validate(&request::Asked {
+                parameters: &parameters,
+                client: &client,
+                hint: Ok(None),
+                policy,
+                arrival,
+                resources,
+                types: &crate::details::NONE,
+            })
+            .is_ok()
         };
         for policy in [ALL_FLOWS, Policy::default()] {
             let document = document(&endpoints(), policy);

@@ -68,6 +68,7 @@ registry! {
     UnsupportedTokenType unsupported_token_type "unsupported_token_type" 400 false "This token type cannot be revoked.";
     InvalidScope invalid_scope "invalid_scope" 400 true "The scope is malformed, unknown, or more than was granted.";
     InvalidTarget invalid_target "invalid_target" 400 true "The resource is unknown, malformed, or was not granted.";
+    InvalidAuthorizationDetails invalid_authorization_details "invalid_authorization_details" 400 true "The authorization_details are malformed, of an unknown type, or more than was granted.";
     InvalidToken invalid_token "invalid_token" 401 false "The access token is invalid, expired or revoked.";
     InsufficientScope insufficient_scope "insufficient_scope" 403 false "The access token lacks the scope that this needs.";
     InvalidCredentials invalid_credentials "invalid_credentials" 401 false "The e-mail address or password is wrong.";

@@ -26,6 +26,7 @@
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
+//! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
@@ -46,6 +47,7 @@ pub mod claims;
 pub mod client;
 pub mod consent;
 pub mod decision;
+pub mod details;
 pub mod device;
 pub mod digest;
 pub mod discovery;

@@ -124,6 +124,7 @@ pub fn request(scopes: &str) -> Request {
     Request {
         redirect_uri: "https://app.example.com/cb".into(),
         redirect_uri_omitted: false,
+        authorization_details: BTreeSet::new(),
         claims: crate::claims::ClaimsRequest::default(),
         response_mode: metadata::ResponseMode::Query,
         response_type: metadata::ResponseType::Code,

@@ -28,15 +28,26 @@ pub struct Consent {
     pub tos_uri: Option<Link>,
     /// The scopes asked for, in the order they are shown.
     pub scopes: Vec<String>,
+    /// What is asked for beyond scopes.
+    pub details: Vec<Detail>,
     /// E-mail of the account that is signed in.
     pub account: String,
+}
+
+/// One authorization detail (RFC 9396).
+pub struct Detail {
+    /// What the person reads.
+    pub words: String,
+    /// The same as the operator wrote it, without what is particular: that may be about people.
+    pub sentence: String,
 }
 
 impl Consent {
     /// What the person read, as plain text, one statement per line: recorded by its hash, and rebuilt from the log by an auditor.
     ///
     /// The account is left out on purpose: the hash stays in the log for ever, and with the rest of the text known it would
-    /// confirm a guessed e-mail address even after an erasure.
+    /// confirm a guessed e-mail address even after an erasure. Of details stand the operator's sentences, for the same reason: what was
+    /// put into them is sealed beside the request.
     pub fn consent_text(&self) -> String {
         let text = self.page.text;
         let client = one_line(&self.client);
@@ -45,6 +56,7 @@ impl Consent {
             format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
         ];
         lines.extend(self.scopes.iter().map(|scope| scope_line(text, scope)));
+        lines.extend(self.details.iter().map(|detail| format!("- {}", one_line(&detail.sentence))));
         lines.push(format!("{}{}{}", text.consent_return.0, self.redirect_uri.host(), text.consent_return.1));
         let documents = [(text.policy_link, &self.policy_uri), (text.tos_link, &self.tos_uri)];
         lines.extend(documents.iter().filter_map(|(label, link)| link.as_ref().map(|link| format!("{label}: {}", link.href()))));
@@ -82,6 +94,7 @@ mod tests {
              - See your e-mail address\n\
              - Keep access while you are away\n\
              - Use the permission \u{201c}calendar:write\u{201d}\n\
+             - Pay {amount} to {name}\n\
              You will be sent back to calendar.meadow.example.\n\
              Privacy policy: https://meadow.example/privacy\n\
              Terms of service: https://meadow.example/terms\n\

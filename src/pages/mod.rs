@@ -52,7 +52,7 @@ mod tests;
 
 pub use askama::Template;
 pub use asset::{STYLE, style_path};
-pub use consent::Consent;
+pub use consent::{Consent, Detail};
 pub use error::{ErrorPage, Trouble};
 pub use form_post::{FORM_POST_SCRIPT_SHA256, FormPost};
 pub use home::Home;

@@ -3,8 +3,6 @@
 
 use chancery_core::account::claims::{By, Claims};
 
-use crate::app::history::What;
-
 use super::audit::{
     Ask, CheckLine, EventPage, Line, Near, PersonalFact, Proof, StoryPage, StreamPage, Timeline, TokenPage, VerdictView, near,
 };
@@ -13,8 +11,9 @@ use super::device;
 use super::home::{Person, SignIn};
 use super::text::account::Done;
 use super::{
-    Consent, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble, account,
+    Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble, account,
 };
+use crate::app::history::What;
 
 /// Name and HTML of every sample.
 pub fn all(locales: &str, dress: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
@@ -337,6 +336,7 @@ impl Samples<'_> {
             policy_uri: Some(self.link("https://meadow.example/privacy")),
             tos_uri: Some(self.link("https://meadow.example/terms")),
             scopes: standard.into_iter().chain([self.say("calendar:write")]).collect(),
+            details: vec![Detail { words: self.say("Pay 5 EUR to Ann"), sentence: self.say("Pay {amount} to {name}") }],
             account: self.say("alice@example.org"),
         }
     }

@@ -40,6 +40,7 @@ mod rfc8707;
 mod rfc9068;
 mod rfc9101;
 mod rfc9126;
+mod rfc9396;
 mod rfc9449;
 mod rfc9470;
 mod rfc9700;

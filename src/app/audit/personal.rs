@@ -22,7 +22,7 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 12] = [
+const FOR_PEOPLE: [&str; 13] = [
     "email",
     "name",
     "context",
@@ -30,6 +30,7 @@ const FOR_PEOPLE: [&str; 12] = [
     "contacts",
     "source",
     "login_hint",
+    "authorization_details",
     "address",
     "profile",
     "phone",

@@ -175,6 +175,7 @@ impl App {
             wants_auth_time: request.wants_auth_time,
             consent_epoch: asked.consent_epoch,
             nonce: asked.private.nonce.clone(),
+            authorization_details: asked.private.authorization_details.clone(),
             context: asked.private.context.clone(),
             at: self.now(),
         }

@@ -47,7 +47,10 @@ impl App {
         let mut access_token = None;
         if let (Some(draft), Some(expires_at)) = (draft, issued.access_expires_at) {
             let text = self
-                .write_access(draft, &Spoken { client, grant: &grant, cnf: None, scope: &issued.scope, issued_at: at, expires_at })
+                .write_access(
+                    draft,
+                    &Spoken { client, grant: &grant, cnf: None, details: None, scope: &issued.scope, issued_at: at, expires_at },
+                )
                 .await?;
             parameters.push(("access_token", text.clone()));
             parameters.push(("token_type", "Bearer".to_owned()));

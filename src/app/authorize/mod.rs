@@ -26,6 +26,7 @@ use chancery_core::claims;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::ResponseMode;
 use chancery_core::consent::Consent;
+use chancery_core::details::Details;
 use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::Private;
@@ -77,6 +78,7 @@ pub enum Show {
         client: Arc<Client>,
         request: Box<Request>,
         account: AccountId,
+        details: Option<Details>,
     },
 }
 
@@ -150,6 +152,11 @@ impl App {
             state,
             nonce: parameters.get("nonce").cloned(),
             login_hint: parameters.get("login_hint").cloned(),
+            authorization_details: parameters
+                .get("authorization_details")
+                .map(|text| Details::read(text))
+                .transpose()?
+                .map(|own| own.text()),
             context: context.personal(),
         };
         let (next, current) = self.first_step(&request, browser, &client.id).await?;
@@ -187,7 +194,7 @@ impl App {
         let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), client));
         let found = self.resource_servers(resources).await?;
         let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
-        Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources }))
+        Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources, types: &self.details }))
     }
 
     /// The parameters are not known: what stands beside the object says where the error goes, if it is registered.
@@ -197,8 +204,15 @@ impl App {
         if matches!(object::source(parameters), Ok(object::Source::Pushed(_))) {
             return Ok(Failed::Page(error));
         }
-        let asked =
-            Asked { parameters, client, hint: Ok(None), policy: self.policy(), arrival: Arrival::Browser, resources: Resources::default() };
+        let asked = Asked {
+            parameters,
+            client,
+            hint: Ok(None),
+            policy: self.policy(),
+            arrival: Arrival::Browser,
+            resources: Resources::default(),
+            types: &self.details,
+        };
         self.refused(client, parameters.get("state").cloned(), object::refusal(&asked, error)).await
     }
 

@@ -87,7 +87,9 @@ impl App {
             Next::Register => Ok(Ok(Show::Register)),
             Next::AskConsent => match current {
                 Some(current) => {
-                    Ok(Ok(Show::Consent { client, request: Box::new(interaction.request.clone()), account: current.account.id }))
+                    let details = self.details_in(interaction.authorization_details.as_ref()).await?;
+                    let (request, account) = (Box::new(interaction.request.clone()), current.account.id);
+                    Ok(Ok(Show::Consent { client, request, account, details }))
                 }
                 None => Err(OAuthError::server_error("consent without a session").into()),
             },
@@ -218,6 +220,7 @@ impl App {
             state: self.unseal_optional(interaction.state.as_ref()).await?,
             nonce: self.unseal_optional(interaction.nonce.as_ref()).await?,
             login_hint: None,
+            authorization_details: self.unseal_optional(interaction.authorization_details.as_ref()).await?,
             context: context.personal(),
         };
         Ok(decide!(self, &context, |work| self.grant_once(work, interaction, current, consent.as_ref(), &private, &seal))?)

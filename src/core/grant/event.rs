@@ -43,7 +43,8 @@ impl IssuedRefresh {
 
 impl IssuedAccess {
     pub(super) fn into_access(self, issued_at: Timestamp, scope: Option<Scope>) -> Access {
-        Access { audience: self.audience, cnf: self.cnf, digest: self.digest, issued_at, expires_at: self.expires_at, scope }
+        let Self { audience, cnf, digest, expires_at, .. } = self;
+        Access { audience, cnf, digest, issued_at, expires_at, scope, details: None }
     }
 }
 
@@ -59,7 +60,7 @@ pub struct IssuedRefresh {
     pub expires_at: Timestamp,
 }
 
-/// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `context`.
+/// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeIssued {
@@ -129,7 +130,7 @@ pub struct FrontChannelIssued {
     pub scope: Option<Scope>,
 }
 
-/// The code became tokens. `personal`: `context`.
+/// The code became tokens. `personal`: `authorization_details` when the access token has less of them than the grant, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeRedeemed {
@@ -152,6 +153,7 @@ pub struct CodeVerifierRefused {
     pub at: Timestamp,
 }
 
+/// A refresh token became fresh tokens. `personal`: `authorization_details` when the access token has less of them than the grant, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshTokenRotated {
@@ -244,7 +246,7 @@ pub struct GrantEnded {
     pub reason: EndReason,
 }
 
-/// A token for the client itself (RFC 6749 §4.4). `personal`: `context`.
+/// A token for the client itself (RFC 6749 §4.4). `personal`: `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientCredentialsGranted {

@@ -16,7 +16,7 @@ use super::event::{
     ClientCredentialsGranted, CodeIssued, FrontChannelIssued, ImplicitlyGranted, IssuedAccess, IssuedRefresh, OperatorTokenMinted,
 };
 use super::target::Target;
-use super::{GrantEvent, Lifetimes};
+use super::{DETAILS, GrantEvent, Lifetimes};
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
 use crate::client::metadata::GrantType;
@@ -50,6 +50,8 @@ pub struct IssueCode {
     pub wants_auth_time: bool,
     pub consent_epoch: u32,
     pub nonce: Option<String>,
+    /// In their one text (RFC 9396).
+    pub authorization_details: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -74,7 +76,7 @@ impl Lifetimes {
 }
 
 pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {
-    let context = Personal::default().with("context", cmd.context.as_deref());
+    let context = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, cmd.authorization_details.as_deref());
     let Some(code) = cmd.code else {
         let event = ImplicitlyGranted {
             grant: cmd.grant,
@@ -150,6 +152,8 @@ pub struct IssueToClient {
     /// The key that the client proved with this request.
     pub proven: Option<Confirmation>,
     pub target: Result<Target, OAuthError>,
+    /// What it asks for beyond scopes, checked against the types (RFC 9396).
+    pub authorization_details: Result<Option<String>, OAuthError>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -172,6 +176,10 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
         Ok(target) => target,
         Err(error) => return Decision::refuse(error.clone()),
     };
+    let details = match &cmd.authorization_details {
+        Ok(details) => details.as_deref(),
+        Err(error) => return Decision::refuse(error.clone()),
+    };
     // The standard scopes speak about a person; there is none here (OpenID Connect Core 1.0 §3.1.2.1).
     let own = client.metadata.scope.without_all(STANDARD);
     let scope = match &cmd.scope {
@@ -188,7 +196,7 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.client_credentials);
     let expires_at = access.expires_at;
     let event = ClientCredentialsGranted { grant: cmd.grant, client: client.id.clone(), scope: scope.clone(), access, at: cmd.at };
-    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], IssuedToClient { scope, expires_at })
 }
 

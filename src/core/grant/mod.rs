@@ -51,6 +51,9 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub granted_at: Timestamp,
+    /// The authorization details that were granted (RFC 9396).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Sealed>,
     pub kind: GrantKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
@@ -156,9 +159,17 @@ pub struct Access {
     /// When it has less than the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// When it has fewer authorization details than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Sealed>,
 }
 
 impl Grant {
+    /// The authorization details of one of its access tokens.
+    pub fn details_of<'a>(&'a self, access: &'a Access) -> Option<&'a Sealed> {
+        access.details.as_ref().or(self.details.as_ref())
+    }
+
     fn person(&self) -> Option<&Person> {
         match &self.kind {
             GrantKind::Person(person) => Some(person),
@@ -223,34 +234,38 @@ impl Stream for Grant {
                 }
             }
             GrantEvent::CodeRedeemed(event) => {
+                let narrowed = fact.sealed(&grant.id.stream(), DETAILS);
                 let code = grant.code.as_mut().filter(|code| !code.redeemed).ok_or_else(out_of_order)?;
                 code.redeemed = true;
                 grant.refresh = event.refresh.clone().map(event::IssuedRefresh::into_family);
-                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+                grant.add_access(Access { details: narrowed, ..event.access.clone().into_access(event.at, event.scope.clone()) });
             }
             GrantEvent::CodeVerifierRefused(_) => {
                 let code = grant.code.as_mut().ok_or_else(out_of_order)?;
                 code.wrong_verifiers = code.wrong_verifiers.saturating_add(1);
             }
             GrantEvent::RefreshTokenRotated(event) => {
+                let narrowed = fact.sealed(&grant.id.stream(), DETAILS);
                 let refresh =
                     grant.refresh.as_mut().filter(|refresh| refresh.next_generation() == event.generation).ok_or_else(out_of_order)?;
                 refresh.predecessor = Some(Predecessor { digest: refresh.digest, replaced_at: event.at });
                 refresh.digest = event.refresh;
                 refresh.generation = event.generation;
                 refresh.expires_at = event.refresh_expires_at;
-                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+                grant.add_access(Access { details: narrowed, ..event.access.clone().into_access(event.at, event.scope.clone()) });
             }
             GrantEvent::RefreshTokenUsed(event) => {
+                let narrowed = fact.sealed(&grant.id.stream(), DETAILS);
                 let refresh = grant.refresh.as_mut().ok_or_else(out_of_order)?;
                 refresh.expires_at = event.refresh_expires_at;
                 // It was used: whoever holds its predecessor is late, whatever the grace window says.
                 refresh.predecessor = None;
-                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+                grant.add_access(Access { details: narrowed, ..event.access.clone().into_access(event.at, event.scope.clone()) });
             }
             GrantEvent::RefreshTokenRepeated(event) => {
                 grant.refresh.as_ref().ok_or_else(out_of_order)?;
-                grant.add_access(event.access.clone().into_access(event.at, event.scope.clone()));
+                let narrowed = fact.sealed(&grant.id.stream(), DETAILS);
+                grant.add_access(Access { details: narrowed, ..event.access.clone().into_access(event.at, event.scope.clone()) });
             }
             GrantEvent::MisuseRefused(event) => {
                 if event.misuse.is_recorded_once() {
@@ -267,14 +282,18 @@ impl Stream for Grant {
     }
 }
 
+/// The ciphertext of authorization details beside an event.
+pub const DETAILS: &str = "authorization_details";
+
 /// The state after a first event; `None` when it cannot be one.
 fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
-    let blank = |id, client: &ClientId, scope: &Scope, granted_at, kind| Grant {
+    let blank = |id: GrantId, client: &ClientId, scope: &Scope, granted_at, kind| Grant {
         id,
         client: client.clone(),
         scope: scope.clone(),
         resources: BTreeSet::new(),
         granted_at,
+        details: fact.sealed(&id.stream(), DETAILS),
         kind,
         code: None,
         refresh: None,

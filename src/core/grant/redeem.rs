@@ -18,7 +18,7 @@ use alloc::string::String;
 
 use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, Misuse, MisuseRefused};
 use super::target::Target;
-use super::{Code, Grant, GrantEvent, Lifetimes};
+use super::{Code, DETAILS, Grant, GrantEvent, Lifetimes};
 use crate::base64url;
 use crate::client::Client;
 use crate::client::metadata::GrantType;
@@ -42,6 +42,8 @@ pub struct Redeem {
     pub proven: Option<Confirmation>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
+    /// What the access token has of the authorization details, when that is less than was granted (RFC 9396 §6).
+    pub authorization_details: Result<Option<String>, OAuthError>,
     /// Digest of the refresh token to hand out, should there be one.
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
@@ -108,6 +110,10 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         Ok(target) => target,
         Err(error) => return Decision::refuse(error.clone()),
     };
+    let details = match &cmd.authorization_details {
+        Ok(details) => details.as_deref(),
+        Err(error) => return Decision::refuse(error.clone()),
+    };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let scope = target.scope_of(&grant.scope);
     let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
@@ -118,7 +124,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     };
     let narrowed = (scope != grant.scope).then_some(scope);
     let event = CodeRedeemed { access, refresh, scope: narrowed, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
-    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 

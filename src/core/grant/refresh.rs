@@ -15,7 +15,7 @@ use alloc::string::String;
 
 use super::event::{EndReason, GrantEnded, Misuse, MisuseRefused, RefreshTokenRepeated, RefreshTokenRotated, RefreshTokenUsed};
 use super::target::Target;
-use super::{Grant, GrantEvent, Lifetimes, Refresh as Family};
+use super::{DETAILS, Grant, GrantEvent, Lifetimes, Refresh as Family};
 use crate::client::Client;
 use crate::client::metadata::{GrantType, Rotation};
 use crate::decision::{Decision, Draft, Personal};
@@ -38,6 +38,8 @@ pub struct Refresh {
     pub proven: Option<Confirmation>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
+    /// What the access token has of the authorization details, when that is less than was granted (RFC 9396 §6).
+    pub authorization_details: Result<Option<String>, OAuthError>,
     pub id_token_kid: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -99,6 +101,10 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         Ok(target) => target,
         Err(error) => return Decision::refuse(error.clone()),
     };
+    let details = match &cmd.authorization_details {
+        Ok(details) => details.as_deref(),
+        Err(error) => return Decision::refuse(error.clone()),
+    };
     let scope = target.scope_of(&scope);
     let narrowed = (scope != grant.scope).then(|| scope.clone());
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
@@ -122,7 +128,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
     } else {
         (RefreshTokenUsed { refresh_expires_at: moved, access, scope: narrowed, id_token_kid, at }.into(), moved)
     };
-    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
     let outcome = Refreshed { scope, access_expires_at, refresh_expires_at, rotated: rotates || repeated };
     Decision::accept(alloc::vec![Draft::new(event, personal)], outcome)
 }

@@ -24,7 +24,7 @@ use crate::request::Request;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// A valid request that waits for its person. `personal`: `state`, `nonce`, `login_hint`, `context`.
+/// A valid request that waits for its person. `personal`: `state`, `nonce`, `login_hint`, `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationRequested {
@@ -115,6 +115,9 @@ pub struct Interaction {
     pub state: Option<Sealed>,
     pub nonce: Option<Sealed>,
     pub login_hint: Option<Sealed>,
+    /// What exactly is asked for (RFC 9396).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<Sealed>,
 }
 
 impl Stream for Interaction {
@@ -139,6 +142,7 @@ impl Stream for Interaction {
                         state: fact.sealed(&stream, "state"),
                         nonce: fact.sealed(&stream, "nonce"),
                         login_hint: fact.sealed(&stream, "login_hint"),
+                        authorization_details: fact.sealed(&stream, "authorization_details"),
                     })
                 }
                 InteractionEvent::AuthorizationAnsweredAtOnce(event) => Ok(Self {
@@ -153,6 +157,7 @@ impl Stream for Interaction {
                     state: None,
                     nonce: None,
                     login_hint: None,
+                    authorization_details: None,
                 }),
                 _ => out_of_order,
             };
@@ -175,6 +180,8 @@ pub struct Private {
     pub state: Option<String>,
     pub nonce: Option<String>,
     pub login_hint: Option<String>,
+    /// In its one text (`details`).
+    pub authorization_details: Option<String>,
     pub context: Option<String>,
 }
 
@@ -206,6 +213,7 @@ pub fn open(cmd: &Open) -> Decision<InteractionEvent, ()> {
         .with("state", cmd.private.state.as_deref())
         .with("nonce", cmd.private.nonce.as_deref())
         .with("login_hint", cmd.private.login_hint.as_deref())
+        .with("authorization_details", cmd.private.authorization_details.as_deref())
         .with("context", cmd.private.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }

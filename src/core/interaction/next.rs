@@ -8,6 +8,7 @@
 //! | `id_token_hint` of somebody else: that person has to sign in | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `prompt=create`: the page for a new account, once per request | Initiating User Registration via OpenID Connect 1.0 §4 |
 //! | consent: `prompt=consent`, or more is wanted than was allowed | OpenID Connect Core 1.0 §3.1.2.4, §11 |
+//! | authorization details are asked for each time: what was allowed once is no answer about another payment | RFC 9396 §3; our own |
 //! | a private-use or loopback URI proves no client: consent each time, in production | RFC 8252 §8.6 |
 
 use crate::client::metadata::origin_of;
@@ -79,6 +80,8 @@ fn login_is_stale(request: &Request, session: &Session, at: Timestamp) -> Option
 fn consent_is_needed(seen: &Seen<'_>) -> bool {
     let unproven = seen.production && (!seen.request.redirect_uri.starts_with("https:") || origin_of(&seen.request.redirect_uri).is_none());
     seen.request.prompt.contains(&Prompt::Consent)
+        // RFC 9396 §3: what is particular is allowed once, for this request.
+        || !seen.request.authorization_details.is_empty()
         || unproven
         || !seen.consent.is_some_and(|consent| consent.covers(&seen.request.consent_scope()))
 }
@@ -91,6 +94,14 @@ mod tests {
     use crate::session::{SessionEnd, SessionStarted};
     use crate::testing::*;
     use crate::time::Seconds;
+
+    #[test]
+    fn rfc9396_3_details_are_asked_for_each_time() {
+        let about = |world: &mut World| world.request.authorization_details = ["payment".into()].into();
+        assert_eq!(next(&[], about), Ok(Next::AskConsent));
+        assert_eq!(next(&[Prompt::None], about), Err("consent_required"));
+        assert_eq!(next(&[], |_| ()), Ok(Next::Grant));
+    }
 
     /// Alice signed in at 0 and allowed `openid email`; the request comes at 100.
     struct World {

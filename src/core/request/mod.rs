@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
 use crate::client::metadata::{AuthMethod, RequestObjectAlg, ResponseMode, ResponseType};
+use crate::details::Types;
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::AccountId;
@@ -55,6 +56,9 @@ impl Prompt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
+    /// The types of its authorization details (RFC 9396); what they say is personal and kept as ciphertext.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authorization_details: BTreeSet<String>,
     /// Claims that were asked for one by one.
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     pub claims: ClaimsRequest,
@@ -180,6 +184,8 @@ pub struct Asked<'a> {
     pub policy: Policy,
     pub arrival: Arrival,
     pub resources: Resources<'a>,
+    /// The types of authorization details that are registered here.
+    pub types: &'a Types,
 }
 
 /// The `resource` parameters, which may repeat, and what the shell found of them.
@@ -212,6 +218,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
     Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
+    Check { name: "authorization_details", source: "RFC 9396 §2, §5", run: checks::authorization_details::check },
     Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
     Check { name: "dpop_jkt", source: "RFC 9449 §10", run: checks::dpop_jkt::check },
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
@@ -255,6 +262,10 @@ const DEVICE: [&str; 2] = ["scope", "resource"];
 /// The first check that fails.
 pub fn of_device(asked: &Asked<'_>) -> Result<Request, OAuthError> {
     let mut request = blank(String::new(), false);
+    // Never dropped in silence: the device would get less than it thinks.
+    if asked.get("authorization_details").is_some() {
+        return Err(OAuthError::invalid_authorization_details("device").saying("authorization_details are not for the device grant here."));
+    }
     for check in CHECKS.iter().filter(|check| DEVICE.contains(&check.name)) {
         (check.run)(asked, &mut request)?;
     }
@@ -263,6 +274,7 @@ pub fn of_device(asked: &Asked<'_>) -> Result<Request, OAuthError> {
 
 fn blank(redirect_uri: String, redirect_uri_omitted: bool) -> Request {
     Request {
+        authorization_details: BTreeSet::new(),
         redirect_uri,
         redirect_uri_omitted,
         claims: ClaimsRequest::default(),

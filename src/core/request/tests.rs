@@ -32,6 +32,7 @@ fn run(client: &Client, changes: &[(&str, &str)]) -> Result<Request, Refusal> {
         policy: Policy::default(),
         arrival: Arrival::Browser,
         resources: Resources::default(),
+        types: &crate::details::NONE,
     })
 }
 
@@ -143,6 +144,7 @@ fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
             policy: Policy::default(),
             arrival: Arrival::Browser,
             resources,
+            types: &crate::details::NONE,
         })
     };
     assert_eq!(run(&["https://api.example.com", userinfo]).unwrap().resources, [server.identifier.clone()].into());
@@ -192,6 +194,7 @@ fn rfc9700_2_1_1_who_must_use_pkce() {
         policy: Policy { pkce_for_all: true, ..Policy::default() },
         arrival: Arrival::Browser,
         resources: Resources::default(),
+        types: &crate::details::NONE,
     };
     assert!(matches!(validate(&all), Err(Refusal::Redirect { error, .. }) if error.code() == "invalid_request"));
 }
@@ -243,6 +246,7 @@ fn oidc_core_3_1_2_1_an_id_token_hint_that_is_not_ours_is_refused() {
             policy: Policy::default(),
             arrival: Arrival::Browser,
             resources: Resources::default(),
+            types: &crate::details::NONE,
         })
     };
     assert!(matches!(with(Err(())), Err(Refusal::Redirect { error, .. }) if error.code() == "invalid_request"));
@@ -265,7 +269,7 @@ proptest::proptest! {
         let mut all: Parameters = values;
         all.extend(names.iter().zip(known).map(|(name, value)| ((*name).to_string(), value)));
         all.insert("redirect_uri".into(), URI.into());
-        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy::default(), arrival: Arrival::Browser, resources: Resources::default() });
+        let _ = validate(&Asked { parameters: &all, client: &client(), hint: Ok(None), policy: Policy::default(), arrival: Arrival::Browser, resources: Resources::default(), types: &crate::details::NONE });
     }
 }
 
@@ -274,7 +278,15 @@ fn arriving(arrival: Arrival, must_push: bool, pushed_only: bool, changes: &[(&s
     let parameters = parameters(changes);
     let client = client_with(|metadata| metadata.require_pushed_authorization_requests = must_push);
     let policy = Policy { pushed_only, ..Policy::default() };
-    let asked = Asked { parameters: &parameters, client: &client, hint: Ok(None), policy, arrival, resources: Resources::default() };
+    let asked = Asked {
+        parameters: &parameters,
+        client: &client,
+        hint: Ok(None),
+        policy,
+        arrival,
+        resources: Resources::default(),
+        types: &crate::details::NONE,
+    };
     match validate(&asked) {
         Err(Refusal::Redirect { error, .. }) => Some(error.code()),
         Err(Refusal::Page(error)) => panic!("{error:?}"),

@@ -63,7 +63,8 @@ impl Discovery {
 
 impl Discovery {
     pub fn new(server: &Server) -> Self {
-        let metadata = discovery::document(&server.app.endpoints, server.app.policy());
+        let mut metadata = discovery::document(&server.app.endpoints, server.app.policy());
+        discovery::add_types(&mut metadata, &server.app.details);
         Self { server: server.clone(), metadata: Published::json(&metadata) }
     }
 }

@@ -44,6 +44,8 @@ struct PushedRequest {
     ui_locales: Option<String>,
     claims: Option<String>,
     acr_values: Option<String>,
+    /// A JSON array (RFC 9396).
+    authorization_details: Option<String>,
     /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
     dpop_jkt: Option<String>,
     resource: Option<Vec<String>>,

@@ -85,6 +85,8 @@ struct ClientMetadata {
     /// Lists the redirect URIs of one sector, for pairwise subjects.
     sector_identifier_uri: Option<String>,
     scope: Option<String>,
+    /// What it may ask for beyond scopes (RFC 9396 section 10).
+    authorization_details_types: Option<Vec<String>>,
     /// Public keys by value (RFC 7517).
     jwks: Option<Value>,
     /// Or where they are found.

@@ -13,7 +13,7 @@ use super::Group;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
 use crate::app::receipt::{self, Receipt};
-use crate::app::token::{CodeRequest, Refreshing};
+use crate::app::token::{CodeRequest, OwnRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
 use crate::http::error::Refused;
 use crate::http::form::DescribedForm;
@@ -43,6 +43,8 @@ struct TokenForm {
     /// RFC 8628 section 3.4.
     device_code: Option<String>,
     scope: Option<String>,
+    /// Less than was granted, or what the client itself asks for: a JSON array (RFC 9396 section 6).
+    authorization_details: Option<String>,
     /// The resource server that the access token is for (RFC 8707).
     resource: Option<Vec<String>>,
     client_id: Option<String>,
@@ -75,6 +77,7 @@ impl Describe for TokenAnswer {
         ("refresh_token", "string", "For clients registered for it."),
         ("refresh_token_expires_in", "integer", "Seconds until it ends when it is not used."),
         ("id_token", "string", "With the scope openid."),
+        ("authorization_details", "array", "What was granted beyond scopes (RFC 9396 section 7)."),
     ];
 }
 
@@ -92,6 +95,11 @@ impl Describe for IntrospectionAnswer {
         ("auth_time", "integer", "When the person signed in (RFC 9470 section 6.2)."),
         ("acr", "string", "How well the person proved who they are."),
         ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2) or x5t#S256 (RFC 8705 section 3.2)."),
+        (
+            "authorization_details",
+            "array",
+            "What it may do beyond its scope, as far as it is for the resource server (RFC 9396 section 9.2).",
+        ),
         ("exp", "integer", "When it ends."),
     ];
 }
@@ -135,6 +143,7 @@ impl Token {
         };
         let app = &self.0.app;
         let grant_type = need("grant_type").map_err(refused)?;
+        let authorization_details = params.get("authorization_details");
         // Boxed one by one: each layer moves the whole future below it, which would be as large as the largest of these.
         let tokens = match GrantType::parse(grant_type) {
             Some(GrantType::AuthorizationCode) => {
@@ -143,16 +152,23 @@ impl Token {
                     redirect_uri: params.get("redirect_uri"),
                     code_verifier: params.get("code_verifier"),
                     resources: params.all("resource"),
+                    authorization_details,
                 };
                 Box::pin(app.redeem_code(&context, &caller, &asked)).await
             }
             Some(GrantType::RefreshToken) => {
                 let token = need("refresh_token").map_err(refused)?;
-                let sent = Refreshing { token, scope: params.get("scope"), resources: params.all("resource") };
+                let (scope, resources) = (params.get("scope"), params.all("resource"));
+                let sent = Refreshing { token, scope, resources, authorization_details };
                 Box::pin(app.refresh_token(&context, &caller, &sent)).await
             }
             Some(GrantType::ClientCredentials) => {
-                Box::pin(app.client_credentials(&context, &caller, params.get("scope"), params.all("resource"))).await
+                let (scope, resources) = (params.get("scope"), params.all("resource"));
+                Box::pin(app.client_credentials(&context, &caller, &OwnRequest { scope, resources, authorization_details })).await
+            }
+            // Nothing of the kind was granted, and it is never dropped in silence.
+            Some(GrantType::DeviceCode) if authorization_details.is_some() => {
+                Err(OAuthError::invalid_authorization_details("device").saying("authorization_details are not for the device grant here."))
             }
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;

@@ -47,6 +47,8 @@ struct AuthorizationRequest {
     /// Single claims (OpenID Connect Core 1.0 section 5.5), as JSON.
     claims: Option<String>,
     acr_values: Option<String>,
+    /// What the request is about, beyond scopes: a JSON array (RFC 9396).
+    authorization_details: Option<String>,
     /// A signed request object (RFC 9101): then nothing else counts but client_id.
     request: Option<String>,
     /// A registered address of one.

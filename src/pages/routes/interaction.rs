@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 
 use chancery_core::account::claims::Stated;
 use chancery_core::client::Client;
+use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
+use chancery_core::id::AccountId;
 use chancery_core::request::Request as AuthorizationRequest;
 use chancery_core::session::SessionEnd;
 use poem::Request;
@@ -32,6 +34,14 @@ use crate::http::server::{Server, context};
 use crate::pages::{self, Link, Problem};
 
 pub struct Interactions(pub Server);
+
+/// A request that waits for consent.
+#[derive(Clone, Copy)]
+struct Waiting<'a> {
+    asked: &'a AuthorizationRequest,
+    account: AccountId,
+    details: Option<&'a Details>,
+}
 
 /// What the forms of the pages send.
 #[derive(Object)]
@@ -127,8 +137,9 @@ impl Interactions {
                 self.login_page(request, uid, cookies, &client, &asked, typed)
             }
             Show::Register => Shown::redirect(&format!("/auth/interaction/{uid}/register")),
-            Show::Consent { client, request: asked, account } => {
-                let page = self.consent_page(request, uid, cookies, &client, &asked, account).await?;
+            Show::Consent { client, request: asked, account, details } => {
+                let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
+                let page = self.consent_page(request, uid, cookies, &client, waiting).await?;
                 Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
             }
         }
@@ -163,9 +174,9 @@ impl Interactions {
         uid: &str,
         cookies: &Cookies,
         client: &Client,
-        asked: &AuthorizationRequest,
-        account: chancery_core::id::AccountId,
+        waiting: Waiting<'_>,
     ) -> Result<pages::Consent, Refused> {
+        let Waiting { asked, account, .. } = waiting;
         let account = self.0.app.read::<chancery_core::account::Account>(&account.stream()).await?;
         let email = match account.as_ref().and_then(|account| account.email.as_ref()) {
             Some(sealed) => self.0.app.unseal(sealed).await?,
@@ -184,8 +195,16 @@ impl Interactions {
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
             scopes: in_reading_order(&asked.consent_scope()),
+            details: self.in_words(waiting.details),
             account: email,
         })
+    }
+
+    fn in_words(&self, details: Option<&Details>) -> Vec<pages::Detail> {
+        let Some(details) = details else { return Vec::new() };
+        let types = &self.0.app.details;
+        let both = types.in_words(details).into_iter().zip(types.sentences(details));
+        both.map(|(words, sentence)| pages::Detail { words, sentence }).collect()
     }
 
     async fn sign_in(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
@@ -228,8 +247,9 @@ impl Interactions {
     async fn consent(&self, request: &Request, uid: &str, cookies: &Cookies, allow: bool) -> Result<Shown, Refused> {
         // The text is rendered again from the same state: its digest is what the person was shown.
         let text = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
-            Ok(Ok(Show::Consent { client, request: asked, account })) => {
-                self.consent_page(request, uid, cookies, &client, &asked, account).await?.consent_text()
+            Ok(Ok(Show::Consent { client, request: asked, account, details })) => {
+                let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
+                self.consent_page(request, uid, cookies, &client, waiting).await?.consent_text()
             }
             Ok(Ok(Show::SignIn { .. } | Show::Register)) => return Shown::redirect(&format!("/auth/interaction/{uid}")),
             Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),

@@ -93,6 +93,9 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sector_identifier_uri: Option<String>,
     pub scope: Scope,
+    /// The types of authorization details that it may ask for (RFC 9396 §10).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authorization_details_types: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub jwks: Option<serde_json::Value>,
@@ -216,6 +219,7 @@ pub struct Asked {
     pub subject_type: Option<String>,
     pub sector_identifier_uri: Option<String>,
     pub scope: Option<String>,
+    pub authorization_details_types: Option<Vec<String>>,
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
     pub request_object_signing_alg: Option<String>,

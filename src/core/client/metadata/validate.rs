@@ -128,6 +128,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         sector_identifier_uri: asked.sector_identifier_uri.clone(),
         scope: scope(asked.scope.as_deref(), wrong),
+        authorization_details_types: asked.authorization_details_types.iter().flatten().cloned().collect(),
         jwks: asked.jwks.clone(),
         jwks_uri: asked.jwks_uri.clone(),
         request_object_signing_alg: asked
@@ -279,6 +280,10 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
         if let Some(problem) = uri.as_deref().and_then(|uri| redirect_uri(uri, ApplicationType::Web).err()) {
             wrong.add(field, &problem);
         }
+    }
+    let types = &metadata.authorization_details_types;
+    if types.len() > MOST_ENTRIES || types.iter().any(|name| name.is_empty() || name.len() > 128 || name.chars().any(char::is_control)) {
+        wrong.add("authorization_details_types", "At most 50 names of 1 to 128 bytes.");
     }
     wrong.bounded_list("allowed_origins", &metadata.allowed_origins);
     for origin in &metadata.allowed_origins {

@@ -103,6 +103,7 @@ impl World {
                     access,
                     proven: None,
                     target: Ok(Target::default()),
+                    authorization_details: Ok(None),
                     refresh: Self::refresh_digest(0),
                     id_token_kid: None,
                     context: None,
@@ -127,6 +128,7 @@ impl World {
                     access,
                     proven: None,
                     target: Ok(Target::default()),
+                    authorization_details: Ok(None),
                     id_token_kid: None,
                     context: None,
                     at,
@@ -227,6 +229,7 @@ fn no_grant_of_a_client_alone_can_be_refreshed_or_redeemed() {
         access: digest("at"),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         context: None,
         at: t(0),
     };

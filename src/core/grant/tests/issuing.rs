@@ -14,6 +14,7 @@ fn to_client(own: &str, asked: Option<&str>) -> Decision<GrantEvent, issue::Issu
         access: digest("at"),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         context: None,
         at: t(0),
     };
@@ -41,6 +42,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         wants_auth_time: false,
         consent_epoch: 0,
         nonce: Some("n".into()),
+        authorization_details: None,
         context: None,
         at: t(0),
     };
@@ -78,6 +80,7 @@ fn rfc6749_5_2_client_credentials_need_their_registration() {
         access: digest("at"),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         context: None,
         at: t(0),
     };

@@ -11,6 +11,7 @@ fn wish(at: i64) -> Redeem {
         access: digest("at-0"),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         refresh: digest("rt-0"),
         id_token_kid: None,
         context: None,

@@ -14,6 +14,7 @@ fn wish(generation: u32, at: i64) -> Wish {
         access: digest("at-new"),
         proven: None,
         target: Ok(Target::default()),
+        authorization_details: Ok(None),
         id_token_kid: None,
         context: None,
         at: t(at),

@@ -1,5 +1,6 @@
 //! One file per check, named by what it checks.
 
+pub mod authorization_details;
 pub mod bounds;
 pub mod claims;
 pub mod dpop_jkt;

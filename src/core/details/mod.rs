@@ -1,0 +1,273 @@
+//! Authorization details: what a request is about, beyond scopes. RFC 9396.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | an array of objects, each with a `type` that is registered here and for the client | RFC 9396 §2, §5, §10 |
+//! | each object fits the schema of its type (`schema`) | RFC 9396 §5 |
+//! | a token request may ask for less than was granted, never for more | RFC 9396 §6 |
+//! | a resource server sees what names it in `locations`, and what names none | RFC 9396 §2.2, §13 |
+//! | the person reads each of them in words (`words`) | RFC 9396 §3 |
+//!
+//! The texts may be about people: they are kept as ciphertext, and only the types stand in events in clear.
+
+pub mod schema;
+pub mod words;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use crate::canonical;
+use crate::client::Client;
+use crate::error::OAuthError;
+use schema::Schema;
+use words::Words;
+
+/// Bytes of a request's details.
+pub const LONGEST: usize = 4096;
+/// Objects in them.
+const MOST: usize = 8;
+
+/// A type that the operator registered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Type {
+    pub schema: Schema,
+    pub words: Words,
+}
+
+/// Every type, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Types(pub BTreeMap<String, Type>);
+
+/// No types: what most servers have.
+pub static NONE: Types = Types(BTreeMap::new());
+
+/// Details that are well formed, in the order in which they came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Details(Vec<Map<String, Value>>);
+
+fn refuse(why: impl Into<String>) -> OAuthError {
+    let why = why.into();
+    OAuthError::invalid_authorization_details(why.clone()).saying(why)
+}
+
+impl Details {
+    /// Reads the parameter. What its types are is not looked at yet.
+    ///
+    /// # Errors
+    /// `invalid_authorization_details`.
+    pub fn read(text: &str) -> Result<Self, OAuthError> {
+        if text.len() > LONGEST {
+            return Err(refuse("authorization_details is longer than 4096 bytes."));
+        }
+        let wrong = || refuse("authorization_details is not a JSON array of objects, each with a type.");
+        let all: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(|_| wrong())?;
+        if all.is_empty() || all.len() > MOST {
+            return Err(refuse("authorization_details has 1 to 8 objects."));
+        }
+        if all.iter().any(|one| !one.get("type").is_some_and(Value::is_string)) {
+            return Err(wrong());
+        }
+        // It goes to resource servers and into proofs in one form (RFC 8785), where numbers are whole.
+        if canonical::to_vec(&all).is_err() {
+            return Err(refuse("Numbers in authorization_details are whole and below 2^53; write others as text."));
+        }
+        Ok(Self(all))
+    }
+
+    /// The one text of them, which [`Self::read`] reads.
+    pub fn text(&self) -> String {
+        // `read` has seen that there is one.
+        canonical::to_vec(&self.0).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    pub fn value(&self) -> Value {
+        self.0.iter().cloned().map(Value::Object).collect::<Vec<_>>().into()
+    }
+
+    /// The types in them.
+    pub fn types(&self) -> BTreeSet<String> {
+        self.0.iter().map(|one| type_of(one).to_string()).collect()
+    }
+
+    /// What a resource server may see; `None` when nothing is for it. A token for this server itself has everything.
+    #[must_use]
+    pub fn for_audience(&self, audience: Option<&str>) -> Option<Self> {
+        let Some(audience) = audience else { return Some(self.clone()) };
+        let is_for = |one: &&Map<String, Value>| match one.get("locations").and_then(Value::as_array) {
+            None => true,
+            Some(locations) => locations.iter().any(|location| location == audience),
+        };
+        let seen: Vec<_> = self.0.iter().filter(is_for).cloned().collect();
+        (!seen.is_empty()).then_some(Self(seen))
+    }
+}
+
+fn type_of(one: &Map<String, Value>) -> &str {
+    one.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Types {
+    /// Reads the parameter of a request that asks for a grant.
+    ///
+    /// # Errors
+    /// `invalid_authorization_details`, with what is wrong and where.
+    pub fn read(&self, text: &str, client: &Client) -> Result<Details, OAuthError> {
+        let details = Details::read(text)?;
+        for one in &details.0 {
+            let name = type_of(one);
+            let Some(kind) = self.0.get(name).filter(|_| client.metadata.authorization_details_types.contains(name)) else {
+                return Err(refuse("A type in authorization_details is unknown here, or the client is not registered for it."));
+            };
+            kind.schema.check(one, "type").map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))?;
+        }
+        Ok(details)
+    }
+
+    /// What a person reads about each of them.
+    pub fn in_words(&self, details: &Details) -> Vec<String> {
+        let say = |one: &Map<String, Value>| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.say(one));
+        details.0.iter().map(say).collect()
+    }
+
+    /// The same without what is particular: the sentences that the operator wrote.
+    pub fn sentences(&self, details: &Details) -> Vec<String> {
+        details
+            .0
+            .iter()
+            .map(|one| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into()))
+            .collect()
+    }
+}
+
+/// The common members whose lists may shrink (RFC 9396 §2.2).
+const LISTS: [&str; 4] = ["actions", "datatypes", "locations", "privileges"];
+
+/// What a token gets of what was granted; `None`: all of it.
+///
+/// # Errors
+/// `invalid_authorization_details` for more than was granted.
+pub fn narrow(granted: Option<&Details>, asked: Option<&str>) -> Result<Option<Details>, OAuthError> {
+    let Some(asked) = asked.map(Details::read).transpose()? else { return Ok(None) };
+    let within = |one: &Map<String, Value>| granted.is_some_and(|granted| granted.0.iter().any(|own| is_within(one, own)));
+    if !asked.0.iter().all(within) {
+        return Err(refuse("authorization_details has more than was granted."));
+    }
+    Ok(Some(asked))
+}
+
+fn is_within(asked: &Map<String, Value>, granted: &Map<String, Value>) -> bool {
+    let member = |(name, own): (&String, &Value)| match (asked.get(name), own) {
+        (Some(Value::Array(some)), Value::Array(all)) if LISTS.contains(&name.as_str()) => {
+            !some.is_empty() && some.iter().all(|one| all.contains(one))
+        }
+        (Some(asked), own) => asked == own,
+        (None, _) => false,
+    };
+    asked.len() == granted.len() && granted.iter().all(member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn types() -> Types {
+        let schema = json!({ "properties": { "actions": { "type": "array", "items": { "enum": ["read", "pay"] } }, "amount": { "type": "string" } },
+                             "required": ["actions"], "additionalProperties": false });
+        let kind = Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("Pay {amount} ({actions})").unwrap() };
+        Types([("payment".into(), kind)].into())
+    }
+
+    fn client() -> Client {
+        client_with(|metadata| metadata.authorization_details_types = ["payment".into(), "unknown".into()].into())
+    }
+
+    fn said(text: &str) -> Result<String, &'static str> {
+        types().read(text, &client()).map(|details| details.text()).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn rfc9396_5_unknown_types_unknown_members_and_missing_ones_are_refused() {
+        assert_eq!(
+            said(r#"[{"type":"payment", "amount":"5", "actions":["pay"]}]"#).as_deref(),
+            Ok(r#"[{"actions":["pay"],"amount":"5","type":"payment"}]"#)
+        );
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":"payment"}"#,
+            "[1]",
+            r#"[{"actions":["pay"]}]"#,
+            r#"[{"type":1}]"#,
+            r#"[{"type":"unknown"}]"#,
+            r#"[{"type":"payment"}]"#,
+            r#"[{"type":"payment","actions":["steal"]}]"#,
+            r#"[{"type":"payment","actions":["pay"],"amount":5}]"#,
+            r#"[{"type":"payment","actions":["pay"],"more":1}]"#,
+            r#"[{"type":"payment","actions":["pay"]},{"type":"x"}]"#,
+        ] {
+            assert_eq!(said(bad), Err("invalid_authorization_details"), "{bad}");
+        }
+        let many = format!("[{}]", [r#"{"type":"payment","actions":["pay"]}"#; 9].join(","));
+        assert!(said(&many).is_err() && said(&format!("[{}]", " ".repeat(5000))).is_err());
+    }
+
+    #[test]
+    fn rfc9396_10_only_types_that_the_client_registered() {
+        let text = r#"[{"type":"payment","actions":["pay"]}]"#;
+        assert_eq!(types().read(text, &crate::testing::client()).unwrap_err().code(), "invalid_authorization_details");
+    }
+
+    #[test]
+    fn rfc9396_6_a_token_has_no_more_than_was_granted() {
+        let granted = Details::read(r#"[{"type":"a","actions":["r","w"],"n":1},{"type":"b","locations":["https://x.example"]}]"#).unwrap();
+        let asked = |text: &str| narrow(Some(&granted), Some(text)).map(|own| own.unwrap().types().len());
+        assert_eq!(asked(r#"[{"type":"a","actions":["r"],"n":1}]"#).unwrap(), 1);
+        assert_eq!(asked(&granted.text()).unwrap(), 2);
+        for more in [
+            r#"[{"type":"a","actions":["r","x"],"n":1}]"#,
+            r#"[{"type":"a","actions":[],"n":1}]"#,
+            r#"[{"type":"a","actions":["r"],"n":2}]"#,
+            r#"[{"type":"a","actions":["r"]}]"#,
+            r#"[{"type":"a","actions":["r"],"n":1,"m":1}]"#,
+            r#"[{"type":"c"}]"#,
+        ] {
+            assert_eq!(asked(more).unwrap_err().code(), "invalid_authorization_details", "{more}");
+        }
+        assert!(narrow(None, Some(r#"[{"type":"a"}]"#)).is_err());
+        assert_eq!(narrow(Some(&granted), None).unwrap(), None);
+    }
+
+    #[test]
+    fn rfc9396_2_2_a_resource_server_sees_what_is_for_it() {
+        let details = Details::read(r#"[{"type":"a","locations":["https://x.example"]},{"type":"b"}]"#).unwrap();
+        let seen = |audience| details.for_audience(audience).map(|own| own.types().len());
+        assert_eq!((seen(Some("https://x.example")), seen(Some("https://y.example")), seen(None)), (Some(2), Some(1), Some(2)));
+        let only = Details::read(r#"[{"type":"a","locations":["https://x.example"]}]"#).unwrap();
+        assert_eq!(only.for_audience(Some("https://y.example")), None);
+    }
+
+    #[test]
+    fn rfc9396_3_a_person_reads_them_in_words() {
+        let details = Details::read(r#"[{"type":"payment","amount":"5 EUR","actions":["pay","read"]}]"#).unwrap();
+        assert_eq!(types().in_words(&details), ["Pay 5 EUR (pay, read)"]);
+        assert_eq!(types().sentences(&details), ["Pay {amount} ({actions})"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[\\PC\\[\\]{}:\",]{0,80}") {
+            if let Ok(details) = Details::read(&text) {
+                prop_assert_eq!(Details::read(&details.text()).unwrap(), details);
+            }
+            let _ = said(&text);
+        }
+    }
+}
