@@ -1,5 +1,8 @@
 // openid-client 6 beyond the code flow: what OpenID Connect Core does not ask for. Pages are filled in without a browser.
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import * as oidc from 'openid-client';
 import { Agent, pickForm } from './harness/agent.mjs';
 import { audit } from './harness/auditor.mjs';
@@ -120,6 +123,34 @@ async function signed(check, server) {
   });
 }
 
+/// Authorization details (RFC 9396), on a server that knows a type of them.
+async function details(check, server) {
+  const config = await register(server, { authorization_details_types: ['payment'] });
+  await check.also('discovery lists the type', () => assert.deepEqual(config.serverMetadata().authorization_details_types_supported, ['payment']));
+  const asked = [{ type: 'payment', to: 'Ann', actions: ['initiate', 'status'] }];
+  const { parameters, expected } = await attempt();
+  const url = await check('a push with details', () => oidc.buildAuthorizationUrlWithPAR(config, { ...parameters, authorization_details: JSON.stringify(asked) }));
+  const agent = new Agent();
+  const answer = await check('the person consents', () => agent.authorize(url, { redirectUri: REDIRECT_URI, account: newAccount(), register: true }));
+  const tokens = await check('the code is redeemed', () => oidc.authorizationCodeGrant(config, answer, expected));
+  await check.also('the answer says what was granted', () => assert.deepEqual(tokens.authorization_details, asked));
+  const less = [{ ...asked[0], actions: ['status'] }];
+  const fresh = await check('a refresh asks for less', () => oidc.refreshTokenGrant(config, tokens.refresh_token, { authorization_details: JSON.stringify(less) }));
+  await check.also('introspection says so', async () => {
+    assert.deepEqual((await oidc.tokenIntrospection(config, fresh.access_token)).authorization_details, less);
+  });
+  await check.also('more is refused', async () => {
+    const more = JSON.stringify([{ ...asked[0], to: 'Bob' }]);
+    assert.equal(await refusal(oidc.refreshTokenGrant(config, fresh.refresh_token, { authorization_details: more })), 'invalid_authorization_details');
+  });
+}
+
+const DETAILS_TOML = `[[authorization_details_type]]
+name = "payment"
+schema = '{"properties":{"to":{"type":"string"},"actions":{"type":"array","items":{"enum":["initiate","status"]}}},"required":["to","actions"],"additionalProperties":false}'
+words = "Pay {to} ({actions})"
+`;
+
 /// A device without a browser, and a person beside it.
 async function device(check, server) {
   const metadata = {
@@ -159,13 +190,16 @@ for (const backend of backends()) {
   await checks.group(`${backend} start`, async (check) => {
     // With nonces on one of them, so that both ways are walked.
     const env = backend === 'postgres' ? { CHANCERY_DPOP_NONCES: 'true' } : {};
-    server = await check('the server starts on empty data', () => Server.start({ backend, env }));
+    const config = path.join(mkdtempSync(path.join(os.tmpdir(), 'chancery-beyond-')), 'chancery.toml');
+    writeFileSync(config, DETAILS_TOML);
+    server = await check('the server starts on empty data', () => Server.start({ backend, env, config }));
   });
   if (!server) continue;
   const group = (name, body) => checks.group(`${backend} ${name}`, body, server.explain());
   await group('pushed requests', (check) => pushed(check, server));
   await group('DPoP', (check) => proving(check, server));
   await group('JARM', (check) => signed(check, server));
+  await group('authorization details', (check) => details(check, server));
   await group('device', (check) => device(check, server));
   await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));

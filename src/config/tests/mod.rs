@@ -93,7 +93,7 @@ fn nothing_typed_is_development_on_both_loopbacks() {
 #[test]
 fn every_row_of_the_table_is_read_and_digested() {
     let mut reader = Reader::new(Default::default(), Vec::new());
-    let config = read(&mut reader, &[], &[], &[], &[]);
+    let config = read(&mut reader, &Sources::default().merge());
     let all: Vec<_> = table::SETTINGS.iter().map(|setting| setting.key).collect();
     assert!(all.iter().all(|key| reader.asked.contains(key)) && reader.asked.len() == all.len());
     let digested = config.canonical();
