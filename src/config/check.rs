@@ -67,6 +67,9 @@ fn valid(config: &Config, report: &mut Report) {
             Err(error) => report.add(Level::Fail, format!("{key} {} cannot be read: {error}", file.display())),
         }
     }
+    if !config.mtls.is_on() && (config.mtls.url.is_some() || config.mtls.client_ca.is_some()) {
+        report.add(Level::Warn, "no client certificate can come in: mtls.listen is empty and mtls.proxy_header is off");
+    }
     if config.mtls.proxy_header && config.trusted_proxies.is_empty() {
         report.add(Level::Fail, "mtls.proxy_header is on but trusted_proxies is empty: no certificate can come in");
     }

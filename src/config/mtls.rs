@@ -59,8 +59,5 @@ pub(super) fn read(reader: &mut Reader, usual: Option<&Tls>) -> Mtls {
     if !mtls.listen.is_empty() && mtls.url.is_none() {
         reader.refuse("mtls.url", "is not set; it is what clients are told in mtls_endpoint_aliases, such as \"https://mtls.id.example\".");
     }
-    if !mtls.is_on() && (mtls.url.is_some() || mtls.client_ca.is_some()) {
-        reader.refuse("mtls.listen", "is empty and mtls.proxy_header is off, so that no client certificate can come in; set one of them.");
-    }
     mtls
 }
