@@ -44,6 +44,7 @@ mod rfc9449;
 mod rfc9470;
 mod rfc9700;
 mod rfc9701;
+mod side_by_side;
 mod taking_away;
 mod time;
 mod upgrade;
