@@ -23,13 +23,15 @@ use std::process::ExitCode;
 
 use mutate::Mutator;
 
+/// Reads one input: `true` when it was accepted.
+type Read = Box<dyn Fn(&[u8]) -> bool>;
+
 /// One kind of input: valid ones, words of their language, and what is held of any.
 pub struct Target {
     pub name: &'static str,
     pub seeds: Vec<Vec<u8>>,
     pub words: &'static [&'static str],
-    /// `true` when the input was accepted.
-    pub read: Box<dyn Fn(&[u8]) -> bool>,
+    pub read: Read,
 }
 
 /// Inputs between two looks at the clock.

@@ -18,7 +18,7 @@ use chancery_ledger::recorded::Freshness;
 
 use super::App;
 use super::accounts::account_seal;
-use super::authorize::Browser;
+use super::browser::{Browser, Held};
 use super::context::Context;
 use super::sessions::Current;
 use super::vault::KeyKind;
@@ -40,13 +40,6 @@ pub struct People {
     pub current: Option<Present>,
     /// The others, the last one who used it first.
     pub others: Vec<Present>,
-}
-
-/// What a browser holds from now on: the texts of sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    pub session: Option<String>,
-    pub others: Vec<String>,
 }
 
 impl People {
@@ -95,13 +88,6 @@ impl People {
             }
         }
         ended
-    }
-}
-
-impl Held {
-    /// After a login: the new session is in use, whoever was and stays stands beside.
-    pub(super) fn followed_by(self, session: String) -> Self {
-        Self { session: Some(session), others: self.session.into_iter().chain(self.others).collect() }
     }
 }
 

@@ -11,8 +11,7 @@ use chancery_core::token::opaque::{Kind, Opaque, digest};
 use chancery_ledger::recorded::Freshness;
 
 use super::accounts::{Proven, account_seal};
-use super::authorize::Browser;
-use super::beside::Held;
+use super::browser::{Browser, Held};
 use super::context::Context;
 use super::mint::Minted;
 use super::vault::{KeyKind, mac};

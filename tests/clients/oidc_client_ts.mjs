@@ -1,11 +1,15 @@
 // oidc-client-ts in a page of its own, in Chromium: what a single-page application does, with CORS and silent renewal.
 //
 // The application is served from another origin than the server (localhost, another port). It speaks to discovery, token endpoint,
-// userinfo and JWKS by script, so that every one of these answers is read across origins.
+// userinfo and JWKS by script, so that every one of these answers is read across origins. A third one watches the session in a frame of
+// the server (OpenID Connect Session Management).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { audit } from './harness/auditor.mjs';
 import { Browser } from './harness/browser.mjs';
 import { Checks, backends } from './harness/checks.mjs';
@@ -48,14 +52,14 @@ async function register(server, application, metadata) {
 }
 
 /// A `UserManager` in the page, as the application sets one up.
-function setUp(page, server, application, client, scope) {
+function setUp(page, server, application, client, scope, more = {}) {
   return page.evaluate((settings) => {
     const { UserManager, WebStorageStateStore } = window.oidc;
     window.manager = new UserManager({ ...settings, userStore: new WebStorageStateStore({ store: window.localStorage }) });
   }, {
     authority: server.issuer, client_id: client.client_id, redirect_uri: `${application.origin}/callback`,
     silent_redirect_uri: `${application.origin}/silent`, post_logout_redirect_uri: `${application.origin}/bye`, scope, loadUserInfo: true,
-    automaticSilentRenew: false, includeIdTokenInSilentRenew: true,
+    automaticSilentRenew: false, includeIdTokenInSilentRenew: true, ...more,
   });
 }
 
@@ -118,12 +122,63 @@ async function singlePage(check, server, browser, application, { grants, scope, 
   await visitor.close();
 }
 
+/// The application watches the session: its script asks the server's frame each second.
+async function watching(check, server, browser, application) {
+  const scope = 'openid profile email';
+  const client = await check('the application registers', () => register(server, application, { grant_types: ['authorization_code'] }));
+  const visitor = await browser.visitor();
+  const { page } = visitor;
+  await page.evaluateOnNewDocument((settings) => {
+    window.addEventListener('DOMContentLoaded', () => {
+      if (location.pathname === '/silent' && window.oidc) new window.oidc.UserManager(settings).signinSilentCallback();
+    });
+  }, { authority: server.issuer, client_id: client.client_id, redirect_uri: `${application.origin}/callback` });
+  await visitor.go(application.origin);
+  await setUp(page, server, application, client, scope);
+  await check('the person signs in', async () => {
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.evaluate(() => void window.manager.signinRedirect())]);
+    await visitor.until(`${application.origin}/callback`, { account: newAccount(), register: true });
+  });
+  await setUp(page, server, application, client, scope, { monitorSession: true, checkSessionIntervalInSeconds: 1 });
+  await check('the answer carries session_state, and the library watches', async () => {
+    const state = await page.evaluate(async () => {
+      window.heard = [];
+      window.manager.events.addUserSignedOut(() => window.heard.push('signed out'));
+      window.manager.events.addUserSessionChanged(() => window.heard.push('changed'));
+      return (await window.manager.signinRedirectCallback()).session_state;
+    });
+    assert.match(state ?? '', /^[\w-]+\.[\w-]+$/);
+  });
+  await check.also('while the person is signed in nothing is heard', async () => {
+    await pause(3500);
+    assert.deepEqual(await page.evaluate(() => window.heard), []);
+  });
+  await check('the person signs out in another tab', async () => {
+    const tab = await visitor.context.newPage();
+    await tab.goto(`${server.issuer}/session/end`, { waitUntil: 'load' });
+    await Promise.all([tab.waitForNavigation({ waitUntil: 'load' }), tab.click('button[name=logout][value=yes]')]);
+    await tab.close();
+    await page.bringToFront();
+  });
+  await check('the watching application hears of it', async () => {
+    const deadline = Date.now() + 15_000;
+    while (!(await page.evaluate(() => window.heard)).includes('signed out')) {
+      assert.ok(Date.now() < deadline, `heard: ${await page.evaluate(() => window.heard.join())}`);
+      await pause(200);
+    }
+  });
+  await visitor.close();
+}
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'chancery-watch-'));
+const config = path.join(folder, 'chancery.toml');
+writeFileSync(config, '[logout]\nsession_management = true\n');
 for (const backend of backends()) {
   let server;
   let browser;
   let application;
   await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend }));
+    server = await check('the server starts on empty data', () => Server.start({ backend, config }));
     browser = await check('Chromium starts', () => Browser.start());
     application = await Application.start();
   });
@@ -135,6 +190,7 @@ for (const backend of backends()) {
     await group('by refresh token', (check) => singlePage(check, server, browser, application, {
       name: 'refresh', grants: ['authorization_code', 'refresh_token'], scope: 'openid profile email offline_access',
     }));
+    await group('watching', (check) => watching(check, server, browser, application));
     await group('audit', (check) => audit(check, server));
     await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
   }
@@ -142,4 +198,5 @@ for (const backend of backends()) {
   await browser?.dispose();
   await server?.dispose();
 }
+rmSync(folder, { recursive: true, force: true });
 checks.end();

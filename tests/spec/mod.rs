@@ -22,6 +22,7 @@ mod oidc_core;
 mod oidc_discovery;
 mod oidc_flows;
 mod oidc_front_channel;
+mod oidc_plans;
 mod oidc_rp_logout;
 mod read_models;
 mod rfc6749;

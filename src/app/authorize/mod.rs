@@ -41,6 +41,7 @@ use super::sessions::Current;
 use super::signing::ALGORITHMS;
 use super::work::Stop;
 
+pub use super::browser::Browser;
 pub use pushed::Kept;
 
 /// An answer on its way to the client.
@@ -141,16 +142,6 @@ struct Asking<'a> {
     private: Private,
     /// What it was pushed as.
     brought: Option<&'a parameters::Brought>,
-}
-
-/// What the browser brought along.
-#[derive(Clone, Copy, Default)]
-pub struct Browser<'a> {
-    pub session: Option<&'a str>,
-    /// Sessions of the people beside, with spaces between.
-    pub others: Option<&'a str>,
-    /// Value of the cookie that binds interactions.
-    pub binding: Option<&'a str>,
 }
 
 impl App {

@@ -18,8 +18,7 @@ use serde_json::json;
 
 use super::Group;
 use crate::app::accounts::{Form, NotRegistered};
-use crate::app::authorize::Browser;
-use crate::app::beside::Held;
+use crate::app::browser::{Browser, Held};
 use crate::app::vault::email::normalised;
 use crate::config;
 use crate::http::credentials;

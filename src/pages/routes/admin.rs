@@ -18,7 +18,7 @@ use poem_openapi::{Object, OpenApi};
 use super::show::{Shown, page_for, refusal};
 use super::{BINDING, Cookies, Group};
 use crate::app::audit::personal::Showing;
-use crate::app::beside::Held;
+use crate::app::browser::Held;
 use crate::app::context::Context;
 use crate::app::random;
 use crate::http::csrf::is_same_origin;

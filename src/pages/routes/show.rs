@@ -7,7 +7,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 
 use super::{Cookies, locales};
-use crate::app::beside::Held;
+use crate::app::browser::Held;
 use crate::http::error::{ErrorView, Refused};
 use crate::http::headers::{PagePolicy, form_action_source};
 use crate::http::request_id::RequestId;
