@@ -59,6 +59,9 @@ fn is_accepted(bytes: &[u8]) -> bool {
             front_channel: all,
             unsigned_request_objects: all,
             front_channel_logout: all,
+            jwks_certified: all,
+            client_certificates: all,
+            client_authorities: all,
         };
         match validate(&asked, terms) {
             Ok(metadata) => {
