@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chancery_core::account::claims::{By, Claims, Stated};
 use chancery_core::account::register::{self, Register};
 use chancery_core::account::standing;
-use chancery_core::account::{Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, FieldError, PasswordChange, Role, Standing};
+use chancery_core::account::{Account, AccountEvent, FieldError, PasswordChange, Role, Standing};
 use chancery_core::decision::{Decision, Draft};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -174,16 +174,6 @@ impl App {
         self.read(&account.stream()).await
     }
 
-    /// Disables an account: nothing of it can sign in or use a token any more.
-    ///
-    /// # Errors
-    /// `not_found`, `temporarily_unavailable`.
-    pub async fn disable_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
-        let at = self.now();
-        decide!(self, context, |work| standing_once(work, account, |state| standing::disable(state, at)))?;
-        Ok(())
-    }
-
     /// Opens a disabled account again.
     ///
     /// # Errors
@@ -203,58 +193,6 @@ impl App {
         let rule = |state: &Account| if given { standing::grant_role(state, role, at) } else { standing::withdraw_role(state, role, at) };
         decide!(self, context, |work| standing_once(work, account, rule))?;
         Ok(())
-    }
-
-    /// Erases a person: the order, then the key, then the proof. An interruption is finished at the next start.
-    ///
-    /// # Errors
-    /// `not_found`, `temporarily_unavailable`.
-    pub async fn erase_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
-        let state = self.read::<Account>(&account.stream()).await?.ok_or_else(|| OAuthError::not_found("no such account"))?;
-        if state.standing == Standing::Erased {
-            return Ok(());
-        }
-        let index = match &state.email_index {
-            Some(sealed) if state.standing != Standing::BeingErased => chancery_core::base64url::decode(&self.unseal(sealed).await?),
-            _ => None,
-        };
-        let ordered = ErasureOrdered { at: self.now() };
-        decide!(self, context, |work| order_erasure_once(work, account, ordered.clone(), index.clone()))?;
-        // A copy that an interrupted adoption left would outlive the person.
-        self.vault.finish_adoptions().await.map_err(vault_trouble)?;
-        self.vault.destroy(KeyKind::Account, &[account.to_string()]).await.map_err(vault_trouble)?;
-        let destroyed = DataKeyDestroyed { at: self.now() };
-        decide!(self, context, |work| mark_once(work, account, destroyed.clone().into(), |state| state.standing == Standing::BeingErased))?;
-        Ok(())
-    }
-
-    /// Finishes erasures that a crash interrupted, and destroys again what a restored vault brought back.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
-    pub async fn finish_erasures(&self, context: &Context) -> Result<(), OAuthError> {
-        for account in self.accounts_by_standing("being_erased").await? {
-            self.erase_account(context, account).await?;
-        }
-        let erased: Vec<_> = self.accounts_by_standing("erased").await?.iter().map(ToString::to_string).collect();
-        let brought_back = self.vault.destroy(KeyKind::Account, &erased).await.map_err(vault_trouble)?;
-        if brought_back > 0 {
-            tracing::warn!(keys = brought_back, "the vault held keys of erased accounts (a restore?); they were destroyed again");
-        }
-        Ok(())
-    }
-
-    async fn accounts_by_standing(&self, standing: &str) -> Result<Vec<AccountId>, OAuthError> {
-        const PAGE: u32 = 500;
-        let (mut found, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let rows = self.ledger.rows_by("account", 0, standing, after.as_deref(), PAGE).await.map_err(unreadable)?;
-            found.extend(rows.iter().filter_map(|row| AccountId::parse(row.key.strip_prefix("account-")?)));
-            match rows.last() {
-                Some(last) if rows.len() == PAGE as usize => after = Some(last.key.clone()),
-                _ => return Ok(found),
-            }
-        }
     }
 
     /// Clears the count of wrong passwords in the append that uses a right one.
@@ -314,37 +252,8 @@ async fn standing_once(mut work: Work<'_>, account: AccountId, rule: impl Fn(&Ac
     work.commit().await.map(drop)
 }
 
-fn no_such_account() -> OAuthError {
+pub(super) fn no_such_account() -> OAuthError {
     OAuthError::not_found("no such account").saying("There is no account with this id or e-mail address.")
-}
-
-/// One event without personal data, if it still says something.
-async fn mark_once(mut work: Work<'_>, account: AccountId, event: AccountEvent, applies: fn(&Account) -> bool) -> Result<(), Stop> {
-    let mut loaded = work.load::<Account>(&account.stream()).await?;
-    let state = loaded.or(|| OAuthError::not_found("no such account"))?;
-    if !applies(state) {
-        return Ok(());
-    }
-    let seal = Seal { key: None, subject: Some(account.to_string()) };
-    work.record(&mut loaded, vec![event.into()], &seal)?;
-    work.commit().await.map(drop)
-}
-
-async fn order_erasure_once(mut work: Work<'_>, account: AccountId, event: ErasureOrdered, index: Option<Vec<u8>>) -> Result<(), Stop> {
-    let mut loaded = work.load::<Account>(&account.stream()).await?;
-    let state = loaded.or(|| OAuthError::not_found("no such account"))?;
-    if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
-        return Ok(());
-    }
-    if state.held_since.is_some() {
-        return Err(OAuthError::conflict("held").saying("The account is under a legal hold; lift it first.").into());
-    }
-    let seal = Seal { key: None, subject: Some(account.to_string()) };
-    work.record(&mut loaded, vec![event.into()], &seal)?;
-    if let Some(index) = index {
-        work.release(EMAIL, index);
-    }
-    work.commit().await.map(drop)
 }
 
 impl From<work::Stop> for NotRegistered {

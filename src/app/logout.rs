@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::redirect_uri_matches;
 use chancery_core::error::OAuthError;
-use chancery_core::id::ClientId;
+use chancery_core::id::{AccountId, ClientId};
 use chancery_core::request::Parameters;
 
 use super::App;
@@ -19,6 +19,8 @@ use super::App;
 /// A logout request that was checked.
 pub struct LogoutRequest {
     pub client: Option<Arc<Client>>,
+    /// The person that `id_token_hint` names.
+    pub hinted: Option<AccountId>,
     /// Where to go afterwards, with `state` still to be added.
     pub return_to: Option<String>,
     pub state: Option<String>,
@@ -33,11 +35,12 @@ impl App {
         let refuse = |why: &'static str, sentence: &str| Err(OAuthError::invalid_request(why).saying(sentence));
         let hint = match parameters.get("id_token_hint") {
             Some(hint) => match self.read_hint(hint).await? {
-                Some((_, audience)) => Some(audience),
+                Some((account, audience)) => Some((account, audience)),
                 None => return refuse("id_token_hint", "id_token_hint is not an id_token of this server."),
             },
             None => None,
         };
+        let (hinted, hint) = hint.unzip();
         let named = parameters.get("client_id").cloned();
         if let (Some(audience), Some(named)) = (&hint, &named)
             && !audience.contains(named)
@@ -66,6 +69,6 @@ impl App {
                 Some(uri.clone())
             }
         };
-        Ok(LogoutRequest { client, return_to, state: parameters.get("state").cloned() })
+        Ok(LogoutRequest { client, hinted, return_to, state: parameters.get("state").cloned() })
     }
 }

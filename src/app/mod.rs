@@ -3,7 +3,7 @@
 //! | Room | What |
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
-//! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
+//! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
@@ -28,6 +28,8 @@ pub mod accounts;
 pub mod anchor;
 pub mod audit;
 pub mod authorize;
+pub mod beside;
+pub mod browser;
 pub mod catalogue;
 pub mod certificate;
 pub mod claims;
@@ -35,6 +37,7 @@ pub mod client_auth;
 pub mod client_keys;
 pub mod clients;
 pub mod clock;
+pub mod closing;
 pub mod consents;
 pub mod context;
 pub mod decoded;

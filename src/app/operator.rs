@@ -45,6 +45,8 @@ pub enum Command {
     },
     KeysRotate {
         alg: String,
+        #[serde(default)]
+        now: bool,
     },
     Token {
         scope: String,
@@ -145,11 +147,15 @@ impl App {
         let context = &context.as_operator("local");
         match command {
             Command::KeysList => Ok(json!({ "keys": self.list_keys().await? })),
-            Command::KeysRotate { alg } => {
+            Command::KeysRotate { alg, now } => {
                 let alg = SigningAlg::parse(&alg)
                     .ok_or_else(|| OAuthError::invalid_request("alg").saying("Use RS256, PS256, ES256, ES384 or EdDSA."))?;
                 self.keys.current().await?;
-                Ok(json!({ "kid": self.rotate_keys(context, alg).await? }))
+                if now {
+                    return Ok(json!({ "kid": self.rotate_keys(context, alg).await?, "signs_at": self.now().0 }));
+                }
+                let (kid, signs_at) = self.rotate_keys_later(context, alg).await?;
+                Ok(json!({ "kid": kid, "signs_at": signs_at.0 }))
             }
             Command::LogKeyRotate => Ok(json!({ "key_id": self.rotate_log_key(context).await? })),
             Command::LedgerUpgrade { also_with_older } => {

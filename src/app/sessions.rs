@@ -11,6 +11,7 @@ use chancery_core::token::opaque::{Kind, Opaque, digest};
 use chancery_ledger::recorded::Freshness;
 
 use super::accounts::{Proven, account_seal};
+use super::browser::{Browser, Held};
 use super::context::Context;
 use super::mint::Minted;
 use super::vault::{KeyKind, mac};
@@ -21,6 +22,8 @@ use super::{App, random, seconds};
 pub struct Current {
     pub session: Arc<Session>,
     pub account: Arc<Account>,
+    /// Every session of its browser as far as it was asked for, the one in use first.
+    pub watched: Vec<SessionId>,
 }
 
 impl App {
@@ -43,7 +46,7 @@ impl App {
             return Ok(None);
         }
         let account = self.load::<Account>(&session.account.stream(), freshness).await?.state;
-        Ok(account.filter(|own| own.is_active()).map(|account| Current { session, account }))
+        Ok(account.filter(|own| own.is_active()).map(|account| Current { watched: vec![session.id], session, account }))
     }
 
     /// A fresh value for the cookie that binds forms and interactions to a browser.
@@ -55,10 +58,13 @@ impl App {
     ///
     /// # Errors
     /// `temporarily_unavailable`, `slow_down`.
-    pub async fn sign_in(&self, context: &Context, proven: &Proven, replaced: Option<&Session>) -> Result<Minted, OAuthError> {
+    pub async fn sign_in(&self, context: &Context, proven: &Proven, browser: Browser<'_>) -> Result<Held, OAuthError> {
         let context = context.as_account(proven.account);
+        let people = self.people_in(browser).await?;
+        let replaced = people.making_room(proven.account, false);
         let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
-        Ok(decide!(self, &context, |work| self.sign_in_once(work, &context, proven, replaced, &seal))?)
+        let minted = decide!(self, &context, |work| self.sign_in_once(work, &context, proven, &replaced, &seal))?;
+        Ok(people.without(&replaced).followed_by(minted.text))
     }
 
     async fn sign_in_once(
@@ -66,7 +72,7 @@ impl App {
         mut work: Work<'_>,
         context: &Context,
         proven: &Proven,
-        replaced: Option<&Session>,
+        replaced: &[SessionId],
         seal: &Seal,
     ) -> Result<Minted, Stop> {
         let (minted, _) = self.start_session(&mut work, context, proven, replaced, seal).await?;
@@ -74,7 +80,7 @@ impl App {
         Ok(minted)
     }
 
-    /// Records a new session and the end of the one it replaces in this browser; the caller commits.
+    /// Records a new session and the end of those that it replaces in this browser; the caller commits.
     ///
     /// # Errors
     /// `temporarily_unavailable`, `slow_down`.
@@ -83,7 +89,7 @@ impl App {
         work: &mut Work<'_>,
         context: &Context,
         proven: &Proven,
-        replaced: Option<&Session>,
+        replaced: &[SessionId],
         seal: &Seal,
     ) -> Result<(Minted, SessionId), Stop> {
         let id = SessionId(random::uuid_v7(self.clock.now_ms()));
@@ -105,8 +111,8 @@ impl App {
         };
         let mut loaded: Loaded<Session> = work.fresh(id.stream());
         work.record(&mut loaded, session::start(&start).events, seal)?;
-        if let Some(old) = replaced {
-            self.end_in(work, old.id, SessionEnd::Replaced).await?;
+        for old in replaced {
+            self.end_in(work, *old, SessionEnd::Replaced).await?;
         }
         Ok((cookie, id))
     }
@@ -162,7 +168,7 @@ impl App {
         Ok(())
     }
 
-    async fn end_all_once(&self, mut work: Work<'_>, ids: &[SessionId], reason: SessionEnd) -> Result<(), Stop> {
+    pub(super) async fn end_all_once(&self, mut work: Work<'_>, ids: &[SessionId], reason: SessionEnd) -> Result<(), Stop> {
         for id in ids {
             self.end_in(&mut work, *id, reason).await?;
         }

@@ -217,7 +217,7 @@ impl App {
         self.refresh_keys().await.map(drop)
     }
 
-    /// A new key signs from now on; the old ones stay published while their tokens live.
+    /// A new key signs from now on, whether or not clients know it; the old ones stay published while their tokens live.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
@@ -269,7 +269,7 @@ impl App {
             return Ok(());
         }
         self.retire_active(&mut work, alg).await?;
-        let plan = key::Plan { kid: kid.to_owned(), alg, public_jwk: public_jwk.to_owned(), source, activate: true, at };
+        let plan = key::Plan { kid: kid.to_owned(), alg, public_jwk: public_jwk.to_owned(), source, activate: true, signs_at: None, at };
         work.record(&mut own, key::plan(&plan).events, &Seal::default())?;
         work.commit().await.map(drop)
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | every client that got tokens in the session and registered an address is loaded once, with `iss` and `sid` | Front-Channel Logout 1.0 §3 |
 //! | `session_state` binds client, origin and what the browser keeps, with a salt | Session Management 1.0 §4.2 |
-//! | what the browser keeps says nothing: it is a MAC of the session's id | our own |
+//! | what the browser keeps says nothing: it is a MAC of the ids of its sessions | our own |
 
 use chancery_core::base64url;
 use chancery_core::client::Client;
@@ -39,9 +39,11 @@ impl App {
         Ok(addresses)
     }
 
-    /// What the browser keeps while this session is there.
-    pub(super) fn browser_state(&self, session: SessionId) -> String {
-        base64url::encode(&mac(&self.names.sid, &[b"browser state", session.0.as_bytes()])[..16])
+    /// What the browser keeps while these sessions are there, the one in use first.
+    pub(super) fn browser_state(&self, sessions: &[SessionId]) -> String {
+        let parts: Vec<&[u8]> =
+            std::iter::once(b"browser state".as_slice()).chain(sessions.iter().map(|own| own.0.as_bytes().as_slice())).collect();
+        base64url::encode(&mac(&self.names.sid, &parts)[..16])
     }
 
     /// `None` for a redirect URI without an origin, whose app has no page that could watch.

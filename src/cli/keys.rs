@@ -23,13 +23,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new key that signs from now on; the old one stays published while its tokens live
+    /// Make a new key that signs as soon as every client can know it; the old one stays published while its tokens live
     Rotate {
         /// RS256, PS256, ES256, ES384 or EdDSA
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         alg: String,
+        /// Sign with it at once: for a key that must not sign any more. Clients that cache the old set refuse tokens until they fetch again
+        #[arg(long)]
+        now: bool,
         /// The key that signs the heads of the log instead
-        #[arg(long, conflicts_with = "alg")]
+        #[arg(long, conflicts_with_all = ["alg", "now"])]
         log: bool,
         /// As JSON
         #[arg(long)]
@@ -62,12 +65,13 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             }
             Ok(print::line(format_args!("{} signs the heads of the log from now on.", text(&answer, "key_id")))?)
         }
-        Command::Rotate { alg, json, .. } => {
-            let answer = operate(config, operator::Command::KeysRotate { alg }).await?;
+        Command::Rotate { alg, now, json, .. } => {
+            let answer = operate(config, operator::Command::KeysRotate { alg, now }).await?;
             if json {
                 return Ok(print::json(&answer)?);
             }
-            Ok(print::line(format_args!("{} signs from now on.", text(&answer, "kid")))?)
+            let signs_at = answer.get("signs_at").and_then(Value::as_i64).map(instant::rfc3339).unwrap_or_default();
+            Ok(print::line(format_args!("{} is published and signs from {signs_at} on.", text(&answer, "kid")))?)
         }
         Command::Rewrap { new_key_file } => rewrap(config, new_key_file).await,
     }

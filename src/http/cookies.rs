@@ -121,7 +121,7 @@ fn is_token(name: &str) -> bool {
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let fields = headers.get_all(header::COOKIE).iter().filter_map(|field| field.to_str().ok());
     let cookies = fields.flat_map(|field| field.split(';')).take(limits::COOKIES);
-    let mut same = cookies.filter_map(|cookie| cookie.split_once('=')).filter(|(given, _)| given.trim() == name);
+    let mut same = cookies.filter_map(|cookie| cookie.split_once('=')).filter(|(given, _)| given.trim_start() == name);
     match (same.next(), same.next()) {
         (Some((_, value)), None) => Some(value.trim()),
         _ => None,
@@ -191,6 +191,8 @@ mod tests {
         assert_eq!(cookies.get(&headers(&[&set.replace("a=", "b=")]), "b", 1), None);
         assert_eq!(cookies.get(&headers(&[&set, &set]), "a", 1), None);
         assert_eq!(cookies.get(&headers(&[&format!("a=planted; {set}")]), "a", 1), None);
+        // RFC 6265 §4.2.1: there is no space before the equals sign, so that this is another name.
+        assert_eq!(cookies.get(&headers(&[&set.replace("a=", "a =")]), "a", 1), None);
         assert!(cookies.set("a;b", "x", 0, 9).is_none() && cookies.set("a", &"x".repeat(2000), 0, 9).is_none());
     }
 

@@ -19,15 +19,15 @@ use crate::app::published::Published;
 pub struct Document<D> {
     published: Published,
     known: bool,
-    cache_control: &'static str,
+    cache_control: HeaderValue,
     described: PhantomData<D>,
 }
 
 impl<D: Describe> Document<D> {
-    pub fn of(published: &Published, sent: &HeaderMap, cache_control: &'static str) -> Self {
+    pub fn of(published: &Published, sent: &HeaderMap, cache_control: &HeaderValue) -> Self {
         let mut tags = sent.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let known = tags.any(|tags| published.is_known(tags));
-        Self { published: published.clone(), known, cache_control, described: PhantomData }
+        Self { published: published.clone(), known, cache_control: cache_control.clone(), described: PhantomData }
     }
 }
 
@@ -43,7 +43,7 @@ impl<D: Describe + Send> IntoResponse for Document<D> {
         if !self.known {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
+        headers.insert(header::CACHE_CONTROL, self.cache_control);
         // base64url between quotes is always a header's value.
         headers.extend(HeaderValue::try_from(self.published.etag).ok().map(|etag| (header::ETAG, etag)));
         response

@@ -2,11 +2,12 @@
 //!
 //! | Rule | Source |
 //! |---|---|
+//! | it says who is signed out and who is not; everybody in the browser by a button of their own | our own |
 //! | the person is asked whether to sign out | OpenID Connect RP-Initiated Logout 1.0 §2, §6 |
 
 use super::{Page, Template};
 
-/// Posts `csrf`, `logout` = `yes` | `no` and the hidden fields to `action`.
+/// Posts `csrf`, `logout` = `yes` | `all` | `no` and the hidden fields to `action`.
 #[derive(Template)]
 #[template(path = "logout.html")]
 pub struct Logout {
@@ -15,8 +16,10 @@ pub struct Logout {
     pub csrf: String,
     /// Name of the client that asks; `None` when the person came by themselves.
     pub client: Option<String>,
-    /// E-mail of the account that is signed in.
+    /// E-mail of the account that is signed out.
     pub account: Option<String>,
+    /// E-mail of the others who are signed in in this browser.
+    pub beside: Vec<String>,
     /// Parameters of the request to carry over: name and value.
     pub hidden: Vec<(String, String)>,
 }

@@ -3,6 +3,7 @@
 //! | Room | Page |
 //! |---|---|
 //! | `login` | e-mail and password |
+//! | `choose` | which of those who are signed in |
 //! | `register` | a new account |
 //! | `consent` | what a client asks for, allow or deny |
 //! | `logout`, `logged_out` | leaving |
@@ -28,6 +29,7 @@ pub mod account;
 pub mod asset;
 pub mod audit;
 pub mod check_session;
+pub mod choose;
 pub mod consent;
 pub mod demo;
 pub mod device;
@@ -52,6 +54,7 @@ mod tests;
 
 pub use askama::Template;
 pub use asset::{STYLE, style_path};
+pub use choose::{Choose, Somebody};
 pub use consent::{Consent, Detail};
 pub use error::{ErrorPage, Trouble};
 pub use form_post::{FORM_POST_SCRIPT_SHA256, FormPost};

@@ -11,7 +11,8 @@ use super::device;
 use super::home::{Person, SignIn};
 use super::text::account::Done;
 use super::{
-    Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Template, Text, Trouble, account,
+    Choose, Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Somebody, Template, Text, Trouble,
+    account,
 };
 use crate::app::history::What;
 
@@ -79,9 +80,25 @@ impl Samples<'_> {
             csrf: self.say("csrf-1"),
             client: Some(self.say("Meadow Calendar")),
             account: Some(self.say("alice@example.org")),
+            beside: Vec::new(),
             hidden: vec![("state".to_owned(), self.say("xyz"))],
         };
         pages.push(("logout", logout.render()));
+        pages.push(("logout-beside", Logout { beside: vec![self.say("bob@example.org")], ..logout }.render()));
+        let somebody = |name: Option<&str>, email: &str| Somebody {
+            session: "01a1fc16-4534-7e67-8ce8-dbfca289eadd".to_owned(),
+            name: name.map(|name| self.say(name)),
+            email: self.say(email),
+        };
+        let choose = Choose {
+            page: self.page.clone(),
+            action: "/auth/interaction/i-1".to_owned(),
+            csrf: self.say("csrf-1"),
+            client: self.say("Meadow Calendar"),
+            people: vec![somebody(Some("Alice Liddell"), "alice@example.org"), somebody(None, "bob@example.org")],
+            login_url: "/auth/interaction/i-1/sign-in".to_owned(),
+        };
+        pages.push(("choose", choose.render()));
         pages.extend(self.account());
         pages.extend(self.device());
         pages

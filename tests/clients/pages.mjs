@@ -80,6 +80,22 @@ function journeys(server, client, { account, viewer, auditor }) {
       await signedUp(visitor);
       return visitor.go(end());
     } },
+    { name: 'choose', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(client.request({ prompt: 'select_account' }).url);
+      await follow(visitor, 'a[href$="/sign-in"]');
+      await visitor.signIn(viewer);
+      await visitor.until(client.redirectUri, { account: viewer });
+      return visitor.go(client.request({ prompt: 'select_account' }).url);
+    } },
+    { name: 'logout-beside', status: 200, go: async (visitor) => {
+      await signedUp(visitor);
+      await visitor.go(client.request({ prompt: 'select_account' }).url);
+      await follow(visitor, 'a[href$="/sign-in"]');
+      await visitor.signIn(viewer);
+      await visitor.until(client.redirectUri, { account: viewer });
+      return visitor.go(end());
+    } },
     { name: 'logged-out', status: 200, go: async (visitor) => {
       await signedUp(visitor);
       await visitor.go(end());

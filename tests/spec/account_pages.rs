@@ -238,12 +238,15 @@ async fn the_history_is_told_in_sentences_from_the_log() {
     server.advance(1_000);
     server.operate(Command::UserDisable { account: alice.email.clone() }).await;
     server.operate(Command::UserEnable { account: alice.email.clone() }).await;
+    // Whose account was closed is signed out everywhere.
+    assert!(browser.open("/account").await.text().contains("name=\"password\""));
+    let mut browser = signed_in(&server, &alice).await;
     let text = browser.open("/account").await.text();
     let told = [
+        "You signed in: ",
         "opened the account again",
         "closed the account",
         "You allowed ",
-        "You signed in: ",
         "tried to sign in and failed: ",
         "You created the account",
     ];

@@ -165,6 +165,39 @@ async fn backchannel_2_3_every_way_in_which_a_session_ends_is_told() {
 }
 
 #[tokio::test]
+async fn backchannel_2_3_a_disabled_and_an_erased_account_are_told() {
+    both::on_both("", async |server: &Server| {
+        let receiver = Receiver::start().await;
+        let (client, alice, bob) = (told_client(server, &receiver).await, server.alice().await, server.person("bob@example.com").await);
+        let mut sids = Vec::new();
+        for person in [&alice, &alice, &bob] {
+            sids.push(signed_in(server, &client, person).await.1["sid"].clone());
+        }
+        server.operate(Command::UserDisable { account: alice.account.clone() }).await;
+        assert_eq!(deliver(server).await, 2);
+        server.operate(Command::UserErase { account: bob.account.clone() }).await;
+        assert_eq!(deliver(server).await, 1, "a message outlives the person's key: it holds nothing that was sealed under it");
+        let mut told = Vec::new();
+        for (token, person) in receiver.tokens().iter().zip([&alice, &alice, &bob]) {
+            let claims = verified(token, &jwks(server).await).1;
+            assert_eq!(claims["sub"], json!(person.account));
+            told.push(claims["sid"].clone());
+        }
+        let sorted = |sids: &[Value]| sids.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!((sorted(&told[..2]), &told[2]), (sorted(&sids[..2]), &sids[2]));
+        let ends = server.events().await.into_iter().filter(|event| event.kind == "SessionEnded");
+        assert_eq!(ends.map(|event| event.data["reason"].clone()).collect::<Vec<_>>(), vec![json!("account_closed"); 3]);
+        // What opens again begins without sessions, and nothing is told twice.
+        server.operate(Command::UserEnable { account: alice.account.clone() }).await;
+        server.operate(Command::UserDisable { account: alice.account.clone() }).await;
+        server.advance(15 * DAY);
+        server.operate(Command::Sweep).await;
+        assert_eq!(deliver(server).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn backchannel_2_5_a_receiver_that_was_down_gets_everything_in_order_over_a_restart() {
     let server = Server::start().await;
     let receiver = Receiver::start().await;

@@ -106,12 +106,7 @@ async fn oidc_core_3_1_2_1_prompt_login_and_consent_ask_once() {
     let (client, alice) = (server.web_client().await, server.alice().await);
     let mut browser = Browser::new(&server);
     browser.authorize(&client, &alice, &[]).await.code();
-    for (prompt, pages) in [
-        ("login", vec!["login"]),
-        ("consent", vec!["consent"]),
-        ("select_account", vec!["login"]),
-        ("login consent", vec!["login", "consent"]),
-    ] {
+    for (prompt, pages) in [("login", vec!["login"]), ("consent", vec!["consent"]), ("login consent", vec!["login", "consent"])] {
         server.advance(1000);
         let mut answer = browser.open(&client.request(&[("prompt", prompt)])).await;
         for page in pages {

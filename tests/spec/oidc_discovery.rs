@@ -213,7 +213,7 @@ async fn the_keys_are_public_and_rotate_while_serving() {
         }
         assert!(key["kid"].is_string() && key["use"] == "sig" && key["alg"].is_string());
     }
-    let rotated = server.operate(chancery::app::operator::Command::KeysRotate { alg: "RS256".to_owned() }).await;
+    let rotated = server.operate(chancery::app::operator::Command::KeysRotate { alg: "RS256".to_owned(), now: true }).await;
     let after = server.get("/oidc/jwks").send().await.json();
     let (header, _) = verified(Tokens::of(&server.refresh(&client, old.refresh()).await).id_token(), &after);
     assert_eq!(header["kid"], rotated["kid"]);
@@ -256,4 +256,33 @@ async fn oidc_core_10_1_1_the_schedule_publishes_the_next_key_before_it_signs() 
     server.app.tidy(&context).await;
     let kids: Vec<_> = jwks().await["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
     assert!(!kids.contains(&kid(&first, &before)) && kids.contains(&kid(&third, &ahead)), "the old one is gone when its tokens are");
+}
+
+#[tokio::test]
+async fn oidc_core_10_1_1_an_operators_key_signs_when_every_client_can_know_it() {
+    both::on_both("", async |server: &Server| {
+        let (client, alice) = (server.web_client().await, server.alice().await);
+        let context = chancery::app::context::Context::of_server("server", "tidy".to_owned());
+        let rotate = || server.operate(chancery::app::operator::Command::KeysRotate { alg: "RS256".to_owned(), now: false });
+        let answer = server.get("/oidc/jwks").send().await;
+        let (before, cached) = (answer.json(), answer.header("cache-control").to_owned());
+        assert_eq!(cached, "public, max-age=300");
+        let rotated = rotate().await;
+        let signs_at = rotated["signs_at"].as_i64().unwrap();
+        assert_eq!(signs_at, NOW + 600_000, "twice as long as the set is cached");
+        let ahead = server.get("/oidc/jwks").send().await.json();
+        assert_eq!(ahead["keys"].as_array().unwrap().len(), before["keys"].as_array().unwrap().len() + 1);
+        let again = chancery::app::operator::Command::KeysRotate { alg: "RS256".to_owned(), now: false };
+        assert_eq!(server.app.operate(&context, again).await.unwrap_err().code(), "conflict");
+        server.advance(599_999);
+        server.app.tidy(&context).await;
+        // Whoever holds the set of before knows the key of this token, and whoever fetched since knows the next.
+        let mut browser = Browser::new(server);
+        verified(browser.tokens(&client, &alice, &[]).await.id_token(), &before);
+        server.advance(1);
+        server.app.tidy(&context).await;
+        let header = verified(browser.tokens(&client, &alice, &[]).await.id_token(), &ahead).0;
+        assert_eq!(header["kid"], rotated["kid"]);
+    })
+    .await;
 }

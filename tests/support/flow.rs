@@ -194,7 +194,9 @@ pub fn page_of(answer: &Answer) -> &'static str {
         return "redirect";
     }
     let text = answer.text();
-    if text.contains("name=\"password\"") && text.contains("name=\"login\"") {
+    if text.contains("name=\"choose\"") {
+        "choose"
+    } else if text.contains("name=\"password\"") && text.contains("name=\"login\"") {
         "login"
     } else if text.contains("value=\"allow\"") {
         "consent"

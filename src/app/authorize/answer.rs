@@ -43,6 +43,8 @@ pub(super) struct Granting<'a> {
     pub request: &'a Request,
     pub private: &'a Private,
     pub parents: &'a Parents,
+    /// The sessions of the browser.
+    pub watched: &'a [SessionId],
     pub interaction: InteractionId,
     pub consent_epoch: u32,
 }
@@ -71,7 +73,8 @@ impl App {
         if !consent.state.as_ref().is_some_and(|own| own.covers(&request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
-        let asked = Granting { request, private, parents: &parents, interaction, consent_epoch: epoch_of(&consent) };
+        let (watched, consent_epoch) = (current.watched.as_slice(), epoch_of(&consent));
+        let asked = Granting { request, private, parents: &parents, watched, interaction, consent_epoch };
         let (answer, grant) = self.issue(&mut work, &asked, seal).await?;
         let session = &parents.session;
         let command = interaction::AnswerAtOnce {
@@ -138,7 +141,7 @@ impl App {
         parameters.push(("iss", self.endpoints.issuer.clone()));
         let mut browser_state = None;
         if self.config.session_management && request.scope.has("openid") {
-            let state = self.browser_state(asked.parents.session.id);
+            let state = self.browser_state(asked.watched);
             parameters
                 .extend(self.session_state(&asked.parents.client.id, &request.redirect_uri, &state).map(|own| ("session_state", own)));
             browser_state = Some(state);

@@ -6,6 +6,7 @@
 //! | [`App::authorize`]: valid, nothing to do | `CodeIssued`, `AuthorizationAnsweredAtOnce` |
 //! | [`App::push_request`] and what follows | see `pushed` |
 //! | [`App::authenticate_in`]: the password was right | `SessionStarted`, `PersonAuthenticated` |
+//! | `App::choose_in`: who of those that are signed in | `AccountChosen` |
 //! | [`App::consent_in`]: Allow or Deny | `ConsentGiven` + `CodeIssued` + `AuthorizationGranted`, or `ConsentDenied` + `AuthorizationRefused` |
 //! | [`App::resume`]: nothing left to do | `CodeIssued`, `AuthorizationGranted` |
 //!
@@ -29,8 +30,8 @@ use chancery_core::consent::Consent;
 use chancery_core::details::Details;
 use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_stream};
-use chancery_core::interaction::Private;
 use chancery_core::interaction::next::{self, Next, Seen};
+use chancery_core::interaction::{Interaction, Private};
 use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request, Resources, object};
 use chancery_jose::{RegisteredClaims, jws};
 use chancery_ledger::recorded::Freshness;
@@ -41,6 +42,7 @@ use super::sessions::Current;
 use super::signing::ALGORITHMS;
 use super::work::Stop;
 
+pub use super::browser::Browser;
 pub use pushed::Kept;
 
 /// An answer on its way to the client.
@@ -67,6 +69,11 @@ pub enum Step {
 
 /// What the page of an interaction has to show.
 pub enum Show {
+    /// Several are signed in, or the client wants to know who is meant.
+    Choose {
+        client: Arc<Client>,
+        request: Box<Request>,
+    },
     SignIn {
         client: Arc<Client>,
         request: Box<Request>,
@@ -80,6 +87,28 @@ pub enum Show {
         account: AccountId,
         details: Option<Details>,
     },
+}
+
+/// Who is there while a request is decided.
+#[derive(Clone, Copy)]
+pub(super) struct Seated<'a> {
+    current: Option<&'a Current>,
+    /// Others who are signed in in the same browser.
+    beside: usize,
+    authenticated: Option<SessionId>,
+    chosen: Option<SessionId>,
+}
+
+impl<'a> Seated<'a> {
+    fn new(current: Option<&'a Current>, beside: usize) -> Self {
+        Self { current, beside, authenticated: None, chosen: None }
+    }
+
+    /// With what the person did for this interaction.
+    fn at(self, interaction: &Interaction) -> Self {
+        let session = |of: Option<(AccountId, SessionId)>| of.map(|(_, session)| session);
+        Self { authenticated: session(interaction.authenticated), chosen: session(interaction.chosen), ..self }
+    }
 }
 
 /// Why a request failed, and where to say so.
@@ -115,14 +144,6 @@ struct Asking<'a> {
     private: Private,
     /// What it was pushed as.
     brought: Option<&'a parameters::Brought>,
-}
-
-/// What the browser brought along.
-#[derive(Clone, Copy, Default)]
-pub struct Browser<'a> {
-    pub session: Option<&'a str>,
-    /// Value of the cookie that binds interactions.
-    pub binding: Option<&'a str>,
 }
 
 impl App {
@@ -176,7 +197,7 @@ impl App {
                 }
                 None => Err(OAuthError::server_error("granted without a session").into()),
             },
-            Next::SignIn | Next::Register | Next::AskConsent => {
+            Next::Choose | Next::SignIn | Next::Register | Next::AskConsent => {
                 self.open_interaction(context, Asking { client: &client.id, request, private, brought }, browser).await
             }
         }
@@ -272,23 +293,23 @@ impl App {
     /// What has to happen first. A grant may be decided from cached state, since its append asserts everything it rests on; whatever
     /// else comes out is decided again on what the log says now.
     async fn first_step(&self, request: &Request, browser: Browser<'_>, client: &ClientId) -> Result<(Next, Option<Current>), OAuthError> {
-        let current = self.session_as_of(browser.session, Freshness::Cached).await?;
-        let next = self.next_step(request, None, current.as_ref(), client, Freshness::Cached).await?;
+        let (current, beside) = self.answering(request, &[], browser, Freshness::Cached).await?;
+        let next = self.next_step(request, &Seated::new(current.as_ref(), beside), client, Freshness::Cached).await?;
         if matches!(next, Next::Grant) {
             return Ok((next, current));
         }
-        let current = self.session_of(browser.session).await?;
-        Ok((self.next_step(request, None, current.as_ref(), client, Freshness::Fresh).await?, current))
+        let (current, beside) = self.answering(request, &[], browser, Freshness::Fresh).await?;
+        Ok((self.next_step(request, &Seated::new(current.as_ref(), beside), client, Freshness::Fresh).await?, current))
     }
 
     pub(super) async fn next_step(
         &self,
         request: &Request,
-        authenticated: Option<SessionId>,
-        current: Option<&Current>,
+        seated: &Seated<'_>,
         client: &ClientId,
         freshness: Freshness,
     ) -> Result<Next, OAuthError> {
+        let Seated { current, beside, authenticated, chosen } = *seated;
         let consent = match current {
             Some(current) => self.load::<Consent>(&consent_stream(current.account.id, client), freshness).await?.state,
             None => None,
@@ -296,6 +317,8 @@ impl App {
         Ok(next::decide(&Seen {
             request,
             authenticated,
+            chosen,
+            beside,
             session: current.map(|current| &*current.session),
             consent: consent.as_deref(),
             production: self.is_production(),

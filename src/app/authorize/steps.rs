@@ -11,19 +11,20 @@ use chancery_core::client::Client;
 use chancery_core::consent::{self, Consent};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::id::{AccountId, InteractionId, consent_stream};
+use chancery_core::id::{AccountId, InteractionId, SessionId, consent_stream};
 use chancery_core::interaction::next::Next;
 use chancery_core::interaction::{self, Interaction, Private};
-use chancery_core::request::Request;
-use chancery_core::session::Session;
+use chancery_core::request::{Prompt, Request};
 use chancery_core::token::opaque::{Kind, digest};
 use chancery_ledger::recorded::Freshness;
 
 use super::answer::{Granting, epoch_of};
 use super::parameters::Brought;
 use super::pushed::first_visit;
-use super::{Answer, Asking, Browser, Failed, Show, Step};
+use super::{Answer, Asking, Browser, Failed, Seated, Show, Step};
 use crate::app::accounts::{Proven, account_seal};
+use crate::app::beside::own_sessions;
+use crate::app::browser::Held;
 use crate::app::context::Context;
 use crate::app::sessions::Current;
 use crate::app::vault::{KeyKind, VaultError};
@@ -59,7 +60,7 @@ impl App {
     }
 
     /// Loads an interaction for one of its steps, in the browser that began it.
-    pub(super) async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Interaction>, Arc<Client>), OAuthError> {
+    pub(in crate::app) async fn step_of(&self, id: &str, browser: Browser<'_>) -> Result<(Arc<Interaction>, Arc<Client>), OAuthError> {
         let unknown = || {
             OAuthError::invalid_request("unknown interaction")
                 .saying("This sign-in is over or was begun in another browser; go back to the application and start again.")
@@ -77,11 +78,17 @@ impl App {
     /// A page, or an error for the client.
     pub async fn resume(&self, context: &Context, id: &str, browser: Browser<'_>) -> Result<Result<Show, Answer>, Failed> {
         let (interaction, client) = self.step_of(id, browser).await?;
-        let current = self.session_of(browser.session).await?;
-        let authenticated = interaction.authenticated.map(|(_, session)| session);
-        match self.next_step(&interaction.request, authenticated, current.as_ref(), &client.id, Freshness::Fresh).await? {
+        let (current, beside) = self.answering(&interaction.request, &own_sessions(&interaction), browser, Freshness::Fresh).await?;
+        let seated = Seated::new(current.as_ref(), beside).at(&interaction);
+        match self.next_step(&interaction.request, &seated, &client.id, Freshness::Fresh).await? {
+            Next::Choose => Ok(Ok(Show::Choose { client, request: Box::new(interaction.request.clone()) })),
             Next::SignIn => {
-                let login_hint = self.unseal_optional(interaction.login_hint.as_ref()).await?;
+                // Whoever was chosen and has to prove it need not type the address again.
+                let chosen = current.filter(|own| interaction.chosen.is_some_and(|(_, session)| session == own.session.id));
+                let login_hint = match chosen {
+                    Some(chosen) => self.unseal_optional(chosen.account.email.as_ref()).await?,
+                    None => self.unseal_optional(interaction.login_hint.as_ref()).await?,
+                };
                 Ok(Ok(Show::SignIn { client, request: Box::new(interaction.request.clone()), login_hint }))
             }
             Next::Register => Ok(Ok(Show::Register)),
@@ -101,7 +108,7 @@ impl App {
         }
     }
 
-    /// The person proved the password on the page of this interaction. Gives the new session cookie.
+    /// The person proved the password on the page of this interaction. Gives what the browser holds from now on.
     ///
     /// # Errors
     /// `invalid_credentials`, `slow_down`; `invalid_request` when the interaction is over.
@@ -112,7 +119,7 @@ impl App {
         browser: Browser<'_>,
         email: &str,
         password: &str,
-    ) -> Result<String, OAuthError> {
+    ) -> Result<Held, OAuthError> {
         let (interaction, _) = self.step_of(id, browser).await?;
         let proven = self.prove_password(context, email, password).await?;
         self.enter(context, &interaction, browser, &proven).await
@@ -122,7 +129,7 @@ impl App {
     ///
     /// # Errors
     /// As for [`Self::authenticate_in`].
-    pub async fn registered_in(&self, context: &Context, id: &str, browser: Browser<'_>, account: AccountId) -> Result<String, OAuthError> {
+    pub async fn registered_in(&self, context: &Context, id: &str, browser: Browser<'_>, account: AccountId) -> Result<Held, OAuthError> {
         let (interaction, _) = self.step_of(id, browser).await?;
         self.enter(context, &interaction, browser, &Proven { account, attempts: None }).await
     }
@@ -136,16 +143,13 @@ impl App {
         Ok((client, interaction.request.clone()))
     }
 
-    async fn enter(
-        &self,
-        context: &Context,
-        interaction: &Interaction,
-        browser: Browser<'_>,
-        proven: &Proven,
-    ) -> Result<String, OAuthError> {
+    async fn enter(&self, context: &Context, interaction: &Interaction, browser: Browser<'_>, proven: &Proven) -> Result<Held, OAuthError> {
         let context = context.as_account(proven.account);
         let seal = account_seal(proven.account, self.data_key(KeyKind::Account, &proven.account.to_string()).await?);
-        let replaced = self.session_of(browser.session).await?.map(|current| current.session);
+        let people = self.people_in(browser).await?;
+        // Who was asked to choose and signs in as somebody else wants to be both; any other login takes the browser over.
+        let stays_beside = interaction.request.prompt.contains(&Prompt::SelectAccount);
+        let replaced = people.making_room(proven.account, stays_beside);
         // Before the append, so that no crash leaves an interaction that names its person and is not erased with them.
         match self.vault.adopt(&interaction.id.to_string(), &proven.account.to_string()).await {
             Ok(()) => {}
@@ -156,7 +160,8 @@ impl App {
             }
             Err(error) => return Err(vault_trouble(error)),
         }
-        Ok(decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, replaced.as_deref(), &seal))?)
+        let session = decide!(self, &context, |work| self.enter_once(work, &context, interaction, proven, &replaced, &seal))?;
+        Ok(people.without(&replaced).followed_by(session))
     }
 
     async fn enter_once(
@@ -165,7 +170,7 @@ impl App {
         context: &Context,
         interaction: &Interaction,
         proven: &Proven,
-        replaced: Option<&Session>,
+        replaced: &[SessionId],
         seal: &Seal,
     ) -> Result<String, Stop> {
         let mut loaded = work.load::<Interaction>(&interaction.id.stream()).await?;
@@ -185,12 +190,13 @@ impl App {
     /// A page, or an error for the client.
     pub async fn consent_in(&self, context: &Context, id: &str, browser: Browser<'_>, text: Digest, allow: bool) -> Result<Answer, Failed> {
         let (interaction, client) = self.step_of(id, browser).await?;
-        let current = self.session_of(browser.session).await?.ok_or_else(|| {
+        let (current, beside) = self.answering(&interaction.request, &own_sessions(&interaction), browser, Freshness::Fresh).await?;
+        let current = current.ok_or_else(|| {
             OAuthError::login_required("the session ended on the consent page").saying("You were signed out meanwhile; sign in again.")
         })?;
-        let authenticated = interaction.authenticated.map(|(_, session)| session);
+        let seated = Seated::new(Some(&current), beside).at(&interaction);
         // Only when nothing but the consent is missing: a stale login must not be skipped by posting the form.
-        if self.next_step(&interaction.request, authenticated, Some(&current), &client.id, Freshness::Fresh).await? != Next::AskConsent {
+        if self.next_step(&interaction.request, &seated, &client.id, Freshness::Fresh).await? != Next::AskConsent {
             return Err(OAuthError::invalid_request("no consent is asked for").saying("Go back and load the page again.").into());
         }
         let answer = consent::Answer {
@@ -262,6 +268,7 @@ impl App {
             request: &interaction.request,
             private,
             parents: &parents,
+            watched: &current.watched,
             interaction: interaction.id,
             consent_epoch: epoch_of(&recorded),
         };

@@ -96,7 +96,9 @@ fn told(envelope: &Envelope) -> Told {
     match envelope.kind.as_str() {
         "SessionStarted" => well(Authentication, 1),
         "SessionEnded" => well(Authentication, 2),
-        "SessionExtended" | "SessionJoined" | "PersonAuthenticated" | "LoginFailuresCleared" => well(Authentication, OTHER),
+        "SessionExtended" | "SessionJoined" | "PersonAuthenticated" | "AccountChosen" | "LoginFailuresCleared" => {
+            well(Authentication, OTHER)
+        }
         "LoginFailed" | "ClientAuthenticationFailed" => failed(Authentication, 1, LOW),
         "AttemptsRefused" => failed(Authentication, 1, MEDIUM),
         "CodeIssued" | "ImplicitlyGranted" => well(Authentication, 3),

@@ -243,7 +243,12 @@ fn interaction() {
     let at_once = AuthorizationAnsweredAtOnce { interaction, client, request: asked, account, session, grant, pushed: false, at: t(0) };
     let signed_in = PersonAuthenticated { account, session, at: t(10) };
     check::<Interaction>(vec![
-        vec![open.clone(), signed_in.into(), AuthorizationGranted { account, grant, at: t(20) }.into()],
+        vec![
+            open.clone(),
+            signed_in.into(),
+            AccountChosen { account, session, at: t(12) }.into(),
+            AuthorizationGranted { account, grant, at: t(20) }.into(),
+        ],
         vec![open, AuthorizationRefused { error: "access_denied".into(), at: t(20) }.into()],
         vec![at_once.into()],
     ]);
@@ -258,6 +263,7 @@ fn key() {
         alg: SigningAlg::Es256,
         public_jwk: public_jwk.into(),
         source: KeySource::Generated,
+        signs_at: Some(t(1)),
         at: t(0),
     };
     check::<Key>(vec![vec![

@@ -2,7 +2,7 @@
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | requested -> authenticated -> answered, and never back | our own |
+//! | requested -> chosen, authenticated -> answered, and never back | our own |
 //! | bound to the browser that brought it, by the digest of one cookie | RFC 9700 §4.7 |
 //! | what has to happen next | `next` |
 //!
@@ -69,6 +69,15 @@ pub struct PersonAuthenticated {
     pub session: SessionId,
 }
 
+/// The person chose, among those who are signed in in this browser, who answers this request (`prompt=select_account`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountChosen {
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub session: SessionId,
+}
+
 /// The answer left for the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -94,6 +103,7 @@ events! {
         AuthorizationRequested = 1,
         AuthorizationAnsweredAtOnce = 1,
         PersonAuthenticated = 1,
+        AccountChosen = 1,
         AuthorizationGranted = 1,
         AuthorizationRefused = 1,
     }
@@ -107,6 +117,9 @@ pub struct Interaction {
     pub browser: Option<Digest>,
     /// Who signed in for this request, in which session.
     pub authenticated: Option<(AccountId, SessionId)>,
+    /// Whom the person chose among those who were signed in, in which session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<(AccountId, SessionId)>,
     pub answered: bool,
     /// The answer spends what was pushed.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -136,6 +149,7 @@ impl Stream for Interaction {
                         request: event.request.clone(),
                         browser: Some(event.browser),
                         authenticated: None,
+                        chosen: None,
                         answered: false,
                         pushed: event.pushed,
                         expires_at: event.expires_at,
@@ -151,6 +165,7 @@ impl Stream for Interaction {
                     request: event.request.clone(),
                     browser: None,
                     authenticated: Some((event.account, event.session)),
+                    chosen: None,
                     answered: true,
                     pushed: event.pushed,
                     expires_at: event.at,
@@ -167,6 +182,7 @@ impl Stream for Interaction {
         }
         match fact.event {
             InteractionEvent::PersonAuthenticated(event) => interaction.authenticated = Some((event.account, event.session)),
+            InteractionEvent::AccountChosen(event) => interaction.chosen = Some((event.account, event.session)),
             InteractionEvent::AuthorizationGranted(_) | InteractionEvent::AuthorizationRefused(_) => interaction.answered = true,
             InteractionEvent::AuthorizationRequested(_) | InteractionEvent::AuthorizationAnsweredAtOnce(_) => return out_of_order,
         }
@@ -272,6 +288,11 @@ pub fn authenticated(account: AccountId, session: SessionId, at: Timestamp) -> D
     Decision::accept(alloc::vec![PersonAuthenticated { account, session, at }.into()], ())
 }
 
+/// The person chose one of those who are signed in in this browser.
+pub fn chosen(account: AccountId, session: SessionId, at: Timestamp) -> Decision<InteractionEvent, ()> {
+    Decision::accept(alloc::vec![AccountChosen { account, session, at }.into()], ())
+}
+
 /// The answer is a code.
 pub fn granted(account: AccountId, grant: Option<GrantId>, at: Timestamp) -> Decision<InteractionEvent, ()> {
     Decision::accept(alloc::vec![AuthorizationGranted { account, grant, at }.into()], ())
@@ -345,9 +366,11 @@ mod tests {
         let signed_in: InteractionEvent = said(&authenticated(alice(), session_id(), t(10))).0.remove(0);
         let interaction = history([signed_in.clone()]);
         assert_eq!((interaction.authenticated, interaction.answered), (Some((alice(), session_id())), false));
+        let picked: InteractionEvent = said(&chosen(bob(), session_id(), t(12))).0.remove(0);
+        assert_eq!(history([signed_in.clone(), picked.clone()]).chosen, Some((bob(), session_id())));
         let refusal = said(&refused(&OAuthError::access_denied("Deny"), t(20))).0.remove(0);
         for end in [answer(), refusal] {
-            for late in [signed_in.clone(), answer(), opened().event] {
+            for late in [signed_in.clone(), picked.clone(), answer(), opened().event] {
                 assert!(matches!(evolve(Some(history([end.clone()])), 3, &late, &[]), Err(FoldError::OutOfOrder { .. })));
             }
         }

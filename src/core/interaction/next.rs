@@ -3,6 +3,8 @@
 //! | Rule | Source |
 //! |---|---|
 //! | `prompt=none` shows no page: `login_required`, `consent_required` | OpenID Connect Core 1.0 §3.1.2.1, §3.1.2.6 |
+//! | `prompt=select_account`: the person says who answers, once per request; a password only of somebody new | OpenID Connect Core 1.0 §3.1.2.1 |
+//! | several people are signed in in the browser and none of them is the one who uses it now: `account_selection_required` | OpenID Connect Core 1.0 §3.1.2.6 |
 //! | `prompt=login` asks for the password even in a session, once per request | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `max_age`: an older login does not count; once per request | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `id_token_hint` of somebody else: that person has to sign in | OpenID Connect Core 1.0 §3.1.2.1 |
@@ -22,6 +24,8 @@ use crate::time::Timestamp;
 /// The next step of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
+    /// Who of those that are signed in, or somebody else?
+    Choose,
     SignIn,
     Register,
     AskConsent,
@@ -35,6 +39,10 @@ pub struct Seen<'a> {
     pub request: &'a Request,
     /// The session in which the person signed in for this very request.
     pub authenticated: Option<SessionId>,
+    /// The session that the person chose for this very request.
+    pub chosen: Option<SessionId>,
+    /// How many others are signed in in this browser, beside `session`.
+    pub beside: usize,
     /// The browser's session, if its account is active.
     pub session: Option<&'a Session>,
     pub consent: Option<&'a Consent>,
@@ -49,15 +57,23 @@ pub fn decide(seen: &Seen<'_>) -> Next {
         return Next::Register;
     }
     let Some(session) = seen.session.filter(|session| session.is_alive(seen.at)) else {
-        return if none { Next::Refuse(OAuthError::login_required("nobody is signed in")) } else { Next::SignIn };
+        return match (none, seen.beside) {
+            (true, 0) => Next::Refuse(OAuthError::login_required("nobody is signed in")),
+            (true, _) => Next::Refuse(OAuthError::account_selection_required("several are signed in and none was chosen")),
+            (false, 0) => Next::SignIn,
+            (false, _) => Next::Choose,
+        };
     };
     let fresh = seen.authenticated == Some(session.id);
+    if seen.request.prompt.contains(&Prompt::SelectAccount) && !fresh && seen.chosen != Some(session.id) {
+        return Next::Choose;
+    }
     if let Some(why) = login_is_stale(seen.request, session, seen.at).filter(|_| !fresh) {
         return if none { Next::Refuse(OAuthError::login_required(why)) } else { Next::SignIn };
     }
     if seen.request.hinted_account.is_some_and(|hinted| hinted != session.account) {
-        // After a fresh login somebody else is there: that is an answer, not a reason to ask again for ever.
-        return if none || fresh {
+        // After a fresh login or a choice somebody else is there: that is an answer, not a reason to ask again for ever.
+        return if none || fresh || seen.chosen == Some(session.id) {
             Next::Refuse(OAuthError::login_required("another person than the id_token_hint names"))
         } else {
             Next::SignIn
@@ -70,7 +86,7 @@ pub fn decide(seen: &Seen<'_>) -> Next {
 }
 
 fn login_is_stale(request: &Request, session: &Session, at: Timestamp) -> Option<&'static str> {
-    if request.prompt.contains(&Prompt::Login) || request.prompt.contains(&Prompt::SelectAccount) {
+    if request.prompt.contains(&Prompt::Login) {
         return Some("a fresh login was asked for");
     }
     let max_age = request.max_age?;
@@ -107,6 +123,8 @@ mod tests {
     struct World {
         request: Request,
         authenticated: Option<SessionId>,
+        chosen: Option<SessionId>,
+        beside: usize,
         session: Option<Session>,
         consent: Option<Consent>,
         production: bool,
@@ -123,7 +141,15 @@ mod tests {
 
     fn world() -> World {
         let consent = Some(fold([allowed("openid email")]));
-        World { request: request("openid"), authenticated: None, session: signed_in(alice()), consent, production: true }
+        World {
+            request: request("openid"),
+            authenticated: None,
+            chosen: None,
+            beside: 0,
+            session: signed_in(alice()),
+            consent,
+            production: true,
+        }
     }
 
     /// The answer, a refusal by its code, after a change to the world and with these prompts.
@@ -131,9 +157,10 @@ mod tests {
         let mut world = world();
         world.request.prompt = prompts.iter().copied().collect();
         change(&mut world);
-        let World { request, authenticated, session, consent, production } = &world;
+        let World { request, authenticated, chosen, beside, session, consent, production } = &world;
         let (session, consent) = (session.as_ref(), consent.as_ref());
-        match decide(&Seen { request, authenticated: *authenticated, session, consent, production: *production, at: t(100) }) {
+        let (authenticated, chosen, beside, production) = (*authenticated, *chosen, *beside, *production);
+        match decide(&Seen { request, authenticated, chosen, beside, session, consent, production, at: t(100) }) {
             Next::Refuse(error) => Err(error.code()),
             next => Ok(next),
         }
@@ -159,12 +186,35 @@ mod tests {
 
     #[test]
     fn oidc_core_3_1_2_1_prompt_login_and_select_account_ask_once() {
-        for prompt in [Prompt::Login, Prompt::SelectAccount] {
-            assert_eq!(next(&[prompt], |_| ()), Ok(Next::SignIn));
+        for (prompt, first) in [(Prompt::Login, Next::SignIn), (Prompt::SelectAccount, Next::Choose)] {
+            assert_eq!(next(&[prompt], |_| ()), Ok(first));
             assert_eq!(next(&[prompt], |world| world.authenticated = Some(session_id())), Ok(Next::Grant));
-            // A login for this request in a session that is gone since does not count.
-            assert_eq!(next(&[prompt], |world| world.authenticated = Some(SessionId(uuid::Uuid::nil()))), Ok(Next::SignIn));
         }
+        // A login for this request in a session that is gone since does not count.
+        let gone = |world: &mut World| world.authenticated = Some(SessionId(uuid::Uuid::nil()));
+        assert_eq!(next(&[Prompt::Login], gone), Ok(Next::SignIn));
+        assert_eq!(next(&[Prompt::SelectAccount], gone), Ok(Next::Choose));
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_1_select_account_is_a_choice_and_no_login() {
+        let chose = |world: &mut World| world.chosen = Some(session_id());
+        assert_eq!(next(&[Prompt::SelectAccount], chose), Ok(Next::Grant));
+        assert_eq!(next(&[Prompt::SelectAccount], |world| world.chosen = Some(SessionId(uuid::Uuid::nil()))), Ok(Next::Choose));
+        // Who was chosen still has to satisfy the rest.
+        assert_eq!(next(&[Prompt::SelectAccount, Prompt::Login], chose), Ok(Next::SignIn));
+        let old = |world: &mut World| (world.chosen, world.request.max_age) = (Some(session_id()), Some(Seconds(10)));
+        assert_eq!(next(&[Prompt::SelectAccount], old), Ok(Next::SignIn));
+        // Nobody is signed in: there is nobody to choose.
+        assert_eq!(next(&[Prompt::SelectAccount], |world| world.session = None), Ok(Next::SignIn));
+    }
+
+    #[test]
+    fn oidc_core_3_1_2_6_account_selection_required_when_only_others_are_signed_in() {
+        let beside = |world: &mut World| (world.session, world.beside) = (None, 2);
+        assert_eq!(both(beside), [Ok(Next::Choose), Err("account_selection_required")]);
+        // Whoever uses the browser now needs no choice.
+        assert_eq!(both(|world| world.beside = 2), [Ok(Next::Grant), Ok(Next::Grant)]);
     }
 
     #[test]

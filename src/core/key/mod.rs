@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the next key is published before it signs | OpenID Connect Core 1.0 §10.1.1 |
+//! | an operator's new key too, unless the old one must not sign any more | our own |
 //! | a schedule changes keys by itself, but never one that the operator imported | our own |
 //! | a retired key stays published while tokens that it signed live | OpenID Connect Core 1.0 §10.1.1 |
 //! | the log holds the public half only | DESIGN: rule 7 |
@@ -36,6 +37,9 @@ pub struct SigningKeyPlanned {
     pub alg: SigningAlg,
     pub public_jwk: String,
     pub source: KeySource,
+    /// When it is going to sign, where an operator asked for it; the schedule says it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_at: Option<Timestamp>,
     pub at: Timestamp,
 }
 
@@ -81,6 +85,8 @@ pub struct Key {
     pub source: KeySource,
     pub phase: Phase,
     pub planned_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_at: Option<Timestamp>,
     pub activated_at: Option<Timestamp>,
     pub retired_at: Option<Timestamp>,
 }
@@ -112,6 +118,7 @@ impl Stream for Key {
                 source: event.source,
                 phase: Phase::Planned,
                 planned_at: event.at,
+                signs_at: event.signs_at,
                 activated_at: None,
                 retired_at: None,
             });
@@ -135,12 +142,13 @@ pub struct Plan {
     pub public_jwk: String,
     pub source: KeySource,
     pub activate: bool,
+    pub signs_at: Option<Timestamp>,
     pub at: Timestamp,
 }
 
 pub fn plan(cmd: &Plan) -> Decision<KeyEvent, ()> {
-    let planned =
-        SigningKeyPlanned { kid: cmd.kid.clone(), alg: cmd.alg, public_jwk: cmd.public_jwk.clone(), source: cmd.source, at: cmd.at };
+    let (kid, public_jwk) = (cmd.kid.clone(), cmd.public_jwk.clone());
+    let planned = SigningKeyPlanned { kid, alg: cmd.alg, public_jwk, source: cmd.source, signs_at: cmd.signs_at, at: cmd.at };
     let mut events = alloc::vec![planned.into()];
     if cmd.activate {
         events.push(SigningKeyActivated { at: cmd.at }.into());
@@ -172,15 +180,20 @@ pub enum Change {
 }
 
 /// What is due for one algorithm. An imported key is the operator's: the schedule never replaces it.
-pub fn due(keys: &[Key], alg: SigningAlg, schedule: &Schedule, at: Timestamp) -> Change {
+pub fn due(keys: &[Key], alg: SigningAlg, schedule: Option<&Schedule>, at: Timestamp) -> Change {
     let own = || keys.iter().filter(|key| key.alg == alg);
+    let asked = own().filter(|key| key.phase == Phase::Planned && key.signs_at.is_some_and(|signs_at| at >= signs_at));
+    if let Some(asked) = asked.min_by_key(|key| key.planned_at) {
+        return Change::Activate { kid: asked.kid.clone() };
+    }
+    let Some(schedule) = schedule else { return Change::Nothing };
     let Some(active) = own().filter(|key| key.phase == Phase::Active).max_by_key(|key| key.activated_at) else { return Change::Nothing };
     if active.source == KeySource::Imported {
         return Change::Nothing;
     }
     // The oldest: of two that were planned at once the other one waits for its own turn.
     if let Some(planned) = own().filter(|key| key.phase == Phase::Planned).min_by_key(|key| key.planned_at) {
-        let is_known = at >= planned.planned_at.plus(schedule.ahead);
+        let is_known = planned.signs_at.is_none() && at >= planned.planned_at.plus(schedule.ahead);
         return if is_known { Change::Activate { kid: planned.kid.clone() } } else { Change::Nothing };
     }
     let since = active.activated_at.unwrap_or(active.planned_at);
@@ -207,7 +220,7 @@ mod tests {
 
     fn planned(activate: bool) -> Vec<KeyEvent> {
         let (kid, alg, public_jwk) = ("k1".into(), SigningAlg::Es256, "{}".into());
-        said(&plan(&Plan { kid, alg, public_jwk, source: KeySource::Generated, activate, at: t(0) })).0
+        said(&plan(&Plan { kid, alg, public_jwk, source: KeySource::Generated, activate, signs_at: None, at: t(0) })).0
     }
 
     fn key(phase: Phase) -> Key {
@@ -256,7 +269,7 @@ mod tests {
     #[test]
     fn oidc_core_10_1_1_the_next_key_is_published_ahead_and_signs_at_its_time() {
         let schedule = Schedule { every: Seconds(90 * DAY as u32), ahead: Seconds(DAY as u32) };
-        let due_at = |keys: &[Key], at: i64| due(keys, SigningAlg::Es256, &schedule, t(at));
+        let due_at = |keys: &[Key], at: i64| due(keys, SigningAlg::Es256, Some(&schedule), t(at));
         let first: Key = fold(planned(true));
         assert_eq!(due_at(core::slice::from_ref(&first), 89 * DAY - 1), Change::Nothing);
         assert_eq!(due_at(core::slice::from_ref(&first), 89 * DAY), Change::Plan { after: "k1".into() });
@@ -264,9 +277,22 @@ mod tests {
         let both = [first.clone(), next];
         assert_eq!(due_at(&both, 90 * DAY - 1), Change::Nothing);
         assert_eq!(due_at(&both, 90 * DAY), Change::Activate { kid: "k2".into() });
-        assert_eq!(due(&both, SigningAlg::Rs256, &schedule, t(90 * DAY)), Change::Nothing, "each algorithm by itself");
+        assert_eq!(due(&both, SigningAlg::Rs256, Some(&schedule), t(90 * DAY)), Change::Nothing, "each algorithm by itself");
         let imported = Key { source: KeySource::Imported, ..first };
         assert_eq!(due_at(&[imported], 900 * DAY), Change::Nothing);
+    }
+
+    #[test]
+    fn oidc_core_10_1_1_what_an_operator_asked_for_signs_at_its_time_without_any_schedule() {
+        let imported = Key { source: KeySource::Imported, ..fold(planned(true)) };
+        let asked = Key { kid: "k2".into(), planned_at: t(100), signs_at: Some(t(700)), ..fold(planned(false)) };
+        let schedule = Schedule { every: Seconds(90 * DAY as u32), ahead: Seconds(60) };
+        for schedule in [None, Some(&schedule)] {
+            let due_at = |at| due(&[imported.clone(), asked.clone()], SigningAlg::Es256, schedule, t(at));
+            assert_eq!((due_at(699), due_at(700)), (Change::Nothing, Change::Activate { kid: "k2".into() }));
+            let own = Key { source: KeySource::Generated, ..imported.clone() };
+            assert_eq!(due(&[own, asked.clone()], SigningAlg::Es256, schedule, t(699)), Change::Nothing, "not sooner than it was said");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the cookie's value is new at each login | OWASP session fixation; RFC 9700 §4.7 in spirit |
-//! | a session ends by idleness, at an absolute age, by logout here or elsewhere, by a new password or by an operator | our own |
+//! | a session ends by idleness, at an absolute age, by logout here or elsewhere, by a new password, by an operator, or with its account | our own |
 //! | `auth_time` is when the person last proved who they are | OpenID Connect Core 1.0 §2 |
 //! | whoever got tokens in it and asked for that is told of its end, by the server or through the browser | OpenID Connect Back-Channel Logout 1.0 §2.3, Front-Channel Logout 1.0 §3 |
 //!
@@ -82,6 +82,8 @@ pub enum SessionEnd {
     SignedOutElsewhere,
     /// The person chose another password in another browser: whoever knew the old one is out.
     PasswordChanged,
+    /// The account was disabled, or its erasure was ordered.
+    AccountClosed,
 }
 
 events! {

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::Group;
 use crate::app::accounts::{Form, NotRegistered};
+use crate::app::browser::{Browser, Held};
 use crate::app::vault::email::normalised;
 use crate::config;
 use crate::http::credentials;
@@ -29,6 +30,8 @@ use crate::http::server::{Server, context};
 
 /// Name of the session cookie.
 pub const SESSION: &str = "chancery_session";
+/// Name of the cookie with the sessions of the people beside.
+pub const OTHERS: &str = "chancery_others";
 /// Purpose of the limit on registrations.
 pub const REGISTRATIONS: &str = "account_registration";
 /// Purpose of the limits on failed logins.
@@ -69,12 +72,12 @@ impl Describe for SignedIn {
 }
 
 /// A reply that sets the session cookie.
-pub struct WithCookie<D>(Reply<D>, Option<HeaderValue>);
+pub struct WithCookie<D>(Reply<D>, Vec<HeaderValue>);
 
 impl<D: Describe + Send> IntoResponse for WithCookie<D> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
-        if let Some(cookie) = self.1 {
+        for cookie in self.1 {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response
@@ -130,10 +133,11 @@ impl Accounts {
             }
         })?;
         let now = self.0.app.now().numeric_date();
-        let old = self.0.cookies.get(request.headers(), SESSION, now);
-        let replaced = self.0.app.session_of(old.as_deref()).await?;
-        let cookie = self.0.app.sign_in(&context, &proven, replaced.as_ref().map(|current| &*current.session)).await?;
-        Ok(WithCookie(Reply::new(&json!({ "account_id": proven.account })), self.0.session_cookie(&cookie.text)))
+        let read = |name| self.0.cookies.get(request.headers(), name, now);
+        let (session, others) = (read(SESSION), read(OTHERS));
+        let browser = Browser { session: session.as_deref(), others: others.as_deref(), binding: None };
+        let held = self.0.app.sign_in(&context, &proven, browser).await?;
+        Ok(WithCookie(Reply::new(&json!({ "account_id": proven.account })), self.0.session_cookies(&held, others.is_some())))
     }
 }
 
@@ -165,11 +169,21 @@ impl Server {
         self.app.config.registration == config::Registration::Open
     }
 
-    /// `Set-Cookie` for a session. The server decides how long it lives; the cookie only must not end first.
-    pub fn session_cookie(&self, text: &str) -> Option<HeaderValue> {
+    /// `Set-Cookie` for the sessions that a browser holds from now on; `had_others` when it brought some beside. The server decides how
+    /// long sessions live; the cookies only must not end first.
+    pub fn session_cookies(&self, held: &Held, had_others: bool) -> Vec<HeaderValue> {
         let now = self.app.now().numeric_date();
         let age = i64::try_from(self.app.config.lifetimes.session_absolute.as_secs()).unwrap_or(i64::MAX >> 1);
-        self.cookies.set(SESSION, text, now, now.saturating_add(age))
+        let session = match &held.session {
+            Some(text) => self.cookies.set(SESSION, text, now, now.saturating_add(age)),
+            None => self.cookies.clear(SESSION),
+        };
+        let others = match held.others.as_slice() {
+            [] if had_others => self.cookies.clear(OTHERS),
+            [] => None,
+            texts => self.cookies.set(OTHERS, &texts.join(" "), now, now.saturating_add(age)),
+        };
+        session.into_iter().chain(others).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use chancery_core::discovery;
 use poem::Request;
+use poem::http::HeaderValue;
 use poem_openapi::OpenApi;
 
 use super::Group;
@@ -11,13 +12,15 @@ use crate::http::error::Refused;
 use crate::http::reply::Describe;
 use crate::http::server::Server;
 
-/// Both documents change with the configuration or a key rotation only.
-const CACHE: &str = "public, max-age=300";
+/// The metadata changes with the configuration only.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub struct Discovery {
     server: Server,
     /// What both addresses of the metadata serve.
     metadata: Published,
+    /// How long the keys may be cached: half as long as a new one is published before it signs.
+    keys_cached: HeaderValue,
 }
 
 pub struct Metadata;
@@ -44,20 +47,20 @@ impl Discovery {
     /// Metadata (OpenID Connect Discovery 1.0)
     #[oai(path = "/oidc/.well-known/openid-configuration", method = "get", operation_id = "openidConfiguration")]
     async fn openid_configuration(&self, request: &Request) -> Result<Document<Metadata>, Refused> {
-        Ok(Document::of(&self.metadata, request.headers(), CACHE))
+        Ok(Document::of(&self.metadata, request.headers(), &CACHE))
     }
 
     /// Metadata (RFC 8414)
     #[oai(path = "/.well-known/oauth-authorization-server/oidc", method = "get", operation_id = "oauthAuthorizationServer")]
     async fn oauth_authorization_server(&self, request: &Request) -> Result<Document<Metadata>, Refused> {
-        Ok(Document::of(&self.metadata, request.headers(), CACHE))
+        Ok(Document::of(&self.metadata, request.headers(), &CACHE))
     }
 
     /// Public keys (RFC 7517)
     #[oai(path = "/oidc/jwks", method = "get", operation_id = "jwks")]
     async fn jwks(&self, request: &Request) -> Result<Document<Keys>, Refused> {
         let keys = self.server.app.keys.current().await?;
-        Ok(Document::of(&keys.document, request.headers(), CACHE))
+        Ok(Document::of(&keys.document, request.headers(), &self.keys_cached))
     }
 }
 
@@ -65,6 +68,9 @@ impl Discovery {
     pub fn new(server: &Server) -> Self {
         let mut metadata = discovery::document(&server.app.endpoints, server.app.policy());
         discovery::add_types(&mut metadata, &server.app.details);
-        Self { server: server.clone(), metadata: Published::json(&metadata) }
+        let seconds = server.app.jwks_max_age().0;
+        // A number between words is always a header's value.
+        let keys_cached = HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(CACHE);
+        Self { server: server.clone(), metadata: Published::json(&metadata), keys_cached }
     }
 }

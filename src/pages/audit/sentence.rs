@@ -58,6 +58,7 @@ pub fn of(event: &Envelope) -> String {
         "DeviceCodeMisused" => format!("A misuse of a device code was refused: {}.", words("misuse")),
         "DeviceGranted" => format!("The device got tokens{}.", scope()),
         "UserCodeRefused" => "The person typed a code that no device shows.".to_owned(),
+        "AccountChosen" => "The person was chosen among those signed in in the browser.".to_owned(),
         "PersonAuthenticated" => "The person signed in for the client's request.".to_owned(),
         "AuthorizationGranted" => "The answer left for the client.".to_owned(),
         "AuthorizationRefused" => format!("The client's request was refused ({}).", text("error")),

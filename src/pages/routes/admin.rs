@@ -18,6 +18,7 @@ use poem_openapi::{Object, OpenApi};
 use super::show::{Shown, page_for, refusal};
 use super::{BINDING, Cookies, Group};
 use crate::app::audit::personal::Showing;
+use crate::app::browser::Held;
 use crate::app::context::Context;
 use crate::app::random;
 use crate::http::csrf::is_same_origin;
@@ -170,7 +171,7 @@ impl Admin {
         }
         if problems.is_empty() {
             match self.prove(request, &cookies, login, password).await {
-                Ok(cookie) => return Ok(Shown::redirect("/admin/audit")?.with_cookie(self.0.session_cookie(&cookie))),
+                Ok(held) => return Ok(Shown::redirect("/admin/audit")?.holding(&self.0, &cookies, &held)),
                 Err(error) if error.code == Code::InvalidCredentials => problems.push(Problem::WrongCredentials),
                 Err(error) if error.code == Code::SlowDown => problems.push(Problem::TooManyAttempts { wait_seconds: 60 }),
                 Err(error) => return refusal(&self.0, request, &error),
@@ -208,8 +209,8 @@ impl Admin {
         ours.then_some(()).ok_or_else(|| OAuthError::access_denied("form token").saying(said))
     }
 
-    /// A password under the limits of every sign-in; gives the cookie of the new session.
-    async fn prove(&self, request: &Request, cookies: &Cookies, login: &str, password: &str) -> Result<String, OAuthError> {
+    /// A password under the limits of every sign-in; gives what the browser holds from then on.
+    async fn prove(&self, request: &Request, cookies: &Cookies, login: &str, password: &str) -> Result<Held, OAuthError> {
         let rate = self.0.app.config.rate_limits.login_failures_per_address;
         self.0.check_limit(LOGIN_FAILURES, request, rate).and_then(|()| self.0.check_login(login)).map_err(|refused| refused.refusal)?;
         let proven = self.0.app.prove_password(&context(request), login, password).await.inspect_err(|error| {
@@ -217,9 +218,7 @@ impl Admin {
                 self.0.count_failed_login(request, login);
             }
         })?;
-        let replaced = self.0.app.session_of(cookies.session.as_deref()).await?;
-        let minted = self.0.app.sign_in(&context(request), &proven, replaced.as_ref().map(|current| &*current.session)).await?;
-        Ok(minted.text)
+        self.0.app.sign_in(&context(request), &proven, cookies.browser()).await
     }
 
     fn sign_in_page(&self, request: &Request, cookies: &Cookies, login: String, problems: Vec<Problem>) -> Result<Shown, Refused> {

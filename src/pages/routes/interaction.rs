@@ -1,4 +1,4 @@
-//! The pages of an authorization request: sign in, register, consent.
+//! The pages of an authorization request: choose, sign in, register, consent.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -29,7 +29,7 @@ use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::params::Params;
-use crate::http::routes::accounts::{LOGIN_FAILURES, REGISTRATIONS, SESSION};
+use crate::http::routes::accounts::{LOGIN_FAILURES, REGISTRATIONS};
 use crate::http::server::{Server, context};
 use crate::pages::{self, Link, Problem};
 
@@ -51,6 +51,8 @@ struct Forms {
     /// The e-mail address.
     login: Option<String>,
     password: Option<String>,
+    /// The session of the person who was chosen.
+    choose: Option<String>,
     /// allow, deny or switch.
     decision: Option<String>,
     email: Option<String>,
@@ -77,12 +79,25 @@ impl Interactions {
         if let Err(error) = self.check_form(request, &cookies, &form.params) {
             return refusal(&self.0, request, &error);
         }
+        if let Some(session) = form.params.get("choose") {
+            return self.choose(request, &uid, &cookies, session).await;
+        }
         match form.params.get("decision") {
             Some("allow") => self.consent(request, &uid, &cookies, true).await,
             Some("deny") => self.consent(request, &uid, &cookies, false).await,
             Some("switch") => self.switch(request, &uid, &cookies).await,
             Some(_) => refusal(&self.0, request, &OAuthError::invalid_request("unknown decision")),
             None => self.sign_in(request, &uid, &cookies, &form.params).await,
+        }
+    }
+
+    /// The sign-in page of an authorization request, for somebody who is not among those signed in
+    #[oai(path = "/auth/interaction/:uid/sign-in", method = "get", operation_id = "interactionSignIn")]
+    async fn show_sign_in(&self, request: &Request, uid: Path<String>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        match self.0.app.client_of_interaction(&uid, cookies.browser()).await {
+            Ok((client, asked)) => self.login_page(request, &uid, &cookies, &client, &asked, Typed::default()),
+            Err(error) => refusal(&self.0, request, &error),
         }
     }
 
@@ -132,6 +147,7 @@ impl Interactions {
 
     async fn page(&self, request: &Request, uid: &str, cookies: &Cookies, show: Show, typed: Typed) -> Result<Shown, Refused> {
         match show {
+            Show::Choose { client, request: asked } => self.choose_page(request, uid, cookies, &client, &asked).await,
             Show::SignIn { client, request: asked, login_hint } => {
                 let typed = Typed { login: typed.login.or(login_hint), ..typed };
                 self.login_page(request, uid, cookies, &client, &asked, typed)
@@ -207,6 +223,41 @@ impl Interactions {
         both.map(|(words, sentence)| pages::Detail { words, sentence }).collect()
     }
 
+    async fn choose_page(
+        &self,
+        request: &Request,
+        uid: &str,
+        cookies: &Cookies,
+        client: &Client,
+        asked: &AuthorizationRequest,
+    ) -> Result<Shown, Refused> {
+        let mut people = Vec::new();
+        for present in self.0.app.people_in(cookies.browser()).await?.all() {
+            let account = &present.current.account;
+            people.push(pages::Somebody {
+                session: present.current.session.id.to_string(),
+                name: self.0.app.unseal_optional(account.name.as_ref()).await?,
+                email: self.0.app.unseal_optional(account.email.as_ref()).await?.unwrap_or_default(),
+            });
+        }
+        let page = pages::Choose {
+            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
+            action: format!("/auth/interaction/{uid}"),
+            csrf: self.form_token(cookies),
+            client: name_of(client),
+            people,
+            login_url: format!("/auth/interaction/{uid}/sign-in"),
+        };
+        Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
+    }
+
+    async fn choose(&self, request: &Request, uid: &str, cookies: &Cookies, session: &str) -> Result<Shown, Refused> {
+        match self.0.app.choose_in(&context(request), uid, cookies.browser(), session).await {
+            Ok(held) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.holding(&self.0, cookies, &held)),
+            Err(error) => refusal(&self.0, request, &error),
+        }
+    }
+
     async fn sign_in(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
         let (login, password) = (form.get("login").unwrap_or_default(), form.get("password").unwrap_or_default());
         let mut problems = Vec::new();
@@ -223,10 +274,7 @@ impl Interactions {
                 Err(refused) => Err(refused.refusal),
             };
             match proven {
-                Ok(cookie) => {
-                    let shown = Shown::redirect(&format!("/auth/interaction/{uid}"))?;
-                    return Ok(shown.with_cookie(self.0.session_cookie(&cookie)));
-                }
+                Ok(held) => return Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.holding(&self.0, cookies, &held)),
                 Err(error) if error.code == Code::InvalidCredentials => {
                     self.0.count_failed_login(request, login);
                     problems.push(Problem::WrongCredentials);
@@ -251,7 +299,9 @@ impl Interactions {
                 let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
                 self.consent_page(request, uid, cookies, &client, waiting).await?.consent_text()
             }
-            Ok(Ok(Show::SignIn { .. } | Show::Register)) => return Shown::redirect(&format!("/auth/interaction/{uid}")),
+            Ok(Ok(Show::Choose { .. } | Show::SignIn { .. } | Show::Register)) => {
+                return Shown::redirect(&format!("/auth/interaction/{uid}"));
+            }
             Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),
             Err(Failed::Page(error)) => return refusal(&self.0, request, &error),
         };
@@ -261,13 +311,20 @@ impl Interactions {
         }
     }
 
-    /// "Not you?": the session ends and the same request asks again.
+    /// "Not you?": the session of whom the page showed ends, and the same request asks again.
     async fn switch(&self, request: &Request, uid: &str, cookies: &Cookies) -> Result<Shown, Refused> {
-        if let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? {
-            let context = context(request).as_account(current.account.id);
-            self.0.app.end_session(&context, current.session.id, SessionEnd::SignedOut).await?;
+        let people = self.0.app.people_in(cookies.browser()).await?;
+        let shown = match self.0.app.answering_in(uid, cookies.browser()).await {
+            Ok(shown) => shown,
+            Err(error) => return refusal(&self.0, request, &error),
+        };
+        let mut ended = Vec::new();
+        if let Some(shown) = shown {
+            let context = context(request).as_account(shown.account.id);
+            self.0.app.end_session(&context, shown.session.id, SessionEnd::SignedOut).await?;
+            ended.push(shown.session.id);
         }
-        Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.cookies.clear(SESSION)))
+        Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.holding(&self.0, cookies, &people.without(&ended)))
     }
 
     async fn register_page(
@@ -325,7 +382,7 @@ impl Interactions {
             }
         };
         match self.0.app.registered_in(&context, uid, cookies.browser(), account).await {
-            Ok(cookie) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.with_cookie(self.0.session_cookie(&cookie))),
+            Ok(held) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.holding(&self.0, cookies, &held)),
             Err(error) => refusal(&self.0, request, &error),
         }
     }

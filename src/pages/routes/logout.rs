@@ -18,7 +18,6 @@ use crate::http::error::Refused;
 use crate::http::form::{StrictForm, StrictQuery};
 use crate::http::headers::{PagePolicy, form_action_source};
 use crate::http::params::Params;
-use crate::http::routes::accounts::SESSION;
 use crate::http::server::{Server, context};
 use crate::pages::check_session::{CHECK_SESSION_SCRIPT, check_session};
 use crate::pages::{self, Link};
@@ -40,8 +39,10 @@ struct LogoutForm {
     state: Option<String>,
     logout_hint: Option<String>,
     ui_locales: Option<String>,
-    /// yes or no, from our own page.
+    /// yes, all or no, from our own page.
     logout: Option<String>,
+    /// The session that our own page showed.
+    session: Option<String>,
     csrf: Option<String>,
 }
 
@@ -55,18 +56,27 @@ impl Logout {
             Err(error) => return refusal(&self.0, request, &error),
         };
         let cookies = Cookies::of(&self.0, request);
-        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
+        let people = self.0.app.people_in(cookies.browser()).await?;
+        // Whom the hint names, else who uses the browser, else who used it last.
+        let Some(meant) = asked.hinted.and_then(|account| people.of_account(account)).or_else(|| people.all().next()) else {
             // Nobody is signed in: there is nothing to confirm.
             return self.leave(request, &asked, Vec::new());
         };
-        let account = self.0.app.unseal_optional(current.account.email.as_ref()).await?;
+        let account = self.0.app.unseal_optional(meant.current.account.email.as_ref()).await?;
+        let session = meant.current.session.id;
+        let mut beside = Vec::new();
+        for other in people.all().filter(|own| own.current.session.id != session) {
+            beside.extend(self.0.app.unseal_optional(other.current.account.email.as_ref()).await?);
+        }
+        let carried = CARRIED.iter().filter_map(|name| Some(((*name).to_owned(), query.params.get(name)?.to_owned())));
         let page = pages::Logout {
             page: page_for(&self.0, request, query.params.get("ui_locales")),
             action: "/oidc/session/end".to_owned(),
-            csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
+            csrf: self.0.forms.form_token(bound_to(&cookies), PURPOSE),
             client: asked.client.as_ref().and_then(|client| client.metadata.client_name.clone()),
             account,
-            hidden: CARRIED.iter().filter_map(|name| Some(((*name).to_owned(), query.params.get(name)?.to_owned()))).collect(),
+            beside,
+            hidden: carried.chain([("session".to_owned(), session.to_string())]).collect(),
         };
         let form_action = asked.return_to.as_deref().and_then(form_action_source);
         Shown::page(&page, StatusCode::OK, PagePolicy { in_interaction: true, form_action, ..PagePolicy::default() })
@@ -102,32 +112,41 @@ impl Logout {
     }
 }
 
+/// What the form token is bound to: the sessions of this browser.
+fn bound_to(cookies: &Cookies) -> &str {
+    cookies.session.as_deref().or(cookies.others.as_deref()).unwrap_or_default()
+}
+
 impl Logout {
     async fn confirmed(&self, request: &Request, form: &Params) -> Result<Shown, Refused> {
         let cookies = Cookies::of(&self.0, request);
-        let session = cookies.session.as_deref().unwrap_or_default();
         let sent = form.get("csrf").unwrap_or_default();
-        let ours =
-            is_same_origin(request.headers(), self.0.app.config.issuer.origin()) && self.0.forms.is_form_token(sent, session, PURPOSE);
+        let ours = is_same_origin(request.headers(), self.0.app.config.issuer.origin())
+            && self.0.forms.is_form_token(sent, bound_to(&cookies), PURPOSE);
         if !ours {
             let error = OAuthError::access_denied("form token")
                 .saying("The form was not made for this browser or is too old; load the page again.");
             return refusal(&self.0, request, &error);
         }
-        if form.get("logout") != Some("yes") {
+        let (one, all) = (form.get("logout") == Some("yes"), form.get("logout") == Some("all"));
+        if !one && !all {
             return Shown::redirect("/");
         }
         let asked = match self.0.app.logout_request(&parameters(form)).await {
             Ok(asked) => asked,
             Err(error) => return refusal(&self.0, request, &error),
         };
-        let mut told = Vec::new();
-        if let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? {
-            let context = context(request).as_account(current.account.id);
-            self.0.app.end_session(&context, current.session.id, SessionEnd::SignedOut).await?;
-            told = self.0.app.front_channel_logouts(&current.session).await?;
+        let people = self.0.app.people_in(cookies.browser()).await?;
+        let named = form.get("session").unwrap_or_default();
+        let (mut told, mut ended) = (Vec::new(), Vec::new());
+        // Exactly whom the page named: nobody else, whatever another tab did meanwhile.
+        for own in people.all().filter(|own| all || own.current.session.id.to_string() == named) {
+            let context = context(request).as_account(own.current.account.id);
+            self.0.app.end_session(&context, own.current.session.id, SessionEnd::SignedOut).await?;
+            told.extend(self.0.app.front_channel_logouts(&own.current.session).await?);
+            ended.push(own.current.session.id);
         }
-        let left = self.leave(request, &asked, told)?.with_cookie(self.0.cookies.clear(SESSION));
+        let left = self.leave(request, &asked, told)?.holding(&self.0, &cookies, &people.without(&ended));
         let watched = self.0.app.config.session_management;
         Ok(left.with_cookie(watched.then(|| self.0.cookies.clear(BROWSER_STATE)).flatten()))
     }

@@ -32,7 +32,7 @@ use poem_openapi::{OpenApi, Tags};
 
 use crate::app::authorize::Browser;
 use crate::http::params::Params;
-use crate::http::routes::accounts::SESSION;
+use crate::http::routes::accounts::{OTHERS, SESSION};
 use crate::http::server::Server;
 
 /// Name of the cookie that binds authorization requests to a browser.
@@ -62,9 +62,11 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
     )
 }
 
-/// The two cookies of a browser, verified.
+/// The cookies of a browser, verified.
 pub struct Cookies {
     pub session: Option<String>,
+    /// Sessions of the people beside.
+    pub others: Option<String>,
     pub binding: Option<String>,
 }
 
@@ -72,11 +74,11 @@ impl Cookies {
     pub fn of(server: &Server, request: &Request) -> Self {
         let now = server.app.now().numeric_date();
         let read = |name| server.cookies.get(request.headers(), name, now);
-        Self { session: read(SESSION), binding: read(BINDING) }
+        Self { session: read(SESSION), others: read(OTHERS), binding: read(BINDING) }
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        Browser { session: self.session.as_deref(), binding: self.binding.as_deref() }
+        Browser { session: self.session.as_deref(), others: self.others.as_deref(), binding: self.binding.as_deref() }
     }
 }
 

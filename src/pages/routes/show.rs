@@ -6,7 +6,8 @@ use poem::{IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 
-use super::locales;
+use super::{Cookies, locales};
+use crate::app::browser::Held;
 use crate::http::error::{ErrorView, Refused};
 use crate::http::headers::{PagePolicy, form_action_source};
 use crate::http::request_id::RequestId;
@@ -42,6 +43,13 @@ impl Shown {
             self.0.headers_mut().append(header::SET_COOKIE, cookie);
         }
         self
+    }
+
+    /// With what the browser holds from now on.
+    #[must_use]
+    pub fn holding(self, server: &Server, cookies: &Cookies, held: &Held) -> Self {
+        let set = server.session_cookies(held, cookies.others.is_some());
+        set.into_iter().fold(self, |shown, cookie| shown.with_cookie(Some(cookie)))
     }
 
     /// As it is, for what is no page.

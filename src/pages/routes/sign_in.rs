@@ -49,10 +49,8 @@ impl Account {
         if problems.is_empty() {
             match self.prove(request, login, password).await {
                 Ok(proven) => {
-                    let replaced = self.0.app.session_of(cookies.session.as_deref()).await?;
-                    let replaced = replaced.as_ref().map(|current| &*current.session);
-                    let cookie = self.0.app.sign_in(&context(request), &proven, replaced).await?;
-                    return Ok(Shown::redirect(then)?.with_cookie(self.0.session_cookie(&cookie.text)));
+                    let held = self.0.app.sign_in(&context(request), &proven, cookies.browser()).await?;
+                    return Ok(Shown::redirect(then)?.holding(&self.0, &cookies, &held));
                 }
                 Err(error) => match not_proven(&error, Problem::WrongCredentials) {
                     Some(problem) => problems.push(problem),

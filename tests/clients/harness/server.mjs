@@ -90,6 +90,13 @@ export class Server {
     if (signal === 'SIGKILL') throw new Error(`chancery did not end within ${STOP_SECONDS} s of SIGTERM\n${this.logTail()}`);
   }
 
+  /// SIGKILL: as a crash or a lost machine leaves it.
+  async kill() {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
   /// The same data, port and settings in a new process.
   async restart() {
     await this.stop();

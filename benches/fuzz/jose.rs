@@ -1,0 +1,86 @@
+//! Tokens, proofs, keys: everything in JOSE that comes from outside.
+
+use std::collections::BTreeSet;
+
+use chancery_jose::{Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, dpop, jws};
+use serde_json::{Value, json};
+
+use super::Target;
+
+const WORDS: &[&str] = &[
+    ".",
+    "..",
+    "e30",
+    "eyJhbGciOiJub25lIn0",
+    "=",
+    "\"kty\":",
+    "\"RSA\"",
+    "\"EC\"",
+    "\"OKP\"",
+    "\"oct\"",
+    "\"crv\":\"P-521\"",
+    "\"Ed25519\"",
+    "\"d\":\"AQAB\"",
+    "\"n\":",
+    "\"e\":\"AQAB\"",
+    "\"x\":",
+    "\"y\":",
+    "\"use\":\"enc\"",
+    "\"key_ops\":[\"verify\"]",
+    "\"alg\":\"RS256\"",
+    "\"alg\":\"HS256\"",
+    "\"kid\":\"\"",
+    "\"keys\":[",
+    "AAAA",
+    "____",
+    "\"exp\":1e300",
+    "\"aud\":[[]]",
+    "\"crit\":[\"exp\"]",
+    "\"b64\":false",
+];
+
+pub fn target() -> Target {
+    let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let keys = algorithms.map(|alg| SigningKey::generate(alg).unwrap());
+    let set = Jwks::new(keys.iter().map(|key| key.public_jwk().clone()));
+    let claims = json!({ "iss": "https://op.example", "aud": ["a"], "exp": 1_700_000_000, "nonce": "n" });
+    let tokens: Vec<_> = keys.iter().zip(algorithms).map(|(key, alg)| key.sign_jwt(alg, Some("JWT"), &claims).unwrap()).collect();
+    let signed: BTreeSet<_> = tokens.iter().cloned().collect();
+    let published = serde_json::to_vec(&set).unwrap();
+    let one = serde_json::to_vec(keys[2].public_jwk()).unwrap();
+    let seeds: Vec<_> = tokens.into_iter().map(String::into_bytes).chain([published, one, claims.to_string().into_bytes()]).collect();
+    Target { name: "jose", seeds, words: WORDS, read: Box::new(move |bytes| read(bytes, &set, &signed)) }
+}
+
+fn read(bytes: &[u8], set: &Jwks, signed: &BTreeSet<String>) -> bool {
+    let mut accepted = false;
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        if jws::parse(text).is_ok_and(|token| token.verify(set, Algorithm::ASYMMETRIC).is_ok()) {
+            assert!(signed.contains(text), "a changed token verifies");
+            accepted = true;
+        }
+        assert!(!jws::parse(text).is_ok_and(|token| token.verify_mac(b"a secret of nobody", Algorithm::SYMMETRIC).is_ok()), "a MAC holds");
+        assert!(dpop::verify(text, Algorithm::ASYMMETRIC).is_err(), "what is no proof passes as one");
+        let _ = jws::read_unsigned(text);
+        let _ = SigningKey::from_pem(text);
+    }
+    if let Ok(claims) = RegisteredClaims::parse(bytes) {
+        let _ = claims.validate_times(1_700_000_000, 60);
+        accepted = true;
+    }
+    accepted |= Jwks::parse(bytes).is_ok();
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        if let Ok(key) = PublicJwk::from_value(&value) {
+            let again = serde_json::to_value(&key).unwrap();
+            assert_eq!(PublicJwk::from_value(&again).unwrap().thumbprint(), key.thumbprint(), "a key reads back as another one");
+            accepted = true;
+        }
+        for alg in KeyManagement::ALL {
+            if let Some(recipient) = Recipient::choose(&value, *alg) {
+                let _ = recipient.encrypt(ContentEncryption::A128Gcm, None, b"content");
+            }
+        }
+    }
+    let _ = SigningKey::from_pkcs8_der(bytes);
+    accepted
+}
