@@ -219,13 +219,37 @@ impl App {
             _ => None,
         };
         let ordered = ErasureOrdered { at: self.now() };
-        decide!(self, context, |work| order_erasure_once(work, account, ordered.clone(), index.clone()))?;
+        decide!(self, context, |work| self.order_erasure_once(work, account, ordered.clone(), index.clone()))?;
         // A copy that an interrupted adoption left would outlive the person.
         self.vault.finish_adoptions().await.map_err(vault_trouble)?;
         self.vault.destroy(KeyKind::Account, &[account.to_string()]).await.map_err(vault_trouble)?;
         let destroyed = DataKeyDestroyed { at: self.now() };
         decide!(self, context, |work| mark_once(work, account, destroyed.clone().into(), |state| state.standing == Standing::BeingErased))?;
         Ok(())
+    }
+
+    async fn order_erasure_once(
+        &self,
+        mut work: Work<'_>,
+        account: AccountId,
+        event: ErasureOrdered,
+        index: Option<Vec<u8>>,
+    ) -> Result<(), Stop> {
+        let mut loaded = work.load::<Account>(&account.stream()).await?;
+        let state = loaded.or(|| OAuthError::not_found("no such account"))?;
+        if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
+            return Ok(());
+        }
+        if state.held_since.is_some() {
+            return Err(OAuthError::conflict("held").saying("The account is under a legal hold; lift it first.").into());
+        }
+        self.refuse_if_stream_held(&mut work, account).await?;
+        let seal = Seal { key: None, subject: Some(account.to_string()) };
+        work.record(&mut loaded, vec![event.into()], &seal)?;
+        if let Some(index) = index {
+            work.release(EMAIL, index);
+        }
+        work.commit().await.map(drop)
     }
 
     /// Finishes erasures that a crash interrupted, and destroys again what a restored vault brought back.
@@ -327,23 +351,6 @@ async fn mark_once(mut work: Work<'_>, account: AccountId, event: AccountEvent, 
     }
     let seal = Seal { key: None, subject: Some(account.to_string()) };
     work.record(&mut loaded, vec![event.into()], &seal)?;
-    work.commit().await.map(drop)
-}
-
-async fn order_erasure_once(mut work: Work<'_>, account: AccountId, event: ErasureOrdered, index: Option<Vec<u8>>) -> Result<(), Stop> {
-    let mut loaded = work.load::<Account>(&account.stream()).await?;
-    let state = loaded.or(|| OAuthError::not_found("no such account"))?;
-    if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
-        return Ok(());
-    }
-    if state.held_since.is_some() {
-        return Err(OAuthError::conflict("held").saying("The account is under a legal hold; lift it first.").into());
-    }
-    let seal = Seal { key: None, subject: Some(account.to_string()) };
-    work.record(&mut loaded, vec![event.into()], &seal)?;
-    if let Some(index) = index {
-        work.release(EMAIL, index);
-    }
     work.commit().await.map(drop)
 }
 
