@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::error::QueryError;
 use super::source;
+use crate::envelope::Unreadable;
 use crate::inline;
 
 /// Events folded at once.
@@ -63,10 +64,10 @@ impl Moment {
                 let head = ledger.head().await?.size;
                 let size = position.saturating_add(1).min(head);
                 let last = match size.checked_sub(1) {
-                    Some(last) => ledger.read_all(last, 1).await?,
-                    None => Vec::new(),
+                    Some(last) => ledger.recorded_at(last).await?,
+                    None => None,
                 };
-                Ok(Place { size, at: Timestamp(last.first().map_or(0, |event| event.recorded_at)) })
+                Ok(Place { size, at: Timestamp(last.unwrap_or(0)) })
             }
         }
     }
@@ -80,8 +81,8 @@ pub async fn size_at(ledger: &Ledger, ms: i64) -> Result<u64, ReadError> {
     let (mut low, mut high) = (0, ledger.head().await?.size);
     while low < high {
         let middle = low + (high - low) / 2;
-        match ledger.read_all(middle, 1).await?.first() {
-            Some(event) if event.recorded_at <= ms => low = middle + 1,
+        match ledger.recorded_at(middle).await? {
+            Some(at) if at <= ms => low = middle + 1,
             _ => high = middle,
         }
     }
@@ -140,6 +141,21 @@ pub async fn stream_then(ledger: &Ledger, stream: &str, place: Place) -> Result<
         then.state = folding.state();
     }
     Ok(then)
+}
+
+/// The same for a stream all of whose events are here.
+///
+/// # Errors
+/// The position of the event that stops the fold.
+pub fn folded_then(stream: &str, mut events: Vec<Recorded>, place: Place) -> Result<Option<StreamThen>, Unreadable> {
+    events.retain(|event| event.position < place.size);
+    let Some(last) = events.last() else { return Ok(None) };
+    let mut then = StreamThen { version: last.version, position: last.position, recorded_at: last.recorded_at, state: None };
+    if let Some(mut folding) = inline::Folding::begin(stream) {
+        folding.add(&events)?;
+        then.state = folding.state();
+    }
+    Ok(Some(then))
 }
 
 /// A ciphertext in a state or event.

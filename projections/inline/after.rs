@@ -6,6 +6,7 @@ use chancery_core::consent::Consent;
 use chancery_core::device::Device;
 use chancery_core::evidence::Attempts;
 use chancery_core::grant::Grant;
+use chancery_core::hold::Holds;
 use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
@@ -42,6 +43,7 @@ impl Kind {
             Consent::KIND => Self::new::<Consent>(),
             Interaction::KIND => Self::new::<Interaction>(),
             Grant::KIND => Self::new::<Grant>(),
+            Holds::KIND => Self::new::<Holds>(),
             Key::KIND => Self::new::<Key>(),
             Attempts::KIND => Self::new::<Attempts>(),
             ResourceServer::KIND => Self::new::<ResourceServer>(),

@@ -21,6 +21,10 @@ use crate::compare::{CheckError, Difference, Report};
 use crate::envelope::{Envelope, Unreadable};
 
 const PAGE: u32 = 1000;
+/// Streams in one read.
+const STREAMS: usize = 250;
+/// A stream with so many events is read alone.
+const LONG: u32 = 100;
 
 /// Folds everything again and compares with the live rows. `progress` hears (events done, events in all). The log may grow meanwhile.
 ///
@@ -33,11 +37,8 @@ pub async fn check(ledger: &Ledger, progress: &mut (dyn FnMut(u64, u64) + Send))
     let mut folded: BTreeMap<String, Tally> = BTreeMap::new();
     let mut walk = Walk { position: 0, end };
     while let Some(streams) = walk.next(ledger).await? {
-        for stream in streams {
-            let Some(row) = row_at(ledger, &stream, end).await? else { continue };
-            if !was_dropped(ledger, &swept, &row).await? {
-                folded.entry(row.table.to_owned()).or_default().add(&Digest::of(&row));
-            }
+        for row in not_dropped(ledger, &swept, rows_at(ledger, streams, end).await?).await? {
+            folded.entry(row.table.to_owned()).or_default().add(&Digest::of(&row));
         }
         progress(walk.position, end);
     }
@@ -68,11 +69,20 @@ impl Walk {
     }
 }
 
-/// The row of a stream when the log had `end` events.
-async fn row_at(ledger: &Ledger, stream: &str, end: u64) -> Result<Option<Row>, CheckError> {
-    let mut history = ledger.read_stream(stream, 1).await?;
-    history.retain(|event| event.position < end);
-    folded(stream, &history)
+/// The rows of streams when the log had `end` events. Many are read at once: most are short, and each read has its price.
+async fn rows_at(ledger: &Ledger, streams: Vec<String>, end: u64) -> Result<Vec<Row>, CheckError> {
+    let mut rows = Vec::with_capacity(streams.len());
+    for streams in streams.chunks(STREAMS) {
+        let histories = ledger.read_streams(streams.to_vec(), LONG).await?;
+        for (stream, mut history) in streams.iter().zip(histories) {
+            if history.len() == LONG as usize {
+                history = ledger.read_stream(stream, 1).await?;
+            }
+            history.retain(|event| event.position < end);
+            rows.extend(folded(stream, &history)?);
+        }
+    }
+    Ok(rows)
 }
 
 fn folded(stream: &str, history: &[Recorded]) -> Result<Option<Row>, CheckError> {
@@ -96,6 +106,18 @@ async fn swept(ledger: &Ledger) -> Result<BTreeMap<String, i64>, CheckError> {
         *until = event.until.0.max(*until);
     }
     Ok(swept)
+}
+
+/// Those that were not dropped; looked up all at once.
+async fn not_dropped(ledger: &Ledger, swept: &BTreeMap<String, i64>, rows: Vec<Row>) -> Result<Vec<Row>, CheckError> {
+    let is_due = |row: &Row| row.expires_at.zip(swept.get(row.table)).is_some_and(|(expires_at, until)| expires_at < *until);
+    let (due, mut kept): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_due);
+    for due in due.chunks(STREAMS) {
+        let keys: Vec<_> = due.iter().map(|row| (row.table, row.key.as_str())).collect();
+        let live = ledger.rows(&keys, Freshness::Fresh).await?;
+        kept.extend(due.iter().zip(live).filter(|(_, live)| live.is_some()).map(|(row, _)| row.clone()));
+    }
+    Ok(kept)
 }
 
 async fn was_dropped(ledger: &Ledger, swept: &BTreeMap<String, i64>, row: &Row) -> Result<bool, CheckError> {
@@ -130,10 +152,7 @@ async fn name(ledger: &Ledger, tables: &[String], end: u64, swept: &BTreeMap<Str
     }
     let mut walk = Walk { position: 0, end };
     while let Some(streams) = walk.next(ledger).await? {
-        for stream in streams {
-            let Some(row) = row_at(ledger, &stream, end).await?.filter(|row| tables.iter().any(|table| table == row.table)) else {
-                continue;
-            };
+        for row in rows_at(ledger, streams, end).await?.into_iter().filter(|row| tables.iter().any(|table| table == row.table)) {
             let is_there = ledger.row(row.table, &row.key, Freshness::Fresh).await?.is_some();
             if !is_there && !was_dropped(ledger, swept, &row).await? {
                 differ(row.table, &row.key, "is missing");

@@ -14,6 +14,7 @@
 //! | pushed | stream | - | - |
 //! | resource | stream | origin | - |
 //! | invitation | stream | - | - |
+//! | hold | stream | - | - |
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
 //! | seal | stream | - | - |
@@ -33,6 +34,7 @@ use chancery_core::consent::Consent;
 use chancery_core::device::Device;
 use chancery_core::evidence::{self, Attempts};
 use chancery_core::grant::Grant;
+use chancery_core::hold::Holds;
 use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
@@ -183,6 +185,8 @@ impl Inline for Attempts {}
 
 impl Inline for Log {}
 
+impl Inline for Holds {}
+
 impl Inline for Seals {
     fn expires_at(&self) -> Option<i64> {
         Some(self.last_at.0 + KEEP_MS)
@@ -236,6 +240,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Invitation::KIND => one::<Invitation>(stream, events),
         Device::KIND => one::<Device>(stream, events),
         Grant::KIND => one::<Grant>(stream, events),
+        Holds::KIND => one::<Holds>(stream, events),
         Key::KIND => one::<Key>(stream, events),
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
@@ -281,6 +286,7 @@ impl Folding {
             Invitation::KIND => add::<Invitation>,
             Device::KIND => add::<Device>,
             Grant::KIND => add::<Grant>,
+            Holds::KIND => add::<Holds>,
             Key::KIND => add::<Key>,
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
             ResourceServer::KIND => add::<ResourceServer>,

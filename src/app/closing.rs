@@ -65,6 +65,10 @@ impl App {
             Some(sealed) if state.standing != Standing::BeingErased => chancery_core::base64url::decode(&self.unseal(sealed).await?),
             _ => None,
         };
+        if state.standing != Standing::BeingErased {
+            // Before the sessions end; the append that orders it asserts the same.
+            decide!(self, context, |work| self.refuse_if_stream_held_once(work, account))?;
+        }
         let ordered = ErasureOrdered { at: self.now() };
         let last = self.end_most_sessions(context, account).await?;
         decide!(self, context, |work| self.order_erasure_once(work, account, ordered.clone(), index.clone(), &last))?;
@@ -155,6 +159,10 @@ impl App {
         Ok(parts)
     }
 
+    async fn refuse_if_stream_held_once(&self, mut work: Work<'_>, account: AccountId) -> Result<(), Stop> {
+        self.refuse_if_stream_held(&mut work, account).await
+    }
+
     async fn order_erasure_once(
         &self,
         mut work: Work<'_>,
@@ -171,6 +179,7 @@ impl App {
         if state.held_since.is_some() {
             return Err(held().into());
         }
+        self.refuse_if_stream_held(&mut work, account).await?;
         let seal = Seal { key: None, subject: Some(account.to_string()) };
         work.record(&mut loaded, vec![event.into()], &seal)?;
         for session in sessions {

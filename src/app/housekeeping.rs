@@ -5,7 +5,7 @@
 //! | rows of things that are long over leave the read models | `ExpiredSwept`, at most 1,000 rows each |
 //! | sessions that ran out and whose clients have to be told are ended | `SessionEnded`, `LogoutOrdered` |
 //! | used `jti`s of client assertions and DPoP proofs that are too old anyway are forgotten, and user codes that nobody answered | the same, for `assertion_jti`, `dpop_jti`, `user_code` |
-//! | data keys of abandoned interactions are destroyed | none: the interaction's expiry was announced when it began |
+//! | data keys of abandoned interactions are destroyed, unless they are under a legal hold | none: the interaction's expiry was announced when it began |
 //! | signing keys change by schedule | `SigningKeyPlanned`, `SigningKeyActivated`, `SigningKeyRetired` |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
@@ -149,7 +149,13 @@ impl App {
     }
 
     async fn destroy_abandoned(&self) -> Result<(), OAuthError> {
-        let abandoned = self.vault.abandoned(MOST_ROWS).await.map_err(vault_trouble)?;
+        let found = self.vault.abandoned(MOST_ROWS).await.map_err(vault_trouble)?;
+        let mut abandoned = Vec::with_capacity(found.len());
+        for id in found {
+            if !self.is_held_by_nobody(&format!("interaction-{id}")).await? {
+                abandoned.push(id);
+            }
+        }
         if !abandoned.is_empty() {
             self.vault.destroy(KeyKind::Interaction, &abandoned).await.map_err(vault_trouble)?;
         }

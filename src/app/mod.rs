@@ -26,6 +26,7 @@
 pub mod access;
 pub mod accounts;
 pub mod anchor;
+pub mod archiving;
 pub mod audit;
 pub mod authorize;
 pub mod beside;

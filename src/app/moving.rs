@@ -83,7 +83,8 @@ pub async fn relocate(
     Ok(Moved { head, claims, keys, position: position? })
 }
 
-fn place(database: &Database) -> Place {
+/// Where a configuration has its log.
+pub fn place(database: &Database) -> Place {
     match database {
         Database::Sqlite(path) => Place::Sqlite(path.clone()),
         Database::Postgres(url) => Place::Postgres(url.expose().to_owned()),

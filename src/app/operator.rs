@@ -94,6 +94,14 @@ pub enum Command {
     UserRelease {
         account: String,
     },
+    StreamHold {
+        stream: String,
+        reason: String,
+    },
+    StreamRelease {
+        stream: String,
+    },
+    HoldsList,
     ClientCreate {
         metadata: Value,
     },
@@ -224,6 +232,15 @@ impl App {
                 self.release_account(context, account).await?;
                 Ok(json!({ "account": account, "held": false }))
             }
+            Command::StreamHold { stream, reason } => {
+                self.hold_stream(context, &stream, &reason).await?;
+                Ok(json!({ "stream": stream, "held": true }))
+            }
+            Command::StreamRelease { stream } => {
+                self.release_stream(context, &stream).await?;
+                Ok(json!({ "stream": stream, "held": false }))
+            }
+            Command::HoldsList => self.list_holds().await,
             Command::ClientCreate { metadata } => {
                 let asked: Asked = serde_json::from_value(metadata)
                     .map_err(|e| OAuthError::invalid_request("metadata").saying(format!("The metadata cannot be read: {e}")))?;

@@ -28,6 +28,7 @@ pub struct Passwords {
     params: Params,
     wanted: (u8, u32, u32),
     permits: Arc<Semaphore>,
+    permitted: usize,
     waiting: AtomicUsize,
     most_waiting: usize,
     /// What an unknown account is checked against.
@@ -42,20 +43,40 @@ pub struct Checked {
     pub outdated: bool,
 }
 
+/// How busy the hasher is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    pub running: usize,
+    pub waiting: usize,
+    /// One more is refused.
+    pub most_waiting: usize,
+}
+
 impl Passwords {
     /// # Errors
     /// Parameters that scrypt refuses.
     pub fn new(wanted: &Wanted) -> Result<Self, String> {
         let params = Params::new(wanted.ln, wanted.r, wanted.p).map_err(|e| format!("scrypt: {e}"))?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let permitted = wanted.permits.unwrap_or(processors);
         Ok(Self {
             params,
             wanted: (wanted.ln, wanted.r, wanted.p),
-            permits: Arc::new(Semaphore::new(wanted.permits.unwrap_or(processors))),
+            permits: Arc::new(Semaphore::new(permitted)),
+            permitted,
             waiting: AtomicUsize::new(0),
             most_waiting: wanted.queue,
             nobody: tokio::sync::OnceCell::new(),
         })
+    }
+
+    /// How busy it is.
+    pub fn load(&self) -> Load {
+        Load {
+            running: self.permitted.saturating_sub(self.permits.available_permits()),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            most_waiting: self.most_waiting,
+        }
     }
 
     /// A PHC string of this password.

@@ -119,11 +119,13 @@ pub async fn open_ledger_readonly(config: &Config, clock: &Clock) -> Result<Ledg
     })
 }
 
-pub(super) fn options(config: &Config, clock: &Clock) -> Options {
+/// How the log of a configuration is opened.
+pub fn options(config: &Config, clock: &Clock) -> Options {
     let clock = clock.clone();
     let mut options = Options::new(Arc::new(move || clock.now_ms()));
     options.inline_set = inline::SET.into();
     options.level = level();
+    options.archive.clone_from(&config.archive);
     options.cache_bytes = usize::try_from(config.cache_mb).unwrap_or(usize::MAX >> 20).saturating_mul(1 << 20);
     options
 }

@@ -150,7 +150,12 @@ impl App {
     pub(super) async fn loaded<S: Inline>(&self, stream: &str, row: Option<&Row>) -> Result<Loaded<S>, OAuthError> {
         let Some(row) = row else {
             // A row that housekeeping dropped is folded from the log: a missing row decides nothing.
-            let events = self.ledger.read_stream(stream, 1).await.map_err(unreadable)?;
+            let events = match self.ledger.read_stream(stream, 1).await {
+                Ok(events) => events,
+                // Only what has been over for long loses its row, and only what is older still its events: nobody may use it any more.
+                Err(ReadError::Archived { version, .. }) => return Ok(Loaded { stream: stream.to_owned(), version, state: None }),
+                Err(error) => return Err(unreadable(error)),
+            };
             let folded = fold::stream::<S>(None, &events).map_err(|e| OAuthError::server_error(e.to_string()))?;
             let (state, version) = folded.map_or((None, 0), |own| (Some(Arc::new(own.state)), own.version));
             return Ok(Loaded { stream: stream.to_owned(), version, state });
@@ -339,6 +344,8 @@ pub fn unreadable(error: ReadError) -> OAuthError {
     match error {
         ReadError::Unavailable(_) => OAuthError::temporarily_unavailable(error.to_string()),
         ReadError::Damaged { .. } => OAuthError::server_error(error.to_string()),
+        ReadError::Archived { position, .. } => OAuthError::conflict(error.to_string())
+            .saying(format!("The event at position {position} is in the archive, which this server does not read.")),
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 use super::operate::operate;
 use super::outcome::usage;
-use super::{print, socket};
+use super::{archive, print, socket};
 use crate::app::clock::Clock;
 use crate::app::{moving, operator, random};
 use crate::config::{Config, Database, Secret, secret};
@@ -30,6 +31,47 @@ Receipts and proofs of before stay valid.")]
         #[arg(long, value_name = "DATABASE")]
         to: String,
     },
+    /// Move old events out of the database into an archive that was verified
+    #[command(after_help = "\
+Examples:
+  chancery ledger archive --before 2025-01-01 --to /var/lib/chancery-archive
+  DATABASE_URL=postgres://owner@... chancery ledger archive --before 2025-01-01     (archive.directory is set)
+
+The whole log is exported to the directory and read by the verifier of auditors; only then the
+bytes of the old events leave the database. Their hashes, positions and streams stay: tokens,
+proofs and receipts go on without the archive, and so does every look-up by position. What is
+under a legal hold stays. With SQLite stop the server first; with PostgreSQL give the URL of the
+owner, other nodes go on. Broken off anywhere, the same command goes on.")]
+    Archive(archive::Args),
+    /// Put a stream under a legal hold: it is not archived, and the person whose stream it is not erased
+    #[command(after_help = "\
+Examples:
+  chancery ledger hold session-01a1fc16-453d-7e8c-9c8d-5f35eeecc5b1 --reason \"case 17\"
+  chancery user hold alice@example.com --reason \"case 17\"      (everything of a person)")]
+    Hold {
+        /// Name of the stream, as events have it
+        stream: String,
+        /// Why; kept sealed
+        #[arg(long)]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lift the legal hold of a stream
+    Release {
+        /// Name of the stream
+        stream: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which accounts and streams are under a legal hold
+    Holds {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// After an upgrade of all nodes: let the log hold the event types of this program
     #[command(after_help = "\
 A new release may bring new types of events. Until this command has run it writes none of them,
@@ -50,13 +92,45 @@ back to a lower level.")]
 pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Move { to } => relocate(config, to).await,
+        Command::Archive(args) => archive::run(config, args).await,
+        Command::Hold { stream, reason, json } => {
+            say_hold(operate(config, operator::Command::StreamHold { stream, reason }).await?, json, "is held")
+        }
+        Command::Release { stream, json } => {
+            say_hold(operate(config, operator::Command::StreamRelease { stream }).await?, json, "is not held")
+        }
+        Command::Holds { json } => holds(&operate(config, operator::Command::HoldsList).await?, json),
         Command::Upgrade { also_with_older_nodes } => upgrade(config, also_with_older_nodes).await,
     }
 }
 
+fn say_hold(answer: Value, json: bool, what: &str) -> anyhow::Result<()> {
+    if json {
+        return Ok(print::json(&answer)?);
+    }
+    Ok(print::line(format_args!("The stream {} {what}.", print::words(answer.get("stream"))))?)
+}
+
+fn holds(answer: &Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(print::json(answer)?);
+    }
+    let all = answer.get("holds").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if all.is_empty() {
+        print::line("Nothing is held.")?;
+    }
+    for own in all {
+        match own.get("stream") {
+            Some(stream) => print::line(format_args!("stream   {}", print::words(Some(stream))))?,
+            None => print::line(format_args!("account  {}  since {}", print::words(own.get("account")), print::words(own.get("since"))))?,
+        }
+    }
+    Ok(())
+}
+
 async fn upgrade(config: Config, also_with_older: bool) -> anyhow::Result<()> {
     let answer = operate(config, operator::Command::LedgerUpgrade { also_with_older }).await?;
-    let level = |member: &str| answer.get(member).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let level = |member: &str| answer.get(member).and_then(Value::as_u64).unwrap_or(0);
     let (from, to, own) = (level("from"), level("to"), u64::from(chancery_core::event::level()));
     match from == to {
         true => print::line(format_args!("The log is at catalogue level {to} already."))?,

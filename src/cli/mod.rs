@@ -13,6 +13,7 @@
 //! Exit codes: 0 done, 1 the check failed or the command was refused (what and where on stderr), 2 wrong usage.
 //! No secret is an argument: a command line can be read by every user of the machine.
 
+pub mod archive;
 pub mod audit;
 pub mod backup;
 pub mod certificates;
@@ -36,9 +37,11 @@ pub mod replay;
 pub mod resource;
 pub mod serve;
 pub mod session;
+pub mod signal;
 pub mod socket;
 pub mod token;
 pub mod user;
+pub mod watched;
 pub mod witness;
 
 #[cfg(test)]

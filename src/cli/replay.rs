@@ -26,6 +26,8 @@ use crate::config::Config;
 const PAGE: u32 = 1000;
 /// Streams in one step.
 const STREAMS: u32 = 200;
+/// A stream with so many events is read alone, page by page.
+const LONG: u32 = 100;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -118,9 +120,14 @@ async fn states(ledger: &Ledger, standing: &mut Standing, place: Place) -> anyho
         let Some(last) = streams.last() else { return Ok(count) };
         after.clone_from(last);
         let mut rows = Vec::with_capacity(streams.len());
-        for stream in streams {
+        let histories = ledger.read_streams(streams.clone(), LONG).await?;
+        for (stream, history) in streams.into_iter().zip(histories) {
             count += 1;
-            let Some(then) = moment::stream_then(ledger, &stream, place).await? else { continue };
+            let then = match history.len() < LONG as usize {
+                true => moment::folded_then(&stream, history, place)?,
+                false => moment::stream_then(ledger, &stream, place).await?,
+            };
+            let Some(then) = then else { continue };
             done += then.version;
             let Some(state) = then.state else { continue };
             let kind = stream.split_once('-').map_or(stream.as_str(), |(kind, _)| kind).to_owned();

@@ -22,7 +22,7 @@ use crate::app::logouts;
 use crate::app::remote;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
-use crate::cli::certificates;
+use crate::cli::{certificates, signal, watched};
 use crate::config::{Config, Database, Secrets};
 use crate::http::client_address::TrustedProxies;
 use crate::http::client_certificate::ClientCertificates;
@@ -46,7 +46,7 @@ use crate::{http, pages};
 /// # Errors
 /// Whatever keeps the server from starting, as one sentence.
 pub async fn run(config: Config, secrets: Secrets, opening: Opening) -> anyhow::Result<()> {
-    serve_until(config, secrets, opening, stop_signal()).await
+    serve_until(config, secrets, opening, signal::stop()).await
 }
 
 /// The same with another way to stop.
@@ -57,6 +57,7 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     // The address first: a port that is taken should not leave a start in the log.
     let sockets = listen::bind(&config.listen).await?;
     let asking = listen::bind(&config.mtls.listen).await?;
+    let ops_sockets = listen::bind(&config.ops_listen).await?;
     let certificates = certificates::read(&config)?;
     let data_dir = config.data_dir.clone();
     let app = start::open(config, &secrets, Clock::System, opening).await?;
@@ -79,6 +80,7 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     let usual = sockets.into_iter().map(|socket| Listener { socket, tls: certificates.usual.clone(), asks: false });
     let asking = asking.into_iter().map(|socket| Listener { socket, tls: certificates.asking.clone(), asks: true });
     let listeners = usual.chain(asking).collect();
+    let operations = tokio::spawn(watched::serve(ops_sockets, server.clone(), certificates.usual.clone()));
     tokio::spawn(certificates::follow(app.clone(), certificates));
     // Tails have no end of their own: they end with the signal, so that a stop does not wait for them.
     let tails = server.tails.clone();
@@ -90,6 +92,7 @@ pub async fn serve_until(config: Config, secrets: Secrets, opening: Opening, sto
     if let Stopped::CutOff(open) = stopped {
         tracing::warn!(open, "connections were cut off after the time for a graceful stop");
     }
+    operations.abort();
     app.ledger.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -137,6 +140,7 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
             let clock = server.app.clock.clone();
             Arc::new(move || random::uuid_v7(clock.now_ms()))
         },
+        requests: server.requests.clone(),
     };
     let docs = service.swagger_ui();
     let document = service.spec_endpoint();
@@ -147,7 +151,12 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
 /// Which path is for whom; the methods come from the document.
 fn surface(specification: &str) -> Surface {
     let mut surface = Surface::new();
-    for path in ["/oidc/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc", "/oidc/jwks"] {
+    for path in [
+        "/oidc/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server/oidc",
+        "/.well-known/ssf-configuration/oidc",
+        "/oidc/jwks",
+    ] {
         surface = surface.at(path, Kind::Public, &[]);
     }
     for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth"] {
@@ -159,6 +168,8 @@ fn surface(specification: &str) -> Surface {
         "/oidc/reg/{client_id}",
         "/clients",
         "/clients/{client_id}",
+        "/accounts/{account_id}",
+        "/accounts/{account_id}/erasure",
         "/auth/register",
         "/auth/login",
         "/audit/events",
@@ -172,6 +183,7 @@ fn surface(specification: &str) -> Surface {
         "/audit/diff",
         "/health/live",
         "/health/ready",
+        "/metrics",
     ] {
         surface = surface.at(path, Kind::Api, &[]);
     }
@@ -209,6 +221,7 @@ pub fn server(app: &App, secrets: &Secrets) -> anyhow::Result<Server> {
         limits: RateLimiter::new(Arc::new(move || u64::try_from(clock.now_ms()).unwrap_or(0))),
         app: app.clone(),
         tails: Tails::default(),
+        requests: Arc::default(),
     }))
 }
 
@@ -378,20 +391,5 @@ fn announce(app: &App, sockets: &[tokio::net::TcpListener]) {
     match &app.config.database {
         Database::Sqlite(path) => tracing::info!("log        {} (SQLite)", path.display()),
         Database::Postgres(_) => tracing::info!("log        PostgreSQL (DATABASE_URL)"),
-    }
-}
-
-/// Resolves on SIGINT or SIGTERM.
-pub(crate) async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught");
-            return tokio::signal::ctrl_c().await.unwrap_or_default();
-        }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

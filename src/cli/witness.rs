@@ -13,7 +13,7 @@ use chancery_jose::SigningKey;
 use chancery_tree::VerifierKey;
 
 use super::outcome::usage;
-use super::{logging, print, serve};
+use super::{logging, print, signal};
 use crate::app::clock::Clock;
 use crate::app::witness::Witness;
 use crate::config::Flags;
@@ -63,7 +63,7 @@ pub async fn run(flags: &Flags, args: Args) -> anyhow::Result<()> {
     }
     let routes = Routes { witness: Arc::new(witness), clock: Clock::System };
     let listeners = sockets.into_iter().map(|socket| Listener { socket, tls: None, asks: false }).collect();
-    listen::serve(listeners, listen::app(routes), ConnectionLimits::default(), serve::stop_signal()).await;
+    listen::serve(listeners, listen::app(routes), ConnectionLimits::default(), signal::stop()).await;
     Ok(())
 }
 

@@ -77,6 +77,8 @@ impl Config {
             ("proof.anchor_webhook", self.proof.anchor_webhook.as_ref().map_or(String::new(), ToString::to_string)),
             ("proof.witnesses", list(self.proof.witnesses.iter().map(|own| format!("{} {}", own.key, own.url)).collect())),
             ("erasure.vault_backups_kept", self.vault_backups_kept.map_or(0, |kept| kept.as_secs()).to_string()),
+            ("archive.directory", path(self.archive.as_ref())),
+            ("ops.listen", list(self.ops_listen.iter().map(ToString::to_string).collect())),
             ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
             ("log.level", self.log.level.to_owned()),
             ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),
@@ -94,8 +96,14 @@ impl Config {
         }
         for feed in &self.feeds {
             let types = list(feed.types.iter().cloned().collect());
-            let said =
-                format!("{:?} {} clear={} beginning={} types={types}", feed.format, feed.to.shown(), feed.is_clear, feed.from_beginning);
+            let said = format!(
+                "{:?} {} clear={} beginning={} types={types} client={:?}",
+                feed.format,
+                feed.to.shown(),
+                feed.is_clear,
+                feed.from_beginning,
+                feed.receiver
+            );
             all.insert(format!("feed.{}", feed.name), said);
         }
         for own in &self.details {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | names are unique | a feed's place in the log is kept under its name |
 //! | syslog without TLS only to this machine, unless `plain = true` | events tell who did what |
+//! | signals go to a webhook, for a client | RFC 8935; what they say is about its users |
 //! | personal data in clear never without TLS | an operator's own network is not private either |
 
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub struct Feed {
     pub types: BTreeSet<String>,
     /// For the Authorization header of a webhook.
     pub bearer: Option<Secret>,
+    /// Signals: the client that receives them.
+    pub receiver: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub enum Format {
     Ocsf,
     CloudEvents,
     JsonLines,
+    /// Security event tokens for a client.
+    Signals,
 }
 
 /// Where the events go.
@@ -92,6 +97,7 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
         Some("ocsf") => Some(Format::Ocsf),
         Some("cloudevents") => Some(Format::CloudEvents),
         Some("jsonl") => Some(Format::JsonLines),
+        Some("ssf") => Some(Format::Signals),
         _ => None,
     };
     let is_clear = fields.read("personal", reader::choice) == Some("clear");
@@ -129,13 +135,27 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
     {
         fields.refuse("personal", "is clear, which needs https.".to_owned());
     }
+    let receiver = fields.text("client");
+    if format == Some(Format::Signals) {
+        if receiver.is_none() {
+            fields.refuse("client", "is missing; signals are for a client, whose sub and sid they name.".to_owned());
+        }
+        if !matches!(to, None | Some(Target::Webhook(_))) {
+            fields.refuse("to", "is no webhook; signals are pushed by https (RFC 8935).".to_owned());
+        }
+        if is_clear {
+            fields.refuse("personal", "is clear; signals hold no personal data.".to_owned());
+        }
+    } else if receiver.is_some() {
+        fields.refuse("client", "is for the format ssf alone.".to_owned());
+    }
     if bearer.is_some() && !matches!(to, None | Some(Target::Webhook(_))) {
         fields.refuse("bearer", "is for webhooks alone.".to_owned());
     }
     if ca.is_some() && !matches!(to, None | Some(Target::Syslog { wire: Wire::Tls, .. })) {
         fields.refuse("ca", "is for syslog+tls:// alone.".to_owned());
     }
-    Some(Feed { name: name?, format: format?, to: to?, is_clear, from_beginning, types, bearer })
+    Some(Feed { name: name?, format: format?, to: to?, is_clear, from_beginning, types, bearer, receiver })
 }
 
 fn target(typed: &str, ca: Option<PathBuf>) -> Result<Target, String> {

@@ -62,6 +62,8 @@ pub struct Config {
     pub mode: Mode,
     pub issuer: Issuer,
     pub listen: Vec<SocketAddr>,
+    /// Addresses for health and metrics alone.
+    pub ops_listen: Vec<SocketAddr>,
     pub data_dir: PathBuf,
     pub database: Database,
     pub allowed_origins: Vec<String>,
@@ -90,6 +92,8 @@ pub struct Config {
     pub proof: Proof,
     /// How long backups of the vault are kept, if the operator says it.
     pub vault_backups_kept: Option<Duration>,
+    /// Directory with the events that were moved out of the database.
+    pub archive: Option<PathBuf>,
     pub log: Log,
     pub tls: Option<Tls>,
     pub mtls: Mtls,
@@ -214,6 +218,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
         listen: listeners(reader),
+        ops_listen: reader.list("ops.listen", value::listener).into_iter().flatten().collect(),
         database: database(reader, &data_dir),
         data_dir,
         allowed_origins: reader.list("allowed_origins", value::origin),
@@ -244,6 +249,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         },
         rate_limits: limits::read(reader),
         proof: proof::read(reader),
+        archive: reader.text("archive.directory").map(PathBuf::from),
         vault_backups_kept: Some(reader.duration("erasure.vault_backups_kept")).filter(|kept| !kept.is_zero()),
         log: Log { json: reader.choice("log.format") == Some("json"), level: reader.choice("log.level").unwrap_or("info") },
         mtls: mtls::read(reader, tls.as_ref()),

@@ -46,7 +46,12 @@ pub fn decide(config: &Config, dev: bool, reader: &mut Reader) -> Option<Mode> {
     if !local {
         return Some(Mode::Production);
     }
-    if let Some(open) = config.listen.iter().chain(&config.mtls.listen).find(|listener| !listener.ip().to_canonical().is_loopback())
+    if let Some(open) = config
+        .listen
+        .iter()
+        .chain(&config.mtls.listen)
+        .chain(&config.ops_listen)
+        .find(|listener| !listener.ip().to_canonical().is_loopback())
         && !dev
     {
         reader.refuse(

@@ -22,6 +22,9 @@ pub struct Flags {
     /// Address to listen on, IP:PORT or localhost:PORT; may be repeated
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub listen: Vec<String>,
+    /// Address for health and metrics alone, without a token; may be repeated
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub ops_listen: Vec<String>,
     /// Where the embedded database, the vault and the local socket live
     #[arg(long, value_name = "DIRECTORY", global = true)]
     pub data_dir: Option<String>,
@@ -163,6 +166,9 @@ impl Sources {
         }
         if !flags.listen.is_empty() {
             found.insert("listen", Given { raw: Raw::List(flags.listen.clone()), origin: Origin::Flag("--listen") });
+        }
+        if !flags.ops_listen.is_empty() {
+            found.insert("ops.listen", Given { raw: Raw::List(flags.ops_listen.clone()), origin: Origin::Flag("--ops-listen") });
         }
         if flags.dev {
             found.insert("dev", Given { raw: Raw::Boolean(true), origin: Origin::Flag("--dev") });

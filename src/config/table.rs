@@ -221,10 +221,16 @@ settings! {
     "erasure.vault_backups_kept" "" "" Kind::Duration { min: 0, max: 10 * YEAR }, r#""0s""#, "",
         "How long you keep backups of the vault: an erasure certificate names the day when the last of them is gone; 0 = it names none.";
 
+    "archive.directory" "" "" Kind::Text, "", r#""/var/lib/chancery-archive""#,
+        "Directory to which `chancery ledger archive` moved old events; needed only to read them: audits, rebuilds, replays.";
+
     "log.format" "" "--log-format" Kind::Choice(&["pretty", "json"]), r#""pretty""#, "",
         "Form of the log lines.";
     "log.level" "" "--log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "",
         "Least severe lines to print.";
+
+    "ops.listen" "" "--ops-listen" Kind::List, "[]", r#"["127.0.0.1:9090"]"#,
+        "Addresses for /health and /metrics alone, without a token: let only those reach them who watch the server.";
 
     "tls.cert" "" "" Kind::Text, "", r#""/etc/chancery/tls.crt""#,
         "PEM file with the certificate chain. Unset: plain http, for loopback or behind a proxy that ends TLS.";
@@ -320,12 +326,14 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
 
 fields! { FEED, "Fields of `[[feed]]`: what of the log goes where.":
     "name" Kind::Text, true, r#""siem""#, "lower-case letters, digits and hyphens; its place in the log is kept under it";
-    "format" Kind::Choice(&["ocsf", "cloudevents", "jsonl"]), true, r#""ocsf""#, "OCSF 1.8.0, CloudEvents 1.0, or the events as they are";
+    "format" Kind::Choice(&["ocsf", "cloudevents", "jsonl", "ssf"]), true, r#""ocsf""#,
+        "OCSF 1.8.0, CloudEvents 1.0, the events as they are, or shared signals (security event tokens) for a client";
     "to" Kind::Text, true, r#""syslog+tls://siem.example:6514""#, "file:PATH, https://..., syslog+tls://..., syslog+tcp:// or syslog+udp://";
     "types" Kind::List, false, r#"["SessionStarted", "LoginFailed"]"#, "types of events; default all";
     "from" Kind::Choice(&["now", "beginning"]), false, r#""now""#, "where a new feed begins; default now";
     "personal" Kind::Choice(&["sealed", "clear"]), false, r#""sealed""#, "clear opens personal data for this receiver; what is erased later stays with them";
     "bearer" Kind::Secret, false, r#""file:/run/secrets/siem-token""#, "for the Authorization header of a webhook";
+    "client" Kind::Text, false, r#""app""#, "with ssf: the client_id of the receiver, the aud of its signals";
     "ca" Kind::Text, false, r#""/etc/chancery/siem-ca.pem""#, "certificates that a syslog receiver is checked against; default the system's";
     "plain" Kind::Boolean, false, "false", "syslog may leave this machine without TLS";
 }

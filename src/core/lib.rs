@@ -25,6 +25,7 @@
 //! | OpenID Connect Back-Channel Logout 1.0, Front-Channel Logout 1.0 | [`logout`], [`session`] |
 //! | RFC 8785 canonical JSON | [`canonical`] |
 //! | every event type of every stream, with its JSON Schema | [`event`] |
+//! | legal holds (our own) | [`account::hold`], [`hold`] |
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
 //! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
@@ -56,6 +57,7 @@ pub mod error;
 pub mod event;
 pub mod evidence;
 pub mod grant;
+pub mod hold;
 pub mod id;
 pub mod interaction;
 pub mod invitation;

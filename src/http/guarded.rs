@@ -96,7 +96,10 @@ impl Outgoing {
     /// # Errors
     /// Every way in which there is no answer.
     pub async fn post(&self, url: &str, content_type: &str, authorization: Option<&str>, body: String) -> Result<StatusCode, Failure> {
-        let mut request = Request::post("/").header(header::CONTENT_TYPE, content_type).header(header::CONTENT_LENGTH, body.len());
+        let mut request = Request::post("/")
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_LENGTH, body.len());
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }

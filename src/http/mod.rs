@@ -13,6 +13,7 @@
 //! | `tls` | certificates that we show, and those of clients |
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
+//! | `requests`, `exposition` | how many requests there were; the text format of metrics |
 //! | `dpop` | the proof of a key that a request brings |
 //! | `server`, `credentials`, `reply`, `document` | what routes hold, what callers present, what they get |
 //! | `guarded`, `outgoing`, `deliver` | requests that the server makes: to clients, to its operator's places, feeds |
@@ -34,6 +35,7 @@ pub mod development;
 pub mod document;
 pub mod dpop;
 pub mod error;
+pub mod exposition;
 pub mod form;
 pub mod guarded;
 pub mod headers;
@@ -46,6 +48,7 @@ pub mod rate_limit;
 pub mod refused;
 pub mod reply;
 pub mod request_id;
+pub mod requests;
 pub mod routes;
 pub mod server;
 pub mod stack;

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::{IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 use serde::Serialize;
@@ -113,6 +113,12 @@ impl<D: Describe + Send> IntoResponse for Reply<D> {
         attach(&mut response, self.receipt);
         response
     }
+}
+
+/// Does the caller ask for a receipt of this one request? `Chancery-Receipt: ?1`, a structured field (RFC 9651 §3.3.6): for operators' tokens, which no
+/// registration stands behind.
+pub fn asks_for_receipt(request: &Request) -> bool {
+    request.headers().get("chancery-receipt").is_some_and(|value| value.as_bytes().trim_ascii() == b"?1")
 }
 
 /// Puts a receipt on a successful answer: `Chancery-Position` and `Chancery-Receipt` (RFC 9651).

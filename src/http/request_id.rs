@@ -15,6 +15,7 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::requests::Requests;
 use super::surface::Surface;
 
 /// The id of a request; request data of every request behind [`RequestIds`], and the header `X-Request-Id` of its answer.
@@ -32,6 +33,7 @@ impl fmt::Display for RequestId {
 pub struct RequestIds {
     pub surface: Arc<Surface>,
     pub generate: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    pub requests: Arc<Requests>,
 }
 
 impl<E: Endpoint> Middleware<E> for RequestIds {
@@ -53,18 +55,20 @@ impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let id = RequestId((self.given.generate)());
-        let pattern = self.given.surface.pattern(request.uri().path()).unwrap_or("unknown");
+        let _under_way = self.given.requests.begin();
+        let route = self.given.surface.route(request.uri().path());
         let method = method(request.method());
-        let span = tracing::info_span!("request", %id, method, path = pattern);
+        let span = tracing::info_span!("request", %id, method, path = route.as_deref().unwrap_or("unknown"));
         request.set_data(id);
         let started = tokio::time::Instant::now();
         let mut response = match self.inner.call(request).instrument(span.clone()).await {
             Ok(answer) => answer.into_response(),
             Err(error) => error.into_response(),
         };
-        let status = response.status().as_u16();
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| tracing::debug!(target: "chancery::access", status, milliseconds, "answered"));
+        self.given.requests.answered(route, method, status, took);
         if let Ok(value) = HeaderValue::try_from(id.to_string()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
@@ -125,8 +129,9 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
         let surface = Arc::new(Surface::new().at("/clients/{id}", Kind::Api, &[Method::GET]));
-        let id = Uuid::from_u128(7);
-        let routes = Route::new().at("/clients/:id", shows).with(RequestIds { surface, generate: Arc::new(move || id) });
+        let (id, requests) = (Uuid::from_u128(7), Arc::<Requests>::default());
+        let routes =
+            Route::new().at("/clients/:id", shows).with(RequestIds { surface, generate: Arc::new(move || id), requests: requests.clone() });
         let client = TestClient::new(routes);
         async {
             let answer = client.get("/clients/hidden-1?code=hidden-2").header("x-request-id", "hidden-3").body("hidden-4").send().await;
@@ -136,6 +141,10 @@ mod tests {
         }
         .with_subscriber(subscriber)
         .await;
+        // The same in numbers: by pattern, never by what was typed.
+        let (counted, under_way) = requests.look();
+        let told: Vec<_> = counted.iter().map(|((route, method, status), own)| (route.as_deref(), *method, *status, own.count)).collect();
+        assert_eq!((told, under_way), (vec![(None, "GET", 404, 1), (Some("/clients/{id}"), "GET", 200, 1)], 0));
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert!(!text.contains("hidden"), "{text}");
         assert_eq!(text.matches("\"message\":\"answered\"").count(), 2, "{text}");

@@ -11,6 +11,7 @@ use super::cookies::{CookieKeys, Cookies};
 use super::error::Refused;
 use super::rate_limit::{Limit, RateLimiter, Who};
 use super::request_id::RequestId;
+use super::requests::Requests;
 use super::tails::Tails;
 use crate::app::App;
 use crate::app::context::Context;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub limits: RateLimiter,
     /// Auditors who follow the log.
     pub tails: Tails,
+    /// What was answered, in numbers.
+    pub requests: Arc<Requests>,
 }
 
 impl std::ops::Deref for Server {

@@ -27,6 +27,7 @@ use super::error::{Errors, RenderPage};
 use super::headers::SecurityHeaders;
 use super::limits::Deadline;
 use super::request_id::RequestIds;
+use super::requests::Requests;
 use super::surface::Surface;
 
 /// What the layers need to know.
@@ -44,6 +45,7 @@ pub struct Stack {
     pub development: DevelopmentGuard,
     /// Makes request ids (UUIDv7).
     pub generate_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    pub requests: Arc<Requests>,
 }
 
 impl Stack {
@@ -60,6 +62,7 @@ impl Stack {
             deadline,
             development,
             generate_id,
+            requests,
         } = self;
         routes
             .with(deadline)
@@ -69,7 +72,7 @@ impl Stack {
             .with(Errors { surface: surface.clone(), page: error_page })
             .with(Cors { surface: surface.clone(), allowed: allowed_origins, origin_of })
             .with(SecurityHeaders { surface: surface.clone(), https })
-            .with(RequestIds { surface, generate: generate_id })
+            .with(RequestIds { surface, generate: generate_id, requests })
     }
 }
 
@@ -120,6 +123,7 @@ mod tests {
             deadline: Deadline::default(),
             development: DevelopmentGuard::default(),
             generate_id: Arc::new(|| Uuid::from_u128(1)),
+            requests: Arc::default(),
         };
         TestClient::new(stack.around(Route::new().at("/token", RouteMethod::new().post(token)).at("/page/:id", get(page))))
     }

@@ -8,6 +8,8 @@
 //! The methods are read from the OpenAPI document, so that `Allow` cannot promise what the router refuses.
 //! Out of scope: routing itself (poem), what CORS and CSP make of a kind (`cors`, `headers`).
 
+use std::sync::Arc;
+
 use poem::http::Method;
 
 /// Whom a path is for.
@@ -35,7 +37,7 @@ impl Kind {
 
 #[derive(Clone, Debug)]
 struct Row {
-    pattern: String,
+    pattern: Arc<str>,
     kind: Kind,
     methods: Vec<Method>,
 }
@@ -84,7 +86,12 @@ impl Surface {
 
     /// The pattern of a path, which is safe to log: it never holds what the caller chose.
     pub fn pattern(&self, path: &str) -> Option<&str> {
-        self.find(path).map(|row| row.pattern.as_str())
+        self.find(path).map(|row| &*row.pattern)
+    }
+
+    /// The same, to be kept.
+    pub fn route(&self, path: &str) -> Option<Arc<str>> {
+        self.find(path).map(|row| row.pattern.clone())
     }
 
     /// The methods of a path, as `Allow` wants them: HEAD with GET, OPTIONS where the preflight is answered.
@@ -102,10 +109,10 @@ impl Surface {
     }
 
     fn row(&mut self, pattern: &str) -> &mut Row {
-        let at = match self.0.iter().position(|row| row.pattern == pattern) {
+        let at = match self.0.iter().position(|row| &*row.pattern == pattern) {
             Some(at) => at,
             None => {
-                self.0.push(Row { pattern: pattern.to_owned(), kind: Kind::Page, methods: Vec::new() });
+                self.0.push(Row { pattern: pattern.into(), kind: Kind::Page, methods: Vec::new() });
                 self.0.len() - 1
             }
         };
@@ -114,7 +121,7 @@ impl Surface {
 
     /// A row without placeholders wins, as in the router.
     fn find(&self, path: &str) -> Option<&Row> {
-        self.0.iter().find(|row| row.pattern == path).or_else(|| self.0.iter().find(|row| matches(&row.pattern, path)))
+        self.0.iter().find(|row| &*row.pattern == path).or_else(|| self.0.iter().find(|row| matches(&row.pattern, path)))
     }
 }
 

@@ -164,6 +164,9 @@ pub(crate) trait Reading: Clone + Send + Sync + 'static {
     /// All events of a stream with at least this version, in order.
     fn read_stream(&self, stream: String, from_version: u64) -> impl Future<Output = Result<Vec<Recorded>, ReadError>> + Send;
 
+    /// At most `most` events of each of these streams, from its first on; in the order of the names.
+    fn read_streams(&self, streams: Vec<String>, most: u32) -> impl Future<Output = Result<Vec<Vec<Recorded>>, ReadError>> + Send;
+
     /// At most `limit` events of a stream with at least this version, in order.
     fn read_stream_page(
         &self,

@@ -28,6 +28,18 @@ pub enum ReadError {
     /// A gap, a reorder or a broken hash: a loud stop, never a skip.
     #[error("the log is damaged at position {position}: {what}")]
     Damaged { position: u64, what: String },
+    /// The event's bytes are in an archive, and nobody said where that is. `version`: of the last event that was asked for with it.
+    #[error("the event at position {position} is in the archive; say where that is with the setting `archive.directory`")]
+    Archived { position: u64, version: u64 },
+}
+
+impl ReadError {
+    pub(crate) fn of_stream(self, last: u64) -> Self {
+        match self {
+            Self::Archived { position, .. } => Self::Archived { position, version: last },
+            other => other,
+        }
+    }
 }
 
 /// Why the ledger refuses to open.

@@ -95,12 +95,14 @@ impl Ledger {
 
     /// The events of a stream from a version on, in order.
     pub async fn read_stream(&self, stream: &str, from_version: u64) -> Result<Vec<Recorded>, ReadError> {
-        read!(self, read_stream(stream.into(), from_version))
+        let events = read!(self, read_stream(stream.into(), from_version))?;
+        self.whole(events).await
     }
 
     /// At most `limit` events of a stream from a version on, in order: for streams that may be long.
     pub async fn read_stream_page(&self, stream: &str, from_version: u64, limit: u32) -> Result<Vec<Recorded>, ReadError> {
-        read!(self, read_stream_page(stream.into(), from_version, limit))
+        let events = read!(self, read_stream_page(stream.into(), from_version, limit))?;
+        self.whole(events).await
     }
 
     /// The events at these positions, in the order of the log. A position beyond its end is left out.
@@ -108,7 +110,8 @@ impl Ledger {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        read!(self, read_at(positions.to_vec()))
+        let events = read!(self, read_at(positions.to_vec()))?;
+        self.whole(events).await
     }
 
     /// At most `limit` events from a position on. Fewer only at the end of the log; a gap is `Damaged`.
@@ -127,7 +130,7 @@ impl Ledger {
         if events.len() < limit as usize && expected < size {
             return Err(ReadError::Damaged { position: expected, what: format!("the event is missing; the log has {size}") });
         }
-        Ok(events)
+        self.whole(events).await
     }
 
     /// The same from memory, if that is the whole answer.

@@ -6,13 +6,17 @@
 //! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `tail`, `shared` | the handle, the one writer, rows and the newest events in memory |
 //! | `digest` | digests of whole row sets that move along with each change |
+//! | `counts` | what the writer did, in numbers |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
+//! | `archive` | leaves that were moved out of the database, and moving them |
 //! | `relocate` | moving a log to another database |
 //! | `vault_store` | wrapped keys, apart from the log |
 
+pub mod archive;
 mod backend;
 mod cache;
 pub mod check;
+pub mod counts;
 pub mod digest;
 pub mod error;
 pub mod leaf;

@@ -1,6 +1,7 @@
 //! How a ledger is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub max_pages: Option<u32>,
     /// Level of the catalogue that this program knows. A log of a higher one is refused, now and whenever it gets there.
     pub level: u16,
+    /// Directory with leaves that were moved out of the database.
+    pub archive: Option<PathBuf>,
     /// PostgreSQL: refuse to serve as a role that could change events.
     pub strict_role: bool,
 }
@@ -44,6 +47,7 @@ impl Options {
             readers: 8,
             max_pages: None,
             level: 1,
+            archive: None,
             strict_role: true,
         }
     }

@@ -1,11 +1,14 @@
 //! What the writer, the readers and a back end's listener have in common.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use crate::archive::Archive;
 use crate::cache::Cache;
+use crate::counts::Counters;
 use crate::error::OpenError;
 use crate::options::Notary;
 use crate::recorded::{Head, Note};
@@ -14,6 +17,9 @@ use crate::tail::Tail;
 pub(crate) struct Shared {
     pub cache: Cache,
     pub tail: Tail,
+    pub counts: Counters,
+    /// Where leaves are that are not in the database any more.
+    pub archive: Arc<Archive>,
     head: watch::Sender<Head>,
     /// Signs each head before it is committed; `None` until the shell has the key.
     notary: RwLock<Option<Notary>>,
@@ -35,12 +41,14 @@ pub(crate) struct Levels {
 }
 
 impl Shared {
-    pub fn new(cache_bytes: usize, head: Head, levels: Levels) -> Self {
+    pub fn new(cache_bytes: usize, head: Head, levels: Levels, archive: Option<PathBuf>) -> Self {
         Self {
             level: AtomicU16::new(levels.found),
             own_level: levels.known,
             cache: Cache::new(cache_bytes),
             tail: Tail::default(),
+            counts: Counters::default(),
+            archive: Arc::new(Archive::new(archive)),
             head: watch::Sender::new(head),
             notary: RwLock::default(),
             note: Mutex::default(),

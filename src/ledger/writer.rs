@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::backend::{Done, Failure, Task, Writing};
@@ -150,8 +151,14 @@ impl<S: Writing> Writer<S> {
         let writes: Vec<&Write> = batch.iter().map(|job| &job.write).collect();
         let mut looked_up = false;
         loop {
+            let began = Instant::now();
             let (why, attempted) = match self.store.commit(&writes, (self.clock)()).await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    let (lost, won): (Vec<_>, Vec<_>) = done.outcomes.iter().partition(|outcome| outcome.is_err());
+                    let events = won.into_iter().flatten().map(Vec::len).sum();
+                    self.shared.counts.committed(batch.len(), events, lost.len(), began.elapsed());
+                    return Ok(done);
+                }
                 Err(Failure::Refused(why)) => return Err(Lost::Refused(why)),
                 Err(Failure::Unavailable(why)) => return Err(Lost::Unavailable(why)),
                 Err(Failure::Unknown { why, attempted }) => (why, attempted),
@@ -250,6 +257,7 @@ impl<S: Writing> Writer<S> {
         if !matches!(lost, Lost::Refused(_)) {
             self.shared.set_trouble(Some(why.clone()));
         }
+        self.shared.counts.refused(batch.len());
         for job in batch {
             let _ = job.reply.send(Answer { outcome: Err(error.clone()), spent: job.write });
         }

@@ -3,13 +3,14 @@
 //! | Checked | Against |
 //! |---|---|
 //! | each event's bytes | its hash in `tile/0`, and everything of `event` |
+//! | the events' bytes alone, where nothing more is asked (`only_bytes`) | as the first line says, without `event` and `fold` |
 //! | each tile above | the tiles below (`levels`) |
 //! | all events together | `fold`, in one order, on one thread |
 //! | size and root | `checkpoint`, and its signature |
 //! | the tree as it was | an earlier checkpoint, if there is one |
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use chancery_tree::hash::{Hash, complete};
@@ -31,6 +32,8 @@ pub struct Asked {
     /// An earlier checkpoint, as it was saved.
     pub since: Option<Vec<u8>>,
     pub with_schemas: bool,
+    /// Hashes, tiles, root and signature, and nothing of what events say. Needs `keys`, since the log's own are named by events.
+    pub only_bytes: bool,
     pub threads: usize,
 }
 
@@ -56,17 +59,37 @@ pub struct Whole {
 /// The directory of an export.
 pub struct Export {
     root: PathBuf,
+    /// Where files are that are not here: an archive of the same log.
+    archive: Option<PathBuf>,
 }
 
 impl Export {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), archive: None }
+    }
+
+    /// An export of a log from which old events were moved, with the archive that has them.
+    #[must_use]
+    pub fn with_archive(self, archive: Option<PathBuf>) -> Self {
+        Self { archive, ..self }
+    }
+
+    fn open(&self, name: &str) -> std::io::Result<File> {
+        match (File::open(self.root.join(name)), &self.archive) {
+            (Err(error), Some(archive)) if error.kind() == ErrorKind::NotFound => File::open(archive.join(name)),
+            (opened, _) => opened,
+        }
     }
 
     fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, String> {
-        let failed = |error: std::io::Error| format!("{name}: {error}");
+        let failed = |error: std::io::Error| match (error.kind(), &self.archive) {
+            (ErrorKind::NotFound, None) if name.starts_with("tile/entries/") => {
+                format!("{name} is not here: if the events were archived, name the archive with --archive")
+            }
+            _ => format!("{name}: {error}"),
+        };
         let mut bytes = Vec::new();
-        let file = File::open(self.root.join(name)).map_err(failed)?;
+        let file = self.open(name).map_err(failed)?;
         file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > most { Err(format!("{name} is larger than it can be")) } else { Ok(bytes) }
     }
@@ -112,6 +135,15 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
     let judge = Judge::new(asked.with_schemas);
     let mut pass = Pass { export, judge: &judge, asked, signed: &signed, since: since.as_ref(), progress };
     let mut seen = pass.run(Fold::default())?;
+    if asked.only_bytes {
+        let signed_by = signature::signed_by(&signed, &asked.keys)?;
+        if let Some(since) = &since {
+            signature::signed_by(since, &asked.keys)?;
+        }
+        let (checkpoint, since) = (signed.checkpoint, since.map(|since| since.checkpoint.size));
+        let (origin, root) = (checkpoint.origin, checkpoint.root);
+        return Ok(Whole { origin, size, root, signed_by, own_key: false, since, bytes: seen.bytes, held: 0, passes: 1 });
+    }
     let mut passes = 1;
     if !seen.fold.late().is_empty() {
         // Streams that came up again after they were forgotten: once more, without forgetting these.
@@ -165,7 +197,8 @@ impl<P: FnMut(u64, u64)> Pass<'_, P> {
     fn run(&mut self, fold: Fold) -> Result<Seen, Finding> {
         let size = self.signed.checkpoint.size;
         let mut seen = Seen { fold, tree: Frontier::default(), levels: Levels::default(), bytes: 0 };
-        let (export, judge, since, progress) = (self.export, self.judge, self.since, &mut self.progress);
+        let (export, since, progress) = (self.export, self.since, &mut self.progress);
+        let judge = (!self.asked.only_bytes).then_some(self.judge);
         let chunks = size.div_ceil(TILE_WIDTH);
         pipeline::in_order(
             chunks,
@@ -195,7 +228,7 @@ impl<P: FnMut(u64, u64)> Pass<'_, P> {
                 "the events 0 to {last} hash to {own}, the checkpoint says {theirs}: events were changed together with their tiles, or the checkpoint is of other ones"
             )));
         }
-        if seen.fold.origin() != Some(self.signed.checkpoint.origin.as_str()) {
+        if !self.asked.only_bytes && seen.fold.origin() != Some(self.signed.checkpoint.origin.as_str()) {
             return Err(Finding::at(
                 0,
                 format!("the checkpoint is of the log {}, the events are of another", self.signed.checkpoint.origin),
@@ -238,7 +271,7 @@ fn compare_since(tree: &Frontier, since: Option<&Signed>) -> Result<(), Finding>
 }
 
 /// One tile of events: hashes, and everything that a leaf can be asked on its own.
-fn chunk(export: &Export, judge: &Judge, index: u64, size: u64) -> Chunk {
+fn chunk(export: &Export, judge: Option<&Judge>, index: u64, size: u64) -> Chunk {
     let first = index * TILE_WIDTH;
     let mut chunk = Chunk { facts: Vec::new(), hashes: Vec::new(), bytes: 0, finding: None };
     let outcome = fill(export, judge, index, size, &mut chunk);
@@ -246,7 +279,7 @@ fn chunk(export: &Export, judge: &Judge, index: u64, size: u64) -> Chunk {
     chunk
 }
 
-fn fill(export: &Export, judge: &Judge, index: u64, size: u64, chunk: &mut Chunk) -> Result<(), (Option<u64>, String)> {
+fn fill(export: &Export, judge: Option<&Judge>, index: u64, size: u64, chunk: &mut Chunk) -> Result<(), (Option<u64>, String)> {
     let nowhere = |what: String| (None, what);
     let tile = |content| Tile::of(content, index, size).ok_or_else(|| nowhere("there is no such tile".into()));
     let (entries, hashes) = (tile(Content::Entries)?, tile(Content::Hashes(0))?);
@@ -257,7 +290,9 @@ fn fill(export: &Export, judge: &Judge, index: u64, size: u64, chunk: &mut Chunk
     if stored.len() as u64 != width || !rest.is_empty() {
         return Err((None, format!("{hashes} has another length than {width} hashes")));
     }
-    chunk.facts.reserve(entries.width.into());
+    if judge.is_some() {
+        chunk.facts.reserve(entries.width.into());
+    }
     let mut read = bundle::entries(&bytes);
     for (position, stored) in (first..).zip(stored) {
         let at = |what: String| (Some(position), what);
@@ -272,7 +307,9 @@ fn fill(export: &Export, judge: &Judge, index: u64, size: u64, chunk: &mut Chunk
         }
         chunk.bytes += leaf.len() as u64;
         chunk.hashes.push(hash);
-        chunk.facts.push(judge.leaf(position, leaf).map_err(at)?);
+        if let Some(judge) = judge {
+            chunk.facts.push(judge.leaf(position, leaf).map_err(at)?);
+        }
     }
     if read.next().is_some() {
         return Err((Some(first + width), format!("{entries} has more than {width} entries")));

@@ -103,6 +103,9 @@ pub struct Data {
     pub vkey: Option<Box<str>>,
     pub key_id: Option<Box<str>>,
     pub origin: Option<Box<str>>,
+    /// Ends of an archived segment.
+    pub from: Option<u64>,
+    pub until: Option<u64>,
 }
 
 /// Takes what is needed from an event whose envelope is well-formed. `kind` is its type, from the catalogue.
@@ -147,6 +150,8 @@ fn data(raw: Raw<'_>) -> Data {
             "kid" | "id_token_kid" => data.kid = text(value),
             "vkey" => data.vkey = text(value),
             "key_id" => data.key_id = text(value),
+            "from" => data.from = value.natural(),
+            "until" => data.until = value.natural(),
             "origin" => data.origin = text(value),
             _ => {}
         }

@@ -82,6 +82,75 @@ async fn what_is_held_is_not_erased() {
 }
 
 #[tokio::test]
+async fn a_person_is_erased_over_http_by_an_admin_alone() {
+    let server = Server::start().await;
+    let alice = server.alice().await;
+    let path = format!("/accounts/{}", alice.account);
+    let admin = server.operator_token("admin").await;
+    let auditor = server.operator_token("audit:read").await;
+    let delete = |token: Option<&str>| {
+        let call = server.call("DELETE", &path);
+        match token {
+            Some(token) => call.bearer(token),
+            None => call,
+        }
+    };
+    assert_eq!(delete(None).send().await.status, 401);
+    assert_eq!(delete(Some(&auditor)).send().await.status, 403);
+    assert_eq!(server.get(&format!("{path}/erasure")).bearer(&admin).send().await.status, 409, "nobody is erased yet");
+    assert_eq!(server.call("DELETE", "/accounts/alice@example.com").bearer(&admin).send().await.status, 404, "an id, never an address");
+
+    server.operate(Command::UserHold { account: alice.account.clone(), reason: "case 17".into() }).await;
+    assert_eq!(delete(Some(&admin)).send().await.status, 409, "held");
+    server.operate(Command::UserRelease { account: alice.account.clone() }).await;
+
+    let answer = delete(Some(&admin)).header("chancery-receipt", "?1").send().await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "account_id": alice.account, "erased": true })));
+    let position: u64 = answer.header("chancery-position").parse().unwrap();
+    let events = server.events().await;
+    let destroyed = events.iter().find(|event| event.position == position).unwrap();
+    assert_eq!((destroyed.kind.as_str(), destroyed.actor.kind.as_str()), ("DataKeyDestroyed", "operator"));
+    assert!(answer.header("chancery-receipt").starts_with("leaf=:"));
+    let again = delete(Some(&admin)).send().await;
+    assert_eq!(again.status, 200, "DELETE can be sent again");
+    assert_eq!(server.events().await.iter().filter(|event| event.kind == "ErasureOrdered").count(), 1);
+    let certificate = server.get(&format!("{path}/erasure")).bearer(&admin).send().await;
+    assert_eq!(check(certificate.text().as_bytes(), None).unwrap().account, alice.account);
+    assert_eq!(server.get(&format!("{path}/erasure")).bearer(&auditor).send().await.status, 403);
+}
+
+#[tokio::test]
+async fn a_person_is_not_erased_while_one_of_their_streams_is_held() {
+    let server = Server::start().await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    Browser::new(&server).tokens(&client, &alice, &[]).await;
+    let operate = async |command: Value| {
+        let command: Command = serde_json::from_value(command).unwrap();
+        let context = chancery::app::context::Context::of_server("operator", "test".to_owned());
+        server.app.operate(&context, command).await.map_err(|error| error.code())
+    };
+    let hold = async |stream: &str| operate(json!({ "command": "stream_hold", "stream": stream, "reason": "case 17" })).await;
+    let erase = async || operate(json!({ "command": "user_erase", "account": alice.account })).await;
+    let streams: Vec<String> = server.events().await.into_iter().map(|event| event.stream).collect();
+    let of = |kind: &str| streams.iter().find(|stream| stream.starts_with(kind)).unwrap().clone();
+    // The first event of an interaction has no subject; the person signed in later.
+    for stream in [of("session-"), of("interaction-"), of("consent-")] {
+        hold(&stream).await.unwrap();
+        hold(&stream).await.unwrap();
+        assert_eq!(erase().await, Err("conflict"), "{stream}");
+        let listed = operate(json!({ "command": "holds_list" })).await.unwrap();
+        assert_eq!(listed["holds"], json!([{ "stream": stream }]));
+        operate(json!({ "command": "stream_release", "stream": stream })).await.unwrap();
+    }
+    let placed: Vec<_> = server.events().await.into_iter().filter(|event| event.kind == "StreamHoldPlaced").collect();
+    assert_eq!(placed.len(), 3, "a second hold says nothing");
+    assert!(placed.iter().all(|event| event.personal.contains_key("reason") && !event.data.to_string().contains("case 17")));
+    assert_eq!(hold("session-of-nobody").await, Err("not_found"));
+    erase().await.unwrap();
+    assert_eq!(hold(&of("session-")).await, Err("conflict"), "what is erased cannot be held any more");
+}
+
+#[tokio::test]
 async fn an_erased_person_is_erased_in_a_replay_of_the_time_before() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);

@@ -330,6 +330,24 @@ async fn a_receipt_is_proven_by_later_checkpoints() {
 }
 
 #[tokio::test]
+async fn management_requests_that_ask_get_a_receipt() {
+    let server = Server::start().await;
+    let body = json!({ "redirect_uris": ["https://app.example/callback"] });
+    let plain = server.post("/clients").json(&body).send().await;
+    assert_eq!((plain.status, plain.header("chancery-position")), (201, ""));
+    for not_asking in ["?0", "1", "true"] {
+        let answer = server.post("/clients").header("chancery-receipt", not_asking).json(&body).send().await;
+        assert_eq!((answer.status, answer.header("chancery-receipt")), (201, ""), "{not_asking}");
+    }
+    let asked = server.post("/clients").header("chancery-receipt", "?1").json(&body).send().await;
+    let position: usize = asked.header("chancery-position").parse().unwrap();
+    assert_eq!(server.events().await[position].kind, "ClientRegistered");
+    assert!(asked.header("chancery-receipt").contains("checkpoint=:"));
+    let refused = server.post("/clients").header("chancery-receipt", "?1").json(&json!({ "redirect_uris": ["x"] })).send().await;
+    assert_eq!((refused.status, refused.header("chancery-receipt")), (400, ""));
+}
+
+#[tokio::test]
 async fn receipts_are_for_confidential_clients_that_ask_and_never_on_errors() {
     let server = Server::start().await;
     let has = |answer: &Answer| !answer.header("chancery-receipt").is_empty() || !answer.header("chancery-position").is_empty();

@@ -9,12 +9,13 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chancery::app::archiving::Pruned;
 use chancery::app::clock::Clock;
 use chancery::app::context::Context;
 use chancery::app::operator::Command;
 use chancery::app::start::{self, Opening};
 use chancery::app::{App, random};
-use chancery::cli::{certificates, serve};
+use chancery::cli::{archive, certificates, serve};
 use chancery::config::{self, Flags, Sources};
 use chancery::http::limits::ConnectionLimits;
 use chancery::http::listen::{self, Listener};
@@ -208,6 +209,27 @@ impl Server {
         let moved = moved.map_err(|why| why.to_string())?;
         assert_eq!(heard, (moved.head.size, moved.head.size));
         Self::open(given, directory, clock).await
+    }
+
+    /// Stops, archives old events, and starts again.
+    pub async fn archived(self, args: archive::Args) -> Result<(Self, (u64, Pruned)), String> {
+        let (server, outcome) = self.archiving(args).await;
+        outcome.map(|done| (server, done))
+    }
+
+    /// The same where it has to be refused: why it was.
+    pub async fn not_archived(self, args: archive::Args) -> (Self, String) {
+        let (server, outcome) = self.archiving(args).await;
+        (server, outcome.unwrap_err())
+    }
+
+    async fn archiving(self, args: archive::Args) -> (Self, Result<(u64, Pruned), String>) {
+        let (config, secrets) = self.configuration();
+        let (given, directory, clock) = (self.given.clone(), self.directory.clone(), self.app.clock.clone());
+        self.stop().await;
+        let outcome = archive::archive(config, &secrets, clock.clone(), args).await.map_err(|why| format!("{why:#}"));
+        let server = Self::open(given, directory, clock).await.unwrap_or_else(|why| panic!("{why}"));
+        (server, outcome.map(|(until, pruned, _)| (until, pruned)))
     }
 
     /// Another start on files that were left, with PostgreSQL or with SQLite.

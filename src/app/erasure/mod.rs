@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod hold;
+pub mod stream_hold;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,11 +7,12 @@
 //! | of several nodes one sends, by a lease beside the checkpoint | around a change of hands an event may be sent twice |
 //! | ciphertexts stay at home; `personal = "clear"` opens what people may read | who was erased is `erased` from then on |
 //!
-//! [`ocsf`] and [`render`] make the messages, [`status`] says how far each feed is. Sending is handed in by `http`, except to files ([`file`]).
+//! [`ocsf`], [`render`] and [`signals`] make the messages, [`status`] says how far each feed is. Sending is handed in by `http`, except to files ([`file`]).
 
 pub mod file;
 pub mod ocsf;
 pub mod render;
+pub mod signals;
 pub mod status;
 
 use std::future::Future;
@@ -80,6 +81,8 @@ enum Failure {
     Leaf(#[from] Unreadable),
     #[error("personal data cannot be opened: {}", .0.detail)]
     Personal(OAuthError),
+    #[error("a signal cannot be made: {}", .0.detail)]
+    Signal(OAuthError),
     #[error("{0}")]
     Receiver(String),
 }
@@ -154,7 +157,11 @@ impl App {
                 true => self.personal_of(&envelope, Showing::Clear).await.map_err(Failure::Personal)?,
                 false => None,
             };
-            let message = render::message(&envelope, feed.format, &source, personal.as_ref());
+            let message = match &feed.receiver {
+                Some(receiver) => self.signal(&envelope, receiver).await.map_err(Failure::Signal)?,
+                None => Some(render::message(&envelope, feed.format, &source, personal.as_ref())),
+            };
+            let Some(message) = message else { continue };
             bytes += message.body.len();
             messages.push(message);
             if bytes >= MOST_BYTES {

@@ -121,11 +121,14 @@ fn told(envelope: &Envelope) -> Told {
         "RoleGranted" => well(AccountChange, 7),
         "RoleWithdrawn" => well(AccountChange, 8),
         "ProfileChanged" | "EmailChanged" | "LegalHoldPlaced" | "LegalHoldLifted" => well(AccountChange, OTHER),
+        "StreamHoldPlaced" | "StreamHoldLifted" => well(EntityManagement, OTHER),
         "ConsentGiven" => well(AuthorizeSession, 1),
         "ConsentDenied" => failed(AuthorizeSession, 1, INFORMATIONAL),
         "ConsentWithdrawn" => well(AuthorizeSession, OTHER),
         "ClientRegistered" | "ResourceServerRegistered" | "SigningKeyPlanned" | "LogCreated" | "LogKeyCreated" => well(EntityManagement, 1),
-        "ClientRedeclared" | "ResourceServerChanged" | "IssuerChanged" | "LogMoved" | "CatalogueRaised" => well(EntityManagement, 3),
+        "ClientRedeclared" | "ResourceServerChanged" | "IssuerChanged" | "LogMoved" | "CatalogueRaised" | "SegmentArchived" => {
+            well(EntityManagement, 3)
+        }
         "SigningKeyRemoved" => well(EntityManagement, 4),
         "ClientEnabled" => well(EntityManagement, 8),
         "ClientDisabled" | "ResourceServerDisabled" => well(EntityManagement, 9),

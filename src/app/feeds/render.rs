@@ -20,7 +20,8 @@ pub fn message(envelope: &Envelope, format: Format, source: &Source<'_>, persona
     let body = match format {
         Format::Ocsf => ocsf::event(envelope, source, personal),
         Format::CloudEvents => cloud_event(envelope, source, personal),
-        Format::JsonLines => plain(envelope, personal),
+        // Signals are made by `signals`, which needs the states of things.
+        Format::JsonLines | Format::Signals => plain(envelope, personal),
     };
     Message {
         id: envelope.id.to_string(),

@@ -96,6 +96,7 @@ pub async fn of(ledger: &Ledger, feeds: &[Feed]) -> Result<Vec<Status>, ReadErro
                 Format::Ocsf => "ocsf",
                 Format::CloudEvents => "cloudevents",
                 Format::JsonLines => "jsonl",
+                Format::Signals => "ssf",
             }
             .to_owned(),
             to: feed.to.shown(),

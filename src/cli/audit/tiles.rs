@@ -17,7 +17,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use chancery_core::server::Log;
 use chancery_ledger::Ledger;
+use chancery_ledger::error::ReadError;
+use chancery_ledger::recorded::Freshness;
+use chancery_projections::inline;
 use chancery_tree::hash::{Hash, complete};
 use chancery_tree::tile::{Content, TILE_LEVELS, TILE_WIDTH, Tile};
 use chancery_tree::{Checkpoint, Frontier, Note, bundle, leaf_hash};
@@ -46,7 +50,7 @@ pub async fn run(ledger: &Ledger, to: &Path) -> anyhow::Result<()> {
             target.origin
         );
     }
-    let mut writer = Writer { directory, size: target.size, tree: Frontier::default(), levels: Vec::new() };
+    let mut writer = Writer { directory, size: target.size, archived: 0, tree: Frontier::default(), levels: Vec::new() };
     let resumed = writer.resume()?;
     let progress = Progress::new("exported");
     while writer.tree.size() < target.size {
@@ -68,6 +72,12 @@ pub async fn run(ledger: &Ledger, to: &Path) -> anyhow::Result<()> {
     }
     writer.directory.put(Path::new("README.md"), README.as_bytes())?;
     writer.directory.put(Path::new("checkpoint"), note.as_bytes())?;
+    if writer.archived > 0 {
+        eprintln!(
+            "The events before position {} are in the archive: here are their hashes. To check them too, give the archive to chancery-verify with --archive, or set archive.directory and export again.",
+            writer.archived
+        );
+    }
     let new = target.size - old.map_or(0, |old| old.size);
     print::line(format_args!("{} events in {shown}, {new} of them new, {resumed} tiles kept; root {}", target.size, hex(&target.root)))?;
     Ok(())
@@ -90,7 +100,18 @@ async fn keys(ledger: &Ledger) -> anyhow::Result<String> {
     let mut text = String::from(
         "# Keys that signed checkpoints of this log, as the log names them. Compare them with what you were told elsewhere.\n",
     );
-    for event in ledger.read_stream("log", 1).await? {
+    let events = match ledger.read_stream("log", 1).await {
+        // Its first events are in the archive; what they added up to is not.
+        Err(ReadError::Archived { .. }) => {
+            let row = ledger.row("log", "log", Freshness::Fresh).await?.context("the log has no row of its own")?;
+            for key in inline::state::<Log>(&row)?.state.keys {
+                text.push_str(&format!("{}\n", key.vkey));
+            }
+            return Ok(text);
+        }
+        events => events?,
+    };
+    for event in events {
         let value = || serde_json::from_slice::<serde_json::Value>(&event.leaf);
         match event.kind.as_str() {
             "LogKeyCreated" => {
@@ -168,6 +189,8 @@ impl Directory {
 struct Writer {
     directory: Directory,
     size: u64,
+    /// Events before this position are in an archive that is not here.
+    archived: u64,
     tree: Frontier,
     /// From level 1 up: index of the tile that fills, and its hashes so far.
     levels: Vec<(u64, Vec<Hash>)>,
@@ -187,8 +210,12 @@ impl Writer {
     }
 
     async fn add(&mut self, ledger: &Ledger, from: u64, most: u32) -> anyhow::Result<()> {
-        let events = ledger.read_all(from, most).await?;
         let stored = ledger.hashes(0, from, most).await?;
+        let events = match ledger.read_all(from, most).await {
+            Ok(events) => events,
+            Err(ReadError::Archived { .. }) if stored.len() as u64 == TILE_WIDTH => return self.add_hashes(from, stored),
+            Err(error) => return Err(error.into()),
+        };
         let (mut entries, mut hashes) = (Vec::new(), Vec::new());
         for (event, stored) in events.iter().zip(&stored) {
             let hash = leaf_hash(&event.leaf);
@@ -217,6 +244,13 @@ impl Writer {
                 Ok(())
             }
         }
+    }
+
+    /// A tile whose events are in an archive that is not here: its hashes alone. C2SP tlog-tiles, pruning.
+    fn add_hashes(&mut self, from: u64, hashes: Vec<Hash>) -> anyhow::Result<()> {
+        self.archived = from + TILE_WIDTH;
+        self.directory.put_tile(Tile { content: Content::Hashes(0), index: from / TILE_WIDTH, width: 256 }, &hashes.concat())?;
+        complete(&hashes).map_or(Ok(()), |hash| self.push_tile(hash))
     }
 
     /// A full tile of leaves, by its hash: up through the levels, writing what fills.

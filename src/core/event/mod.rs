@@ -18,6 +18,7 @@ use crate::consent::Consent;
 use crate::device::Device;
 use crate::evidence::Attempts;
 use crate::grant::Grant;
+use crate::hold::Holds;
 use crate::interaction::Interaction;
 use crate::invitation::Invitation;
 use crate::key::Key;
@@ -39,6 +40,7 @@ macro_rules! each_stream {
             Device,
             Attempts,
             Grant,
+            Holds,
             Interaction,
             Invitation,
             Key,

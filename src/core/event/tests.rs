@@ -20,6 +20,7 @@ use crate::consent::*;
 use crate::evidence::*;
 use crate::grant::GrantEvent;
 use crate::grant::event::*;
+use crate::hold::{Holds, StreamHoldLifted, StreamHoldPlaced};
 use crate::id::InvitationId;
 use crate::interaction::*;
 use crate::invitation::{self, InitialAccessTokenIssued, InitialAccessTokenRevoked, InitialAccessTokenUsed};
@@ -286,6 +287,7 @@ fn log() {
         LogKeyRetired { key_id: "530d903a".into(), at: t(5) }.into(),
         LogMoved { from: "sqlite".into(), to: "postgres".into(), size: 100_000, root: "00".repeat(32), at: t(6) }.into(),
         CatalogueRaised { from: 1, to: 2, at: t(7) }.into(),
+        SegmentArchived { from: 0, until: 4_096, root: "00".repeat(32), at: t(8) }.into(),
     ]]);
 }
 
@@ -295,6 +297,12 @@ const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANY
 #[test]
 fn seal() {
     check::<Seals>(vec![vec![LogSealed { quiet_since: t(0), at: t(60) }.into()]]);
+}
+
+#[test]
+fn hold() {
+    let stream = session_id().stream();
+    check::<Holds>(vec![vec![StreamHoldPlaced { stream: stream.clone(), at: t(0) }.into(), StreamHoldLifted { stream, at: t(60) }.into()]]);
 }
 
 #[test]

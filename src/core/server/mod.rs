@@ -100,11 +100,24 @@ pub struct CatalogueRaised {
     pub at: Timestamp,
 }
 
+/// The events from one position to before another were copied to an archive, which was verified; from here on the database need not hold
+/// their bytes any more. Their hashes stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SegmentArchived {
+    pub from: u64,
+    /// The first position that is not in the segment; a multiple of 256.
+    pub until: u64,
+    /// Merkle root of the log when it had so many events, in hex.
+    pub root: String,
+    pub at: Timestamp,
+}
+
 events! {
     /// The log's own history.
     ServerEvent {
         LogCreated = 1, ServerStarted = 1, IssuerChanged = 1, ExpiredSwept = 1, LogKeyCreated = 1, LogKeyRetired = 1, LogMoved = 1,
-        CatalogueRaised = 1,
+        CatalogueRaised = 1, SegmentArchived = 1,
     }
 }
 
@@ -120,6 +133,9 @@ pub struct Log {
     /// Level of the catalogue.
     #[serde(default = "first_level", skip_serializing_if = "is_first")]
     pub level: u16,
+    /// Events before this position may be in an archive only.
+    #[serde(default, skip_serializing_if = "is_none_archived")]
+    pub archived: u64,
     /// Every key that ever signed heads, in the order of their creation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<LogKey>,
@@ -128,6 +144,11 @@ pub struct Log {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_first(level: &u16) -> bool {
     *level == first_level()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_none_archived(until: &u64) -> bool {
+    *until == 0
 }
 
 /// A key of the log.
@@ -155,13 +176,18 @@ impl Stream for Log {
         match (state, fact.event) {
             (None, ServerEvent::LogCreated(event)) => {
                 let (origin, issuer) = (event.origin.clone(), event.issuer.clone());
-                Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, level: event.level, keys: Vec::new() })
+                Ok(Self { log_id: event.log_id, origin, issuer, created_at: event.at, level: event.level, archived: 0, keys: Vec::new() })
             }
             (Some(mut log), ServerEvent::CatalogueRaised(event)) if event.from == log.level && event.to > log.level => {
                 log.level = event.to;
                 Ok(log)
             }
             (Some(log), ServerEvent::ServerStarted(_) | ServerEvent::ExpiredSwept(_) | ServerEvent::LogMoved(_)) => Ok(log),
+            // Segments lie one behind the other.
+            (Some(mut log), ServerEvent::SegmentArchived(event)) if event.from == log.archived && event.until > event.from => {
+                log.archived = event.until;
+                Ok(log)
+            }
             (Some(mut log), ServerEvent::IssuerChanged(event)) => {
                 log.issuer = event.issuer.clone();
                 Ok(log)
@@ -230,6 +256,16 @@ mod tests {
         assert!(evolve(Some(log.clone()), 5, &retired("00000001"), &[]).is_err(), "a key is retired once");
         assert!(evolve(Some(log.clone()), 5, &retired("00000003"), &[]).is_err(), "a key is created before");
         assert!(evolve(Some(log), 5, &key("00000002"), &[]).is_err(), "a key is created once");
+    }
+
+    #[test]
+    fn segments_of_the_archive_lie_one_behind_the_other() {
+        let archived = |from, until| ServerEvent::from(SegmentArchived { from, until, root: "00".repeat(32), at: t(1) });
+        let log = fold::<Log>([created(), archived(0, 256), archived(256, 1024)]);
+        assert_eq!(log.archived, 1024);
+        for (from, until) in [(0, 256), (1024, 1024), (1280, 2048), (512, 2048)] {
+            assert!(evolve(Some(log.clone()), 4, &archived(from, until), &[]).is_err(), "{from} to {until}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | To | How |
 //! |---|---|
-//! | a webhook | `POST` through the guarded client; 2xx is a yes |
+//! | a webhook | `POST` through the guarded client; 2xx is a yes; signals one by one (RFC 8935) |
 //! | a syslog receiver | [`syslog`] |
 //! | a file | `app::feeds::file` |
 
@@ -30,6 +30,17 @@ pub fn of(feed: &Feed, outgoing: &Outgoing, hostname: &str) -> Result<Deliver, S
             Ok(Arc::new(move |messages| {
                 let (url, client, bearer) = (url.clone(), client.clone(), bearer.clone());
                 Box::pin(async move {
+                    if format == Format::Signals {
+                        // RFC 8935 §2: one token in each request.
+                        for message in messages {
+                            let sent = client.post(&url, "application/secevent+jwt", bearer.as_deref(), message.body).await;
+                            let status = sent.map_err(|failure| failure.to_string())?;
+                            if !status.is_success() {
+                                return Err(format!("the answer is {status}"));
+                            }
+                        }
+                        return Ok(());
+                    }
                     let (content_type, body) = batch(format, &messages);
                     let status = client.post(&url, content_type, bearer.as_deref(), body).await.map_err(|failure| failure.to_string())?;
                     if status.is_success() { Ok(()) } else { Err(format!("the answer is {status}")) }
@@ -51,7 +62,7 @@ fn batch(format: Format, messages: &[Message]) -> (&'static str, String) {
         Format::Ocsf => ("application/json", format!("[{}]", bodies.join(","))),
         // JSON Batch Format, CloudEvents JSON §4.
         Format::CloudEvents => ("application/cloudevents-batch+json", format!("[{}]", bodies.join(","))),
-        Format::JsonLines => ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect()),
+        Format::JsonLines | Format::Signals => ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Discovery and keys: OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5.
 
 use chancery_core::discovery;
+use chancery_core::error::OAuthError;
 use poem::Request;
 use poem::http::HeaderValue;
 use poem_openapi::OpenApi;
 
 use super::Group;
+use crate::app::feeds::signals;
 use crate::app::published::Published;
 use crate::http::document::Document;
 use crate::http::error::Refused;
@@ -21,6 +23,8 @@ pub struct Discovery {
     metadata: Published,
     /// How long the keys may be cached: half as long as a new one is published before it signs.
     keys_cached: HeaderValue,
+    /// About shared signals, where some are sent.
+    signals: Option<Published>,
 }
 
 pub struct Metadata;
@@ -32,6 +36,18 @@ impl Describe for Metadata {
         ("authorization_endpoint", "string", "Where the person is sent."),
         ("token_endpoint", "string", "Where codes become tokens."),
         ("jwks_uri", "string", "Where the public keys are."),
+    ];
+}
+
+pub struct Transmitter;
+
+impl Describe for Transmitter {
+    const DESCRIPTION: &'static str = "How shared signals are sent.";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("spec_version", "string", "1_0."),
+        ("issuer", "string", "The iss of every token."),
+        ("jwks_uri", "string", "Where the public keys are."),
+        ("delivery_methods_supported", "array", "urn:ietf:rfc:8935: by push."),
     ];
 }
 
@@ -56,6 +72,15 @@ impl Discovery {
         Ok(Document::of(&self.metadata, request.headers(), &CACHE))
     }
 
+    /// Transmitter configuration (OpenID Shared Signals Framework 1.0)
+    ///
+    /// 404 where the operator has set up no receiver.
+    #[oai(path = "/.well-known/ssf-configuration/oidc", method = "get", operation_id = "ssfConfiguration")]
+    async fn ssf_configuration(&self, request: &Request) -> Result<Document<Transmitter>, Refused> {
+        let none = || OAuthError::not_found("no receiver").saying("This server sends no shared signals.");
+        Ok(Document::of(self.signals.as_ref().ok_or_else(none)?, request.headers(), &CACHE))
+    }
+
     /// Public keys (RFC 7517)
     #[oai(path = "/oidc/jwks", method = "get", operation_id = "jwks")]
     async fn jwks(&self, request: &Request) -> Result<Document<Keys>, Refused> {
@@ -71,6 +96,9 @@ impl Discovery {
         let seconds = server.app.jwks_max_age().0;
         // A number between words is always a header's value.
         let keys_cached = HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(CACHE);
-        Self { server: server.clone(), metadata: Published::json(&metadata), keys_cached }
+        let endpoints = &server.app.endpoints;
+        let sends = server.app.config.feeds.iter().any(|feed| feed.receiver.is_some());
+        let signals = sends.then(|| Published::json(&signals::configuration(&endpoints.issuer, &endpoints.jwks)));
+        Self { server: server.clone(), metadata: Published::json(&metadata), keys_cached, signals }
     }
 }

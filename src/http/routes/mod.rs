@@ -9,9 +9,11 @@
 //! | `userinfo` | userinfo |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
 //! | `accounts` | `POST /auth/register`, `POST /auth/login` |
+//! | `erasure` | erasing a person, and its certificate |
 //! | `audit` | questions to the log |
 //! | `proof`, `tiles` | checkpoint, proofs and tiles of the log |
 //! | `health` | live and ready |
+//! | `metrics` | numbers for Prometheus |
 //!
 //! Browser endpoints (authorize, interaction, logout) are `pages`.
 
@@ -19,7 +21,9 @@ pub mod accounts;
 pub mod audit;
 pub mod device;
 pub mod discovery;
+pub mod erasure;
 pub mod health;
+pub mod metrics;
 pub mod proof;
 pub mod pushed;
 pub mod registration;
@@ -44,6 +48,11 @@ pub enum Group {
     Operations,
 }
 
+/// What stands on an address of its own, for whoever runs the server.
+pub fn operations(server: &Server) -> impl OpenApi + use<> {
+    (health::Health(server.clone()), metrics::OpenMetrics(server.clone()))
+}
+
 /// All machine endpoints.
 pub fn api(server: &Server) -> impl OpenApi + use<> {
     (
@@ -54,9 +63,11 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         userinfo::UserInfo(server.clone()),
         registration::Registration(server.clone()),
         accounts::Accounts(server.clone()),
+        erasure::Erasure(server.clone()),
         audit::Audit(server.clone()),
         proof::Proof(server.clone()),
         audit::Then(audit::Audit(server.clone())),
         health::Health(server.clone()),
+        metrics::Metrics(server.clone()),
     )
 }

@@ -15,13 +15,15 @@ use serde_json::{Value, json};
 
 use super::Group;
 use crate::app::clients::NotRegistered;
+use crate::app::context::Context;
+use crate::app::receipt::Receipt;
 use crate::app::registration::{Door, Registered};
 use crate::config;
 use crate::http::credentials;
 use crate::http::error::Refused;
 use crate::http::json::StrictJson;
 use crate::http::limits;
-use crate::http::reply::{Describe, Reply};
+use crate::http::reply::{Describe, Reply, asks_for_receipt};
 use crate::http::server::{Server, context};
 
 /// Purpose of the limit on registrations.
@@ -231,10 +233,11 @@ impl Registration {
         body: StrictJson<Replacement, { limits::REGISTRATION_BODY }>,
     ) -> Result<Reply<Managed>, Refused> {
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.client_registrations_per_address)?;
+        let context = context(request);
         let (client, presented) = self.0.app.managed_client(&client_id, credentials::bearer(request, None)?.as_deref()).await?;
         self.check_replacement(&client, &body).await?;
-        match self.0.app.replace_client(&context(request), &client, presented, &asked(&body.metadata)?).await {
-            Ok(registered) => Ok(Reply::new(&self.told(&registered))),
+        match self.0.app.replace_client(&context, &client, presented, &asked(&body.metadata)?).await {
+            Ok(registered) => Ok(Reply::new(&self.told(&registered)).with_receipt(receipt(request, &registered.metadata, &context))),
             Err(NotRegistered::Refused(error)) => Err(error.into()),
             Err(NotRegistered::Problems(problems)) => Err(metadata_error(&problems).into()),
         }
@@ -244,8 +247,9 @@ impl Registration {
     #[oai(path = "/oidc/reg/:client_id", method = "delete", operation_id = "deleteRegistration", tag = "Group::Protocol")]
     async fn delete(&self, request: &Request, client_id: Path<String>) -> Result<Reply<Deleted>, Refused> {
         let (client, presented) = self.0.app.managed_client(&client_id, credentials::bearer(request, None)?.as_deref()).await?;
-        self.0.app.delete_client(&context(request), &client, presented).await?;
-        Ok(Reply::empty())
+        let context = context(request);
+        self.0.app.delete_client(&context, &client, presented).await?;
+        Ok(Reply::empty().with_receipt(receipt(request, &client.metadata, &context)))
     }
 
     /// Register a client
@@ -268,6 +272,11 @@ impl Registration {
     }
 }
 
+/// For a client whose registration asks, or a caller who asks now.
+fn receipt(request: &Request, metadata: &Metadata, context: &Context) -> Option<Receipt> {
+    (metadata.chancery_receipts || asks_for_receipt(request)).then(|| context.receipt()).flatten()
+}
+
 impl Registration {
     /// In development anybody on this machine may; in production an operator.
     async fn expect_operator(&self, request: &Request) -> Result<(), Refused> {
@@ -282,10 +291,7 @@ impl Registration {
         self.0.count(REGISTRATIONS, request, self.0.app.config.rate_limits.client_registrations_per_address)?;
         let context = context(request);
         match self.0.app.register_client(&context, &asked(sent)?, door).await {
-            Ok(client) => {
-                let receipt = client.metadata.chancery_receipts.then(|| context.receipt()).flatten();
-                Ok(Reply::new(&self.told(&client)).with_receipt(receipt))
-            }
+            Ok(client) => Ok(Reply::new(&self.told(&client)).with_receipt(receipt(request, &client.metadata, &context))),
             Err(NotRegistered::Refused(error)) => Err(error.into()),
             Err(NotRegistered::Problems(problems)) => Err(metadata_error(&problems).into()),
         }

@@ -15,12 +15,13 @@ use super::said::said;
 use crate::error::OpenError;
 
 /// One step of the schema: its statements run once, in order, in one transaction.
-const LEVELS: [&[&str]; 5] = [
+const LEVELS: [&[&str]; 6] = [
     &[include_str!("../../../schema/ledger/postgres/0001_init.sql"), include_str!("../../../schema/vault/postgres/0001_init.sql")],
     &[include_str!("../../../schema/ledger/postgres/0002_notes.sql")],
     &[include_str!("../../../schema/ledger/postgres/0003_moved.sql")],
     &[include_str!("../../../schema/ledger/postgres/0004_digests.sql")],
     &[include_str!("../../../schema/ledger/postgres/0005_level.sql")],
+    &[include_str!("../../../schema/ledger/postgres/0006_archived.sql")],
 ];
 
 /// Any number, as long as each program that migrates uses the same.

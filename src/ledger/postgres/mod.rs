@@ -10,6 +10,7 @@
 //! Demand a synchronous standby where a failover must not lose commits; PgBouncer only in session mode, since roles and timeouts are
 //! settings of the session. The schema is made by `migrate`, as the owner; the log is served as the role `chancery_serve`.
 
+mod census;
 pub(crate) mod connect;
 mod foreign;
 mod gather;
@@ -58,7 +59,7 @@ impl Ledger {
         if levels.found > levels.known {
             return Err(OpenError::CatalogueTooNew { found: levels.found, known: levels.known });
         }
-        let shared = Arc::new(Shared::new(options.cache_bytes, head, levels));
+        let shared = Arc::new(Shared::new(options.cache_bytes, head, levels, options.archive.clone()));
         let memory = Memory::default();
         if let Some(last_leaf) = started.last_leaf {
             memory.acknowledge(Acknowledged { size: head.size, root: head.root, last_leaf });
@@ -86,7 +87,7 @@ impl Ledger {
         let reading = PgReading::new(pool, memory, None);
         let head = reading.head().await.map_err(|e| OpenError::Unavailable(e.to_string()))?;
         let found = reading.level().await.map_err(|e| OpenError::Unavailable(e.to_string()))?;
-        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }));
+        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }, options.archive));
         let backend = Backend::Postgres(reading);
         Ok(Self::over(Inner { backend, shared, queue: None, deadline: options.deadline, sole_writer: false }))
     }

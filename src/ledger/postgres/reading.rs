@@ -2,7 +2,6 @@
 //!
 //! A read that finds its connection closed, as all are after the server was restarted, is run once more on a new one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as PgRow};
 
+use super::census::{SET_STATE, census, set_state};
 use super::gather::Gather;
 use super::listen::Listener;
 use super::memory::Memory;
@@ -19,7 +19,8 @@ use super::startup::stored_event;
 use super::writing::{level_of, within};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
-use crate::digest::{Census, Columns, Digest, SetState};
+use crate::counts;
+use crate::digest::{Census, SetState};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
 use crate::relocate::Claim;
@@ -46,6 +47,11 @@ impl PgReading {
     pub(crate) fn new(pool: Pool, memory: Memory, listener: Option<Listener>) -> PgReading {
         let connections = Connections { pool, memory };
         PgReading { gather: Gather::start(&connections), connections, _listener: listener.map(Arc::new) }
+    }
+
+    pub(crate) fn pool(&self) -> counts::Pool {
+        let status = self.connections.pool.status();
+        counts::Pool { most: status.max_size, in_use: status.size.saturating_sub(status.available), waiting: Some(status.waiting) }
     }
 
     async fn ask(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, ReadError> {
@@ -122,6 +128,21 @@ impl Reading for PgReading {
         let sql = format!("SELECT {EVENT} FROM chancery.events WHERE stream = $1 AND version >= $2 ORDER BY version LIMIT $3");
         let rows = self.ask(&sql, &[&stream, &clamp(from_version), &i64::from(limit)]).await?;
         rows.iter().map(|row| event(row, 0).map_err(unreadable)).collect()
+    }
+
+    async fn read_streams(&self, streams: Vec<String>, most: u32) -> Result<Vec<Vec<Recorded>>, ReadError> {
+        let sql = format!(
+            "SELECT asked.n, found.* FROM unnest($1::text[]) WITH ORDINALITY AS asked (s, n) CROSS JOIN LATERAL \
+             (SELECT {EVENT} FROM chancery.events WHERE stream = asked.s ORDER BY version LIMIT $2) AS found ORDER BY asked.n, found.version"
+        );
+        let mut found = vec![Vec::new(); streams.len()];
+        for row in &self.ask(&sql, &[&streams, &i64::from(most)]).await? {
+            let at = usize::try_from(row.try_get::<_, i64>(0).map_err(unreadable)? - 1).unwrap_or(usize::MAX);
+            if let Some(own) = found.get_mut(at) {
+                own.push(event(row, 1).map_err(unreadable)?);
+            }
+        }
+        Ok(found)
     }
 
     async fn read_at(&self, positions: Vec<u64>) -> Result<Vec<Recorded>, ReadError> {
@@ -309,56 +330,6 @@ impl Reading for PgReading {
         }
         counted.map_err(unreadable)
     }
-}
-
-/// Number, checkpoint and digest of a set; `$1` is its name, or NULL for the inline one.
-const SET_STATE: &str = "SELECT sets.id, CASE WHEN head.inline_set = sets.id THEN head.inline_checkpoint ELSE sets.checkpoint END, \
-     CASE WHEN head.inline_set = sets.id THEN head.inline_digest ELSE sets.digest END FROM chancery.sets CROSS JOIN chancery.head \
-     WHERE CASE WHEN $1::text IS NULL THEN sets.id = head.inline_set ELSE sets.name = $1::text END";
-
-fn set_state(row: &PgRow) -> Result<(i32, SetState), Error> {
-    let digest = row.try_get::<_, Option<&[u8]>>(2)?.and_then(Digest::decode);
-    Ok((row.try_get(0)?, SetState { checkpoint: row.try_get::<_, i64>(1)?.cast_unsigned(), digest }))
-}
-
-/// Rows of one page of a census.
-const CENSUS_PAGE: i64 = 2_000;
-
-/// Pages of one snapshot, so that a large set is neither one long statement nor all in memory.
-async fn census(client: &Object, set: Option<String>) -> Result<Option<Census>, Error> {
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let found = client.query_opt(SET_STATE, &[&set]).await?;
-    let Some((id, state)) = found.as_ref().map(set_state).transpose()? else {
-        client.batch_execute("COMMIT").await?;
-        return Ok(None);
-    };
-    let mut census = Census { state, tables: BTreeMap::new() };
-    let sql = "SELECT tbl, key, version, body, i0, i1, expires_at FROM chancery.rows WHERE set_id = $1 AND (tbl, key) > ($2, $3) \
-         ORDER BY tbl, key LIMIT $4";
-    let statement = client.prepare_cached(sql).await?;
-    let (mut table, mut key) = (String::new(), String::new());
-    loop {
-        let page = client.query(&statement, &[&id, &table, &key, &CENSUS_PAGE]).await?;
-        let Some(last) = page.last() else { break };
-        (table, key) = (last.try_get(0)?, last.try_get(1)?);
-        for row in &page {
-            census.count(&columns(row)?);
-        }
-    }
-    client.batch_execute("COMMIT").await?;
-    Ok(Some(census))
-}
-
-/// `tbl, key, version, body, i0, i1, expires_at`, borrowed from the answer.
-pub(super) fn columns(row: &PgRow) -> Result<Columns<'_>, Error> {
-    Ok(Columns {
-        table: row.try_get(0)?,
-        key: row.try_get(1)?,
-        version: row.try_get::<_, i64>(2)?.cast_unsigned(),
-        body: row.try_get(3)?,
-        index: [row.try_get(4)?, row.try_get(5)?],
-        expires_at: row.try_get(6)?,
-    })
 }
 
 /// The columns of [`EVENT`] from column `at` on.

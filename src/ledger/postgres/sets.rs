@@ -6,11 +6,13 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Error};
 
-use super::reading::{columns, event};
+use super::census::columns;
+use super::reading::event;
 use super::said::said;
 use super::sql::{DELETE_ROWS, LOCK_HEAD, ROWS_BEFORE, UPSERT_ROWS};
 use super::store::RowColumns;
 use super::writing::{PgWriting, head_state};
+use crate::archive::Archive;
 use crate::backend::{Fold, Task};
 use crate::digest::Digest;
 use crate::error::SetError;
@@ -22,13 +24,13 @@ const CHUNK: usize = 1_000;
 
 pub(super) async fn maintain(writing: &mut PgWriting, task: &Task) -> Result<u64, SetError> {
     let link = writing.link().await.map_err(SetError::Unavailable)?;
-    let client = &link.client;
+    let (client, archive) = (&link.client, writing.archive());
     let done = match task {
         Task::BeginRebuild { set } => begin(client, set).await,
         Task::Project { set, expected, checkpoint, rows } => {
             within_transaction(client, project(client, set, (*expected, *checkpoint), rows)).await
         }
-        Task::FinishRebuild { set, fold } => within_transaction(client, finish(client, set, fold)).await,
+        Task::FinishRebuild { set, fold } => within_transaction(client, finish(client, set, fold, &archive)).await,
         Task::ReplaceSet { set, name } => within_transaction(client, replace(client, set, name)).await,
         Task::DropSet { set, limit } => drop_set(client, set, *limit).await,
         Task::KeepNote(kept) => keep_note(client, kept).await,
@@ -161,7 +163,7 @@ async fn project(client: &Client, set: &str, (expected, checkpoint): (u64, u64),
     Ok(checkpoint)
 }
 
-async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError> {
+async fn finish(client: &Client, set: &str, fold: &Fold, archive: &Archive) -> Result<u64, SetError> {
     let head = client.query_one(LOCK_HEAD, &[]).await?;
     let (head, old) = head_state(&head).map_err(SetError::Unavailable)?;
     let (id, checkpoint, mut digest) = match find(client, set).await? {
@@ -180,7 +182,8 @@ async fn finish(client: &Client, set: &str, fold: &Fold) -> Result<u64, SetError
             continue;
         }
         let events = client.query(&whole, &[&stream]).await?;
-        let events = events.iter().map(|row| event(row, 0)).collect::<Result<Vec<_>, Error>>()?;
+        let mut events = events.iter().map(|row| event(row, 0)).collect::<Result<Vec<_>, Error>>()?;
+        archive.fill(&mut events).map_err(|e| SetError::Fold(e.to_string()))?;
         rows.extend((fold.rows)(stream, &events).map_err(SetError::Fold)?);
         if rows.len() >= CHUNK {
             write_rows(client, id, &rows, &mut digest).await?;

@@ -18,13 +18,15 @@ use std::time::Duration;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
+use super::census::columns;
 use super::connect::{STATEMENT, Session, Target};
 use super::foreign;
 use super::memory::{Acknowledged, Memory};
-use super::reading::columns;
+
 use super::said::said;
 use super::sql::{Statements, known_level};
 use super::store::{Flight, store};
+use crate::archive::Archive;
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::digest::Digest;
 use crate::error::SetError;
@@ -64,6 +66,10 @@ struct Locked<'a> {
 }
 
 impl PgWriting {
+    pub(super) fn archive(&self) -> Arc<Archive> {
+        self.shared.archive.clone()
+    }
+
     pub(crate) fn new(target: Target, session: Session, memory: Memory, shared: Arc<Shared>, node: String) -> PgWriting {
         PgWriting { target, session, memory, shared, node, link: None, known_kinds: HashSet::new(), failed: false }
     }

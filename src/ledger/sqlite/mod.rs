@@ -34,12 +34,13 @@ use crate::shared::{Levels, Shared};
 use crate::writer::Writer;
 
 /// One file for each level of the schema, the first makes level 1.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../schema/ledger/sqlite/0001_init.sql"),
     include_str!("../../../schema/ledger/sqlite/0002_notes.sql"),
     include_str!("../../../schema/ledger/sqlite/0003_moved.sql"),
     include_str!("../../../schema/ledger/sqlite/0004_digests.sql"),
     include_str!("../../../schema/ledger/sqlite/0005_level.sql"),
+    include_str!("../../../schema/ledger/sqlite/0006_archived.sql"),
 ];
 const KNOWN_LEVEL: u32 = MIGRATIONS.len() as u32;
 
@@ -57,7 +58,7 @@ impl Ledger {
             return Err(OpenError::CatalogueTooNew { found: head.level, known: options.level });
         }
         let levels = Levels { found: head.level, known: options.level };
-        let shared = Arc::new(Shared::new(options.cache_bytes, head.head(), levels));
+        let shared = Arc::new(Shared::new(options.cache_bytes, head.head(), levels, options.archive.clone()));
         let reader = Reader::new(path.clone(), options.readers);
         let store = writer::Store::new(connection, lock, path, reader.clone(), options.clone(), shared.clone());
         let (sender, queue) = mpsc::channel(options.queue);
@@ -83,7 +84,7 @@ impl Ledger {
         }
         let head = store::read_head(&connection).map_err(|e| unavailable(&path, &e))?;
         let found = store::read_level(&connection).map_err(|e| unavailable(&path, &e))?;
-        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }));
+        let shared = Arc::new(Shared::new(0, head, Levels { found, known: u16::MAX }, options.archive));
         let backend = Backend::Sqlite(Reader::new(path, options.readers));
         Ok(Self::over(Inner { backend, shared, queue: None, deadline: options.deadline, sole_writer: false }))
     }

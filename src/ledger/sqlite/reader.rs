@@ -12,6 +12,7 @@ use super::startup::{is_corrupt, plan_once};
 use super::store::{RECORDED, ROW, STORED, columns, find_set, read_head, read_level, read_recorded, read_row, read_stored, read_stream};
 use crate::backend::{Filter, Newest, Reading, Select, Wanted};
 use crate::check::StoredEvent;
+use crate::counts;
 use crate::digest::{Census, SetState};
 use crate::error::ReadError;
 use crate::recorded::{Head, KeptNote, Recorded};
@@ -26,6 +27,7 @@ pub(crate) struct Reader {
 
 struct Pool {
     path: PathBuf,
+    most: usize,
     /// As many reads at once as there are connections; others wait without a thread.
     permits: Semaphore,
     state: Mutex<State>,
@@ -40,8 +42,14 @@ struct State {
 
 impl Reader {
     pub fn new(path: PathBuf, connections: usize) -> Self {
-        let pool = Pool { path, permits: Semaphore::new(connections.max(1)), state: Mutex::default(), returned: Condvar::new() };
+        let most = connections.max(1);
+        let pool = Pool { path, most, permits: Semaphore::new(most), state: Mutex::default(), returned: Condvar::new() };
         Self { pool: Arc::new(pool) }
+    }
+
+    pub fn pool(&self) -> counts::Pool {
+        let most = self.pool.most;
+        counts::Pool { most, in_use: most.saturating_sub(self.pool.permits.available_permits()), waiting: None }
     }
 
     /// Closes every connection of the pool, and lets none be opened while `work` runs.
@@ -150,6 +158,16 @@ impl Reading for Reader {
             let sql = format!("SELECT {RECORDED} FROM events WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3");
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![stream, from_version.cast_signed(), limit], read_recorded)?.collect()
+        })
+        .await
+    }
+
+    async fn read_streams(&self, streams: Vec<String>, most: u32) -> Result<Vec<Vec<Recorded>>, ReadError> {
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let sql = format!("SELECT {RECORDED} FROM events WHERE stream = ?1 ORDER BY version LIMIT ?2");
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            streams.iter().map(|stream| statement.query_map(params![stream, most], read_recorded)?.collect()).collect()
         })
         .await
     }

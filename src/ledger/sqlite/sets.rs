@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::store::{find_set, inline_digest, inline_set, put_rows_counted, read_head, read_stream};
+use crate::archive::Archive;
 use crate::backend::{Fold, Task};
 use crate::digest::{Digest, SetState};
 use crate::error::SetError;
@@ -10,12 +11,12 @@ use crate::recorded::KeptNote;
 use crate::write::RowWrite;
 
 /// Each task is one transaction of the only writer, which is what the head lock means here.
-pub(super) fn run(connection: &mut Connection, task: &Task) -> Result<u64, SetError> {
+pub(super) fn run(connection: &mut Connection, task: &Task, archive: &Archive) -> Result<u64, SetError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let outcome = match task {
         Task::BeginRebuild { set } => begin(&transaction, set),
         Task::Project { set, expected, checkpoint, rows } => project(&transaction, set, (*expected, *checkpoint), rows),
-        Task::FinishRebuild { set, fold } => finish(&transaction, set, fold),
+        Task::FinishRebuild { set, fold } => finish(&transaction, set, fold, archive),
         Task::ReplaceSet { set, name } => replace(&transaction, set, name),
         Task::DropSet { set, limit } => drop_some(&transaction, set, *limit),
         Task::KeepNote(kept) => keep_note(&transaction, kept),
@@ -46,7 +47,7 @@ fn project(transaction: &Transaction<'_>, set: &str, (expected, checkpoint): (u6
     Ok(checkpoint)
 }
 
-fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold) -> Result<u64, SetError> {
+fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold, archive: &Archive) -> Result<u64, SetError> {
     let Some((id, mut state)) = not_inline(transaction, set)? else {
         return Err(SetError::Rejected(format!("there is no row set {set} to finish")));
     };
@@ -54,7 +55,8 @@ fn finish(transaction: &Transaction<'_>, set: &str, fold: &Fold) -> Result<u64, 
     let streams: rusqlite::Result<Vec<String>> =
         touched.query_map([state.checkpoint.cast_signed()], |row| row.get(0)).and_then(Iterator::collect);
     for stream in streams.map_err(failed)?.into_iter().filter(|stream| (fold.has_rows)(stream)) {
-        let events = read_stream(transaction, &stream, 0).map_err(failed)?;
+        let mut events = read_stream(transaction, &stream, 0).map_err(failed)?;
+        archive.fill(&mut events).map_err(|e| SetError::Fold(e.to_string()))?;
         let rows = (fold.rows)(&stream, &events).map_err(SetError::Fold)?;
         put_rows_counted(transaction, id, &rows, &mut state.digest).map_err(failed)?;
     }

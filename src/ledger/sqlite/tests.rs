@@ -15,7 +15,7 @@ fn store(path: &Path) -> (writer::Store, Reader) {
     let mut connection = startup::open_writable(path, &options).unwrap();
     startup::migrate(&mut connection, &options).unwrap();
     let reader = Reader::new(path.to_owned(), 4);
-    let shared = Arc::new(Shared::new(0, startup::check(&connection).unwrap().head(), crate::shared::Levels { found: 1, known: 1 }));
+    let shared = Arc::new(Shared::new(0, startup::check(&connection).unwrap().head(), crate::shared::Levels { found: 1, known: 1 }, None));
     (writer::Store::new(connection, lock, path.to_owned(), reader.clone(), options, shared), reader)
 }
 

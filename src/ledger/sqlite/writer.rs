@@ -150,7 +150,7 @@ impl Writing for Store {
             self.connection = Some(opened.map_err(|error| SetError::Unavailable(error.to_string()))?);
         }
         let Some(connection) = &mut self.connection else { return Err(SetError::Unavailable("no connection".into())) };
-        let outcome = sets::run(connection, task);
+        let outcome = sets::run(connection, task, &self.shared.archive);
         // The inline set may be another one now; a COMMIT may have failed.
         if outcome.is_err() || matches!(task, Task::FinishRebuild { .. }) {
             self.memory = None;

@@ -50,7 +50,7 @@ impl Writing for Store {
         }
         self.0.batches.lock().unwrap().push(batch.len());
         let plan = plan(batch, &self.1.clone(), Seen::default(), now);
-        let done = Done::of(&plan, &Shared::new(0, self.1.head(), Levels { found: 1, known: 1 }))?;
+        let done = Done::of(&plan, &Shared::new(0, self.1.head(), Levels { found: 1, known: 1 }, None))?;
         let bad = batch.iter().flat_map(|w| &w.streams).any(|s| s.stream == "bad");
         let next = self.0.next.lock().unwrap().pop_front();
         match next {
@@ -88,7 +88,7 @@ impl Writing for Store {
 
 fn start(script: &Script) -> Ledger {
     let options = Options::new(Arc::new(|| 1));
-    let shared = Arc::new(Shared::new(1 << 20, HeadState::default().head(), Levels { found: 1, known: 1 }));
+    let shared = Arc::new(Shared::new(1 << 20, HeadState::default().head(), Levels { found: 1, known: 1 }, None));
     let (sender, queue) = mpsc::channel(options.queue);
     tokio::spawn(Writer::new(Store(script.clone(), HeadState::default()), queue, shared.clone(), options.clock).run());
     // Nothing here reads, so the reading half may point anywhere.

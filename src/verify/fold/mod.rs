@@ -43,6 +43,8 @@ pub struct Fold {
     /// Withdrawals of each consent, by the name of its stream.
     consents: HashMap<Box<str>, u64>,
     keys: HashMap<Box<str>, parties::Phase>,
+    /// The end of the last segment that was archived.
+    archived: u64,
     log_keys: Vec<LogKey>,
     /// Streams that came up again after they were forgotten.
     late: HashSet<Stream>,

@@ -191,6 +191,14 @@ impl Fold {
         if fact.kind == "LogCreated" {
             self.origin = fact.data.origin.clone();
         }
+        // Segments lie one behind the other, and none ends beyond the event that says so.
+        if fact.kind == "SegmentArchived" {
+            let (Some(from), Some(until)) = (fact.data.from, fact.data.until) else { return Err("a segment without its ends".into()) };
+            if from != self.archived || until <= from || until > fact.position {
+                return Err(format!("a segment from {from} to {until} cannot follow one that ended at {}", self.archived));
+            }
+            self.archived = until;
+        }
         if fact.kind == "LogKeyCreated"
             && let Some(vkey) = &fact.data.vkey
         {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A second verifier, in nothing but the standard library: small enough to be read before it is trusted.
 
-    chancery_verify.py [--key FILE] DIRECTORY|BUNDLE        exit 0 whole, 1 not, 2 wrong usage
+    chancery_verify.py [--key FILE] [--archive DIRECTORY] DIRECTORY|BUNDLE        exit 0 whole, 1 not, 2 wrong usage
 
 Checks every leaf hash, every tile, the root and the signature of the checkpoint (RFC 6962, C2SP tlog-tiles, signed-note, RFC 8032), the
 envelope and canonical form of each event (RFC 8785), dense positions and stream versions, time that never goes back, and that no code is
@@ -11,6 +11,9 @@ import base64, hashlib, json, os, sys
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
+
+
+ARCHIVE = []  # where files are that are not in the export: those of events that were moved out of the log
 
 
 class Bad(Exception):
@@ -149,8 +152,9 @@ class Log:
 
 
 def read(root, name):
+    at = os.path.join(root, name)
     try:
-        with open(os.path.join(root, name), "rb") as file:
+        with open(at if os.path.exists(at) or not ARCHIVE else os.path.join(ARCHIVE[0], name), "rb") as file:
             return file.read()
     except OSError as why:
         raise Bad("%s: %s" % (name, why.strerror))
@@ -220,9 +224,12 @@ def bundle(name, keys):
 
 def main(args):
     keys = []
-    if args[:1] == ["--key"] and len(args) == 3:
-        with open(args[1]) as file:
-            keys = [parse_key(line) for line in file if line.strip() and not line.startswith("#")]
+    while args[:1] in (["--key"], ["--archive"]) and len(args) > 2:
+        if args[0] == "--archive":
+            ARCHIVE[:] = [args[1]]
+        else:
+            with open(args[1]) as file:
+                keys = [parse_key(line) for line in file if line.strip() and not line.startswith("#")]
         args = args[2:]
     if len(args) != 1 or args[0].startswith("-") or not os.path.exists(args[0]):
         sys.exit(print(__doc__, file=sys.stderr) or 2)

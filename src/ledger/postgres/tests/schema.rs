@@ -25,18 +25,18 @@ async fn migrating_twice_and_at_once_changes_nothing() {
     migrate(&url).await.unwrap();
     assert_eq!(node(&url).await.known_head().size, 0);
     let levels = cluster().psql_in(database(&url), "SELECT count(*) FROM chancery.migrations").unwrap();
-    assert_eq!(levels.trim(), "5");
+    assert_eq!(levels.trim(), "6");
 }
 
 #[tokio::test]
 async fn another_level_of_the_schema_is_refused() {
     let url = cluster().database().unwrap();
     let refused = Ledger::open_postgres(&url, options()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::NeedsMigration { found: 0, known: 5 }), "{refused}");
+    assert!(matches!(refused, OpenError::NeedsMigration { found: 0, known: 6 }), "{refused}");
     migrate(&url).await.unwrap();
     cluster().psql_in(database(&url), "INSERT INTO chancery.migrations (level) VALUES (99)").unwrap();
     let refused = Ledger::open_postgres(&url, options()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::TooNew { found: 99, known: 5 }), "{refused}");
+    assert!(matches!(refused, OpenError::TooNew { found: 99, known: 6 }), "{refused}");
     assert!(matches!(migrate(&url).await, Err(OpenError::TooNew { .. })));
 }
 
@@ -46,9 +46,11 @@ async fn a_log_of_before_the_levels_is_of_the_first() {
     let log = node(&url).await;
     log.append(write("s", Expected::Version(0))).await.unwrap();
     log.close().await;
-    let back = "ALTER TABLE chancery.head DROP COLUMN level; DELETE FROM chancery.migrations WHERE level = 5";
+    let back = "DROP TRIGGER head_archived ON chancery.head; DROP FUNCTION chancery.refuse_archived; \
+         DROP TRIGGER events_change_once ON chancery.events; DROP FUNCTION chancery.refuse_other_change; \
+         ALTER TABLE chancery.head DROP COLUMN archived, DROP COLUMN level; DELETE FROM chancery.migrations WHERE level >= 5";
     cluster().psql_in(database(&url), back).unwrap();
-    assert!(matches!(Ledger::open_postgres(&url, options()).await, Err(OpenError::NeedsMigration { found: 4, known: 5 })));
+    assert!(matches!(Ledger::open_postgres(&url, options()).await, Err(OpenError::NeedsMigration { found: 4, known: 6 })));
     migrate(&url).await.unwrap();
     let log = node(&url).await;
     assert_eq!((log.level(), log.head().await.unwrap().size), (1, 1));
@@ -85,7 +87,12 @@ async fn nobody_changes_history() {
     let target = Target::parse(&url).unwrap();
     for session in [Session::Serve, Session::AsLoggedIn] {
         let client = target.session(session).await.unwrap();
-        for change in ["UPDATE chancery.events SET kind = 'x'", "DELETE FROM chancery.events", "TRUNCATE chancery.events"] {
+        for change in [
+            "UPDATE chancery.events SET kind = 'x'",
+            "UPDATE chancery.events SET leaf = leaf_hash",
+            "DELETE FROM chancery.events",
+            "TRUNCATE chancery.events",
+        ] {
             let refused = client.batch_execute(change).await.err().unwrap();
             assert_eq!(refused.code().unwrap().code(), "42501", "{session:?} {change}");
         }
@@ -159,7 +166,7 @@ async fn a_commit_of_unknown_outcome_is_looked_up_by_its_ids() {
     let url = migrated().await;
     let target = Target::parse(&url).unwrap();
     let head = node(&url).await.known_head();
-    let shared = Arc::new(Shared::new(0, head, crate::shared::Levels { found: 1, known: 1 }));
+    let shared = Arc::new(Shared::new(0, head, crate::shared::Levels { found: 1, known: 1 }, None));
     let mut writing = PgWriting::new(target, Session::Serve, Memory::default(), shared, "n".into());
     let (there, not_there) = (write("s", Expected::Version(0)), write("s", Expected::Version(1)));
     let ids = |w: &Write| w.streams[0].events.iter().map(|e| e.id).collect::<Vec<_>>();

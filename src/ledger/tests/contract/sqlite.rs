@@ -71,9 +71,9 @@ async fn a_log_can_be_read_while_it_is_written() {
 async fn a_newer_schema_is_refused() {
     let fixture = Sqlite::new().await.unwrap();
     fixture.ledger().await.close().await;
-    fixture.raw().pragma_update(None, "user_version", 6).unwrap();
-    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 6, known: 5 })));
-    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 6, known: 5 })));
+    fixture.raw().pragma_update(None, "user_version", 7).unwrap();
+    assert!(matches!(fixture.open(options()).await, Err(OpenError::TooNew { found: 7, known: 6 })));
+    assert!(matches!(Ledger::open_sqlite_readonly(fixture.path(), options()), Err(OpenError::TooNew { found: 7, known: 6 })));
 }
 
 #[tokio::test]
@@ -82,7 +82,10 @@ async fn a_log_of_before_the_levels_is_of_the_first() {
     let ledger = fixture.ledger().await;
     ledger.append(with_row("s", 0)).await.unwrap();
     ledger.close().await;
-    fixture.raw().execute_batch("ALTER TABLE head DROP COLUMN level; PRAGMA user_version = 4").unwrap();
+    let back = "DROP TRIGGER head_archived; DROP TRIGGER events_no_update;
+         CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'no'); END;
+         ALTER TABLE head DROP COLUMN archived; ALTER TABLE head DROP COLUMN level; PRAGMA user_version = 4";
+    fixture.raw().execute_batch(back).unwrap();
     let ledger = fixture.ledger().await;
     assert_eq!((ledger.level(), ledger.head().await.unwrap().size), (1, 1));
     ledger.append(with_row("s", 1)).await.unwrap();
@@ -96,6 +99,10 @@ async fn events_cannot_be_changed_or_deleted() {
     for sql in ["UPDATE events SET kind = 'Other'", "DELETE FROM events"] {
         assert!(fixture.raw().execute(sql, []).is_err(), "{sql}");
     }
+    // A leaf gives way to its hash before the end of the archive, and nowhere else.
+    let moved = "UPDATE events SET leaf = leaf_hash";
+    assert!(fixture.raw().execute(moved, []).is_err());
+    assert!(fixture.raw().execute("UPDATE head SET archived = 2", []).is_err(), "beyond the log");
     // Replacing deletes too, but a trigger sees that only when told so.
     let replace =
         "INSERT OR REPLACE INTO events SELECT position, id, stream, version, 'Other', schema, recorded_at, leaf, leaf_hash FROM events";

@@ -9,7 +9,7 @@ use crate::story::{self, HOUR, Story, Visit};
 fn check(story: &Story) -> Result<chancery_verify::export::Whole, Finding> {
     let folder = tempfile::tempdir().unwrap();
     story::write(folder.path(), &story.leaves());
-    let asked = Asked { keys: vec![story::key()], with_schemas: true, threads: 2, since: None };
+    let asked = Asked { keys: vec![story::key()], with_schemas: true, only_bytes: false, threads: 2, since: None };
     verify(&Export::new(folder.path()), &asked, |_, _| {})
 }
 

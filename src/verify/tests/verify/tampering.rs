@@ -12,7 +12,13 @@ const FLIPS: usize = 200;
 
 fn check(folder: &Path, since: Option<&str>) -> Result<(), Finding> {
     let since = since.map(|text| text.as_bytes().to_vec());
-    verify(&Export::new(folder), &Asked { keys: vec![story::key()], since, with_schemas: false, threads: 1 }, |_, _| {}).map(drop)
+    verify(&Export::new(folder), &Asked { keys: vec![story::key()], since, with_schemas: false, only_bytes: false, threads: 1 }, |_, _| {})
+        .map(drop)
+}
+
+/// Hashes, tiles, root and signature alone.
+fn check_bytes(folder: &Path) -> Result<(), Finding> {
+    verify(&Export::new(folder), &Asked { keys: vec![story::key()], only_bytes: true, threads: 2, ..Asked::default() }, |_, _| {}).map(drop)
 }
 
 /// Numbers that look random and are the same in each run.
@@ -47,7 +53,7 @@ fn flips(part: &str, seed: u64, is_located: bool) -> usize {
         own.push(place)
     }
     own.sort();
-    assert_eq!(check(folder.path(), None), Ok(()));
+    assert_eq!((check(folder.path(), None), check_bytes(folder.path())), (Ok(()), Ok(())));
     let mut numbers = Numbers(seed);
     for round in 0..FLIPS {
         let path = &own[numbers.below(own.len())];
@@ -57,6 +63,7 @@ fn flips(part: &str, seed: u64, is_located: bool) -> usize {
         bad[at] ^= 1 << numbers.below(8);
         fs::write(path, &bad).unwrap();
         let finding = check(folder.path(), None).expect_err(&format!("round {round}: byte {at} of {}", path.display()));
+        assert!(check_bytes(folder.path()).is_err(), "round {round}: byte {at} of {}", path.display());
         assert!(!is_located || finding.position.is_some(), "round {round}: byte {at} of {}: {finding}", path.display());
         fs::write(path, &good).unwrap();
     }
