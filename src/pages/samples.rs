@@ -11,8 +11,8 @@ use super::device;
 use super::home::{Person, SignIn};
 use super::text::account::Done;
 use super::{
-    Choose, Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Somebody, Template, Text, Trouble,
-    account,
+    Choose, Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Somebody, Template, Text,
+    Trouble, account,
 };
 use crate::app::history::What;
 
