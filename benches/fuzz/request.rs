@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chancery::http::params::Params;
 use chancery_core::client::metadata::{self, Terms, redirect_uri_matches};
 use chancery_core::client::{Client, ClientEvent, Origin, Register, register};
+use chancery_core::details::NONE;
 use chancery_core::id::ClientId;
 use chancery_core::request::object::{self, Object, Place, Settled};
 use chancery_core::request::{Arrival, Asked, Policy, Resources, validate};
@@ -114,7 +115,7 @@ fn is_valid(bytes: &[u8], client: &Client) -> bool {
         for all in [false, true] {
             let policy = Policy { front_channel: all, account_registration: all, localhost_ports: all, ..Policy::default() };
             let resources = Resources { asked: &settled.resources, ..Resources::default() };
-            let asked = Asked { parameters: &settled.parameters, client, hint: Ok(None), policy, arrival, resources };
+            let asked = Asked { parameters: &settled.parameters, client, hint: Ok(None), policy, arrival, resources, types: &NONE };
             let Ok(request) = validate(&asked) else { continue };
             let own = &client.metadata.redirect_uris[0];
             let is_own = redirect_uri_matches(own, &request.redirect_uri, client.metadata.application_type, all);
