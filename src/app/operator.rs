@@ -1,5 +1,7 @@
 //! Commands of the operator on the machine: over the local socket while the server runs, or directly when it does not.
 
+mod token;
+
 use std::collections::BTreeSet;
 
 use chancery_core::account::claims::{By, Stated};
@@ -7,17 +9,15 @@ use chancery_core::account::{Account, Role};
 use chancery_core::client::metadata::{Asked, SigningAlg};
 use chancery_core::client::{Client, Origin};
 use chancery_core::error::OAuthError;
-use chancery_core::grant::Grant;
-use chancery_core::grant::issue::{self, MintForOperator};
-use chancery_core::id::{AccountId, ClientId, GrantId};
+use chancery_core::id::AccountId;
 use chancery_core::invitation::{Invitation, Policy};
 use chancery_core::scope::Scope;
 use chancery_core::session::SessionEnd;
 use chancery_core::time::{Seconds, Timestamp};
-use chancery_core::token::opaque::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::App;
 use super::accounts::{Form, NotRegistered};
 use super::claims::NotChanged;
 use super::clients;
@@ -25,11 +25,6 @@ use super::clock::rfc3339;
 use super::context::Context;
 use super::read_models::Which;
 use super::registration::Door;
-use super::work::{Loaded, Seal, Stop, Work, decide};
-use super::{App, random};
-
-/// Longest life of an operator's token in seconds.
-const LONGEST_TOKEN: u32 = 24 * 60 * 60;
 
 /// Clients in one answer.
 const LISTED: u32 = 500;
@@ -347,34 +342,6 @@ impl App {
         answer["claims"] = Value::Object(self.scope_claims(&state, &Scope::of(&["profile", "email", "address", "phone"])).await?);
         Ok(answer)
     }
-
-    async fn mint_for_operator(&self, context: &Context, scope: &str, seconds: u32) -> Result<Value, OAuthError> {
-        let scope = Scope::parse(scope)?;
-        let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let token = self.mint.opaque(Kind::AccessToken, grant.0);
-        let client = ClientId::parse("chancery-operator").ok_or_else(|| OAuthError::server_error("a client_id"))?;
-        let at = self.now();
-        let command = MintForOperator {
-            grant,
-            client,
-            scope: scope.clone(),
-            access: token.digest,
-            expires_at: at.plus(Seconds(seconds.clamp(1, LONGEST_TOKEN))),
-            at,
-        };
-        decide!(self, context, |work| mint_once(work, &command))?;
-        Ok(
-            json!({ "access_token": token.text, "token_type": "Bearer", "scope": scope, "expires_in": at.seconds_until(command.expires_at) }),
-        )
-    }
-}
-
-async fn mint_once(mut work: Work<'_>, command: &MintForOperator) -> Result<(), Stop> {
-    let decision = issue::to_operator(command);
-    decision.outcome?;
-    let mut loaded: Loaded<Grant> = work.fresh(command.grant.stream());
-    work.record(&mut loaded, decision.events, &Seal::default())?;
-    work.commit().await.map(drop)
 }
 
 fn unknown_account() -> OAuthError {

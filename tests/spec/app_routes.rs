@@ -308,7 +308,7 @@ async fn who_signs_in_before_the_declared_people_are_there_waits_for_them() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_json_for_machines_and_a_page_for_people() {
     let server = Server::start().await;
-    for path in ["/nowhere", "/oidc", "/oidc/token/x", "/admin", "/metrics", "/auth/interaction"] {
+    for path in ["/nowhere", "/oidc", "/oidc/token/x", "/admin", "/metrics/x", "/auth/interaction"] {
         assert_eq!(server.get(path).send().await.refusal(), (404, "not_found".to_owned()), "{path}");
         let page = server.get(path).header("accept", "text/html").send().await;
         assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");

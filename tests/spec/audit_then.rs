@@ -180,7 +180,7 @@ async fn a_difference_names_what_came_changed_and_ended() {
         streams.collect::<Vec<_>>()
     };
     assert_eq!(kinds("came"), ["interaction", "session", "consent", "grant"]);
-    assert_eq!((kinds("changed"), kinds("ended")), (vec!["account".to_owned()], vec!["account".to_owned()]));
+    assert_eq!((kinds("changed"), kinds("ended")), (vec!["account".to_owned()], vec!["session".to_owned(), "account".to_owned()]));
     assert_eq!(diff["events"].as_u64().unwrap(), (to - from) as u64);
     let by_time = get(&server, &auditor, "/audit/diff?from=2026-09-21T14:13:20.500Z").await;
     assert_eq!(by_time["came"].as_array().unwrap().len(), 5, "and the evidence of these questions");

@@ -82,6 +82,8 @@ async fn rfc8417_2_2_a_receiver_hears_what_happened_to_its_people_and_to_nobody_
     let redeemed = server.redeem(&hears, &code).await;
     let id_token = parts(redeemed.json()["id_token"].as_str().unwrap()).1;
     Browser::new(&server).tokens(&other, &bob, &[]).await;
+    let page = browser.open("/oidc/session/end").await;
+    browser.submit(&page, &[("logout", "yes")]).await;
     for who in [&alice, &bob] {
         server
             .operate(
@@ -92,8 +94,6 @@ async fn rfc8417_2_2_a_receiver_hears_what_happened_to_its_people_and_to_nobody_
         server.operate(Command::UserDisable { account: who.account.clone() }).await;
         server.operate(Command::UserEnable { account: who.account.clone() }).await;
     }
-    let page = browser.open("/oidc/session/end").await;
-    browser.submit(&page, &[("logout", "yes")]).await;
     server.operate(Command::UserErase { account: alice.account.clone() }).await;
     server.operate(Command::UserErase { account: bob.account.clone() }).await;
 
@@ -109,7 +109,7 @@ async fn rfc8417_2_2_a_receiver_hears_what_happened_to_its_people_and_to_nobody_
         assert!(!claims.to_string().contains("Al\""), "no values: {claims}");
     }
     let kinds: Vec<_> = tokens.iter().map(|message| message.kind.as_str()).collect();
-    assert_eq!(kinds, ["ProfileChanged", "AccountDisabled", "AccountEnabled", "SessionEnded", "DataKeyDestroyed"]);
+    assert_eq!(kinds, ["SessionEnded", "ProfileChanged", "AccountDisabled", "AccountEnabled", "DataKeyDestroyed"]);
     let (claims, event) = named(&tokens, "caep/event-type/session-revoked").remove(0);
     assert_eq!(claims["sub_id"]["session"], json!({ "format": "opaque", "id": id_token["sid"] }), "the sid of its id_tokens");
     assert_eq!(event["initiating_entity"], "user");

@@ -80,18 +80,19 @@ async fn a_withdrawn_consent_ends_every_token_and_no_other_clients() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_uses_nothing_until_it_is_enabled() {
+async fn a_disabled_account_uses_nothing_and_begins_anew_when_it_is_enabled() {
     both::on_both("", async |server: &Server| {
         let world = world(server).await;
         let mark = server.mark().await;
         server.operate(Command::UserDisable { account: world.alice.email.clone() }).await;
         server.operate(Command::UserDisable { account: world.alice.account.clone() }).await;
-        assert_eq!(server.kinds_since(mark).await, ["AccountDisabled"]);
+        assert_eq!(server.kinds_since(mark).await, ["AccountDisabled", "SessionEnded"]);
         world.assert_dead(server, "account disabled").await;
         assert_eq!(flow::page_of(&world.browser(server).open(&world.client.request(&[])).await), "login", "its session counts for nothing");
         server.operate(Command::UserEnable { account: world.alice.email.clone() }).await;
-        world.assert_alive(server).await;
-        assert_eq!(server.refresh(&world.client, world.tokens.refresh()).await.status, 200);
+        world.assert_dead(server, "the session of its tokens is over").await;
+        let again = Browser::new(server).tokens(&world.client, &world.alice, &[]).await;
+        assert_eq!(server.userinfo(&again.access).await.status, 200, "who signs in anew begins anew");
     })
     .await;
 }

@@ -141,7 +141,7 @@ impl Interactions {
         if self.0.forms.is_form_token(sent, binding, PURPOSE) { Ok(()) } else { refuse() }
     }
 
-    fn form_token(&self, cookies: &Cookies) -> String {
+    pub(super) fn form_token(&self, cookies: &Cookies) -> String {
         self.0.forms.form_token(cookies.binding.as_deref().unwrap_or_default(), PURPOSE)
     }
 
@@ -221,41 +221,6 @@ impl Interactions {
         let types = &self.0.app.details;
         let both = types.in_words(details).into_iter().zip(types.sentences(details));
         both.map(|(words, sentence)| pages::Detail { words, sentence }).collect()
-    }
-
-    async fn choose_page(
-        &self,
-        request: &Request,
-        uid: &str,
-        cookies: &Cookies,
-        client: &Client,
-        asked: &AuthorizationRequest,
-    ) -> Result<Shown, Refused> {
-        let mut people = Vec::new();
-        for present in self.0.app.people_in(cookies.browser()).await?.all() {
-            let account = &present.current.account;
-            people.push(pages::Somebody {
-                session: present.current.session.id.to_string(),
-                name: self.0.app.unseal_optional(account.name.as_ref()).await?,
-                email: self.0.app.unseal_optional(account.email.as_ref()).await?.unwrap_or_default(),
-            });
-        }
-        let page = pages::Choose {
-            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
-            action: format!("/auth/interaction/{uid}"),
-            csrf: self.form_token(cookies),
-            client: name_of(client),
-            people,
-            login_url: format!("/auth/interaction/{uid}/sign-in"),
-        };
-        Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
-    }
-
-    async fn choose(&self, request: &Request, uid: &str, cookies: &Cookies, session: &str) -> Result<Shown, Refused> {
-        match self.0.app.choose_in(&context(request), uid, cookies.browser(), session).await {
-            Ok(held) => Ok(Shown::redirect(&format!("/auth/interaction/{uid}"))?.holding(&self.0, cookies, &held)),
-            Err(error) => refusal(&self.0, request, &error),
-        }
     }
 
     async fn sign_in(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {

@@ -18,6 +18,7 @@ pub mod account_email;
 pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
+mod choose;
 pub mod device;
 pub mod home;
 pub mod interaction;
