@@ -27,7 +27,7 @@ use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::start::{self, Opening};
 use crate::app::{moving, random};
-use crate::config::{Config, Database, Secrets};
+use crate::config::{Config, Secrets};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -43,14 +43,7 @@ pub struct Args {
 }
 
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
-    if let Database::Sqlite(path) = &config.database {
-        if !path.exists() {
-            bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
-        }
-        if socket::is_answered(&config.data_dir).await {
-            bail!("the server is running; stop it first");
-        }
-    }
+    socket::refuse_while_running(&config).await?;
     let secrets = config.secrets(random::fill)?;
     let (until, pruned, directory) = archive(config, &secrets, Clock::System, args).await?;
     print::line(format_args!(

@@ -145,14 +145,7 @@ async fn upgrade(config: Config, also_with_older: bool) -> anyhow::Result<()> {
 async fn relocate(config: Config, to: String) -> anyhow::Result<()> {
     let mut target = config.clone();
     target.database = database(&to)?;
-    if let Database::Sqlite(path) = &config.database {
-        if !path.exists() {
-            bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
-        }
-        if socket::is_answered(&config.data_dir).await {
-            bail!("the server is running; stop it first");
-        }
-    }
+    socket::refuse_while_running(&config).await?;
     let secrets = config.secrets(random::fill)?;
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {per_sec}, {eta} left")?);
     let mut show = |done, all| {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use crate::app::context::Context;
 use crate::app::operator::Command;
 use crate::app::{App, random};
+use crate::config::{Config, Database};
 
 /// Its name in the data directory.
 pub const FILE: &str = "control.sock";
@@ -227,6 +228,22 @@ pub async fn ask(data_dir: &Path, command: &Command) -> anyhow::Result<Option<An
     let line = timeout(WORK + LINE, talk).await.context("the server does not answer on its control socket")??;
     let line = line.context("the server's answer is too long")?;
     serde_json::from_str(&line).map(Some).context("the server's answer cannot be read; is it another version?")
+}
+
+/// Refuses what needs the file of SQLite for itself: there must be one, and no server that serves it.
+///
+/// # Errors
+/// Which of both it is, and what to do.
+pub async fn refuse_while_running(config: &Config) -> anyhow::Result<()> {
+    if let Database::Sqlite(path) = &config.database {
+        if !path.exists() {
+            bail!("there is no log in {}; name the right directory with --data-dir", config.data_dir.display());
+        }
+        if is_answered(&config.data_dir).await {
+            bail!("the server is running; stop it first");
+        }
+    }
+    Ok(())
 }
 
 /// Does a server answer there?

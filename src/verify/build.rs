@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/events");
+    // Asked when it runs: a checkout that was moved keeps the compiled script and is somewhere else.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| io::Error::other("cargo names no CARGO_MANIFEST_DIR"))?;
+    let folder = Path::new(&manifest).join("../../schema/events");
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files = Vec::new();
     for kind in fs::read_dir(&folder)? {

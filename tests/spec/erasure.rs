@@ -123,7 +123,7 @@ async fn a_person_is_erased_over_http_by_an_admin_alone() {
 async fn a_person_is_not_erased_while_one_of_their_streams_is_held() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);
-    Browser::new(&server).tokens(&client, &alice, &[]).await;
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
     let operate = async |command: Value| {
         let command: Command = serde_json::from_value(command).unwrap();
         let context = chancery::app::context::Context::of_server("operator", "test".to_owned());
@@ -146,7 +146,9 @@ async fn a_person_is_not_erased_while_one_of_their_streams_is_held() {
     assert_eq!(placed.len(), 3, "a second hold says nothing");
     assert!(placed.iter().all(|event| event.personal.contains_key("reason") && !event.data.to_string().contains("case 17")));
     assert_eq!(hold("session-of-nobody").await, Err("not_found"));
+    assert_eq!(server.userinfo(&tokens.access).await.status, 200, "an erasure that is refused ends no session");
     erase().await.unwrap();
+    assert_eq!(server.userinfo(&tokens.access).await.status, 401);
     assert_eq!(hold(&of("session-")).await, Err("conflict"), "what is erased cannot be held any more");
 }
 
