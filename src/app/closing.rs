@@ -4,11 +4,12 @@
 //! |---|---|
 //! | whoever got tokens in a session of the account and asked for that is told that it is over | OpenID Connect Back-Channel Logout 1.0 §2.3 |
 //! | what opens again begins without sessions | our own |
+//! | an erasure that a hold forbids ends nothing, and that it was ordered is recorded | our own |
 //! | erasure: the order, then the key, then the proof; an interruption is finished at the next start | DESIGN: §5 |
 //!
 //! Tokens need no telling: they are dead from the moment the account is closed, by a rule that looks at the account.
 
-use chancery_core::account::{Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, Standing, standing};
+use chancery_core::account::{Account, AccountEvent, DataKeyDestroyed, ErasureOrdered, Standing, hold, standing};
 use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, SessionId};
 use chancery_core::session::{Session, SessionEnd};
@@ -52,14 +53,11 @@ impl App {
     /// Erases a person: the order, then the key, then the proof. An interruption is finished at the next start.
     ///
     /// # Errors
-    /// `not_found`, `temporarily_unavailable`.
+    /// `not_found`; `conflict` while the account or a stream of the person is held, which is recorded; `temporarily_unavailable`.
     pub async fn erase_account(&self, context: &Context, account: AccountId) -> Result<(), OAuthError> {
         let state = self.read::<Account>(&account.stream()).await?.ok_or_else(|| OAuthError::not_found("no such account"))?;
         if state.standing == Standing::Erased {
             return Ok(());
-        }
-        if state.held_since.is_some() && state.standing != Standing::BeingErased {
-            return Err(held());
         }
         let index = match &state.email_index {
             Some(sealed) if state.standing != Standing::BeingErased => chancery_core::base64url::decode(&self.unseal(sealed).await?),
@@ -67,11 +65,11 @@ impl App {
         };
         if state.standing != Standing::BeingErased {
             // Before the sessions end; the append that orders it asserts the same.
-            decide!(self, context, |work| self.refuse_if_stream_held_once(work, account))?;
+            decide!(self, context, |work| self.refuse_if_held_once(work, account))??;
         }
         let ordered = ErasureOrdered { at: self.now() };
         let last = self.end_most_sessions(context, account).await?;
-        decide!(self, context, |work| self.order_erasure_once(work, account, ordered.clone(), index.clone(), &last))?;
+        decide!(self, context, |work| self.order_erasure_once(work, account, ordered.clone(), index.clone(), &last))??;
         self.end_late_sessions(context, account).await?;
         // A copy that an interrupted adoption left would outlive the person.
         self.vault.finish_adoptions().await.map_err(vault_trouble)?;
@@ -159,8 +157,20 @@ impl App {
         Ok(parts)
     }
 
-    async fn refuse_if_stream_held_once(&self, mut work: Work<'_>, account: AccountId) -> Result<(), Stop> {
-        self.refuse_if_stream_held(&mut work, account).await
+    /// A refusal is recorded, and comes as a value: the work that recorded it is done.
+    async fn refuse_if_held_once(&self, mut work: Work<'_>, account: AccountId) -> Result<Result<(), OAuthError>, Stop> {
+        let mut loaded = work.load::<Account>(&account.stream()).await?;
+        let state = loaded.or(no_such_account)?;
+        if !state.is_there() {
+            return Ok(Ok(()));
+        }
+        let decision = hold::allow_erasure(state, self.held_stream(&mut work, account).await?, self.now());
+        if decision.outcome.is_err() {
+            let seal = Seal { key: None, subject: Some(account.to_string()) };
+            work.record(&mut loaded, decision.events, &seal)?;
+            work.commit().await?;
+        }
+        Ok(decision.outcome)
     }
 
     async fn order_erasure_once(
@@ -170,17 +180,19 @@ impl App {
         event: ErasureOrdered,
         index: Option<Vec<u8>>,
         sessions: &[SessionId],
-    ) -> Result<(), Stop> {
+    ) -> Result<Result<(), OAuthError>, Stop> {
         let mut loaded = work.load::<Account>(&account.stream()).await?;
-        let state = loaded.or(|| OAuthError::not_found("no such account"))?;
-        if matches!(state.standing, Standing::BeingErased | Standing::Erased) {
-            return Ok(());
+        let state = loaded.or(no_such_account)?;
+        if !state.is_there() {
+            return Ok(Ok(()));
         }
-        if state.held_since.is_some() {
-            return Err(held().into());
-        }
-        self.refuse_if_stream_held(&mut work, account).await?;
+        let allowed = hold::allow_erasure(state, self.held_stream(&mut work, account).await?, self.now());
         let seal = Seal { key: None, subject: Some(account.to_string()) };
+        if let Err(refused) = allowed.outcome {
+            work.record(&mut loaded, allowed.events, &seal)?;
+            work.commit().await?;
+            return Ok(Err(refused));
+        }
         work.record(&mut loaded, vec![event.into()], &seal)?;
         for session in sessions {
             self.end_in(&mut work, *session, SessionEnd::AccountClosed).await?;
@@ -188,12 +200,9 @@ impl App {
         if let Some(index) = index {
             work.release(EMAIL, index);
         }
-        work.commit().await.map(drop)
+        work.commit().await?;
+        Ok(Ok(()))
     }
-}
-
-fn held() -> OAuthError {
-    OAuthError::conflict("held").saying("The account is under a legal hold; lift it first.")
 }
 
 /// One event without personal data, if it still says something.

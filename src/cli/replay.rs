@@ -6,15 +6,16 @@
 //! | each state is the fold of its events up to the moment | what a stream became later is not in it |
 //! | personal data stays ciphertext | this reads the log, not the vault; what is erased stays erased |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use chancery_core::time::Timestamp;
 use chancery_ledger::Ledger;
 use chancery_ledger::standing::{Standing, StoodEvent, StoodState};
 use chancery_projections::audit::moment::{self, Moment, Place, written};
 use chancery_projections::audit::{actor_of, client_of};
 use chancery_projections::envelope::Envelope;
-use chancery_tree::{Frontier, leaf_hash};
+use chancery_tree::{Frontier, Hash, leaf_hash};
 
 use super::audit;
 use super::outcome::usage;
@@ -48,18 +49,42 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         return Err(usage("--to is sqlite: and the name of a file"));
     };
     let ledger = audit::open(&config).await?;
-    let head = ledger.head().await?.size;
-    let place = match args.until {
-        Some(until) => until.place(&ledger).await?,
-        None => Place { size: head, at: chancery_core::time::Timestamp(Clock::System.now_ms()) },
-    };
     let path = PathBuf::from(file);
-    let mut standing = Standing::create(&path)?;
-    let root = events(&ledger, &mut standing, place).await?;
+    let stood = stand(&ledger, &path, args.until, Clock::System.now_ms()).await?;
+    Ok(print::line(format_args!(
+        "{}: {} events in {} streams, as of {}; root {}",
+        path.display(),
+        stood.place.size,
+        stood.streams,
+        written(stood.place.at.0),
+        audit::hex(&stood.root)
+    ))?)
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Stood {
+    pub place: Place,
+    pub root: Hash,
+    pub streams: u64,
+}
+
+/// Writes how things stood at a moment, or stand now (`now`: milliseconds since the epoch), into a file that is not there yet.
+///
+/// # Errors
+/// A log that cannot be read or does not hash to its head; a file that is there.
+pub async fn stand(ledger: &Ledger, path: &Path, until: Option<Moment>, now: i64) -> anyhow::Result<Stood> {
+    let head = ledger.head().await?.size;
+    let place = match until {
+        Some(until) => until.place(ledger).await?,
+        None => Place { size: head, at: Timestamp(now) },
+    };
+    let mut standing = Standing::create(path)?;
+    let root = events(ledger, &mut standing, place).await?;
     if place.size == head && root != ledger.head().await?.root && ledger.head().await?.size == head {
         bail!("the events do not hash to the head of the log; run `chancery audit verify`");
     }
-    let streams = states(&ledger, &mut standing, place).await?;
+    let streams = states(ledger, &mut standing, place).await?;
     let first = ledger.read_all(0, 1).await?;
     let first = Envelope::read(first.first().context("the log is empty")?)?;
     let of_log = |name: &str| first.data.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
@@ -73,16 +98,10 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         ("root", audit::hex(&root)),
         ("made_by", format!("chancery {}", env!("CARGO_PKG_VERSION"))),
     ])?;
-    Ok(print::line(format_args!(
-        "{}: {} events in {streams} streams, as of {}; root {}",
-        path.display(),
-        place.size,
-        written(place.at.0),
-        audit::hex(&root)
-    ))?)
+    Ok(Stood { place, root, streams })
 }
 
-async fn events(ledger: &Ledger, standing: &mut Standing, place: Place) -> anyhow::Result<[u8; 32]> {
+async fn events(ledger: &Ledger, standing: &mut Standing, place: Place) -> anyhow::Result<Hash> {
     let progress = Progress::new("events");
     let mut tree = Frontier::default();
     while tree.size() < place.size {

@@ -7,7 +7,7 @@
 //! | each tile above | the tiles below (`levels`) |
 //! | all events together | `fold`, in one order, on one thread |
 //! | size and root | `checkpoint`, and its signature |
-//! | the tree as it was | an earlier checkpoint, if there is one |
+//! | the tree as it was | an earlier checkpoint, if there is one; roots that events name (`roots`) |
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -21,6 +21,7 @@ use crate::event::Judge;
 use crate::fact::Fact;
 use crate::fold::Fold;
 use crate::levels::{Levels, Tiles};
+use crate::roots::Named;
 use crate::signature::{self, Signed};
 use crate::{Finding, hex, pipeline};
 
@@ -150,6 +151,9 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
         seen = pass.run(Fold::keeping(seen.fold.late().clone()))?;
         passes = 2;
     }
+    for named in seen.fold.roots() {
+        check_root(export, named, size)?;
+    }
     let own = signature::own_keys(seen.fold.log_keys(), size);
     let keys = if asked.keys.is_empty() { &own } else { &asked.keys };
     let signed_by = signature::signed_by(&signed, keys)?;
@@ -256,6 +260,23 @@ fn grow(seen: &mut Seen, hashes: &[Hash], since: Option<&Signed>, export: &Expor
         }
     }
     Ok(())
+}
+
+/// A root that an event names, from the tiles, which were compared with the events before.
+fn check_root(export: &Export, named: &Named, size: u64) -> Result<(), Finding> {
+    let mut unread = None;
+    let judged = named.judge(|node| {
+        let (level, range) = node.in_tiles();
+        let tile = Tile::of(Content::Hashes(level), range.start / TILE_WIDTH, size)?;
+        let bytes = export.hashes(tile).map_err(|why| unread = Some(why)).ok()?;
+        let (hashes, _) = bytes.as_chunks::<32>();
+        let at = usize::try_from(range.start % TILE_WIDTH).ok()?;
+        node.hash(hashes.get(at..at + usize::try_from(range.end - range.start).ok()?)?)
+    });
+    match unread {
+        Some(why) => Err(Finding::at(named.position, why)),
+        None => judged,
+    }
 }
 
 fn compare_since(tree: &Frontier, since: Option<&Signed>) -> Result<(), Finding> {

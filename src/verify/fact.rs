@@ -106,6 +106,9 @@ pub struct Data {
     /// Ends of an archived segment.
     pub from: Option<u64>,
     pub until: Option<u64>,
+    /// A root that is named, in hexadecimal, and the size of its tree.
+    pub root: Option<Box<str>>,
+    pub size: Option<u64>,
 }
 
 /// Takes what is needed from an event whose envelope is well-formed. `kind` is its type, from the catalogue.
@@ -152,6 +155,8 @@ fn data(raw: Raw<'_>) -> Data {
             "key_id" => data.key_id = text(value),
             "from" => data.from = value.natural(),
             "until" => data.until = value.natural(),
+            "root" => data.root = text(value),
+            "size" => data.size = value.natural(),
             "origin" => data.origin = text(value),
             _ => {}
         }

@@ -8,6 +8,7 @@
 //! | `event` | one leaf, from its hash to its fact |
 //! | `schema` | the shapes of `data`, and a small validator for them |
 //! | `levels` | the tiles above the leaves, level by level |
+//! | `roots` | roots that events name: of what was archived, of a log that moved |
 //! | `signature` | checkpoints, and the keys that vouch for them |
 //! | `export` | a whole directory, in parallel over its tiles |
 //! | `bundle` | a file with some events and the proofs that they are in the log |
@@ -24,6 +25,7 @@ pub mod fold;
 pub mod json;
 mod levels;
 mod pipeline;
+pub mod roots;
 pub mod schema;
 pub mod signature;
 

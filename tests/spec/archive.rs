@@ -1,5 +1,5 @@
 //! Archiving with real servers: old events leave the database, and everything that needs them works with the archive, or refuses by name
-//! without it.
+//! without it: proofs, replays, questions of then, a move to another database.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,17 @@ use chancery::app::context::Context;
 use chancery::app::operator::Command;
 use chancery::app::read_models::rebuild_inline;
 use chancery::cli::archive::Args;
-use chancery::cli::audit::tiles;
+use chancery::cli::audit::{prove, tiles};
+use chancery::cli::replay::stand;
+use chancery_core::digest::Digest;
+use chancery_ledger::Ledger;
 use chancery_ledger::error::ReadError;
 use chancery_projections::audit::moment::Moment;
 use chancery_projections::inline::check;
 use chancery_test_postgres::{Cluster, Fsync};
 use chancery_verify::Finding;
 use chancery_verify::export::{Asked, Export, Whole};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::flow::Tokens;
 use crate::support::*;
@@ -44,8 +47,59 @@ fn python(args: &[&Path]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-/// The life of a log that is archived twice.
-async fn archived_and_served(server: Server) {
+/// What auditors ask of the time before, with status and answer.
+async fn answers(server: &Server, alice: &str, token: &str, early: usize) -> Vec<(u16, Value)> {
+    let auditor = server.operator_token("audit:read").await;
+    let (token, early) = (Digest::of(token.as_bytes()).to_string(), early.to_string());
+    let mut answers = Vec::new();
+    for call in [
+        server.post("/audit/introspect").form(&[("token_id", &token), ("as_of", &early)]),
+        server.get(&format!("/audit/streams/account-{alice}?as_of={early}")),
+        server.get(&format!("/audit/tokens/{token}")),
+        server.get(&format!("/audit/events?subject={alice}&until={early}")),
+        server.get(&format!("/audit/diff?from=5&to={early}")),
+    ] {
+        let answer = call.bearer(&auditor).send().await;
+        answers.push((answer.status, answer.json()));
+    }
+    answers
+}
+
+/// What a bundle for these questions proves, by the verifier: the positions in it.
+async fn proven(ledger: &Ledger, folder: &Path, alice: &str, token: &str) -> anyhow::Result<Vec<Vec<u64>>> {
+    let out = folder.join("bundle.json");
+    let token = Digest::of(token.as_bytes()).to_string();
+    let mut all = Vec::new();
+    for asked in [
+        prove::Args { position: Some(7), ..prove::Args::default() },
+        prove::Args { token: Some(token), ..prove::Args::default() },
+        prove::Args { subject: Some(alice.to_owned()), ..prove::Args::default() },
+    ] {
+        prove::run(ledger, &prove::Args { out: out.clone(), ..asked }).await?;
+        let shown = chancery_verify::bundle::verify(&std::fs::read(&out)?, &[], true);
+        all.push(shown.map_err(|finding| anyhow::anyhow!("{finding}"))?.positions);
+        let (ok, said) = python(&[&out]);
+        assert!(ok, "{said}");
+    }
+    Ok(all)
+}
+
+/// Every row of a replay.
+fn rows(file: &Path) -> Vec<String> {
+    let database = rusqlite::Connection::open(file).unwrap();
+    let mut all = Vec::new();
+    for sql in [
+        "SELECT position || stream || version || leaf || leaf_hash FROM events ORDER BY position",
+        "SELECT key || version || state FROM states ORDER BY key",
+    ] {
+        let mut statement = database.prepare(sql).unwrap();
+        all.extend(statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+    }
+    all
+}
+
+/// The life of a log that is archived twice, and then moves `to` another database.
+async fn archived_and_served(server: Server, to: Option<String>) {
     let folder = tempfile::tempdir().unwrap();
     let (archive, pruned, whole) = (folder.path().join("archive"), folder.path().join("pruned"), folder.path().join("whole"));
     let (client, alice) = (server.web_client().await, server.alice().await);
@@ -55,11 +109,19 @@ async fn archived_and_served(server: Server) {
     let bob = server.person("bob@example.com").await;
     let bobs = Browser::new(&server).tokens(&client, &bob, &[]).await;
     server.operate(Command::UserHold { account: bob.account.clone(), reason: "case 17".into() }).await;
+    let early = server.mark().await - 1;
     grow(&server, 1600).await;
     let leaves = server.leaves().await;
     let proof = server.get("/audit/proof/3?size=1000").send().await.json();
+    let then = answers(&server, &alice.account, &tokens.access, early).await;
+    assert!(then.iter().all(|(status, _)| *status == 200), "{then:?}");
+    assert_eq!(then[0].1["active"], true);
+    let bundles = proven(&server.app.ledger, folder.path(), &alice.account, &tokens.access).await.unwrap();
+    assert!(bundles[1].len() > 5 && bundles[2].len() > 5, "{bundles:?}");
+    let (replayed, again) = (folder.path().join("then.db"), folder.path().join("again.db"));
+    stand(&server.app.ledger, &replayed, Some(Moment::Position(200)), 0).await.unwrap();
 
-    let (mut server, done) = server.archived(before(300, &archive)).await.unwrap();
+    let (server, done) = server.archived(before(300, &archive)).await.unwrap();
     let (until, first) = done;
     assert_eq!(until, 256, "a segment ends with a bundle");
     let of_bob =
@@ -82,6 +144,11 @@ async fn archived_and_served(server: Server) {
     let auditor = server.operator_token("audit:read").await;
     let refused = server.get("/audit/events/0").bearer(&auditor).send().await;
     assert_eq!((refused.status, refused.json()["error"].clone()), (409, json!("conflict")));
+    let refused = answers(&server, &alice.account, &tokens.access, early).await;
+    assert!(refused.iter().all(|(status, body)| *status == 409 && body["error"] == "conflict"), "{refused:?}");
+    assert!(proven(&ledger, folder.path(), &alice.account, &tokens.access).await.unwrap_err().to_string().contains("archive"));
+    let refused = stand(&ledger, &again, Some(Moment::Position(200)), 0).await.unwrap_err().to_string();
+    assert!(refused.contains("archive"), "{refused}");
     tiles::run(&ledger, &pruned).await.unwrap();
     assert!(!pruned.join("tile/entries/000").exists() && pruned.join("tile/0/000").exists() && pruned.join("tile/entries/001").exists());
     let refused = verify(&pruned, None).unwrap_err();
@@ -92,11 +159,24 @@ async fn archived_and_served(server: Server) {
     assert!(ok && said.contains(&format!("{size} events")), "{said}");
     assert!(!python(&[&pruned]).0);
 
+    let elsewhere = Cluster::start_new(Fsync::Off).unwrap();
+    let url = elsewhere.database().unwrap();
+    chancery_ledger::postgres::migrate(&url).await.unwrap();
+    let (mut server, why) = server.not_moved(url).await;
+    assert!(why.contains("archive"), "{why}");
+    assert!(server.is_active(&client, &refreshed.access).await, "the old side goes on");
+
     // With it everything is as before.
     server.configure(&[("CHANCERY_ARCHIVE_DIRECTORY", archive.display().to_string())]);
     let server = server.restart().await;
     assert_eq!(server.leaves().await[..leaves.len()], leaves, "leaf by leaf");
     let ledger = server.app.ledger.clone();
+    assert_eq!(answers(&server, &alice.account, &tokens.access, early).await[..2], then[..2]);
+    // The token was refreshed since: what was proven then is the beginning of what is proven now.
+    let now = proven(&ledger, folder.path(), &alice.account, &tokens.access).await.unwrap();
+    assert!(now.iter().zip(&bundles).all(|(now, then)| now.starts_with(then)), "{now:?} {bundles:?}");
+    stand(&ledger, &again, Some(Moment::Position(200)), 0).await.unwrap();
+    assert_eq!(rows(&again), rows(&replayed));
     assert!(check::check(&ledger, &mut |_, _| {}).await.unwrap().is_well());
     rebuild_inline(&ledger, &mut |_, _| {}).await.unwrap();
     assert!(check::check(&ledger, &mut |_, _| {}).await.unwrap().is_well());
@@ -119,6 +199,20 @@ async fn archived_and_served(server: Server) {
     assert_eq!((until, third), (512, Pruned::default()));
     assert_eq!(server.events().await.iter().filter(|event| event.kind == "SegmentArchived").count(), 2);
 
+    // A move brings everything back, and the next archive takes it out there.
+    let leaves = server.leaves().await;
+    let mut server = server.moved(to).await.unwrap();
+    server.configure(&[("CHANCERY_ARCHIVE_DIRECTORY", String::new())]);
+    let server = server.restart().await;
+    assert_eq!(server.leaves().await[..leaves.len()], leaves, "without the archive");
+    let moved = tempfile::tempdir().unwrap();
+    tiles::run(&server.app.ledger, moved.path()).await.unwrap();
+    verify(moved.path(), None).unwrap();
+    chancery::cli::audit::verify::run(&server.app.ledger, &Default::default()).await.unwrap();
+    let (mut server, (until, fourth)) = server.archived(before(600, &archive)).await.unwrap();
+    assert_eq!((until, fourth), (512, Pruned { moved: 512, held: 0 }));
+    server.configure(&[("CHANCERY_ARCHIVE_DIRECTORY", archive.display().to_string())]);
+
     // An archive that was changed is found out at the event.
     let bundle = archive.join("tile/entries/001");
     let mut bytes = std::fs::read(&bundle).unwrap();
@@ -133,7 +227,10 @@ fn has(leaf: &[u8], text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_events_leave_sqlite_and_everything_goes_on() {
-    archived_and_served(Server::start().await).await;
+    let cluster = Cluster::start_new(Fsync::Off).unwrap();
+    let url = cluster.database().unwrap();
+    chancery_ledger::postgres::migrate(&url).await.unwrap();
+    archived_and_served(Server::start().await, Some(url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +238,7 @@ async fn old_events_leave_postgresql_and_everything_goes_on() {
     let cluster = Cluster::start_new(Fsync::Off).unwrap();
     let url = cluster.database().unwrap();
     chancery_ledger::postgres::migrate(&url).await.unwrap();
-    archived_and_served(Server::with(&[("DATABASE_URL", &url)], "").await).await;
+    archived_and_served(Server::with(&[("DATABASE_URL", &url)], "").await, None).await;
 }
 
 #[tokio::test]

@@ -73,6 +73,9 @@ async fn what_is_held_is_not_erased() {
     };
     operate(json!({ "command": "user_hold", "account": alice.email, "reason": "case 17 against Alice Liddell" })).await.unwrap();
     assert_eq!(operate(json!({ "command": "user_erase", "account": alice.email })).await, Err("conflict"));
+    let refused: Vec<_> = server.events().await.into_iter().filter(|event| event.kind == "ErasureRefused").collect();
+    assert_eq!((refused.len(), refused[0].data.get("stream"), refused[0].actor.kind.as_str()), (1, None, "operator"));
+    assert_eq!(refused[0].subject.as_deref(), Some(alice.account.as_str()));
     assert_eq!(operate(json!({ "command": "user_certificate", "account": alice.account })).await, Err("conflict"));
     let held = server.events().await.into_iter().find(|event| event.kind == "LegalHoldPlaced").unwrap();
     assert!(held.personal.contains_key("reason") && !held.data.to_string().contains("case 17"), "the reason is sealed");
@@ -138,6 +141,8 @@ async fn a_person_is_not_erased_while_one_of_their_streams_is_held() {
         hold(&stream).await.unwrap();
         hold(&stream).await.unwrap();
         assert_eq!(erase().await, Err("conflict"), "{stream}");
+        let last = server.events().await.into_iter().next_back().unwrap();
+        assert_eq!((last.kind.as_str(), &last.data["stream"]), ("ErasureRefused", &json!(stream)));
         let listed = operate(json!({ "command": "holds_list" })).await.unwrap();
         assert_eq!(listed["holds"], json!([{ "stream": stream }]));
         operate(json!({ "command": "stream_release", "stream": stream })).await.unwrap();

@@ -211,6 +211,13 @@ impl Server {
         Self::open(given, directory, clock).await
     }
 
+    /// The same where it has to be refused: why it was, and the old side, which goes on.
+    pub async fn not_moved(self, to: String) -> (Self, String) {
+        let (given, directory, clock) = (self.given.clone(), self.directory.clone(), self.app.clock.clone());
+        let Err(why) = self.moved(Some(to)).await else { panic!("it has moved") };
+        (Self::open(given, directory, clock).await.unwrap_or_else(|why| panic!("{why}")), why)
+    }
+
     /// Stops, archives old events, and starts again.
     pub async fn archived(self, args: archive::Args) -> Result<(Self, (u64, Pruned)), String> {
         let (server, outcome) = self.archiving(args).await;

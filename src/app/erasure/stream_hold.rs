@@ -96,11 +96,11 @@ impl App {
         work.commit().await.map(drop)
     }
 
-    /// Refuses an erasure while a stream of the person is held. What it rests on is asserted.
+    /// A stream of the person that is held, if one is. What the answer rests on is asserted.
     ///
     /// # Errors
-    /// `conflict`, which names the stream; `temporarily_unavailable`.
-    pub(in crate::app) async fn refuse_if_stream_held(&self, work: &mut Work<'_>, account: AccountId) -> Result<(), Stop> {
+    /// `temporarily_unavailable`.
+    pub(in crate::app) async fn held_stream(&self, work: &mut Work<'_>, account: AccountId) -> Result<Option<String>, Stop> {
         let own = work.load::<Holds>(&hold::stream(Some(account))).await?;
         let mut held = own.state.as_deref().and_then(|own| own.streams.keys().next().cloned());
         let of_nobody = work.load::<Holds>(&hold::stream(None)).await?;
@@ -109,13 +109,7 @@ impl App {
                 held = Some(stream.clone());
             }
         }
-        match held {
-            None => Ok(()),
-            Some(stream) => {
-                let sentence = format!("The stream {stream} of this person is under a legal hold; lift it first.");
-                Err(OAuthError::conflict("a stream is held").saying(sentence).into())
-            }
-        }
+        Ok(held)
     }
 
     /// Interactions that are held, whose data keys housekeeping must not destroy.

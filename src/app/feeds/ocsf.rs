@@ -118,6 +118,7 @@ fn told(envelope: &Envelope) -> Told {
         "PasswordChanged" => well(AccountChange, 3),
         "AccountDisabled" => well(AccountChange, 5),
         "ErasureOrdered" | "DataKeyDestroyed" => well(AccountChange, 6),
+        "ErasureRefused" => failed(AccountChange, 6, INFORMATIONAL),
         "RoleGranted" => well(AccountChange, 7),
         "RoleWithdrawn" => well(AccountChange, 8),
         "ProfileChanged" | "EmailChanged" | "LegalHoldPlaced" | "LegalHoldLifted" => well(AccountChange, OTHER),

@@ -7,18 +7,18 @@
 //! | every column beside the leaf | the same member of the leaf |
 //! | the leaf alone, and all leaves together | `chancery_verify::event`, `chancery_verify::fold` |
 //! | the hash of each complete tile | the stored one |
-//! | and in the end size and root | the head, the signed checkpoint, an earlier checkpoint |
+//! | and in the end size and root | the head, the signed checkpoint, an earlier checkpoint, roots that events name |
 //!
 //! Signatures are checked with the log's own keys, or with `--key`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use anyhow::bail;
 use chancery_ledger::Ledger;
 use chancery_ledger::check::StoredEvent;
 use chancery_ledger::leaf;
-use chancery_tree::{Frontier, VerifierKey};
+use chancery_tree::{Frontier, TILE_LEVELS, VerifierKey};
 use chancery_verify::event::Judge;
 use chancery_verify::fact::Stream;
 use chancery_verify::fold::Fold;
@@ -73,6 +73,16 @@ pub async fn run(ledger: &Ledger, args: &Args) -> anyhow::Result<()> {
     let (ours, theirs) = (hex(&seen.tree.root()), hex(&head.root));
     if ours != theirs {
         bail!("the events hash to the root {ours}, the head of the log says {theirs}");
+    }
+    for named in seen.fold.roots() {
+        let mut known = BTreeMap::new();
+        for node in named.nodes() {
+            let (level, range) = node.in_tiles();
+            let count = u32::try_from(range.end - range.start)?;
+            let hashes = ledger.hashes(level * TILE_LEVELS, range.start, count).await?;
+            known.extend(node.hash(&hashes).map(|hash| (node, hash)));
+        }
+        named.judge(|node| known.get(&node).copied()).map_err(anyhow::Error::msg)?;
     }
     // With a server running an event may have come in since; then the head has moved too.
     if let Some(beyond) = ledger.stored(head.size, 1).await?.first()

@@ -26,7 +26,7 @@ use crate::events;
 use crate::id::AccountId;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::Timestamp;
-pub use hold::{LegalHoldLifted, LegalHoldPlaced};
+pub use hold::{ErasureRefused, LegalHoldLifted, LegalHoldPlaced};
 
 /// What an account may do on Chancery's own management interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -140,6 +140,7 @@ events! {
         AccountEnabled = 1,
         LegalHoldPlaced = 1,
         LegalHoldLifted = 1,
+        ErasureRefused = 1,
         ErasureOrdered = 1,
         DataKeyDestroyed = 1,
     }
@@ -254,7 +255,7 @@ impl Stream for Account {
             return Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
         }
         match fact.event {
-            AccountEvent::AccountRegistered(_) => {}
+            AccountEvent::AccountRegistered(_) | AccountEvent::ErasureRefused(_) => {}
             AccountEvent::PasswordChanged(_) => account.password_hash = fact.sealed(&account.id.stream(), "password_hash"),
             AccountEvent::ProfileChanged(event) => {
                 let stream = account.id.stream();

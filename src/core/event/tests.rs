@@ -102,6 +102,7 @@ fn account() {
         AccountDisabled { at: t(2) }.into(),
         AccountEnabled { at: t(3) }.into(),
         LegalHoldPlaced { at: t(3) }.into(),
+        ErasureRefused { stream: Some("session-01a1fc16-453d-7e8c-9c8d-5f35eeecc5b1".into()), at: t(3) }.into(),
         LegalHoldLifted { at: t(3) }.into(),
         ErasureOrdered { at: t(4) }.into(),
         DataKeyDestroyed { at: t(5) }.into(),

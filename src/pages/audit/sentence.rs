@@ -42,6 +42,10 @@ pub fn of(event: &Envelope) -> String {
         "StreamHoldPlaced" => format!("The stream {} was put under a legal hold.", text("stream")),
         "StreamHoldLifted" => format!("The legal hold of the stream {} was lifted.", text("stream")),
         "SegmentArchived" => format!("The events before position {} were archived.", event.data.get("until").cloned().unwrap_or_default()),
+        "ErasureRefused" => match event.data.get("stream") {
+            Some(_) => format!("An erasure of the person was refused, because the stream {} is held.", text("stream")),
+            None => "An erasure of the person was refused, because the account is held.".to_owned(),
+        },
         "ErasureOrdered" => "The erasure of the person was ordered.".to_owned(),
         "DataKeyDestroyed" => "The person's key was destroyed: what was sealed under it is erased.".to_owned(),
         "SessionStarted" => format!("The person signed in ({}).", methods(event)),

@@ -1,8 +1,8 @@
 //! Writes an export of so many events and measures: the whole verification, that of the bytes alone, and bare tree hashing of its entries.
 //!
-//!     cargo run --release -p chancery-verify --example measure -- DIRECTORY EVENTS
+//!     cargo run --release -p chancery-verify --example measure -- DIRECTORY [EVENTS]
 //!
-//! The events are whole stories (sign-in, consent, code, tokens, refreshes, ends) in the shapes of `schema/events`, with ciphertext of the
+//! An export that is there already is measured as it stands, whoever made it; `benches/million` does so. Otherwise the events are whole stories (sign-in, consent, code, tokens, refreshes, ends) in the shapes of `schema/events`, with ciphertext of the
 //! usual length. The log is made by this program and signed with a key of its own: it measures the verifier, not the server.
 
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ use chancery_tree::key::KeyType;
 use chancery_tree::tile::{Content, TILE_LEVELS, TILE_WIDTH, Tile};
 use chancery_tree::{Checkpoint, Frontier, Note, VerifierKey, bundle, leaf_hash, note};
 use chancery_verify::export::{Asked, Export, verify};
+use chancery_verify::signature;
 use ed25519_dalek::{Signer as _, SigningKey};
 
 const ORIGIN: &str = "measure.example/log";
@@ -228,19 +229,19 @@ fn timed<R>(what: &str, size: u64, work: impl FnOnce() -> Result<R, Failed>) -> 
 
 fn main() -> Result<(), Failed> {
     let mut args = env::args().skip(1);
-    let (Some(folder), Some(events)) = (args.next(), args.next().and_then(|text| text.parse::<u64>().ok())) else {
-        return Err("measure DIRECTORY EVENTS".into());
-    };
+    let folder = args.next().ok_or("measure DIRECTORY [EVENTS]")?;
     let folder = Path::new(&folder);
     if !folder.join("checkpoint").exists() {
+        let events = args.next().and_then(|text| text.parse().ok()).ok_or("measure DIRECTORY EVENTS: how many events to make")?;
         timed("made", events, || write(folder, events))?;
     }
+    let events = signature::read(&fs::read(folder.join("checkpoint"))?).map_err(|finding| finding.to_string())?.checkpoint.size;
     let export = Export::new(folder);
     for _ in 0..3 {
         let whole = timed("whole verification, one thread", events, || {
             verify(&export, &Asked { threads: 1, ..Asked::default() }, |_, _| {}).map_err(|finding| finding.to_string().into())
         })?;
-        let vkey = VerifierKey::new(ORIGIN, KeyType::Ed25519, key().verifying_key().to_bytes())?;
+        let vkey = whole.signed_by.clone();
         timed("bytes alone, one thread       ", events, || {
             let asked = Asked { threads: 1, only_bytes: true, keys: vec![vkey], ..Asked::default() };
             verify(&export, &asked, |_, _| {}).map_err(|finding| finding.to_string().into())

@@ -16,6 +16,7 @@ mod parties;
 use std::collections::{HashMap, HashSet};
 
 use crate::fact::{Fact, Stream};
+use crate::roots::Named;
 use grants::Grant;
 use parties::{Account, Client, Session};
 
@@ -46,6 +47,8 @@ pub struct Fold {
     /// The end of the last segment that was archived.
     archived: u64,
     log_keys: Vec<LogKey>,
+    /// Roots that events name.
+    roots: Vec<Named>,
     /// Streams that came up again after they were forgotten.
     late: HashSet<Stream>,
     /// Streams that are never forgotten: the `late` ones of an earlier pass.
@@ -90,6 +93,11 @@ impl Fold {
     /// Keys that sign its heads, in the order of their creation.
     pub fn log_keys(&self) -> &[LogKey] {
         &self.log_keys
+    }
+
+    /// Roots that events name: to be held against the tree, which is not here.
+    pub fn roots(&self) -> &[Named] {
+        &self.roots
     }
 
     /// Things that are held: accounts, clients, streams by name, and what is alive.

@@ -9,6 +9,7 @@
 
 use super::{Fold, LogKey, Step};
 use crate::fact::Fact;
+use crate::roots::Named;
 
 /// Whether an account can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +199,10 @@ impl Fold {
                 return Err(format!("a segment from {from} to {until} cannot follow one that ended at {}", self.archived));
             }
             self.archived = until;
+            self.roots.push(Named::new(fact.position, Some(until), fact.data.root.as_deref())?);
+        }
+        if fact.kind == "LogMoved" {
+            self.roots.push(Named::new(fact.position, fact.data.size, fact.data.root.as_deref())?);
         }
         if fact.kind == "LogKeyCreated"
             && let Some(vkey) = &fact.data.vkey

@@ -72,6 +72,13 @@ def fold(hashes):  # the root over hashes of complete subtrees of one height: RF
     return hashes[0] if hashes else sha(b"")
 
 
+def tree(hashes):  # the root over hashes of leaves: RFC 6962 §2.1
+    if len(hashes) <= 1:
+        return hashes[0] if hashes else sha(b"")
+    middle = 1 << (len(hashes) - 1).bit_length() - 1
+    return sha(b"\1" + tree(hashes[:middle]) + tree(hashes[middle:]))
+
+
 def path(level, index, width):
     n = "%03d" % (index % 1000)
     while index >= 1000:
@@ -122,7 +129,7 @@ def canonical(text):
 
 class Log:
     def __init__(self):
-        self.time, self.versions, self.redeemed, self.ended, self.keys = 0, {}, set(), set(), {}
+        self.time, self.versions, self.redeemed, self.ended, self.keys, self.roots = 0, {}, set(), set(), {}, []
 
     def event(self, position, leaf, whole=True):
         try:
@@ -144,6 +151,10 @@ class Log:
                 self.keys[data["key_id"]] = parse_key(data["vkey"])
             if kind == "LogKeyRetired":
                 self.keys.pop(data["key_id"], None)
+            if kind in ("SegmentArchived", "LogMoved"):  # roots that events name
+                size = data["until" if kind == "SegmentArchived" else "size"]
+                checks.append((0 <= size <= position, "it names the root of events that did not stand before it"))
+                self.roots.append((position, size, bytes.fromhex(data["root"])))
         except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as why:
             raise Bad("position %d: %s" % (position, why))
         for holds, what in checks:
@@ -195,6 +206,9 @@ def directory(root, keys):
         right = sha(b"\1" + parts.pop() + right)
     if right != expected:
         raise Bad("the events hash to %s, the checkpoint says %s" % (right.hex(), expected.hex()))
+    for position, count, named in log.roots:
+        if tree([one for tile in hashes[:count // 256 + 1] for one in tile][:count]) != named:
+            raise Bad("position %d: it says that the first %d events have the root %s, and they have another" % (position, count, named.hex()))
     check_signature(note, keys or list(log.keys.values()))
     return "The log %s is whole: %d events, root %s" % (origin, size, right.hex())
 

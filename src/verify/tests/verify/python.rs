@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use chancery_tree::hash::complete;
-use chancery_tree::{Recipe, leaf_hash};
+use chancery_tree::{Frontier, Recipe, leaf_hash};
 use chancery_verify::bundle::{self, Bundle, Proven};
+use chancery_verify::export::{Asked, Export, verify};
 
 use crate::story;
 
@@ -54,6 +55,25 @@ fn both_verifiers_name_the_same_position() {
     let (code, said) = says(&python(&[folder.path()]));
     assert!(code == Some(1) && said.contains("position 256:"), "{said}");
     assert_eq!(says(&python(&[])).0, Some(2));
+}
+
+#[test]
+fn both_verifiers_hold_a_named_root_against_the_events() {
+    let honest = story::honest(300);
+    let hashes: Vec<_> = honest.leaves().iter().map(|leaf| leaf_hash(leaf)).collect();
+    for (size, named, ok) in [(256, 256, true), (256, 255, false), (257, 257, true), (300, 300, true), (300, 299, false)] {
+        let mut tree = Frontier::default();
+        hashes[..named].iter().for_each(|hash| tree.push(*hash, &mut Vec::new()));
+        let mut story = honest.clone();
+        let root = chancery_verify::hex(&tree.root());
+        story.say("log", "LogMoved", serde_json::json!({"from": "sqlite", "to": "postgres", "size": size, "root": root}));
+        let folder = tempfile::tempdir().unwrap();
+        story::write(folder.path(), &story.leaves());
+        let (code, said) = says(&python(&[folder.path()]));
+        assert_eq!(code == Some(0), ok, "{size}: {said}");
+        assert_eq!(verify(&Export::new(folder.path()), &Asked { threads: 1, ..Asked::default() }, |_, _| {}).is_ok(), ok);
+        assert!(ok || said.contains(&format!("position {}:", honest.events.len())), "{said}");
+    }
 }
 
 fn bundle_of(positions: &[u64]) -> Bundle {

@@ -182,3 +182,35 @@ fn a_stream_that_was_forgotten_is_judged_in_a_second_pass() {
     story.events.last_mut().unwrap()["version"] = json!(1);
     refused(&story, "version 1 follows version");
 }
+
+/// A segment that was archived, and a log that moved, name a root: that of what is here.
+#[test]
+fn a_root_that_an_event_names_is_that_of_the_events_before_it() {
+    let root = |story: &Story, size: usize| {
+        let mut tree = chancery_tree::Frontier::default();
+        story.leaves()[..size].iter().for_each(|leaf| tree.push(chancery_tree::leaf_hash(leaf), &mut Vec::new()));
+        chancery_verify::hex(&tree.root())
+    };
+    let honest = story::honest(700);
+    let archived = |until: usize, root: String| {
+        let mut story = honest.clone();
+        story.say("log", "SegmentArchived", json!({"from": 0, "until": until, "root": root}));
+        story
+    };
+    let moved = |size: usize, root: String| {
+        let mut story = honest.clone();
+        story.say("log", "LogMoved", json!({"from": "sqlite", "to": "postgres", "size": size, "root": root}));
+        story
+    };
+    for size in [256, 512] {
+        assert!(check(&archived(size, root(&honest, size))).is_ok());
+        refused(&archived(size, root(&honest, size - 1)), "have the root");
+    }
+    for size in [1, 255, 256, 257, 600, honest.events.len()] {
+        assert!(check(&moved(size, root(&honest, size))).is_ok(), "{size}");
+        refused(&moved(size, root(&honest, size - 1)), "have the root");
+    }
+    refused(&moved(honest.events.len() + 1, root(&honest, 3)), "did not stand before it");
+    refused(&archived(256, "00".into()), "is none");
+    refused(&archived(honest.events.len() + 1, root(&honest, 3)), "cannot follow");
+}
