@@ -16,6 +16,7 @@ use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
 use chancery_core::server::Log;
 use chancery_core::session::Session;
+use chancery_core::signals::Signals;
 use chancery_core::stream::Stream as _;
 use chancery_ledger::recorded::Recorded;
 use chancery_ledger::write::{Row, RowWrite};
@@ -53,6 +54,7 @@ impl Kind {
             Invitation::KIND => Self::new::<Invitation>(),
             Log::KIND => Self::new::<Log>(),
             Seals::KIND => Self::new::<Seals>(),
+            Signals::KIND => Self::new::<Signals>(),
             _ => return None,
         })
     }

@@ -18,6 +18,7 @@
 //! | evidence | stream | - | - |
 //! | log | stream | - | - |
 //! | seal | stream | - | - |
+//! | signals | stream | - | - |
 //!
 //! A row is the state of its stream and nothing else, so that the rebuild uses the same function.
 
@@ -44,6 +45,7 @@ use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
 use chancery_core::server::Log;
 use chancery_core::session::Session;
+use chancery_core::signals::Signals;
 use chancery_core::stream::Stream;
 use chancery_ledger::recorded::Recorded;
 use chancery_ledger::write::{Row, RowWrite};
@@ -187,6 +189,8 @@ impl Inline for Log {}
 
 impl Inline for Holds {}
 
+impl Inline for Signals {}
+
 impl Inline for Seals {
     fn expires_at(&self) -> Option<i64> {
         Some(self.last_at.0 + KEEP_MS)
@@ -249,6 +253,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         ResourceServer::KIND => one::<ResourceServer>(stream, events),
         Log::KIND => one::<Log>(stream, events),
         Seals::KIND => one::<Seals>(stream, events),
+        Signals::KIND => one::<Signals>(stream, events),
         other => {
             let position = events.first().map_or(0, |event| event.position);
             Err(Unreadable { position, why: format!("unknown kind of stream {other}: this program is older than the log") })
@@ -294,6 +299,7 @@ impl Folding {
             Pushed::KIND => add::<Pushed>,
             Log::KIND => add::<Log>,
             Seals::KIND => add::<Seals>,
+            Signals::KIND => add::<Signals>,
             _ => return None,
         };
         Some(Self { add, state: None })

@@ -2,7 +2,7 @@
 //!
 //! | Room | Commands |
 //! |---|---|
-//! | [`serve`] | `serve` (also without a command), `openapi` |
+//! | [`serve`], [`feeding`] | `serve` (also without a command), `openapi` |
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
 //! | [`backup`] | copies of the embedded database |
@@ -21,6 +21,7 @@ pub mod client;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod feeding;
 pub mod feeds;
 pub mod instant;
 pub mod keys;

@@ -22,13 +22,12 @@ use crate::app::logouts;
 use crate::app::remote;
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
-use crate::cli::{certificates, signal, watched};
+use crate::cli::{certificates, feeding, signal, watched};
 use crate::config::{Config, Database, Secrets};
 use crate::http::client_address::TrustedProxies;
 use crate::http::client_certificate::ClientCertificates;
 use crate::http::cookies::{CookieKeys, Cookies};
 use crate::http::cors::OriginOf;
-use crate::http::deliver;
 use crate::http::development::DevelopmentGuard;
 use crate::http::guarded::Outgoing;
 use crate::http::limits::{ConnectionLimits, Deadline};
@@ -166,6 +165,10 @@ fn surface(specification: &str) -> Surface {
         "/oidc/introspection",
         "/oidc/reg",
         "/oidc/reg/{client_id}",
+        "/oidc/ssf/stream",
+        "/oidc/ssf/status",
+        "/oidc/ssf/verification",
+        "/oidc/ssf/poll/{stream_id}",
         "/clients",
         "/clients/{client_id}",
         "/accounts/{account_id}",
@@ -252,7 +255,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
     tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
     tokio::spawn(tell_logouts(app.clone(), context.clone()));
-    feed(app);
+    feeding::feed(app);
     let (vault, server) = (app.clone(), server.clone());
     tokio::spawn(async move {
         if let Err(error) = vault.vault.finish_adoptions().await {
@@ -310,28 +313,6 @@ async fn tell_logouts(app: App, context: Context) {
         tokio::time::sleep(logouts::EVERY).await;
         if let Err(error) = app.deliver_logouts(&context, &post).await {
             tracing::warn!(detail = %error.detail, "the outbox of logouts could not be read");
-        }
-    }
-}
-
-/// Each feed follows the log in a task of its own.
-pub fn feed(app: &App) {
-    if app.config.feeds.is_empty() {
-        return;
-    }
-    let outgoing = match Outgoing::new(&app.config.outgoing_networks, !app.is_production()) {
-        Ok(outgoing) => outgoing,
-        Err(error) => return tracing::error!(%error, "feeds cannot be sent anywhere"),
-    };
-    // SQLite has one process, which a restart may take for itself at once.
-    let node = match &app.config.database {
-        Database::Sqlite(_) => "sqlite".to_owned(),
-        Database::Postgres(_) => random::uuid_v7(app.now().0).to_string(),
-    };
-    for own in &app.config.feeds {
-        match deliver::of(own, &outgoing, app.config.issuer.authority()) {
-            Ok(deliver) => drop(tokio::spawn(app.clone().run_feed(own.clone(), deliver, node.clone()))),
-            Err(error) => tracing::error!(feed = own.name, error, "a feed cannot be sent"),
         }
     }
 }

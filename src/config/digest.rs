@@ -33,6 +33,7 @@ impl Config {
             ("response_types.front_channel", self.front_channel.to_string()),
             ("logout.front_channel", self.front_channel_logout.to_string()),
             ("logout.session_management", self.session_management.to_string()),
+            ("signals.streams", self.signal_streams.to_string()),
             ("request_objects.unsigned", self.unsigned_request_objects.to_string()),
             ("dpop.nonces", self.dpop.nonces.to_string()),
             ("dpop.nonce_lifetime", self.dpop.nonce_lifetime.as_secs().to_string()),

@@ -37,6 +37,20 @@ pub struct Feed {
     pub bearer: Option<Secret>,
     /// Signals: the client that receives them.
     pub receiver: Option<String>,
+    /// A stream that the client manages by itself; never from the file.
+    pub managed: Option<Managed>,
+}
+
+/// What of the log a client wants to hear, by its own stream of signals.
+#[derive(Clone)]
+pub struct Managed {
+    pub stream_id: String,
+    /// URIs of event types.
+    pub delivered: BTreeSet<String>,
+    /// What was recorded before this is not told. Milliseconds since the epoch.
+    pub since: i64,
+    /// The whole Authorization header of its endpoint.
+    pub authorization: Option<Secret>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +169,7 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
     if ca.is_some() && !matches!(to, None | Some(Target::Syslog { wire: Wire::Tls, .. })) {
         fields.refuse("ca", "is for syslog+tls:// alone.".to_owned());
     }
-    Some(Feed { name: name?, format: format?, to: to?, is_clear, from_beginning, types, bearer, receiver })
+    Some(Feed { name: name?, format: format?, to: to?, is_clear, from_beginning, types, bearer, receiver, managed: None })
 }
 
 fn target(typed: &str, ca: Option<PathBuf>) -> Result<Target, String> {

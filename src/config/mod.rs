@@ -82,6 +82,8 @@ pub struct Config {
     pub front_channel_logout: bool,
     /// Clients can watch in a frame whether somebody is still signed in.
     pub session_management: bool,
+    /// Clients make streams of shared signals by themselves.
+    pub signal_streams: bool,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
     pub dpop: Dpop,
@@ -232,6 +234,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
         front_channel_logout: reader.boolean("logout.front_channel"),
         session_management: reader.boolean("logout.session_management"),
+        signal_streams: reader.boolean("signals.streams"),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         dpop: Dpop {
             nonces: reader.boolean("dpop.nonces"),

@@ -122,6 +122,9 @@ settings! {
     "logout.session_management" "" "" Kind::Boolean, "false", "",
         "Clients may watch in a frame whether somebody is still signed in (OpenID Connect Session Management), with the same weakness.";
 
+    "signals.streams" "" "" Kind::Boolean, "false", "",
+        "Clients may make streams of shared signals by themselves (OpenID Shared Signals Framework), with the scope ssf.manage, pushed or polled.";
+
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
 

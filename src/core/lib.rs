@@ -30,6 +30,7 @@
 //! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
+//! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
@@ -70,6 +71,7 @@ pub mod scope;
 pub mod seal;
 pub mod server;
 pub mod session;
+pub mod signals;
 pub mod stream;
 #[cfg(test)]
 mod testing;

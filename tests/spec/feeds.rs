@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chancery::app::context::Context;
 use chancery::app::feeds::{Deliver, Message, Source, ocsf, status};
-use chancery::cli::serve;
+use chancery::cli::feeding;
 use chancery::config::Feed;
 use chancery_core::event::event_catalogue;
 use chancery_core::id::AccountId;
@@ -212,7 +212,7 @@ async fn files_get_every_event_in_every_format_and_no_ciphertext() {
     };
     let toml: String = ["ocsf", "cloudevents", "jsonl"].map(feed).concat();
     let server = Server::with(&[], &toml).await;
-    serve::feed(&server.app);
+    feeding::feed(&server.app);
     visit(&server).await;
     until("all feeds are up to date", async || is_up_to_date(&server).await).await;
     let events = server.events().await;
@@ -289,7 +289,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_afterwards() {
         "[[feed]]\nname = \"siem\"\nformat = \"cloudevents\"\nto = \"http://127.0.0.1:{port}/in?key=hidden\"\nbearer = \"of-the-siem\"\nfrom = \"beginning\"\n"
     );
     let server = Server::with(&[], &toml).await;
-    serve::feed(&server.app);
+    feeding::feed(&server.app);
     visit(&server).await;
     let kept = async || status::of(&server.app.ledger, &server.app.config.feeds).await.unwrap().remove(0);
     until("the failure is told", async || kept().await.failing.is_some()).await;
@@ -436,7 +436,7 @@ async fn rfc5425_4_3_messages_over_tls_have_their_length_in_front() {
         format!("[[feed]]\nname = \"siem\"\nformat = \"ocsf\"\nto = \"syslog+tls://localhost:{port}\"\nfrom = \"beginning\"\n{ca}")
     };
     let server = Server::with(&[], &toml(&format!("ca = \"{}\"\n", ca.display()))).await;
-    serve::feed(&server.app);
+    feeding::feed(&server.app);
     visit(&server).await;
     until("everything was sent", async || is_up_to_date(&server).await).await;
     let text = String::from_utf8(got.lock().unwrap().clone()).unwrap();
@@ -457,7 +457,7 @@ async fn rfc5425_4_3_messages_over_tls_have_their_length_in_front() {
     assert_eq!(ids, server.events().await.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
     // Without its certificate the receiver is a stranger.
     let server = Server::with(&[], &toml("")).await;
-    serve::feed(&server.app);
+    feeding::feed(&server.app);
     until("the stranger is refused", async || {
         status::of(&server.app.ledger, &server.app.config.feeds).await.unwrap()[0]
             .failing

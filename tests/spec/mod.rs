@@ -50,6 +50,7 @@ mod rfc9470;
 mod rfc9700;
 mod rfc9701;
 mod side_by_side;
+mod ssf;
 mod taking_away;
 mod time;
 mod upgrade;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery::app::feeds::{Deliver, Message, status};
 use chancery::app::operator::Command;
-use chancery::cli::serve;
+use chancery::cli::feeding;
 use chancery::config::Feed;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -134,7 +134,7 @@ async fn rfc8935_2_each_token_is_posted_alone_and_comes_again_until_it_is_taken(
     Browser::new(&server).authorize(&hears, &alice, &[]).await.code();
     server.operate(Command::UserDisable { account: alice.account.clone() }).await;
     server.operate(Command::UserEnable { account: alice.account.clone() }).await;
-    serve::feed(&server.app);
+    feeding::feed(&server.app);
     let mut took = Vec::new();
     for status in ["400 Bad Request", "202 Accepted", "202 Accepted"] {
         let (mut peer, _) = socket.accept().await.unwrap();

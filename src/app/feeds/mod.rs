@@ -10,10 +10,13 @@
 //! [`ocsf`], [`render`] and [`signals`] make the messages, [`status`] says how far each feed is. Sending is handed in by `http`, except to files ([`file`]).
 
 pub mod file;
+pub mod managed;
 pub mod ocsf;
+pub mod poll;
 pub mod render;
 pub mod signals;
 pub mod status;
+pub mod streams;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -158,7 +161,7 @@ impl App {
                 false => None,
             };
             let message = match &feed.receiver {
-                Some(receiver) => self.signal(&envelope, receiver).await.map_err(Failure::Signal)?,
+                Some(receiver) => self.signal(&envelope, receiver, feed.managed.as_ref()).await.map_err(Failure::Signal)?,
                 None => Some(render::message(&envelope, feed.format, &source, personal.as_ref())),
             };
             let Some(message) = message else { continue };

@@ -130,7 +130,9 @@ fn told(envelope: &Envelope) -> Told {
         "ClientRedeclared" | "ResourceServerChanged" | "IssuerChanged" | "LogMoved" | "CatalogueRaised" | "SegmentArchived" => {
             well(EntityManagement, 3)
         }
-        "SigningKeyRemoved" => well(EntityManagement, 4),
+        "SignalStreamCreated" => well(EntityManagement, 1),
+        "SignalStreamChanged" | "SignalStreamStatusChanged" => well(EntityManagement, 3),
+        "SigningKeyRemoved" | "SignalStreamDeleted" => well(EntityManagement, 4),
         "ClientEnabled" => well(EntityManagement, 8),
         "ClientDisabled" | "ResourceServerDisabled" => well(EntityManagement, 9),
         "SigningKeyActivated" => well(EntityManagement, 10),

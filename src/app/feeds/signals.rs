@@ -12,7 +12,9 @@
 //! A receiver is a client: `sub` and `sid` are those of its id_tokens, and it hears of nobody who has not allowed it. The new values of claims
 //! are personal data and stay here: the receiver reads `updated_at` and asks userinfo.
 //!
-//! Out of scope: streams that receivers manage, polling (RFC 8936), verification events.
+//! [`streams`](super::streams) are managed by receivers, [`poll`](super::poll) is how they fetch tokens; otherwise the operator sets up a `[[feed]]`.
+
+use std::sync::Arc;
 
 use chancery_core::account::Account;
 use chancery_core::client::Client;
@@ -24,6 +26,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Message, ocsf};
 use crate::app::App;
+use crate::config::feed::Managed;
+
+/// Delivery by push, RFC 8935.
+pub const PUSH: &str = "urn:ietf:rfc:8935";
+/// Delivery by poll, RFC 8936.
+pub const POLL: &str = "urn:ietf:rfc:8936";
 
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
@@ -39,10 +47,55 @@ pub const TOLD: [(&str, &str, &str); 7] = [
     ("DataKeyDestroyed", RISC, "account-purged"),
 ];
 
+/// What the framework itself says over a stream.
+const SSF: &str = "https://schemas.openid.net/secevent/ssf/event-type/";
+
+/// The name of an event outside.
+pub(super) fn uri(family: &str, name: &str) -> String {
+    format!("{family}{name}")
+}
+
+/// A token that is not signed yet.
+pub(super) struct Signal {
+    client: Arc<Client>,
+    claims: Value,
+}
+
 impl App {
     /// The event as its receiver hears of it; `None` if it does not.
-    pub(super) async fn signal(&self, envelope: &Envelope, receiver: &str) -> Result<Option<Message>, OAuthError> {
+    pub(super) async fn signal(
+        &self,
+        envelope: &Envelope,
+        receiver: &str,
+        managed: Option<&Managed>,
+    ) -> Result<Option<Message>, OAuthError> {
+        let Some(signal) = self.heard(envelope, receiver, managed).await? else { return Ok(None) };
+        Ok(Some(Message {
+            id: envelope.id.to_string(),
+            kind: envelope.kind.clone(),
+            at: envelope.recorded_at,
+            severity: ocsf::severity(envelope),
+            body: self.sign_signal(&signal).await?,
+        }))
+    }
+
+    /// The same before it is signed.
+    pub(super) async fn heard(&self, envelope: &Envelope, receiver: &str, managed: Option<&Managed>) -> Result<Option<Signal>, OAuthError> {
+        // Shared Signals Framework 1.0 §8.1.2.1: what a disabled stream missed is not told.
+        if managed.is_some_and(|own| envelope.recorded_at < own.since) {
+            return Ok(None);
+        }
+        if let Some(own) = managed
+            && envelope.kind == "SignalStreamVerificationRequested"
+            && envelope.stream.strip_prefix("signals-") == Some(receiver)
+        {
+            return self.verification(envelope, receiver, own).await.map(Some);
+        }
         let Some((_, family, name)) = TOLD.iter().find(|(kind, ..)| *kind == envelope.kind) else { return Ok(None) };
+        let uri = uri(family, name);
+        if managed.is_some_and(|own| !own.delivered.contains(&uri)) {
+            return Ok(None);
+        }
         let Some(account) = envelope.subject.as_deref().and_then(AccountId::parse) else { return Ok(None) };
         let Some(details) = self.details(envelope, account).await? else { return Ok(None) };
         let client = self.client(receiver).await?;
@@ -61,6 +114,20 @@ impl App {
         let mut event = details;
         event.insert("event_timestamp".into(), json!(envelope.recorded_at / 1000));
         event.insert("initiating_entity".into(), json!(initiator(&envelope.actor.kind)));
+        Ok(Some(self.claims(envelope, client, subject, &uri, event)))
+    }
+
+    /// Shared Signals Framework 1.0 §8.1.4.1: about the stream itself, with the state that the receiver sent.
+    async fn verification(&self, envelope: &Envelope, receiver: &str, own: &Managed) -> Result<Signal, OAuthError> {
+        let mut event = Map::new();
+        if let Some(state) = envelope.data.get("state") {
+            event.insert("state".into(), state.clone());
+        }
+        let subject = json!({ "format": "opaque", "id": own.stream_id });
+        Ok(self.claims(envelope, self.client(receiver).await?, subject, &uri(SSF, "verification"), event))
+    }
+
+    fn claims(&self, envelope: &Envelope, client: Arc<Client>, subject: Value, uri: &str, event: Map<String, Value>) -> Signal {
         let claims = json!({
             "iss": self.endpoints.issuer,
             "aud": client.id,
@@ -68,20 +135,14 @@ impl App {
             "jti": envelope.id,
             "txn": envelope.correlation,
             "sub_id": subject,
-            "events": { format!("{family}{name}"): event },
+            "events": { uri: event },
         });
-        let token = self.sign_signal(&client, &claims).await?;
-        Ok(Some(Message {
-            id: envelope.id.to_string(),
-            kind: envelope.kind.clone(),
-            at: envelope.recorded_at,
-            severity: ocsf::severity(envelope),
-            body: token,
-        }))
+        Signal { client, claims }
     }
 
-    async fn sign_signal(&self, client: &Client, claims: &Value) -> Result<String, OAuthError> {
-        self.keys.current().await?.sign_as(client.metadata.id_token_signed_response_alg, "secevent+jwt", claims)
+    pub(super) async fn sign_signal(&self, signal: &Signal) -> Result<String, OAuthError> {
+        let alg = signal.client.metadata.id_token_signed_response_alg;
+        self.keys.current().await?.sign_as(alg, "secevent+jwt", &signal.claims)
     }
 
     /// Has the person ever allowed the client, so that it knows them? A consent that was withdrawn still counts: what they were is known.
@@ -124,15 +185,24 @@ fn initiator(actor: &str) -> &'static str {
     }
 }
 
-/// What a receiver reads about this transmitter: OpenID Shared Signals Framework 1.0, transmitter configuration. Streams are set up by the operator,
-/// so that there is no endpoint to manage them.
-pub fn configuration(issuer: &str, jwks_uri: &str) -> Value {
-    json!({
+/// What a receiver reads about this transmitter: OpenID Shared Signals Framework 1.0 §7.1. `are_managed`: receivers make their streams
+/// themselves; otherwise the operator sets them up, and there is no endpoint to manage them.
+pub fn configuration(issuer: &str, jwks_uri: &str, are_managed: bool) -> Value {
+    let mut configuration = json!({
         "spec_version": "1_0",
         "issuer": issuer,
         "jwks_uri": jwks_uri,
-        "delivery_methods_supported": ["urn:ietf:rfc:8935"],
-    })
+        "delivery_methods_supported": if are_managed { vec![PUSH, POLL] } else { vec![PUSH] },
+        // Of everybody who has allowed the receiver; nobody is added one by one.
+        "default_subjects": "ALL",
+    });
+    if are_managed {
+        configuration["configuration_endpoint"] = json!(format!("{issuer}/ssf/stream"));
+        configuration["status_endpoint"] = json!(format!("{issuer}/ssf/status"));
+        configuration["verification_endpoint"] = json!(format!("{issuer}/ssf/verification"));
+        configuration["authorization_schemes"] = json!([{ "spec_urn": "urn:ietf:rfc:6749" }]);
+    }
+    configuration
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::resource::ResourceServer;
 use crate::seal::Seals;
 use crate::server::Log;
 use crate::session::Session;
+use crate::signals::Signals;
 use crate::stream::{Event, EventType, Stream};
 
 /// Calls a macro with the state of every kind of stream, so that no list can miss one that another list has.
@@ -49,7 +50,8 @@ macro_rules! each_stream {
             Pushed,
             ResourceServer,
             Seals,
-            Session
+            Session,
+            Signals
         )
     };
 }

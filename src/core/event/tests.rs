@@ -21,7 +21,7 @@ use crate::evidence::*;
 use crate::grant::GrantEvent;
 use crate::grant::event::*;
 use crate::hold::{Holds, StreamHoldLifted, StreamHoldPlaced};
-use crate::id::InvitationId;
+use crate::id::{ClientId, InvitationId};
 use crate::interaction::*;
 use crate::invitation::{self, InitialAccessTokenIssued, InitialAccessTokenRevoked, InitialAccessTokenUsed};
 use crate::key::*;
@@ -32,6 +32,10 @@ use crate::resource::*;
 use crate::seal::{LogSealed, Seals};
 use crate::server::*;
 use crate::session::*;
+use crate::signals::{
+    SignalStreamChanged, SignalStreamCreated, SignalStreamDeleted, SignalStreamStatusChanged, SignalStreamVerificationRequested, Signals,
+    Status, Wishes,
+};
 use crate::stream::Event;
 use crate::testing::*;
 use crate::time::Seconds;
@@ -106,6 +110,24 @@ fn account() {
         LegalHoldLifted { at: t(3) }.into(),
         ErasureOrdered { at: t(4) }.into(),
         DataKeyDestroyed { at: t(5) }.into(),
+    ]]);
+}
+
+#[test]
+fn signals() {
+    let client = ClientId::parse("app").unwrap();
+    let session_revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+    let wishes = Wishes {
+        requested: Some([session_revoked.into()].into()),
+        push_to: Some("https://app.example.com/signals".into()),
+        description: Some("Sessions".into()),
+    };
+    check::<Signals>(vec![vec![
+        SignalStreamCreated { client, stream_id: "01a1fc16-453d-7e8c-9c8d-5f35eeecc5b1".into(), wishes: wishes.clone(), at: t(0) }.into(),
+        SignalStreamChanged { wishes, at: t(1) }.into(),
+        SignalStreamStatusChanged { status: Status::Paused, reason: Some("maintenance".into()), at: t(2) }.into(),
+        SignalStreamVerificationRequested { state: Some("VGhpcyBpcw".into()), at: t(3) }.into(),
+        SignalStreamDeleted { at: t(4) }.into(),
     ]]);
 }
 

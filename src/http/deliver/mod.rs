@@ -26,7 +26,8 @@ pub fn of(feed: &Feed, outgoing: &Outgoing, hostname: &str) -> Result<Deliver, S
         Target::File(path) => Ok(file::deliver(path.clone())),
         Target::Webhook(url) => {
             let (url, client, format) = (url.to_string(), outgoing.clone(), feed.format);
-            let bearer = feed.bearer.as_ref().map(|secret| format!("Bearer {}", secret.expose().trim()));
+            let own = feed.managed.as_ref().and_then(|own| own.authorization.as_ref()).map(|header| header.expose().to_owned());
+            let bearer = own.or_else(|| feed.bearer.as_ref().map(|secret| format!("Bearer {}", secret.expose().trim())));
             Ok(Arc::new(move |messages| {
                 let (url, client, bearer) = (url.clone(), client.clone(), bearer.clone());
                 Box::pin(async move {

@@ -47,7 +47,12 @@ impl Describe for Transmitter {
         ("spec_version", "string", "1_0."),
         ("issuer", "string", "The iss of every token."),
         ("jwks_uri", "string", "Where the public keys are."),
-        ("delivery_methods_supported", "array", "urn:ietf:rfc:8935: by push."),
+        ("delivery_methods_supported", "array", "urn:ietf:rfc:8935: by push; urn:ietf:rfc:8936: by poll."),
+        ("default_subjects", "string", "ALL: everybody who has allowed the receiver."),
+        ("configuration_endpoint", "string", "Where receivers make their streams, if they may."),
+        ("status_endpoint", "string", "Where they pause them."),
+        ("verification_endpoint", "string", "Where they ask for a verification."),
+        ("authorization_schemes", "array", "OAuth 2.0, with the scopes ssf.manage and ssf.read."),
     ];
 }
 
@@ -74,7 +79,7 @@ impl Discovery {
 
     /// Transmitter configuration (OpenID Shared Signals Framework 1.0)
     ///
-    /// 404 where the operator has set up no receiver.
+    /// 404 where the operator has set up no receiver and receivers cannot make streams.
     #[oai(path = "/.well-known/ssf-configuration/oidc", method = "get", operation_id = "ssfConfiguration")]
     async fn ssf_configuration(&self, request: &Request) -> Result<Document<Transmitter>, Refused> {
         let none = || OAuthError::not_found("no receiver").saying("This server sends no shared signals.");
@@ -97,8 +102,9 @@ impl Discovery {
         // A number between words is always a header's value.
         let keys_cached = HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(CACHE);
         let endpoints = &server.app.endpoints;
-        let sends = server.app.config.feeds.iter().any(|feed| feed.receiver.is_some());
-        let signals = sends.then(|| Published::json(&signals::configuration(&endpoints.issuer, &endpoints.jwks)));
+        let are_managed = server.app.config.signal_streams;
+        let sends = are_managed || server.app.config.feeds.iter().any(|feed| feed.receiver.is_some());
+        let signals = sends.then(|| Published::json(&signals::configuration(&endpoints.issuer, &endpoints.jwks, are_managed)));
         Self { server: server.clone(), metadata: Published::json(&metadata), keys_cached, signals }
     }
 }

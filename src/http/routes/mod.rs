@@ -7,6 +7,7 @@
 //! | `pushed` | pushed authorization requests |
 //! | `device` | device authorization |
 //! | `userinfo` | userinfo |
+//! | `signals` | streams of shared signals |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
 //! | `accounts` | `POST /auth/register`, `POST /auth/login` |
 //! | `erasure` | erasing a person, and its certificate |
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod proof;
 pub mod pushed;
 pub mod registration;
+pub mod signals;
 pub mod tiles;
 pub mod token;
 pub mod userinfo;
@@ -61,6 +63,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         pushed::PushedRequests(server.clone()),
         device::DeviceAuthorization(server.clone()),
         userinfo::UserInfo(server.clone()),
+        signals::Signals(server.clone()),
         registration::Registration(server.clone()),
         accounts::Accounts(server.clone()),
         erasure::Erasure(server.clone()),

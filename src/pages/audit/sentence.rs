@@ -41,6 +41,11 @@ pub fn of(event: &Envelope) -> String {
         "LegalHoldLifted" => "The legal hold of the account was lifted.".to_owned(),
         "StreamHoldPlaced" => format!("The stream {} was put under a legal hold.", text("stream")),
         "StreamHoldLifted" => format!("The legal hold of the stream {} was lifted.", text("stream")),
+        "SignalStreamCreated" => "A client began a stream of shared signals.".to_owned(),
+        "SignalStreamChanged" => "A client changed its stream of shared signals.".to_owned(),
+        "SignalStreamStatusChanged" => format!("A client's stream of shared signals is {} from here on.", text("status")),
+        "SignalStreamVerificationRequested" => "A client asked for a verification of its stream of shared signals.".to_owned(),
+        "SignalStreamDeleted" => "A client ended its stream of shared signals.".to_owned(),
         "SegmentArchived" => format!("The events before position {} were archived.", event.data.get("until").cloned().unwrap_or_default()),
         "ErasureRefused" => match event.data.get("stream") {
             Some(_) => format!("An erasure of the person was refused, because the stream {} is held.", text("stream")),
