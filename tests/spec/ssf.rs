@@ -173,7 +173,7 @@ async fn ssf_8_1_1_a_receiver_makes_changes_and_ends_its_stream() {
         json!({ "delivery": { "method": PUSH, "endpoint_url": "https://u:p@app.example/in" } }),
         json!({ "delivery": { "method": PUSH, "endpoint_url": "https://app.example/in", "authorization_header": "a\r\nb" } }),
         json!({ "delivery": { "method": POLL, "authorization_header": "Bearer a" } }),
-        json!({ "events_requested": vec!["urn:a:very:long"; 3].iter().enumerate().map(|(n, _)| "u".repeat(600 + n)).collect::<Vec<_>>() }),
+        json!({ "events_requested": ["u".repeat(600)] }),
         json!({ "events_requested": "all" }),
         json!({ "description": "d".repeat(300) }),
     ] {
