@@ -150,5 +150,6 @@ pub fn tokens_of(envelope: &Envelope) -> Vec<&str> {
     if !envelope.stream.starts_with("grant-") {
         return Vec::new();
     }
-    ["access", "code", "refresh"].into_iter().filter_map(of).collect()
+    // The source of an exchange is a token, too.
+    ["access", "code", "refresh", "source"].into_iter().filter_map(of).collect()
 }

@@ -50,6 +50,8 @@ struct Data<'a> {
     code: Named<'a>,
     #[serde(borrow, default)]
     refresh: Named<'a>,
+    #[serde(borrow, default)]
+    source: Named<'a>,
 }
 
 /// A member that may be a text, or an object with a `digest`; anything else says nothing here.
@@ -180,7 +182,7 @@ pub fn rows<'p>(first: u64, page: &'p [Recorded]) -> Result<Vec<RowWrite>, Unrea
         list("subject", leaf.subject().cloned());
         list("type", Some(leaf.kind));
         if leaf.stream.starts_with("grant-") {
-            for named in [leaf.data.access, leaf.data.code, leaf.data.refresh] {
+            for named in [leaf.data.access, leaf.data.code, leaf.data.refresh, leaf.data.source] {
                 match named {
                     Named::Text(digest) | Named::Digest(digest) => digests.push((digest, position)),
                     Named::Nothing => {}

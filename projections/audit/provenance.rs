@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the request | the stream of its interaction |
 //! | authentication | the session in which the person signed in: when, how |
+//! | what it was exchanged for | the streams of the grants of the chain (RFC 8693) |
 //! | consent | the last answer before the code, with the digest of the text that was shown |
 //! | code, tokens, refreshes, end | the stream of the grant |
 //! | what ended it from above | events on session, consent, account and client after it was issued |
@@ -45,6 +46,9 @@ pub struct Provenance {
     /// `person`, `client` or `operator`.
     pub speaks_for: &'static str,
     pub scope: String,
+    /// What it was exchanged for, and who acts (RFC 8693).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<Value>,
     /// What was in force when it was issued.
     pub in_force: InForce,
     /// Who signed in, when and how.
@@ -93,8 +97,16 @@ pub async fn of(ledger: &Ledger, known: &Known) -> Result<Provenance, QueryError
     };
     let mut authentication = None;
     let mut consent = None;
+    // RFC 8693: the chain of exchanges, down to the grant that the person gave.
+    let source = grant.exchanged.as_deref().map(|own| own.source.clone());
+    let mut root = begun.clone();
+    for from in source.iter().flat_map(|own| [own.through, own.grant]).flatten() {
+        let stream = read(ledger, &from.stream()).await?;
+        root = stream.first().cloned().unwrap_or(root);
+        keep(&mut told, stream, |_| true);
+    }
     if let Some(person) = person {
-        let interaction = begun.data.get("interaction").and_then(Value::as_str).unwrap_or_default();
+        let interaction = root.data.get("interaction").and_then(Value::as_str).unwrap_or_default();
         extend(&mut told, ledger, &format!("interaction-{interaction}"), |_| true).await?;
         let session = read(ledger, &person.session.stream()).await?;
         if let Some(started) = session.first() {
@@ -104,7 +116,7 @@ pub async fn of(ledger: &Ledger, known: &Known) -> Result<Provenance, QueryError
         }
         // The sign-in, and how the session ended.
         keep(&mut told, session, |event| event.kind != "SessionExtended");
-        let answers = read(ledger, &consent_stream(person.account, &grant.client)).await?;
+        let answers = read(ledger, &consent_stream(person.account, grant.allowed_client())).await?;
         let given = answers.iter().rev().find(|event| event.kind == "ConsentGiven" && event.position <= issued);
         consent = given.map(|event| {
             json!({ "position": event.position, "at": written(event.recorded_at), "scope": event.data.get("scope"),
@@ -114,6 +126,9 @@ pub async fn of(ledger: &Ledger, known: &Known) -> Result<Provenance, QueryError
         keep(&mut told, answers, |event| Some(event.position) == given_at || (event.position > issued && event.kind == "ConsentWithdrawn"));
         let account = read(ledger, &person.account.stream()).await?;
         keep(&mut told, account, |event| event.position > issued && ends(event));
+    }
+    if let Some(source) = &source {
+        extend(&mut told, ledger, &source.client.stream(), |event| event.position > issued && ends(event)).await?;
     }
     if !matches!(grant.kind, GrantKind::Operator) {
         extend(&mut told, ledger, &grant.client.stream(), |event| event.position > issued && ends(event)).await?;
@@ -135,6 +150,7 @@ pub async fn of(ledger: &Ledger, known: &Known) -> Result<Provenance, QueryError
             GrantKind::Operator => "operator",
         },
         scope: grant.scope.to_string(),
+        exchanged: grant.exchanged.as_deref().map(|own| json!({ "source": own.source, "actors": own.actors })),
         in_force,
         authentication,
         consent,

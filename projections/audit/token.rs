@@ -12,7 +12,8 @@ use chancery_core::account::{Account, Standing};
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
 use chancery_core::digest::Digest;
-use chancery_core::grant::standing::{self, Parents};
+use chancery_core::grant::standing::{self, Origin, Parents};
+use chancery_core::grant::exchanged::Source;
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::{GrantId, consent_stream};
 use chancery_core::resource::ResourceServer;
@@ -98,6 +99,10 @@ pub async fn find(ledger: &Ledger, digest: &str, grant: Option<GrantId>) -> Resu
         }
         let time = |value: Option<&Value>| Timestamp(value.and_then(Value::as_i64).unwrap_or_default());
         let data = &envelope.data;
+        // An exchange names the token that was brought and does not issue it.
+        if data.pointer("/source/digest").and_then(Value::as_str) == Some(digest) {
+            continue;
+        }
         let (kind, expires_at) = if data.get("code").and_then(Value::as_str) == Some(digest) {
             (Kind::AuthorizationCode, time(data.get("code_expires_at")))
         } else if data.pointer("/access/digest").and_then(Value::as_str) == Some(digest) {
@@ -178,7 +183,7 @@ async fn on_its_grant(
         None => (None, None),
         Some(account) => (
             then::<Account>(ledger, &account.stream(), place).await?,
-            then::<Consent>(ledger, &consent_stream(account, &state.client), place).await?,
+            then::<Consent>(ledger, &consent_stream(account, state.allowed_client()), place).await?,
         ),
     };
     let session = match state.bound_session() {
@@ -191,7 +196,18 @@ async fn on_its_grant(
         None => None,
         Some(audience) => then::<ResourceServer>(ledger, &audience.stream(), place).await?,
     };
+    let source = state.exchanged.as_deref().map(|own| &own.source);
+    let origin_grant = match source.and_then(|own| own.grant) {
+        None => None,
+        Some(from) => then::<Grant>(ledger, &from.stream(), place).await?,
+    };
+    let origin_client = match source {
+        None => None,
+        Some(own) => then::<Client>(ledger, &own.client.stream(), place).await?,
+    };
+    let origin = Origin { grant: origin_grant.as_ref().map(|own| &own.state), client: origin_client.as_ref().map(|own| &own.state) };
     let parents = Parents {
+        origin,
         resource: resource.as_ref().map(|own| &own.state),
         client: client.as_ref().map(|own| &own.state),
         account: account.as_ref().map(|own| &own.state),
@@ -214,6 +230,9 @@ async fn on_its_grant(
         let active = client.as_ref().is_some_and(|own| own.state.is_active());
         let said = if active { "the client was enabled" } else { "the client was disabled or did not exist" };
         checks.push(Check { what: "client", alive: active, said: said.into(), position: client.as_ref().map(|own| own.last) });
+    }
+    if let Some(source) = source {
+        checks.push(of_the_source(source, origin_grant.as_ref(), origin_client.as_ref()));
     }
     if audience.is_some() {
         let active = resource.as_ref().is_some_and(|own| own.state.is_active());
@@ -276,6 +295,17 @@ fn of_the_grant(state: &Grant, grant: &Then<Grant>, checks: &mut Vec<Check>) {
         None => ("its grant stood".to_owned(), None),
     };
     checks.push(Check { what: "grant", alive: state.ended.is_none(), said, position });
+}
+
+fn of_the_source(source: &Source, grant: Option<&Then<Grant>>, client: Option<&Then<Client>>) -> Check {
+    let stands = source.grant.is_none() || grant.is_some_and(|own| own.state.ended.is_none());
+    let enabled = client.is_some_and(|own| own.state.is_active());
+    let (said, position) = match (stands, enabled) {
+        (false, _) => ("the grant that it was exchanged for had ended", grant.map(|own| own.last)),
+        (true, false) => ("the client whose token it was exchanged for was disabled", client.map(|own| own.last)),
+        (true, true) => ("what it was exchanged for stood", grant.map(|own| own.last)),
+    };
+    Check { what: "source", alive: stands && enabled, said: said.into(), position }
 }
 
 fn of_the_account(account: Option<&Then<Account>>) -> Check {

@@ -159,7 +159,14 @@ impl App {
                 set("acr", json!(acr::of(&person.amr)));
             }
             // RFC 9068 §2.2: the client speaks for itself.
-            GrantKind::Client | GrantKind::Operator => set("sub", json!(spoken.client.id)),
+            GrantKind::Client | GrantKind::Operator => set("sub", json!(spoken.grant.allowed_client())),
+        }
+        // RFC 8693 §4.1, §4.4.
+        if let Some(act) = self.act(spoken.grant, spoken.client)? {
+            set("act", act);
+        }
+        if let Some(named) = self.may_act(spoken.grant) {
+            set("may_act", named);
         }
         self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims))
     }

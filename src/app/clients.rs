@@ -55,6 +55,7 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         jwks_certified: asked.jwks.as_ref().is_some_and(|jwks| certificate::leaves(jwks).any(|leaf| certificate::is_certificate(&leaf))),
         client_certificates: policy.client_certificates,
         client_authorities: policy.client_authorities,
+        token_exchange: policy.token_exchange,
     };
     metadata::validate(asked, terms)
 }

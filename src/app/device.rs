@@ -358,6 +358,7 @@ impl App {
         work.commit().await?;
         Ok(Tokens {
             access_token,
+            issued_token_type: None,
             token_type: chancery_core::dpop::Confirmation::token_type(caller.proven().as_ref()),
             expires_in: at.seconds_until(granted.access_expires_at),
             scope: granted.scope.to_string(),

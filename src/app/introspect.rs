@@ -16,7 +16,7 @@ use chancery_core::client::metadata::SigningAlg;
 use chancery_core::consent::Consent;
 use chancery_core::dpop::{Confirmation, Held};
 use chancery_core::error::OAuthError;
-use chancery_core::grant::standing::{self, Dead, Parents};
+use chancery_core::grant::standing::{self, Dead, Origin, Parents};
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::{GrantId, consent_stream};
 use chancery_core::resource::ResourceServer;
@@ -51,6 +51,8 @@ struct Rest {
     session: Option<Arc<Session>>,
     consent: Option<Arc<Consent>>,
     resource: Option<Arc<ResourceServer>>,
+    /// Of the fruit of an exchange: where the first token came from.
+    origin: (Option<Arc<Grant>>, Option<Arc<Client>>),
 }
 
 impl Rest {
@@ -61,6 +63,7 @@ impl Rest {
             session: self.session.as_deref(),
             consent: self.consent.as_deref(),
             resource: self.resource.as_deref(),
+            origin: Origin { grant: self.origin.0.as_deref(), client: self.origin.1.as_deref() },
         }
     }
 }
@@ -169,13 +172,18 @@ impl App {
             set("auth_time", Some(json!(person.auth_time.numeric_date())));
             set("acr", Some(json!(acr::of(&person.amr))));
         }
+        // RFC 8693 §4.1, §4.4: who acts, and who may.
+        if let Some(client) = rest.client.as_deref().filter(|_| matches!(known, Known::Access { .. })) {
+            set("act", self.act(&grant, client)?);
+            set("may_act", self.may_act(&grant));
+        }
         // RFC 9449 §6.2, RFC 8705 §3.2.
         set("cnf", cnf.map(|cnf| json!(cnf)));
         set("aud", audience.map(|audience| json!(audience)));
         // RFC 7662 §2.2: the subject of a client's own token is the client.
         let sub = match (grant.account(), &rest.client) {
             (Some(account), Some(client)) => self.subject(account, client)?,
-            _ => grant.client.to_string(),
+            _ => grant.allowed_client().to_string(),
         };
         set("sub", Some(json!(sub)));
         Ok(answer)
@@ -217,8 +225,17 @@ impl App {
         let client = (named.kind != GrantKind::Operator).then(|| named.client.stream());
         let account = named.account().map(|account| account.stream());
         let session = named.bound_session().map(|session| session.stream());
-        let consent = named.account().map(|account| consent_stream(account, &named.client));
-        let parents = [(Client::KIND, &client), (Account::KIND, &account), (Session::KIND, &session), (Consent::KIND, &consent)];
+        let consent = named.account().map(|account| consent_stream(account, named.allowed_client()));
+        let source = named.exchanged.as_deref().map(|exchanged| &exchanged.source);
+        let (from, of) = (source.and_then(|own| Some(own.grant?.stream())), source.map(|own| own.client.stream()));
+        let parents = [
+            (Client::KIND, &client),
+            (Account::KIND, &account),
+            (Session::KIND, &session),
+            (Consent::KIND, &consent),
+            (Grant::KIND, &from),
+            (Client::KIND, &of),
+        ];
         let mut keys = vec![(Grant::KIND, stream)];
         keys.extend(parents.iter().filter_map(|(kind, stream)| Some((*kind, stream.as_deref()?))));
         let rows = self.ledger.rows(&keys, Freshness::Fresh).await.map_err(unreadable)?;
@@ -232,6 +249,7 @@ impl App {
             session: self.parent(session.as_deref(), &mut rows).await?,
             consent: self.parent(consent.as_deref(), &mut rows).await?,
             resource: None,
+            origin: (self.parent(from.as_deref(), &mut rows).await?, self.parent(of.as_deref(), &mut rows).await?),
         };
         Ok((grant, rest))
     }

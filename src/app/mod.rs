@@ -4,14 +4,14 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`exchange`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
 //! | [`details`] | authorization details: their types, and what stands in ciphertexts |
-//! | [`mint`], [`access`], [`id_token`], [`encryption`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], `hint`, [`encryption`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
@@ -47,7 +47,9 @@ pub mod device;
 pub mod dpop;
 pub mod encryption;
 pub mod erasure;
+pub mod exchange;
 pub mod feeds;
+mod hint;
 pub mod history;
 pub mod housekeeping;
 pub mod id_token;
@@ -135,6 +137,8 @@ pub struct Parts {
     pub remote: remote::Remote,
     /// The types of authorization details.
     pub details: chancery_core::details::Types,
+    /// What may be exchanged, and by whom.
+    pub exchanges: chancery_core::grant::exchange::Rules,
     /// Who issues certificates for clients.
     pub authorities: certificate::Authorities,
     /// Declared people who are on their way.
@@ -185,6 +189,7 @@ impl App {
             session_management: self.config.session_management,
             client_certificates: self.config.mtls.is_on(),
             client_authorities: self.config.mtls.client_ca.is_some(),
+            token_exchange: !self.exchanges.0.is_empty(),
         }
     }
 

@@ -6,7 +6,7 @@ use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
 use chancery_core::error::OAuthError;
-use chancery_core::grant::standing::Parents;
+use chancery_core::grant::standing::{Origin, Parents};
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::consent_stream;
 use chancery_core::scope::Scope;
@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub account: Option<Arc<Account>>,
     pub session: Option<Arc<Session>>,
     pub consent: Option<Arc<Consent>>,
+    /// Of the fruit of an exchange: where the first token came from.
+    pub origin: (Option<Arc<Grant>>, Option<Arc<Client>>),
 }
 
 impl Standing {
@@ -35,6 +37,7 @@ impl Standing {
             session: self.session.as_deref(),
             consent: self.consent.as_deref(),
             resource: None,
+            origin: Origin { grant: self.origin.0.as_deref(), client: self.origin.1.as_deref() },
         }
     }
 }
@@ -42,14 +45,24 @@ impl Standing {
 impl App {
     /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
     pub(super) async fn standing(&self, work: &mut Work<'_>, client: Arc<Client>, grant: &Grant) -> Result<Standing, OAuthError> {
-        let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None }) };
+        let origin = match grant.exchanged.as_deref() {
+            None => (None, None),
+            Some(exchanged) => {
+                let from = match exchanged.source.grant {
+                    Some(from) => work.load::<Grant>(&from.stream()).await?.state,
+                    None => None,
+                };
+                (from, work.load::<Client>(&exchanged.source.client.stream()).await?.state)
+            }
+        };
+        let Some(account) = grant.account() else { return Ok(Standing { client, account: None, session: None, consent: None, origin }) };
         let session = match grant.bound_session() {
             Some(session) => work.load::<Session>(&session.stream()).await?.state,
             None => None,
         };
-        let consent = work.load::<Consent>(&consent_stream(account, &grant.client)).await?.state;
+        let consent = work.load::<Consent>(&consent_stream(account, grant.allowed_client())).await?.state;
         let account = work.load::<Account>(&account.stream()).await?.state;
-        Ok(Standing { client, account, session, consent })
+        Ok(Standing { client, account, session, consent, origin })
     }
 
     /// The key that seals a grant's personal data; none once the person is erased.

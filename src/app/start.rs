@@ -75,6 +75,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     let nonces = super::dpop::Nonces::new(vault.named(Purpose::DpopNonce).await?);
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let details = super::details::types(&config.details).map_err(StartError::Other)?;
+    let exchanges = super::exchange::rules(&config.exchanges).map_err(StartError::Other)?;
     let app = App::new(Parts {
         endpoints: Endpoints { mtls: aliases(&config), ..endpoints(config.issuer.as_str()) },
         log_id: log.log_id.to_string(),
@@ -95,6 +96,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         rebuilding: super::read_models::Rebuilding::default(),
         remote: super::remote::Remote::default(),
         details,
+        exchanges,
         authorities: super::certificate::Authorities::default(),
         people: super::seed::People::default(),
         fetches: super::client_keys::Fetches::default(),

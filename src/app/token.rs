@@ -35,6 +35,9 @@ use super::{App, random};
 pub struct Tokens {
     pub access_token: String,
     pub token_type: &'static str,
+    /// What was issued, after an exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// Seconds.
     pub expires_in: u32,
     pub scope: String,
@@ -143,6 +146,7 @@ impl App {
         work.commit().await?;
         Ok(Tokens {
             access_token,
+            issued_token_type: None,
             token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(issued.expires_at),
             scope: issued.scope.to_string(),
@@ -224,6 +228,7 @@ impl App {
         work.commit().await?;
         Ok(Tokens {
             access_token,
+            issued_token_type: None,
             token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(redeemed.access_expires_at),
             scope: redeemed.scope.to_string(),
@@ -317,6 +322,7 @@ impl App {
         let refresh_token = if refreshed.rotated { asked.successor.text.clone() } else { asked.text.to_owned() };
         Ok(Tokens {
             access_token,
+            issued_token_type: None,
             token_type: Confirmation::token_type(cnf.as_ref()),
             expires_in: at.seconds_until(refreshed.access_expires_at),
             scope: refreshed.scope.to_string(),

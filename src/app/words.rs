@@ -12,3 +12,5 @@ pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due"
 pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
 /// `jti`s of DPoP proofs.
 pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
+/// Tokens that are good for one exchange, once they were exchanged.
+pub const EXCHANGED: Words = Words { word: "exchanged_token", due: "exchanged_due" };

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use chancery_core::decision::Draft;
 use chancery_core::error::OAuthError;
+use chancery_core::grant::exchange;
 use chancery_core::stream::{Event, EventType, Fact, KEY_FIELD};
 use chancery_core::{canonical, stream};
 use chancery_ledger::error::{AppendError, ReadError};
@@ -26,7 +27,7 @@ use super::App;
 use super::context::Context;
 use super::random;
 use super::vault::{Aad, DataKey, VaultError};
-use super::words::{ASSERTION, DPOP};
+use super::words::{ASSERTION, DPOP, EXCHANGED};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -57,6 +58,7 @@ impl From<Stop> for OAuthError {
             // RFC 9449 §11.1.
             Stop::Taken(kind) if kind == DPOP.word => Self::invalid_dpop_proof("the proof was used before")
                 .saying("This DPoP proof was used before; make a new one for each request."),
+            Stop::Taken(kind) if kind == EXCHANGED.word => exchange::unknown_token("the token was exchanged before"),
             Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
             Stop::Conflict => Self::temporarily_unavailable("the race did not end"),
         }

@@ -10,7 +10,7 @@ use super::given::Raw;
 use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
-use super::table::{CLIENT, DETAILS, Field, Kind, RESOURCE, USER};
+use super::table::{CLIENT, DETAILS, EXCHANGE, Field, Kind, RESOURCE, USER};
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
 #[derive(Clone)]
@@ -107,6 +107,43 @@ pub fn details(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredDe
         types.push(own);
     }
     types
+}
+
+/// A `[[token_exchange]]`; what its words may be the rules say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredExchange {
+    pub client_id: String,
+    pub subject_clients: Vec<String>,
+    pub subject_token_types: Vec<String>,
+    pub modes: Vec<String>,
+    pub resources: Vec<String>,
+    pub scope: Option<String>,
+    pub single_use: bool,
+    pub may_act: bool,
+}
+
+/// The rules of exchanges, one for each client.
+pub fn exchanges(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredExchange> {
+    let mut rules: Vec<DeclaredExchange> = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: EXCHANGE, problems };
+        let one = |word: &str| vec![word.to_owned()];
+        let own = DeclaredExchange {
+            client_id: fields.text("client_id").unwrap_or_default(),
+            subject_clients: fields.list("subject_clients").unwrap_or_default(),
+            subject_token_types: fields.list("subject_token_types").unwrap_or_else(|| one("access_token")),
+            modes: fields.list("modes").unwrap_or_else(|| one("delegation")),
+            resources: fields.list("resources").unwrap_or_default(),
+            scope: fields.text("scope"),
+            single_use: fields.read("single_use", reader::boolean).unwrap_or_default(),
+            may_act: fields.read("may_act", reader::boolean).unwrap_or_default(),
+        };
+        if rules.iter().any(|other| other.client_id == own.client_id) {
+            fields.refuse("client_id", "has two rules; write one for each client.".to_owned());
+        }
+        rules.push(own);
+    }
+    rules
 }
 
 /// Somebody whose statements about software count.

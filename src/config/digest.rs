@@ -110,6 +110,9 @@ impl Config {
         for own in &self.details {
             all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}", own.schema, own.words));
         }
+        for own in &self.exchanges {
+            all.insert(format!("token_exchange.{}", own.client_id), format!("{own:?}"));
+        }
         for resource in &self.resources {
             all.extend(api(resource).map(|(field, value)| (format!("resource.{}.{field}", resource.identifier), value)));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{CLIENT, DETAILS, FEED, Field, Kind, RESOURCE, SETTINGS, Setting, USER};
+use super::table::{CLIENT, DETAILS, EXCHANGE, FEED, Field, Kind, RESOURCE, SETTINGS, Setting, USER};
 
 /// The text of a TOML file that configures the defaults. Settings without a default are commented out.
 pub fn example() -> String {
@@ -35,6 +35,7 @@ pub fn example() -> String {
     entry(&mut text, "feed", "Events for other systems, at least once each.", FEED);
     entry(&mut text, "resource", "Resource servers that this file owns (RFC 8707).", RESOURCE);
     entry(&mut text, "authorization_details_type", "What requests may be about, beyond scopes (RFC 9396).", DETAILS);
+    entry(&mut text, "token_exchange", "What a client may exchange for other tokens (RFC 8693).", EXCHANGE);
     entry(&mut text, "user", "Users for development; production refuses them.", USER);
     text
 }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
-use super::table::{self, CLIENT, DETAILS, FEED, Field, RESOURCE, SETTINGS, USER};
+use super::table::{self, CLIENT, DETAILS, EXCHANGE, FEED, Field, RESOURCE, SETTINGS, USER};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.
 pub struct Entry {
@@ -30,6 +30,7 @@ pub struct Parsed {
     pub resources: Vec<Entry>,
     pub feeds: Vec<Entry>,
     pub details: Vec<Entry>,
+    pub exchanges: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -97,6 +98,7 @@ impl Walk<'_> {
                 ("user", _) => parsed.users = self.entries("user", USER, value),
                 ("feed", _) => parsed.feeds = self.entries("feed", FEED, value),
                 ("authorization_details_type", _) => parsed.details = self.entries("authorization_details_type", DETAILS, value),
+                ("token_exchange", _) => parsed.exchanges = self.entries("token_exchange", EXCHANGE, value),
                 ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
                     for (inner, value) in section {
@@ -116,7 +118,7 @@ impl Walk<'_> {
         let Some(setting) = table::find(key) else {
             let near = suggestion(
                 key,
-                SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed", "authorization_details_type"]),
+                SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed", "authorization_details_type", "token_exchange"]),
             );
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };

@@ -41,7 +41,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredDetails, DeclaredResource, DeclaredUser, SoftwareIssuer};
+pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
@@ -105,6 +105,8 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// The types of authorization details.
     pub details: Vec<DeclaredDetails>,
+    /// Who may exchange what.
+    pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
 }
 
@@ -262,6 +264,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         resources: declared::resources(&merged.resources, &mut reader.problems),
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
+        exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),
     };
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.

@@ -60,6 +60,7 @@ pub struct Merged {
     pub resources: Vec<Entry>,
     pub feeds: Vec<Entry>,
     pub details: Vec<Entry>,
+    pub exchanges: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -91,6 +92,7 @@ impl Sources {
             resources: parsed.resources,
             feeds: parsed.feeds,
             details: parsed.details,
+            exchanges: parsed.exchanges,
             problems,
             strangers: self.strangers(),
             file,

@@ -351,6 +351,17 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
 }
 
+fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":
+    "client_id" Kind::Text, true, r#""gateway""#, "who exchanges: a client that authenticates, registered for the grant type";
+    "subject_clients" Kind::List, false, r#"["web-app"]"#, "clients whose tokens it may bring, besides its own and those for a resource server that it is introspected_by";
+    "subject_token_types" Kind::List, false, r#"["access_token"]"#, "access_token (default), id_token, refresh_token (only its own)";
+    "modes" Kind::List, false, r#"["delegation"]"#, "delegation (default): it names who acts; impersonation: nobody is named";
+    "resources" Kind::List, false, r#"["https://api.example"]"#, "what the new tokens may be for; default this server's userinfo";
+    "scope" Kind::Text, false, r#""orders:read""#, "the most that they may do; default what the token has that was brought";
+    "single_use" Kind::Boolean, false, "true", "each token is good for one exchange";
+    "may_act" Kind::Boolean, false, "true", "tokens of subject_clients name it in may_act";
+}
+
 fields! { DETAILS, "Fields of `[[authorization_details_type]]`: what requests may be about, beyond scopes (RFC 9396).":
     "name" Kind::Text, true, r#""payment_initiation""#, "the type member of authorization_details";
     "schema" Kind::Text, true, r#"'{"properties":{"amount":{"type":"string"}},"required":["amount"],"additionalProperties":false}'"#, "JSON Schema of the object without its type: type, enum, const, bounds, items, properties, required, additionalProperties";

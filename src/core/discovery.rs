@@ -91,7 +91,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "scopes_supported": STANDARD,
         "response_types_supported": policy.response_types().map(ResponseType::as_str).collect::<Vec<_>>(),
         "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "grant_types_supported": GrantType::ALL.iter().filter(|one| policy.front_channel || **one != GrantType::Implicit).map(|one| one.as_str()).collect::<Vec<_>>(),
+        "grant_types_supported": policy.grant_types().map(GrantType::as_str).collect::<Vec<_>>(),
         "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "authorization_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
@@ -196,6 +196,7 @@ mod tests {
         session_management: true,
         client_certificates: true,
         client_authorities: true,
+        token_exchange: true,
     };
 
     fn words(member: &str) -> Vec<String> {
@@ -216,6 +217,7 @@ mod tests {
                 unsigned_request_objects: true,
                 client_certificates: true,
                 client_authorities: true,
+                token_exchange: true,
                 ..Terms::default()
             },
         )

@@ -20,6 +20,7 @@
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
 //! | RFC 8414, OpenID Connect Discovery 1.0 | [`discovery`] |
 //! | RFC 8628 device grant | [`device`], [`grant::device`] |
+//! | RFC 8693 token exchange | [`grant::exchange`], [`grant::standing`] |
 //! | RFC 8705 client certificates | [`client::certificate`], [`client::authenticate`], [`dpop`] |
 //! | RFC 8707 resource indicators | [`resource`], [`grant::target`] |
 //! | OpenID Connect Back-Channel Logout 1.0, Front-Channel Logout 1.0 | [`logout`], [`session`] |

@@ -100,6 +100,9 @@ pub struct Data {
     /// Milliseconds.
     pub idle: Option<i64>,
     pub kid: Option<Box<str>>,
+    /// Where the first token of an exchange came from.
+    pub source_client: Option<Box<str>>,
+    pub source_grant: Option<u128>,
     pub vkey: Option<Box<str>>,
     pub key_id: Option<Box<str>>,
     pub origin: Option<Box<str>>,
@@ -146,7 +149,17 @@ fn data(raw: Raw<'_>) -> Data {
             "generation" => data.generation = value.natural(),
             "code_expires_at" => data.code_expires_at = value.integer(),
             "consent_epoch" => data.consent_epoch = value.natural(),
-            "scope" => data.is_offline = value.plain().is_some_and(|scope| scope.split(' ').any(|one| one == "offline_access")),
+            "offline" => data.is_offline |= value.text() == "true",
+            "source" => {
+                for (name, one) in value.members().into_iter().flatten() {
+                    match name {
+                        "client" => data.source_client = text(one),
+                        "grant" => data.source_grant = id(one),
+                        _ => {}
+                    }
+                }
+            }
+            "scope" => data.is_offline |= value.plain().is_some_and(|scope| scope.split(' ').any(|one| one == "offline_access")),
             "expires_at" => data.expires_at = value.integer(),
             "ends_at" => data.ends_at = value.integer(),
             "idle" => data.idle = value.integer().map(|seconds| seconds.saturating_mul(1000)),

@@ -39,6 +39,7 @@ mod rfc7662;
 mod rfc8252;
 mod rfc8417;
 mod rfc8628;
+mod rfc8693;
 mod rfc8705;
 mod rfc8707;
 mod rfc9068;

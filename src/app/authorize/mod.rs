@@ -272,24 +272,6 @@ impl App {
         Some(if hinted.is_some_and(|hinted| hinted != claimed) { nobody } else { claimed })
     }
 
-    /// Account and audience of an id_token that we signed, expired or not.
-    pub(super) async fn read_hint(&self, hint: &str) -> Result<Option<(AccountId, Vec<String>)>, OAuthError> {
-        let keys = self.keys.current().await?;
-        let Ok(parsed) = jws::parse(hint) else { return Ok(None) };
-        // An access token or logout token names a person too, and is no id_token (RFC 8725 §3.11).
-        if parsed.header().typ().is_some_and(|_| !parsed.header().is_typ("JWT")) {
-            return Ok(None);
-        }
-        let Ok(verified) = parsed.verify(&keys.published, ALGORITHMS) else { return Ok(None) };
-        let Ok(claims) = RegisteredClaims::parse(&verified.payload) else { return Ok(None) };
-        if claims.iss.as_deref() != Some(self.endpoints.issuer.as_str()) {
-            return Ok(None);
-        }
-        let Some(named) = claims.aud.first().and_then(|aud| ClientId::parse(aud)) else { return Ok(None) };
-        let Some(client) = self.load_client(&named.stream()).await?.state else { return Ok(None) };
-        Ok(claims.sub.as_deref().and_then(|sub| self.account_of_subject(sub, &client)).map(|account| (account, claims.aud)))
-    }
-
     /// What has to happen first. A grant may be decided from cached state, since its append asserts everything it rests on; whatever
     /// else comes out is decided again on what the log says now.
     async fn first_step(&self, request: &Request, browser: Browser<'_>, client: &ClientId) -> Result<(Next, Option<Current>), OAuthError> {

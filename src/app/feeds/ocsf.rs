@@ -102,10 +102,10 @@ fn told(envelope: &Envelope) -> Told {
         "LoginFailed" | "ClientAuthenticationFailed" => failed(Authentication, 1, LOW),
         "AttemptsRefused" => failed(Authentication, 1, MEDIUM),
         "CodeIssued" | "ImplicitlyGranted" => well(Authentication, 3),
-        "CodeRedeemed" | "DeviceGranted" | "FrontChannelIssued" | "ClientCredentialsGranted" | "OperatorTokenMinted" => {
+        "CodeRedeemed" | "DeviceGranted" | "TokenExchanged" | "FrontChannelIssued" | "ClientCredentialsGranted" | "OperatorTokenMinted" => {
             well(Authentication, 4)
         }
-        "CodeVerifierRefused" | "DpopProofReplayed" => failed(Authentication, 4, MEDIUM),
+        "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" => failed(Authentication, 4, MEDIUM),
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),
         "AccessTokenRevoked" => well(Authentication, OTHER),

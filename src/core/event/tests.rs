@@ -192,6 +192,7 @@ fn evidence() {
         LoginFailuresCleared { at: t(1) }.into(),
         ClientAuthenticationFailed { client: client_id("app"), reason: "wrong secret".into(), at: t(2) }.into(),
         DpopProofReplayed { client: Some(client_id("app")), jkt: digest("key"), at: t(2) }.into(),
+        SubjectTokenReplayed { client: client_id("gateway"), token: digest("at-0"), at: t(2) }.into(),
         UserCodeRefused { account: alice(), at: t(2) }.into(),
         AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
         AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),

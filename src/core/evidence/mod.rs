@@ -58,6 +58,16 @@ pub struct DpopProofReplayed {
     pub jkt: Digest,
 }
 
+/// A token that is good for one exchange came to a second one (RFC 8693). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SubjectTokenReplayed {
+    pub at: Timestamp,
+    /// Who brought it.
+    pub client: ClientId,
+    pub token: Digest,
+}
+
 /// Somebody who is signed in typed a user code that is none, or is over (RFC 8628 §5.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -103,6 +113,7 @@ events! {
         LoginFailuresCleared = 1,
         ClientAuthenticationFailed = 1,
         DpopProofReplayed = 1,
+        SubjectTokenReplayed = 1,
         UserCodeRefused = 1,
         AttemptsRefused = 1,
         AuditQueried = 1,
@@ -158,6 +169,7 @@ impl Stream for Attempts {
             EvidenceEvent::LoginFailuresCleared(_) => attempts = Self::default(),
             EvidenceEvent::ClientAuthenticationFailed(_)
             | EvidenceEvent::DpopProofReplayed(_)
+            | EvidenceEvent::SubjectTokenReplayed(_)
             | EvidenceEvent::UserCodeRefused(_)
             | EvidenceEvent::AttemptsRefused(_)
             | EvidenceEvent::AuditQueried(_)

@@ -5,6 +5,7 @@
 //! | `issue` | a code for a person's answer, a token for a client alone, a token for an operator |
 //! | `redeem` | the code becomes tokens, once |
 //! | `device` | the tokens of a device that a person allowed |
+//! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
 //! | `revoke` | an access token or everything ends |
 //! | `standing` | is this access token alive? |
@@ -13,8 +14,11 @@
 //! A token is alive when its grant and its session (if bound), consent, account and client are all alive: ending a parent is one
 //! event and never fans out. The state of a grant stays small however often it was refreshed.
 
+mod beginning;
 pub mod device;
 pub mod event;
+pub mod exchange;
+pub mod exchanged;
 pub mod issue;
 pub mod redeem;
 pub mod refresh;
@@ -22,6 +26,7 @@ pub mod revoke;
 pub mod standing;
 pub mod target;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,6 +42,7 @@ use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 pub use event::{EndReason, GrantEvent};
+use exchanged::Exchanged;
 
 /// Live access tokens that one grant keeps; issuing another ends the oldest, so that a grant refreshed in a loop stays small.
 pub const MOST_ACCESS_TOKENS: usize = 16;
@@ -55,6 +61,9 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Sealed>,
     pub kind: GrantKind,
+    /// What it was exchanged for (RFC 8693); most are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<Box<Exchanged>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,6 +191,11 @@ impl Grant {
         self.person().map(|person| person.account)
     }
 
+    /// The client whose consent it rests on: its own, or the one whose token was exchanged.
+    pub fn allowed_client(&self) -> &ClientId {
+        self.exchanged.as_ref().map_or(&self.client, |own| &own.source.client)
+    }
+
     /// How often the consent had been withdrawn when the grant began.
     pub fn consent_epoch(&self) -> u32 {
         self.person().map_or(0, |person| person.consent_epoch)
@@ -216,7 +230,7 @@ impl Stream for Grant {
     fn evolve(state: Option<Self>, fact: &Fact<'_, GrantEvent>) -> Result<Self, FoldError> {
         let out_of_order = || FoldError::OutOfOrder { name: fact.event.event_type().name };
         let Some(mut grant) = state else {
-            return begin(fact).ok_or_else(out_of_order);
+            return beginning::of(fact).ok_or_else(out_of_order);
         };
         // An ended grant stays ended: after that only misuse by others is recorded.
         if grant.ended.is_some() && !matches!(fact.event, GrantEvent::MisuseRefused(_)) {
@@ -227,6 +241,7 @@ impl Stream for Grant {
             | GrantEvent::ImplicitlyGranted(_)
             | GrantEvent::ClientCredentialsGranted(_)
             | GrantEvent::DeviceGranted(_)
+            | GrantEvent::TokenExchanged(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
             GrantEvent::FrontChannelIssued(event) => {
                 if let Some(access) = event.access.clone() {
@@ -284,98 +299,6 @@ impl Stream for Grant {
 
 /// The ciphertext of authorization details beside an event.
 pub const DETAILS: &str = "authorization_details";
-
-/// The state after a first event; `None` when it cannot be one.
-fn begin(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
-    let blank = |id: GrantId, client: &ClientId, scope: &Scope, granted_at, kind| Grant {
-        id,
-        client: client.clone(),
-        scope: scope.clone(),
-        resources: BTreeSet::new(),
-        granted_at,
-        details: fact.sealed(&id.stream(), DETAILS),
-        kind,
-        code: None,
-        refresh: None,
-        access: Vec::new(),
-        ended: None,
-        misused: BTreeSet::new(),
-    };
-    match fact.event {
-        GrantEvent::CodeIssued(event) => {
-            let person = Person {
-                account: event.account,
-                session: event.session,
-                offline: event.scope.has("offline_access"),
-                auth_time: event.auth_time,
-                amr: event.amr.clone(),
-                nonce: fact.sealed(&event.grant.stream(), "nonce"),
-                claims: event.claims.clone(),
-                wants_auth_time: event.wants_auth_time,
-                consent_epoch: event.consent_epoch,
-            };
-            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
-            grant.resources = event.resources.clone();
-            grant.code = Some(Code {
-                digest: event.code,
-                expires_at: event.code_expires_at,
-                redirect_uri: event.redirect_uri.clone(),
-                redirect_uri_omitted: event.redirect_uri_omitted,
-                challenge: event.code_challenge.clone(),
-                redeemed: false,
-                wrong_verifiers: 0,
-                dpop_jkt: event.dpop_jkt,
-            });
-            Some(grant)
-        }
-        GrantEvent::ImplicitlyGranted(event) => {
-            let person = Person {
-                account: event.account,
-                session: event.session,
-                // No refresh token comes this way: there is nothing to survive a logout.
-                offline: false,
-                auth_time: event.auth_time,
-                amr: event.amr.clone(),
-                nonce: None,
-                claims: event.claims.clone(),
-                wants_auth_time: event.wants_auth_time,
-                consent_epoch: event.consent_epoch,
-            };
-            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
-            grant.resources = event.resources.clone();
-            Some(grant)
-        }
-        GrantEvent::ClientCredentialsGranted(event) => {
-            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Client);
-            grant.add_access(event.access.clone().into_access(event.at, None));
-            Some(grant)
-        }
-        GrantEvent::DeviceGranted(event) => {
-            let person = Person {
-                account: event.account,
-                session: event.session,
-                offline: event.scope.has("offline_access"),
-                auth_time: event.auth_time,
-                amr: event.amr.clone(),
-                nonce: None,
-                claims: ClaimsRequest::default(),
-                wants_auth_time: false,
-                consent_epoch: event.consent_epoch,
-            };
-            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
-            grant.resources = event.resources.clone();
-            grant.refresh = event.refresh.clone().map(event::IssuedRefresh::into_family);
-            grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
-            Some(grant)
-        }
-        GrantEvent::OperatorTokenMinted(event) => {
-            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Operator);
-            grant.add_access(event.access.clone().into_access(event.at, None));
-            Some(grant)
-        }
-        _ => None,
-    }
-}
 
 /// Lifetimes that the token rules need, resolved by the shell from server, client and resource settings.
 #[derive(Clone, Copy, Debug)]

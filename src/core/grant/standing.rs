@@ -4,6 +4,7 @@
 //! |---|---|
 //! | alive means: known, not expired, not revoked | RFC 7662 §2.2 |
 //! | and its session (if bound), consent, account and client are alive too | DESIGN: events |
+//! | and, where a token was exchanged for it, the grant and the client that this token came from | RFC 8693 §5; our own |
 //!
 //! Expiry is decided by the time in the question, never by a missing row.
 
@@ -28,6 +29,15 @@ pub struct Parents<'a> {
     pub consent: Option<&'a Consent>,
     /// The audience of the token.
     pub resource: Option<&'a ResourceServer>,
+    /// Of a grant that a token was exchanged for: where that token came from.
+    pub origin: Origin<'a>,
+}
+
+/// Where the first token of an exchange came from.
+#[derive(Clone, Copy, Default)]
+pub struct Origin<'a> {
+    pub grant: Option<&'a Grant>,
+    pub client: Option<&'a Client>,
 }
 
 /// Why a token is dead: for the log line, never for the caller.
@@ -41,6 +51,7 @@ pub enum Dead {
     SessionOver,
     ConsentWithdrawn,
     ResourceGone,
+    SourceGone,
 }
 
 impl Dead {
@@ -54,6 +65,7 @@ impl Dead {
             Self::SessionOver => "the session is over",
             Self::ConsentWithdrawn => "the consent was withdrawn",
             Self::ResourceGone => "the resource server is disabled or gone",
+            Self::SourceGone => "what it was exchanged for has ended",
         }
     }
 }
@@ -70,6 +82,13 @@ pub fn of_grant(grant: &Grant, parents: &Parents<'_>, at: Timestamp) -> Result<(
     let needs_client = !matches!(grant.kind, super::GrantKind::Operator);
     if needs_client && !parents.client.is_some_and(Client::is_active) {
         return Err(Dead::ClientGone);
+    }
+    // Else whoever exchanged a token in time would keep what the person has taken back.
+    if let Some(exchanged) = &grant.exchanged {
+        let stands = exchanged.source.grant.is_none() || parents.origin.grant.is_some_and(|own| own.ended.is_none());
+        if !stands || !parents.origin.client.is_some_and(Client::is_active) {
+            return Err(Dead::SourceGone);
+        }
     }
     if grant.account().is_some() {
         if !parents.account.is_some_and(Account::is_active) {

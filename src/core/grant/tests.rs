@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::event::*;
-use super::standing::{Dead, Parents};
+use super::standing::{Dead, Origin, Parents};
 use super::target::Target;
 use super::*;
 use crate::account::{Account, AccountDisabled, AccountRegistered};
@@ -16,6 +16,7 @@ use crate::decision::Decision;
 use crate::session::{Session, SessionEnd, SessionEnded, SessionStarted};
 use crate::testing::*;
 
+mod exchanging;
 mod folding;
 mod histories;
 mod issuing;

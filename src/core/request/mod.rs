@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::{AuthMethod, RequestObjectAlg, ResponseMode, ResponseType};
+use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType};
 use crate::details::Types;
 use crate::digest::Digest;
 use crate::error::OAuthError;
@@ -133,6 +133,8 @@ pub struct Policy {
     pub client_certificates: bool,
     /// There are authorities that it trusts to issue them.
     pub client_authorities: bool,
+    /// There are clients that may exchange tokens (RFC 8693).
+    pub token_exchange: bool,
 }
 
 impl Policy {
@@ -144,6 +146,16 @@ impl Policy {
             _ => true,
         };
         AuthMethod::ALL.iter().copied().filter(is_on)
+    }
+
+    /// Grant types that a client can be registered for.
+    pub fn grant_types(self) -> impl Iterator<Item = GrantType> {
+        let is_on = move |grant: &GrantType| match grant {
+            GrantType::Implicit => self.front_channel,
+            GrantType::TokenExchange => self.token_exchange,
+            _ => true,
+        };
+        GrantType::ALL.iter().copied().filter(is_on)
     }
 
     /// Response types that a request may ask for.

@@ -12,6 +12,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::Group;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
+use crate::app::exchange;
 use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, OwnRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
@@ -33,7 +34,8 @@ pub struct Token(pub Server);
 #[derive(Object)]
 #[allow(dead_code)] // read through the raw parameters; the fields are the schema
 struct TokenForm {
-    /// authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code.
+    /// authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code or
+    /// urn:ietf:params:oauth:grant-type:token-exchange.
     grant_type: Option<String>,
     code: Option<String>,
     redirect_uri: Option<String>,
@@ -42,6 +44,13 @@ struct TokenForm {
     refresh_token: Option<String>,
     /// RFC 8628 section 3.4.
     device_code: Option<String>,
+    /// RFC 8693 section 2.1, as the next ones.
+    subject_token: Option<String>,
+    subject_token_type: Option<String>,
+    actor_token: Option<String>,
+    actor_token_type: Option<String>,
+    requested_token_type: Option<String>,
+    audience: Option<Vec<String>>,
     scope: Option<String>,
     /// Less than was granted, or what the client itself asks for: a JSON array (RFC 9396 section 6).
     authorization_details: Option<String>,
@@ -71,6 +80,7 @@ impl Describe for TokenAnswer {
     const DESCRIPTION: &'static str = "Tokens (RFC 6749 section 5.1).";
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
         ("access_token", "string", "The access token."),
+        ("issued_token_type", "string", "After a token exchange (RFC 8693 section 2.2.1)."),
         ("token_type", "string", "Bearer, or DPoP where the request brought a proof."),
         ("expires_in", "integer", "Seconds."),
         ("scope", "string", "What was granted."),
@@ -94,6 +104,8 @@ impl Describe for IntrospectionAnswer {
         ("aud", "string", "The resource server that it is for."),
         ("auth_time", "integer", "When the person signed in (RFC 9470 section 6.2)."),
         ("acr", "string", "How well the person proved who they are."),
+        ("act", "object", "Who acts for the subject, after a token exchange (RFC 8693 section 4.1)."),
+        ("may_act", "object", "Who may act for the subject (RFC 8693 section 4.4)."),
         ("cnf", "object", "What it is bound to: jkt (RFC 9449 section 6.2) or x5t#S256 (RFC 8705 section 3.2)."),
         (
             "authorization_details",
@@ -173,6 +185,21 @@ impl Token {
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;
                 Box::pin(app.redeem_device(&context, &caller, code, params.all("resource"))).await
+            }
+            Some(GrantType::TokenExchange) if app.exchanges.0.is_empty() => Err(OAuthError::unsupported_grant_type("no rule")),
+            Some(GrantType::TokenExchange) => {
+                let asked = exchange::Asked {
+                    subject_token: need("subject_token").map_err(refused)?,
+                    subject_token_type: need("subject_token_type").map_err(refused)?,
+                    actor_token: params.get("actor_token"),
+                    actor_token_type: params.get("actor_token_type"),
+                    requested_token_type: params.get("requested_token_type"),
+                    scope: params.get("scope"),
+                    resources: params.all("resource"),
+                    audiences: params.all("audience"),
+                    authorization_details,
+                };
+                Box::pin(app.exchange_token(&context, &caller, &asked)).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),

@@ -5,6 +5,7 @@
 //! | a code is redeemed once, before it expires | RFC 6749 §4.1.2 |
 //! | refresh generations follow one another; a used refresh token has not expired | RFC 9700 §4.14.2 |
 //! | nothing is issued once the grant has ended | RFC 6749 §10.5, RFC 9700 §4.14.2 |
+//! | a token is exchanged for one whose grant and client stand | RFC 8693 §5 |
 //! | at each token the client, account, session (unless it survives logout) and consent are alive | DESIGN: events |
 
 use super::{Fold, Step};
@@ -14,6 +15,8 @@ use crate::fact::{Data, Fact};
 pub(super) struct Grant {
     version: u64,
     client: Option<Box<str>>,
+    /// Where the first token of an exchange came from: its client, and its grant unless it was an id_token.
+    source: Option<(Box<str>, Option<u128>)>,
     person: Option<Person>,
     /// An authorization code: when it expires, and whether it was redeemed.
     code: Option<(i64, bool)>,
@@ -51,7 +54,8 @@ impl Grant {
             consent_epoch: data.consent_epoch.unwrap_or(0),
         });
         let code = data.code_expires_at.map(|expires_at| (expires_at, false));
-        Self { version: 0, client, person, code, refresh: None, has_ended: false, over_at: data.code_expires_at.unwrap_or(i64::MIN) }
+        let source = data.source_client.clone().map(|client| (client, data.source_grant));
+        Self { version: 0, client, source, person, code, refresh: None, has_ended: false, over_at: data.code_expires_at.unwrap_or(i64::MIN) }
     }
 }
 
@@ -120,10 +124,20 @@ impl Fold {
                 return Err("to a client that was disabled");
             }
         }
+        if let Some((client, from)) = &grant.source {
+            let client = self.clients.get(client).ok_or("for a token of a client that was never registered")?;
+            if client.is_disabled {
+                return Err("for a token of a client that was disabled");
+            }
+            // One that is long over is not followed any more; its end cannot have come after that.
+            if from.is_some_and(|from| self.grants.get(&from).is_some_and(|own| own.has_ended)) {
+                return Err("for a token whose grant had ended");
+            }
+        }
         let Some(person) = &grant.person else { return Ok(()) };
         let account = self.accounts.get(&person.account).ok_or("for an account that was never registered")?;
         account.alive()?;
-        if let Some(client) = &grant.client {
+        if let Some(client) = grant.source.as_ref().map(|(client, _)| client).or(grant.client.as_ref()) {
             let stream = consent_stream(person.account, client);
             if self.consents.get(stream.as_str()).is_some_and(|withdrawals| *withdrawals != person.consent_epoch) {
                 return Err("after its consent had been withdrawn");

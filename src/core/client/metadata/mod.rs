@@ -266,4 +266,6 @@ pub struct Terms {
     pub client_certificates: bool,
     /// There are authorities that it trusts to issue them.
     pub client_authorities: bool,
+    /// There are clients that may exchange tokens.
+    pub token_exchange: bool,
 }

@@ -209,6 +209,13 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
             "Supported: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code.",
         );
     }
+    if uses(GrantType::TokenExchange) && !terms.token_exchange {
+        wrong.add("grant_types", "No client exchanges tokens here.");
+    }
+    // RFC 8693 §5: else whoever finds a token could have another one made of it.
+    if uses(GrantType::TokenExchange) && is_public {
+        wrong.add("grant_types", "token-exchange needs a client that authenticates (RFC 8693 section 5).");
+    }
     // RFC 7591 §2.1, OpenID Connect Registration 1.0 §2: the two agree.
     for kind in &metadata.response_types {
         for grant in grants_of(*kind).filter(|grant| !uses(*grant) && (terms.front_channel || *grant != GrantType::Implicit)) {

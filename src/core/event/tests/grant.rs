@@ -1,6 +1,7 @@
 //! Histories of grants: of a person, of a device, of a client alone, of an operator, through the front channel.
 
 use super::*;
+use crate::grant::exchanged::{Actor, Source, TokenType};
 
 #[test]
 fn grant() {
@@ -73,6 +74,29 @@ fn grant() {
         at: t(0),
     }
     .into();
+    let exchanged: GrantEvent = TokenExchanged {
+        access: access("at-x", 0),
+        account: Some(alice()),
+        actors: vec![Actor { account: None, client: client_id("gateway") }, Actor { account: Some(bob()), client: client_id("desk") }],
+        amr: vec!["pwd".into()],
+        at: t(0),
+        auth_time: Some(t(-10)),
+        client: client_id("gateway"),
+        consent_epoch: Some(0),
+        grant,
+        offline: true,
+        scope: scope("api"),
+        session: Some(session_id()),
+        single_use: true,
+        source: Source {
+            client: client_id("app"),
+            grant: Some(grant_id()),
+            through: Some(grant_id()),
+            digest: digest("at-0"),
+            token_type: TokenType::AccessToken,
+        },
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -94,5 +118,5 @@ fn grant() {
         .into(),
         FrontChannelIssued { access: Some(access("at", 0)), id_token_kid: Some("2027-01".into()), scope: None, at: t(0) }.into(),
     ];
-    check::<Grant>(vec![implicit, person, vec![tv], vec![alone.into()], vec![operator.into()]]);
+    check::<Grant>(vec![implicit, person, vec![tv], vec![exchanged], vec![alone.into()], vec![operator.into()]]);
 }

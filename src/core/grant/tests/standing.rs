@@ -35,7 +35,7 @@ fn given(at: i64) -> crate::consent::ConsentEvent {
 impl Family {
     fn parents(&self) -> Parents<'_> {
         let (account, session, consent) = (Some(&self.account), Some(&self.session), Some(&self.consent));
-        Parents { client: Some(&self.client), account, session, consent, resource: None }
+        Parents { client: Some(&self.client), account, session, consent, resource: None, origin: Origin::default() }
     }
 }
 
@@ -118,7 +118,7 @@ fn a_withdrawn_consent_kills_older_grants_and_no_newer_ones() {
 #[test]
 fn a_client_alone_needs_only_itself_and_an_operator_nothing() {
     let family = family();
-    let alone = |client| Parents { client, account: None, session: None, consent: None, resource: None };
+    let alone = |client| Parents { client, account: None, session: None, consent: None, resource: None, origin: Origin::default() };
     let (id, access) = (grant_id(), access("at", 0));
     let of_client = ClientCredentialsGranted { grant: id, client: client_id("app"), scope: scope("api"), access: access.clone(), at: t(0) };
     let of_operator = OperatorTokenMinted { grant: id, client: client_id("ops"), scope: scope("admin"), access, at: t(0) };

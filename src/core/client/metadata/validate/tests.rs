@@ -13,6 +13,7 @@ const TERMS: Terms = Terms {
     jwks_certified: false,
     client_certificates: false,
     client_authorities: false,
+    token_exchange: false,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
