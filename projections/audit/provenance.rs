@@ -100,7 +100,8 @@ pub async fn of(ledger: &Ledger, known: &Known) -> Result<Provenance, QueryError
     // RFC 8693: the chain of exchanges, down to the grant that the person gave.
     let source = grant.exchanged.as_deref().map(|own| own.source.clone());
     let mut root = begun.clone();
-    for from in source.iter().flat_map(|own| [own.through, own.grant]).flatten() {
+    let chain: Vec<_> = source.iter().flat_map(|own| [own.through, own.grant]).flatten().collect();
+    for from in chain {
         let stream = read(ledger, &from.stream()).await?;
         root = stream.first().cloned().unwrap_or(root);
         keep(&mut told, stream, |_| true);

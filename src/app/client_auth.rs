@@ -4,6 +4,7 @@
 //! |---|---|
 //! | one mechanism per request; a body `client_id` equal to the authenticated one is not a second mechanism | RFC 6749 §2.3 |
 //! | an assertion names the client as iss and sub, this server as aud, and expires soon | RFC 7523 §3, OpenID Connect Core 1.0 §9 |
+//! | it is signed with a key of the client, or with its secret, as registered and in no other way | RFC 8725 §3.1, §3.2 |
 //! | its `jti` counts once, and only after the signature (`once`) | RFC 7523 §3 |
 //! | a certificate counts for a client that is registered for it, which names itself in `client_id` (`certificate`) | RFC 8705 §2 |
 //! | secrets are compared in constant time, through digests | our own |
@@ -16,7 +17,6 @@ use chancery_core::client::authenticate::{self, Proof};
 use chancery_core::client::metadata::AuthMethod;
 use chancery_core::client::{Client, Secret};
 use chancery_core::digest::Digest;
-use chancery_core::discovery::ASSERTION_ALGS;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, ClientAuthenticationFailed};
@@ -116,12 +116,16 @@ impl App {
 
     async fn proof(&self, context: &Context, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
         if let Some(assertion) = &presented.client_assertion {
+            let refused = |why| tracing::debug!(client = %client.id, why, "client assertion refused");
+            if client.metadata.keeps_secret() {
+                return Ok(match self.check_mac(client, assertion).await? {
+                    Ok((index, jti)) => (Proof::Mac { matches: Some(index) }, Some(jti)),
+                    Err(why) => (refused(why), (Proof::Mac { matches: None }, None)).1,
+                });
+            }
             return Ok(match self.check_assertion(context, client, assertion).await? {
                 Ok(jti) => (Proof::Assertion { holds: true }, Some(jti)),
-                Err(why) => {
-                    tracing::debug!(client = %client.id, why, "client assertion refused");
-                    (Proof::Assertion { holds: false }, None)
-                }
+                Err(why) => (refused(why), (Proof::Assertion { holds: false }, None)).1,
             });
         }
         let method = client.metadata.token_endpoint_auth_method;
@@ -163,9 +167,30 @@ impl App {
     }
 
     fn judge_assertion(&self, client: &Client, jwks: &Jwks, assertion: &str) -> Result<Once, &'static str> {
-        let allowed: Vec<_> = ASSERTION_ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
-        let verified = jws::parse(assertion).map_err(|_| "malformed")?.verify(jwks, &allowed).map_err(|_| "wrong signature or key")?;
-        let claims = RegisteredClaims::parse(&verified.payload).map_err(|_| "malformed claims")?;
+        let verified =
+            jws::parse(assertion).map_err(|_| "malformed")?.verify(jwks, &algs_of(client)).map_err(|_| "wrong signature or key")?;
+        self.judge_claims(client, &verified.payload)
+    }
+
+    /// OpenID Connect Core 1.0 §9, `client_secret_jwt`: which of the secrets made it, and the `jti` as it is taken.
+    async fn check_mac(&self, client: &Client, assertion: &str) -> Result<Result<(usize, Once), &'static str>, OAuthError> {
+        if !client.is_active() {
+            return Ok(Err("the client is disabled"));
+        }
+        let Ok(parsed) = jws::parse(assertion) else { return Ok(Err("malformed")) };
+        for (index, (secret, _)) in client.secrets.iter().enumerate() {
+            let Secret::Sealed(sealed) = secret else { continue };
+            let secret = self.unseal(sealed).await?;
+            if let Ok(verified) = parsed.clone().verify_mac(secret.as_bytes(), &algs_of(client)) {
+                return Ok(self.judge_claims(client, &verified.payload).map(|once| (index, once)));
+            }
+        }
+        Ok(Err("wrong signature or secret"))
+    }
+
+    /// RFC 7523 §3, of an assertion whose signature is right.
+    fn judge_claims(&self, client: &Client, payload: &[u8]) -> Result<Once, &'static str> {
+        let claims = RegisteredClaims::parse(payload).map_err(|_| "malformed claims")?;
         let own = client.id.as_str();
         if claims.iss.as_deref() != Some(own) || claims.sub.as_deref() != Some(own) {
             return Err("iss and sub are not the client");
@@ -218,6 +243,11 @@ impl App {
         work.record_evidence(evidence::ANONYMOUS, vec![draft], seal)?;
         work.commit().await.map(drop)
     }
+}
+
+/// What this client's assertions may be signed with (RFC 8725 §3.1): of an HMAC under a public key nothing can come.
+fn algs_of(client: &Client) -> Vec<Algorithm> {
+    client.metadata.assertion_algs().filter_map(|alg| Algorithm::parse(alg.as_str())).collect()
 }
 
 /// The one client that the request names, by exactly one mechanism.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chancery_core::account::FieldError;
-use chancery_core::client::metadata::{self, Asked, Metadata, Terms};
+use chancery_core::client::metadata::{self, Asked, AssertionAlg, Metadata, Terms};
 use chancery_core::client::{self, Client, ClientEvent, Declare, Origin, Secret};
 use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
@@ -73,8 +73,13 @@ impl App {
         if metadata.has_secret() != declared.secret.is_some() {
             return Err(wrong(
                 "client_secret",
-                "A client with client_secret_basic or client_secret_post needs a client_secret; others have none.",
+                "A client with client_secret_basic, client_secret_post or client_secret_jwt needs a client_secret; others have none.",
             ));
+        }
+        // RFC 7518 §3.2.
+        let shortest = metadata.assertion_algs().filter(|alg| alg.is_mac()).map(AssertionAlg::shortest_secret).min().unwrap_or(0);
+        if declared.secret.as_ref().is_some_and(|secret| secret.len() < shortest) {
+            return Err(wrong("client_secret", "client_secret_jwt needs a client_secret as long as the hash: 32 bytes for HS256, 64 for HS512."));
         }
         let Some(client) = self.load_client(&id.stream()).await?.state else {
             let contacts = install::joined(declared.asked.contacts.as_deref());

@@ -79,3 +79,9 @@ pub fn client_secret() -> Minted {
     let text = format!("cha_cs_{}", chancery_core::base64url::encode(&random::bytes::<32>()));
     Minted { digest: Digest::of(text.as_bytes()), text }
 }
+
+/// One for a client that proves it by an HMAC: as long as the longest hash wants (RFC 7518 §3.2).
+pub fn kept_secret() -> Minted {
+    let text = format!("cha_cs_{}", chancery_core::base64url::encode(&random::bytes::<48>()));
+    Minted { digest: Digest::of(text.as_bytes()), text }
+}

@@ -84,11 +84,13 @@ impl App {
         let prepared = self.prepare(asked, origin == Origin::Operator, policy.as_ref()).await?;
         let uuid = super::random::uuid_v7(self.clock.now_ms());
         let id = ClientId::parse(&uuid.to_string()).ok_or_else(|| OAuthError::server_error("a UUID is a client_id"))?;
-        let secret = prepared.metadata.has_secret().then(mint::client_secret);
+        let keeps = prepared.metadata.keeps_secret();
+        let secret = prepared.metadata.has_secret().then(if keeps { mint::kept_secret } else { mint::client_secret });
         let access = (origin != Origin::Operator).then(|| self.mint.opaque(Kind::RegistrationAccess, uuid));
         let install = Install {
             contacts: prepared.contacts.clone(),
-            generated_secret: secret.as_ref().map(|own| own.digest),
+            generated_secret: secret.as_ref().filter(|_| !keeps).map(|own| own.digest),
+            chosen_secret: secret.as_ref().filter(|_| keeps).map(|own| own.text.clone()),
             registration_access: access.as_ref().map(|own| own.digest),
             invited,
             sector_document: prepared.sector_document,
@@ -193,11 +195,13 @@ impl App {
         let keeps = client.metadata.introspect && asked.introspect == Some(true);
         let prepared = self.prepare(asked, keeps, policy.as_ref()).await?;
         let uuid = Uuid::try_parse(client.id.as_str()).map_err(|_| OAuthError::server_error("a managed client has a UUID"))?;
-        let (secret, access) = (mint::client_secret(), self.mint.opaque(Kind::RegistrationAccess, uuid));
+        let secret = if prepared.metadata.keeps_secret() { mint::kept_secret() } else { mint::client_secret() };
+        let access = self.mint.opaque(Kind::RegistrationAccess, uuid);
         let context = context.as_client(&client.id);
         let command = manage::Replace {
             metadata: prepared.metadata.clone(),
             generated_secret: Some(secret.digest),
+            kept_secret: Some(secret.text.clone()),
             registration_access: access.digest,
             sector_document: prepared.sector_document,
             contacts: prepared.contacts.clone(),
@@ -263,7 +267,7 @@ async fn replace_once(mut work: Work<'_>, id: &ClientId, presented: &Digest, com
     decision.outcome?;
     work.record(&mut loaded, decision.events, seal)?;
     work.commit().await?;
-    Ok(state.secrets.is_empty() && command.metadata.has_secret())
+    Ok(manage::needs_secret(&state, &command.metadata))
 }
 
 async fn delete_once(

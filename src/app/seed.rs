@@ -204,6 +204,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         id_token_claims: client.id_token_claims.clone(),
         userinfo_signed_response_alg: client.userinfo_signed_response_alg.clone(),
         authorization_signed_response_alg: client.authorization_signed_response_alg.clone(),
+        token_endpoint_auth_signing_alg: client.token_endpoint_auth_signing_alg.clone(),
         introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),
         subject_type: client.subject_type.clone(),
         scope: client.scope.clone(),

@@ -7,8 +7,7 @@
 //! | `iss` must be there, `exp` must not be over | RFC 7591 §2.3, RFC 7519 §4.1.4 |
 //! | no other kind of token passes for one | RFC 8725 §3.11 |
 
-use chancery_core::client::metadata::Asked;
-use chancery_core::discovery::ASSERTION_ALGS;
+use chancery_core::client::metadata::{AssertionAlg, Asked};
 use chancery_core::error::OAuthError;
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 use serde_json::{Map, Value};
@@ -46,7 +45,8 @@ impl App {
         let known = known.ok_or_else(|| OAuthError::unapproved_software_statement("an unknown issuer"))?;
         let keys = Jwks::parse(known.jwks.as_bytes());
         let keys = keys.map_err(|why| OAuthError::server_error(format!("the keys of a software issuer: {why}")))?;
-        let allowed: Vec<_> = ASSERTION_ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
+        let allowed: Vec<_> =
+            AssertionAlg::ALL.iter().filter(|alg| !alg.is_mac()).filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
         let verified = parsed.verify(&keys, &allowed).map_err(|why| refuse(why.to_string()))?;
         let claims = RegisteredClaims::parse(&verified.payload).map_err(|why| refuse(why.to_string()))?;
         let now = self.now().numeric_date();

@@ -160,6 +160,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("grant_types", optional(&client.grant_types)),
         ("response_types", optional(&client.response_types)),
         ("token_endpoint_auth_method", text(&client.token_endpoint_auth_method)),
+        ("token_endpoint_auth_signing_alg", text(&client.token_endpoint_auth_signing_alg)),
         ("application_type", text(&client.application_type)),
         ("scope", text(&client.scope)),
         ("authorization_details_types", list(&client.authorization_details_types)),

@@ -284,6 +284,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "grant_types" Kind::List, false, r#"["authorization_code", "refresh_token"]"#, "default authorization_code";
     "response_types" Kind::List, false, r#"["code"]"#, "default code";
     "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";
+    "token_endpoint_auth_signing_alg" Kind::Text, false, r#""ES256""#, "for private_key_jwt and client_secret_jwt; default any that fits";
     "application_type" Kind::Text, false, r#""web""#, "web or native";
     "scope" Kind::Text, false, r#""openid profile email""#, "separated by spaces; default all standard scopes";
     "authorization_details_types" Kind::List, false, r#"["payment_initiation"]"#, "what it may ask for beyond scopes (RFC 9396); declared as [[authorization_details_type]]";

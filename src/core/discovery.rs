@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::account::claims;
 use crate::acr;
 use crate::client::metadata::{
-    AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
+    AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
 };
 use crate::details::Types;
 use crate::dpop;
@@ -26,7 +26,9 @@ fn claims() -> Vec<&'static str> {
 }
 
 /// JWS algorithms that a client assertion may use.
-pub const ASSERTION_ALGS: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA"];
+fn assertion_algs() -> Vec<&'static str> {
+    AssertionAlg::ALL.iter().map(|one| one.as_str()).collect()
+}
 
 /// The absolute URLs of the endpoints, from the issuer.
 #[derive(Clone, Debug)]
@@ -98,11 +100,11 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "introspection_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "userinfo_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algs(),
         "introspection_endpoint_auth_methods_supported": confidential,
-        "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs(),
         "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs(),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": dpop::ALGS,
         "acr_values_supported": acr::SUPPORTED,

@@ -33,13 +33,11 @@ use chancery_core::id::{AccountId, ClientId, InteractionId, SessionId, consent_s
 use chancery_core::interaction::next::{self, Next, Seen};
 use chancery_core::interaction::{Interaction, Private};
 use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request, Resources, object};
-use chancery_jose::{RegisteredClaims, jws};
 use chancery_ledger::recorded::Freshness;
 
 use super::App;
 use super::context::Context;
 use super::sessions::Current;
-use super::signing::ALGORITHMS;
 use super::work::Stop;
 
 pub use super::browser::Browser;

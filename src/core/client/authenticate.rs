@@ -5,6 +5,7 @@
 //! | one mechanism per request | RFC 6749 §2.3 |
 //! | basic and post are interchangeable on the wire | RFC 6749 §2.3.1 |
 //! | a client with `private_key_jwt` proves its key and nothing less | OpenID Connect Core 1.0 §9 |
+//! | one with `client_secret_jwt` proves its secret and never sends it | OpenID Connect Core 1.0 §9 |
 //! | a client with a certificate proves that, and names itself in `client_id` | RFC 8705 §2 |
 //! | a public client names itself and authenticates by nothing | RFC 6749 §3.2.1 |
 //! | unknown client and wrong secret are the same answer | RFC 6749 §5.2 |
@@ -25,6 +26,8 @@ pub enum Proof {
     Secret { matches: Option<usize> },
     /// A client assertion; whether its signature, audience, times and `jti` hold.
     Assertion { holds: bool },
+    /// A client assertion under a secret; which of the client's secrets made it, if everything else of it holds, too.
+    Mac { matches: Option<usize> },
     /// A certificate whose key the TLS handshake proved; whether it is the client's.
     Certificate { holds: bool },
 }
@@ -41,12 +44,14 @@ pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthE
     match (client.metadata.token_endpoint_auth_method, proof) {
         (AuthMethod::None, Proof::Nothing) => Ok(()),
         (AuthMethod::None, _) => refuse("a public client sent credentials"),
-        (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: Some(index) }) => match client.secrets.get(index) {
+        (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: Some(index) })
+        | (AuthMethod::SecretJwt, Proof::Mac { matches: Some(index) }) => match client.secrets.get(index) {
             Some((_, Some(expires_at))) if at >= *expires_at => refuse("the secret has expired"),
             Some(_) => Ok(()),
             None => refuse("no such secret"),
         },
         (AuthMethod::Basic | AuthMethod::Post, Proof::Secret { matches: None }) => refuse("wrong secret"),
+        (AuthMethod::SecretJwt, Proof::Mac { matches: None }) => refuse("the assertion does not hold"),
         (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: true }) => Ok(()),
         (AuthMethod::PrivateKeyJwt, Proof::Assertion { holds: false }) => refuse("the assertion does not hold"),
         (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, Proof::Certificate { holds: true }) => Ok(()),
@@ -70,6 +75,8 @@ mod tests {
     const SECOND: Proof = Proof::Secret { matches: Some(1) };
     const HOLDS: Proof = Proof::Assertion { holds: true };
     const BROKEN: Proof = Proof::Assertion { holds: false };
+    const MAC: Proof = Proof::Mac { matches: Some(0) };
+    const BROKEN_MAC: Proof = Proof::Mac { matches: None };
     const OWN: Proof = Proof::Certificate { holds: true };
     const FOREIGN: Proof = Proof::Certificate { holds: false };
 
@@ -83,11 +90,12 @@ mod tests {
             (AuthMethod::None, &[NOTHING]),
             (AuthMethod::Basic, &[RIGHT]),
             (AuthMethod::Post, &[RIGHT]),
+            (AuthMethod::SecretJwt, &[MAC]),
             (AuthMethod::PrivateKeyJwt, &[HOLDS]),
             (AuthMethod::TlsClientAuth, &[OWN]),
             (AuthMethod::SelfSignedTlsClientAuth, &[OWN]),
         ] {
-            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, OWN, FOREIGN] {
+            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, MAC, BROKEN_MAC, OWN, FOREIGN] {
                 assert_eq!(decide(&with(method), proof, t(0)).is_ok(), accepted.contains(&proof), "{method:?} {proof:?}");
             }
         }
@@ -108,6 +116,8 @@ mod tests {
         client.secrets[0].1 = Some(t(10));
         assert!(decide(&client, RIGHT, t(9)).is_ok());
         assert!(decide(&client, RIGHT, t(10)).is_err());
+        client.metadata.token_endpoint_auth_method = AuthMethod::SecretJwt;
+        assert!(decide(&client, MAC, t(9)).is_ok() && decide(&client, MAC, t(10)).is_err());
     }
 
     #[test]

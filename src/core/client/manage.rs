@@ -18,14 +18,14 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Client, ClientEvent, Origin};
+use super::{Client, ClientEvent, Origin, Secret};
 use crate::client::metadata::Metadata;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::time::Timestamp;
 
-/// The client replaced its registration. `personal`: `contacts`, `context`.
+/// The client replaced its registration. `personal`: `contacts`, `client_secret` (a new one that the server needs itself), `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientReplaced {
@@ -88,6 +88,8 @@ pub struct Replace {
     pub metadata: Metadata,
     /// Digest of a secret, for a client that has none.
     pub generated_secret: Option<Digest>,
+    /// The same in clear, for one that proves it without sending it.
+    pub kept_secret: Option<String>,
     pub registration_access: Digest,
     pub sector_document: Option<Digest>,
     pub contacts: Option<String>,
@@ -95,21 +97,34 @@ pub struct Replace {
     pub at: Timestamp,
 }
 
+/// Does it need another secret for what it shall be? Of a digest nobody can make the secret again.
+pub fn needs_secret(client: &Client, metadata: &Metadata) -> bool {
+    let has_one = if metadata.keeps_secret() {
+        client.secrets.iter().any(|(secret, _)| matches!(secret, Secret::Sealed(_)))
+    } else {
+        !client.secrets.is_empty()
+    };
+    metadata.has_secret() && !has_one
+}
+
 /// Replaces the registration. `presented` is the digest of the token that asks: of two replacements with one token one wins.
 pub fn replace(client: &Client, presented: &Digest, cmd: &Replace) -> Decision<ClientEvent, ()> {
     if !is_managed_by(client, presented) {
         return Decision::refuse(OAuthError::invalid_token("not the registration access token"));
     }
-    let needs_one = cmd.metadata.has_secret() && client.secrets.is_empty();
+    let (needs_one, keeps) = (needs_secret(client, &cmd.metadata), cmd.metadata.keeps_secret());
     let event = ClientReplaced {
         at: cmd.at,
         before: client.metadata.clone(),
         metadata: cmd.metadata.clone(),
         registration_access: cmd.registration_access,
-        secret: cmd.generated_secret.filter(|_| needs_one),
+        secret: cmd.generated_secret.filter(|_| needs_one && !keeps),
         sector_document: cmd.sector_document,
     };
-    let personal = Personal::default().with("contacts", cmd.contacts.as_deref()).with("context", cmd.context.as_deref());
+    let personal = Personal::default()
+        .with("contacts", cmd.contacts.as_deref())
+        .with("client_secret", cmd.kept_secret.as_deref().filter(|_| needs_one && keeps))
+        .with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 
@@ -162,6 +177,7 @@ mod tests {
         Replace {
             metadata,
             generated_secret: Some(digest("new secret")),
+            kept_secret: Some("new secret".into()),
             registration_access: digest("rat-2"),
             sector_document: None,
             contacts: Some("ops@example.com".into()),
@@ -190,6 +206,18 @@ mod tests {
         let client = after(managed(), &replace(&managed(), &digest("rat-1"), &cmd(|_| ())));
         assert!(is_managed_by(&client, &digest("rat-2")) && !is_managed_by(&client, &digest("rat-1")));
         assert_eq!(said(&replace(&client, &digest("rat-1"), &cmd(|_| ()))), (Vec::new(), "invalid_token"));
+    }
+
+    #[test]
+    fn oidc_core_9_who_proves_a_secret_without_sending_it_has_one_that_is_kept() {
+        let decision = replace(&managed(), &digest("rat-1"), &cmd(|own| own.token_endpoint_auth_method = AuthMethod::SecretJwt));
+        let [draft] = &decision.events[..] else { panic!() };
+        let ClientEvent::ClientReplaced(event) = &draft.event else { panic!() };
+        assert_eq!((event.secret, draft.personal.iter().any(|(name, text)| (name, text) == ("client_secret", "new secret"))), (None, true));
+        let kept = evolve(Some(managed()), 3, &draft.event, &["client_secret"]).unwrap();
+        assert!(matches!(kept.secrets[..], [(Secret::Sealed(_), None)]));
+        let again = replace(&kept, &digest("rat-2"), &cmd(|own| own.token_endpoint_auth_method = AuthMethod::SecretJwt));
+        assert!(!again.events[0].personal.iter().any(|(name, _)| name == "client_secret"), "it has one");
     }
 
     #[test]

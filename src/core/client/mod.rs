@@ -51,7 +51,7 @@ impl Origin {
     }
 }
 
-/// `personal`: `contacts`, `client_secret` (only when the operator chose it).
+/// `personal`: `contacts`, `client_secret` (when the operator chose it, or when the client proves it without sending it).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientRegistered {
@@ -205,6 +205,8 @@ impl Stream for Client {
                 client.contacts = fact.sealed(&client.id.stream(), "contacts");
                 if !client.metadata.has_secret() {
                     client.secrets.clear();
+                } else if let Some(sealed) = sealed_secret(&client.id, fact.personal, fact) {
+                    client.secrets = alloc::vec![(sealed, None)];
                 } else if let Some(secret) = event.secret {
                     client.secrets = alloc::vec![(Secret::Digest(secret), None)];
                 }
@@ -231,7 +233,7 @@ pub struct Register {
     pub metadata: Metadata,
     pub origin: Origin,
     pub generated_secret: Option<Digest>,
-    /// In clear for the vault; never generated ones.
+    /// In clear for the vault: one that the operator chose, or that the server needs itself.
     pub chosen_secret: Option<String>,
     pub contacts: Option<String>,
     pub registration_access: Option<Digest>,

@@ -81,6 +81,7 @@ struct ClientMetadata {
     /// Signs answers in the .jwt response modes (JARM); default RS256.
     authorization_signed_response_alg: Option<String>,
     /// Signs introspection answers for this client; default RS256.
+    token_endpoint_auth_signing_alg: Option<String>,
     introspection_signed_response_alg: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,

@@ -24,7 +24,7 @@ pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_u
 pub use validate::{sector_lists, validate};
 use words::Words;
 pub use words::{
-    ApplicationType, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode, ResponseType,
+    ApplicationType, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode, ResponseType,
     Rotation, SigningAlg, SubjectType, TokenFormat,
 };
 
@@ -66,6 +66,9 @@ pub struct Metadata {
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
     pub token_endpoint_auth_method: AuthMethod,
+    /// What its assertions are signed with; any that fits the method without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<AssertionAlg>,
     pub id_token_signed_response_alg: SigningAlg,
     pub id_token_claims: IdTokenClaims,
     /// Userinfo as a signed JWT; plain JSON without it.
@@ -180,7 +183,19 @@ impl Metadata {
 
     /// Does the client authenticate with a secret?
     pub fn has_secret(&self) -> bool {
-        matches!(self.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post)
+        matches!(self.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt)
+    }
+
+    /// Does it prove the secret without sending it? Then the server needs the secret itself, and a digest of it is no use.
+    pub fn keeps_secret(&self) -> bool {
+        self.token_endpoint_auth_method == AuthMethod::SecretJwt
+    }
+
+    /// What its assertions may be signed with.
+    pub fn assertion_algs(&self) -> impl Iterator<Item = AssertionAlg> {
+        let mac = self.keeps_secret();
+        let one = self.token_endpoint_auth_signing_alg;
+        AssertionAlg::ALL.iter().copied().filter(move |alg| alg.is_mac() == mac && one.is_none_or(|one| one == *alg))
     }
 }
 
@@ -207,6 +222,7 @@ pub struct Asked {
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub token_endpoint_auth_method: Option<String>,
+    pub token_endpoint_auth_signing_alg: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub id_token_claims: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,

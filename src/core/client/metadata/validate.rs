@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation, SigningAlg,
+    ApplicationType, Asked, AssertionAlg, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation, SigningAlg,
     SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
@@ -103,6 +103,10 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             asked.token_endpoint_auth_method.as_deref(),
             AuthMethod::Basic,
         ),
+        token_endpoint_auth_signing_alg: asked
+            .token_endpoint_auth_signing_alg
+            .as_deref()
+            .map(|text| wrong.choice("token_endpoint_auth_signing_alg", Some(text), AssertionAlg::Rs256)),
         id_token_signed_response_alg: wrong.choice(
             "id_token_signed_response_alg",
             asked.id_token_signed_response_alg.as_deref(),

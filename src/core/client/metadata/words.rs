@@ -51,6 +51,7 @@ wire_enum! {
     AuthMethod {
         Basic = "client_secret_basic",
         Post = "client_secret_post",
+        SecretJwt = "client_secret_jwt",
         PrivateKeyJwt = "private_key_jwt",
         /// A certificate of an authority that the operator trusts (RFC 8705 §2.1).
         TlsClientAuth = "tls_client_auth",
@@ -59,6 +60,36 @@ wire_enum! {
         None = "none",
     }
 }
+wire_enum! {
+    /// What client assertions are signed with. RFC 7518 §3.1, OpenID Connect Core 1.0 §9.
+    AssertionAlg {
+        Rs256 = "RS256",
+        Ps256 = "PS256",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        EdDsa = "EdDSA",
+        Hs256 = "HS256",
+        Hs384 = "HS384",
+        Hs512 = "HS512",
+    }
+}
+
+impl AssertionAlg {
+    /// Made with the secret that both sides know, and not with a key of the client's own.
+    pub const fn is_mac(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// Bytes that the secret has at least (RFC 7518 §3.2).
+    pub const fn shortest_secret(self) -> usize {
+        match self {
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+            _ => 32,
+        }
+    }
+}
+
 wire_enum! {
     /// Response types. OAuth 2.0 Multiple Response Types §3 to §5; which of them are on says [`ResponseType::is_front_channel`].
     #[derive(Default)]

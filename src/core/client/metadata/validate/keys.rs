@@ -43,6 +43,12 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
         wrong.add("jwks", "Encryption needs a public key for each algorithm in jwks, or a jwks_uri.");
     }
     let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
+    // OpenID Connect Registration 1.0 §2. Other methods sign nothing: libraries register an algorithm that they never use.
+    let signs = needs_keys || metadata.keeps_secret();
+    if signs && metadata.assertion_algs().next().is_none() {
+        let algs = "HS256, HS384 and HS512 go with client_secret_jwt, the others with private_key_jwt.";
+        wrong.add("token_endpoint_auth_signing_alg", algs);
+    }
     match &metadata.jwks {
         Some(_) if !terms.jwks_usable => wrong.add("jwks", "No usable public key was found; send public JWKs only."),
         None if needs_keys && metadata.jwks_uri.is_none() => {
