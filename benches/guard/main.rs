@@ -179,7 +179,8 @@ fn introspection_read(count: u64) {
             let (grant, client) =
                 (inline::state::<chancery_core::grant::Grant>(grant), inline::state::<chancery_core::client::Client>(client));
             let (grant, client) = (grant.expect("a state").state, client.expect("a state").state);
-            let parents = Parents { client: Some(&client), account: None, session: None, consent: None, resource: None, origin: Origin::default() };
+            let parents =
+                Parents { client: Some(&client), account: None, session: None, consent: None, resource: None, origin: Origin::default() };
             // The grant is a person's, and the person is not there: the rule goes all the way to that.
             assert!(standing::of_access(&grant, &token, &parents, at).is_err());
         }

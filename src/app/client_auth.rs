@@ -21,6 +21,7 @@ use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, ClientAuthenticationFailed};
 use chancery_core::id::ClientId;
+use chancery_core::profile::{Profile, demands};
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 
 use super::App;
@@ -100,6 +101,10 @@ impl App {
         if let Err(error) = authenticate::decide(client, proof, self.now()) {
             self.record_failure(context, client, &error).await?;
             return Err(error);
+        }
+        // It was registered before the profile was set.
+        if !demands::is_met(&client.metadata, &self.policy()) {
+            return Err(OAuthError::invalid_client("the client falls short of the profile"));
         }
         let certificate = presented.certificate.as_ref().map(Chain::thumbprint);
         Ok(Authenticated { client: loaded, assertion, proof: None, certificate })
@@ -205,6 +210,12 @@ impl App {
             // RFC 9126 §2.
             &own_endpoints.pushed_authorization_request,
         ];
+        // FAPI 2.0 Security Profile §5.3.2.1: so that no other server can be talked into taking it.
+        if self.policy().profiles(client).any(Profile::wants_issuer_as_audience)
+            && (claims.aud_is_array || claims.aud != [own_endpoints.issuer.as_str()])
+        {
+            return Err("aud is not the issuer as one string");
+        }
         let is_ours = |uri: &str| claims.is_for(uri) || own_endpoints.alias(uri).is_some_and(|alias| claims.is_for(&alias));
         if !audiences.iter().any(|audience| is_ours(audience)) {
             return Err("aud is not this server");

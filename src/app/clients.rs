@@ -16,6 +16,7 @@ use super::App;
 use super::certificate;
 use super::context::Context;
 use super::install::{self, Install};
+use super::profile;
 use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide, unreadable};
 
@@ -57,7 +58,9 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         client_authorities: policy.client_authorities,
         token_exchange: policy.token_exchange,
     };
-    metadata::validate(asked, terms)
+    let metadata = metadata::validate(asked, terms)?;
+    let missed = profile::of_client(&metadata, &policy);
+    if missed.is_empty() { Ok(metadata) } else { Err(missed) }
 }
 
 impl App {
@@ -79,7 +82,10 @@ impl App {
         // RFC 7518 §3.2.
         let shortest = metadata.assertion_algs().filter(|alg| alg.is_mac()).map(AssertionAlg::shortest_secret).min().unwrap_or(0);
         if declared.secret.as_ref().is_some_and(|secret| secret.len() < shortest) {
-            return Err(wrong("client_secret", "client_secret_jwt needs a client_secret as long as the hash: 32 bytes for HS256, 64 for HS512."));
+            return Err(wrong(
+                "client_secret",
+                "client_secret_jwt needs a client_secret as long as the hash: 32 bytes for HS256, 64 for HS512.",
+            ));
         }
         let Some(client) = self.load_client(&id.stream()).await?.state else {
             let contacts = install::joined(declared.asked.contacts.as_deref());

@@ -99,7 +99,8 @@ impl App {
     /// # Errors
     /// `invalid_dpop_proof`, `use_dpop_nonce`.
     pub fn check_proof(&self, presented: &Presented<'_>) -> Result<Proven, OAuthError> {
-        let allowed: Vec<_> = ALGS.iter().filter_map(|alg| Algorithm::parse(alg)).collect();
+        let policy = self.policy();
+        let allowed: Vec<_> = ALGS.iter().filter(|alg| policy.allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
         let proof = chancery_jose::dpop::verify(presented.proof, &allowed).map_err(|why| {
             OAuthError::invalid_dpop_proof(why.to_string()).saying("The DPoP header is no proof that this server accepts.")
         })?;

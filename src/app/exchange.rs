@@ -12,7 +12,9 @@
 mod rules;
 mod subject;
 
+use chancery_core::client::Client;
 use chancery_core::decision::{Draft, Personal};
+use chancery_core::details;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, EvidenceEvent, SubjectTokenReplayed};
@@ -22,8 +24,6 @@ use chancery_core::grant::exchanged::{ACCESS_TOKEN, TokenType};
 use chancery_core::grant::{Grant, GrantEvent};
 use chancery_core::id::GrantId;
 use chancery_core::scope::Scope;
-use chancery_core::client::Client;
-use chancery_core::details;
 use serde_json::{Value, json};
 
 use super::access::Spoken;
@@ -126,15 +126,8 @@ impl App {
         work.record(&mut loaded, decision.events, &seal)?;
         let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?;
         let cnf = caller.proven();
-        let spoken = Spoken {
-            client: &client,
-            grant,
-            cnf,
-            details: all.as_ref(),
-            scope: &given.scope,
-            issued_at: at,
-            expires_at: given.expires_at,
-        };
+        let spoken =
+            Spoken { client: &client, grant, cnf, details: all.as_ref(), scope: &given.scope, issued_at: at, expires_at: given.expires_at };
         let access_token = self.write_access(access, &spoken).await?;
         work.commit().await?;
         Ok(Tokens {

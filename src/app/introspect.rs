@@ -12,7 +12,6 @@ use std::sync::Arc;
 use chancery_core::account::Account;
 use chancery_core::acr;
 use chancery_core::client::Client;
-use chancery_core::client::metadata::SigningAlg;
 use chancery_core::consent::Consent;
 use chancery_core::dpop::{Confirmation, Held};
 use chancery_core::error::OAuthError;
@@ -202,7 +201,7 @@ impl App {
             "iat": self.now().numeric_date(),
             "token_introspection": answer,
         });
-        let alg = asker.metadata.introspection_signed_response_alg.unwrap_or(SigningAlg::Rs256);
+        let alg = asker.metadata.introspection_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(asker));
         self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)
     }
 

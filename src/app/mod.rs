@@ -15,6 +15,7 @@
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
+//! | [`profile`] | what the configuration means for the rules, and in which points it falls short of a profile |
 //! | [`feeds`] | the log for other systems |
 //! | [`moving`], [`catalogue`] | the log to another database; the level of its event types |
 //! | [`read_models`] | making what is folded from the log again, while serving |
@@ -68,6 +69,7 @@ pub mod notary;
 pub mod once;
 pub mod operator;
 pub mod password;
+pub mod profile;
 pub mod proof;
 pub mod published;
 pub mod random;
@@ -102,7 +104,7 @@ use chancery_core::request::Policy;
 use chancery_core::time::{Seconds, Timestamp};
 use chancery_ledger::Ledger;
 
-use crate::config::{Config, Mode, PkceRequired, Registration};
+use crate::config::{Config, Mode};
 use clock::Clock;
 use decoded::Decoded;
 use mint::Mint;
@@ -178,19 +180,7 @@ impl App {
     }
 
     pub fn policy(&self) -> Policy {
-        Policy {
-            pkce_for_all: self.config.pkce == PkceRequired::All,
-            front_channel: self.config.front_channel,
-            account_registration: self.config.registration == Registration::Open,
-            pushed_only: self.config.pushed_only,
-            localhost_ports: !self.is_production(),
-            unsigned_request_objects: self.config.unsigned_request_objects,
-            front_channel_logout: self.config.front_channel_logout,
-            session_management: self.config.session_management,
-            client_certificates: self.config.mtls.is_on(),
-            client_authorities: self.config.mtls.client_ca.is_some(),
-            token_exchange: !self.exchanges.0.is_empty(),
-        }
+        profile::policy(&self.config)
     }
 
     pub fn lifetimes(&self) -> Lifetimes {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use chancery_core::account::FieldError;
 use chancery_core::client::Origin;
 use chancery_core::error::OAuthError;
+use chancery_core::profile::demands;
 use chancery_core::request::MOST_RESOURCES;
 use chancery_core::resource::{self, Asked, ResourceId, ResourceServer, Set};
 
@@ -34,6 +36,9 @@ impl App {
     /// Every bad field; `conflict` when it belongs to the file or to a command.
     pub async fn set_resource_server(&self, context: &Context, asked: &Asked, origin: Origin) -> Result<ResourceId, NotRegistered> {
         let (identifier, settings) = resource::validate(asked).map_err(NotRegistered::Problems)?;
+        if let Some(missed) = self.config.profile.and_then(|profile| demands::of_resource(profile, &settings).first().copied()) {
+            return Err(NotRegistered::Problems(vec![FieldError { field: missed.field, problem: missed.sentence.to_owned() }]));
+        }
         let command = Set { identifier, settings, origin, at: self.now() };
         decide!(self, context, |work| set_once(work, &command)).map_err(OAuthError::from)?;
         Ok(command.identifier)

@@ -176,7 +176,7 @@ impl App {
     }
 }
 
-fn api(resource: &DeclaredResource) -> resource::Asked {
+pub(super) fn api(resource: &DeclaredResource) -> resource::Asked {
     resource::Asked {
         identifier: resource.identifier.clone(),
         name: resource.name.clone(),
@@ -188,7 +188,7 @@ fn api(resource: &DeclaredResource) -> resource::Asked {
     }
 }
 
-fn declared(client: &DeclaredClient) -> Declared {
+pub(super) fn declared(client: &DeclaredClient) -> Declared {
     let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let asked = Asked {
         client_name: client.client_name.clone(),
@@ -204,6 +204,7 @@ fn declared(client: &DeclaredClient) -> Declared {
         id_token_claims: client.id_token_claims.clone(),
         userinfo_signed_response_alg: client.userinfo_signed_response_alg.clone(),
         authorization_signed_response_alg: client.authorization_signed_response_alg.clone(),
+        chancery_profile: client.chancery_profile.clone(),
         token_endpoint_auth_signing_alg: client.token_endpoint_auth_signing_alg.clone(),
         introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),
         subject_type: client.subject_type.clone(),

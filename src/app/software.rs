@@ -7,7 +7,7 @@
 //! | `iss` must be there, `exp` must not be over | RFC 7591 §2.3, RFC 7519 §4.1.4 |
 //! | no other kind of token passes for one | RFC 8725 §3.11 |
 
-use chancery_core::client::metadata::{AssertionAlg, Asked};
+use chancery_core::client::metadata::{Asked, AssertionAlg};
 use chancery_core::error::OAuthError;
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 use serde_json::{Map, Value};

@@ -75,6 +75,13 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     let nonces = super::dpop::Nonces::new(vault.named(Purpose::DpopNonce).await?);
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let details = super::details::types(&config.details).map_err(StartError::Other)?;
+    if let Some(profile) = config.profile {
+        let missed = super::profile::shortfalls(&config, profile);
+        if !missed.is_empty() {
+            let sentence = format!("the configuration falls short of the profile {}:\n  {}", profile.as_str(), missed.join("\n  "));
+            return Err(StartError::Other(sentence));
+        }
+    }
     let exchanges = super::exchange::rules(&config.exchanges).map_err(StartError::Other)?;
     let app = App::new(Parts {
         endpoints: Endpoints { mtls: aliases(&config), ..endpoints(config.issuer.as_str()) },
@@ -292,8 +299,13 @@ impl App {
     /// The log cannot be written.
     pub async fn record_start(&self, context: &Context) -> Result<(), OAuthError> {
         let config = self.config.digest().iter().map(|byte| format!("{byte:02x}")).collect();
-        let event =
-            ServerStarted { version: env!("CARGO_PKG_VERSION").into(), config, mode: self.config.mode.as_str().into(), at: self.now() };
+        let event = ServerStarted {
+            version: env!("CARGO_PKG_VERSION").into(),
+            config,
+            mode: self.config.mode.as_str().into(),
+            profile: self.config.profile,
+            at: self.now(),
+        };
         decide!(self, context, |work| record_once(work, event.clone().into()))?;
         Ok(())
     }

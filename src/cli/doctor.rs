@@ -18,6 +18,7 @@ use std::time::Duration;
 use chancery_core::client::metadata::SigningAlg;
 use chancery_core::event::{self, event_catalogue};
 use chancery_core::key::{Key, Phase};
+use chancery_core::profile::Profile;
 use chancery_core::server::{self, Log};
 use chancery_core::stream::Stream as _;
 use chancery_ledger::recorded::Freshness;
@@ -28,6 +29,7 @@ use serde_json::json;
 use super::config::{fail_on, show, word};
 use super::{instant, logging, print, socket};
 use crate::app::clock::Clock;
+use crate::app::profile::shortfalls;
 use crate::app::random;
 use crate::app::start::{self, StartError};
 use crate::app::vault::Vault;
@@ -42,6 +44,9 @@ pub struct Args {
     /// As JSON, one finding per line
     #[arg(long)]
     json: bool,
+    /// Say in which points the configuration falls short of a profile: oauth21, fapi1-advanced, fapi2-security, fapi2-message-signing
+    #[arg(long, value_parser = profile_named)]
+    profile: Option<Profile>,
 }
 
 /// A clock that is this far behind the last event was set back.
@@ -71,6 +76,9 @@ pub async fn run(flags: &Flags, args: &Args) -> anyhow::Result<()> {
         for own in &config.feeds {
             feed(own, &config, &mut report).await;
         }
+        if let Some(profile) = args.profile.or(config.profile) {
+            held_to(profile, &config, &mut report);
+        }
         if running {
             report.ok(format!("a server runs on this data directory and answers on {}", config.data_dir.join(socket::FILE).display()));
         }
@@ -98,6 +106,20 @@ impl Report {
 
     fn fail(&mut self, sentence: impl Into<String>) {
         self.0.push(Finding { level: Level::Fail, sentence: sentence.into() });
+    }
+}
+
+fn profile_named(text: &str) -> Result<Profile, String> {
+    Profile::parse(text).ok_or_else(|| "use oauth21, fapi1-advanced, fapi2-security or fapi2-message-signing".to_owned())
+}
+
+fn held_to(profile: Profile, config: &Config, report: &mut Report) {
+    let missed = shortfalls(config, profile);
+    if missed.is_empty() {
+        report.ok(format!("the configuration meets the profile {}", profile.as_str()));
+    }
+    for own in missed {
+        report.fail(format!("the profile {}: {own}", profile.as_str()));
     }
 }
 

@@ -118,7 +118,14 @@ impl Walk<'_> {
         let Some(setting) = table::find(key) else {
             let near = suggestion(
                 key,
-                SETTINGS.iter().map(|setting| setting.key).chain(["client", "user", "resource", "feed", "authorization_details_type", "token_exchange"]),
+                SETTINGS.iter().map(|setting| setting.key).chain([
+                    "client",
+                    "user",
+                    "resource",
+                    "feed",
+                    "authorization_details_type",
+                    "token_exchange",
+                ]),
             );
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));
         };

@@ -26,6 +26,7 @@ mod limits;
 pub mod mode;
 pub mod mtls;
 pub mod nearest;
+mod preset;
 pub mod problem;
 pub mod proof;
 pub mod reader;
@@ -54,6 +55,7 @@ pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
+use chancery_core::profile::Profile;
 use reader::Reader;
 
 /// Everything the server needs to know, checked.
@@ -72,6 +74,8 @@ pub struct Config {
     pub software_issuers: Vec<SoftwareIssuer>,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
+    /// What the whole server is held to.
+    pub profile: Option<Profile>,
     /// Every client has to push its requests.
     pub pushed_only: bool,
     /// The implicit and hybrid flows.
@@ -206,6 +210,7 @@ pub const MASTER_FILE: &str = "development-master-key";
 /// Gathers and checks everything; writes nothing. Errors: every problem found, each with its key and origin.
 pub fn resolve(sources: &Sources) -> Result<Config, Problems> {
     let mut merged = sources.merge();
+    preset::apply(&mut merged.settings);
     let mut reader = Reader::new(std::mem::take(&mut merged.settings), std::mem::take(&mut merged.problems));
     let config = read(&mut reader, &merged);
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
@@ -231,6 +236,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         software_issuers: reader.list("software_statement_issuers", declared::software_issuer),
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),

@@ -108,6 +108,8 @@ settings! {
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
 
+    "profile" "" "" Kind::Choice(&["oauth21", "fapi1-advanced", "fapi2-security", "fapi2-message-signing"]), "", r#""fapi2-security""#,
+        "Holds the whole server and all of its clients to a profile; settings that it needs follow, and one that contradicts it refuses to start.";
     "pushed_requests.required" "" "" Kind::Boolean, "false", "",
         "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
 
@@ -317,6 +319,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "allowed_origins" Kind::List, false, r#"["https://app.example"]"#, "origins of browser code";
     "contacts" Kind::List, false, r#"["ops@app.example"]"#, "whom to write to";
     "introspect" Kind::Boolean, false, "false", "may introspect the tokens of others";
+    "chancery_profile" Kind::Text, false, r#""fapi2-security""#, "holds this client to a profile: oauth21, fapi1-advanced, fapi2-security, fapi2-message-signing";
     "chancery_receipts" Kind::Boolean, false, "true", "answers carry receipts of the log; not for public clients";
 }
 

@@ -13,6 +13,7 @@ use crate::client::metadata::{
 };
 use crate::details::Types;
 use crate::dpop;
+use crate::profile::Profile;
 use crate::request::Policy;
 use crate::scope::STANDARD;
 
@@ -26,8 +27,13 @@ fn claims() -> Vec<&'static str> {
 }
 
 /// JWS algorithms that a client assertion may use.
-fn assertion_algs() -> Vec<&'static str> {
-    AssertionAlg::ALL.iter().map(|one| one.as_str()).collect()
+fn assertion_algs(policy: Policy) -> Vec<&'static str> {
+    AssertionAlg::ALL.iter().map(|one| one.as_str()).filter(|alg| policy.allows(alg)).collect()
+}
+
+/// Those that the server signs with.
+fn signing_algs(policy: Policy) -> Vec<&'static str> {
+    SigningAlg::ALL.iter().map(|one| one.as_str()).filter(|alg| policy.allows(alg)).collect()
 }
 
 /// The absolute URLs of the endpoints, from the issuer.
@@ -95,18 +101,18 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "grant_types_supported": policy.grant_types().map(GrantType::as_str).collect::<Vec<_>>(),
         "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "id_token_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "authorization_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "introspection_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
-        "userinfo_signing_alg_values_supported": SigningAlg::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "id_token_signing_alg_values_supported": signing_algs(policy),
+        "authorization_signing_alg_values_supported": signing_algs(policy),
+        "introspection_signing_alg_values_supported": signing_algs(policy),
+        "userinfo_signing_alg_values_supported": signing_algs(policy),
         "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": assertion_algs(),
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algs(policy),
         "introspection_endpoint_auth_methods_supported": confidential,
-        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs(),
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs(policy),
         "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs(),
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs(policy),
         "code_challenge_methods_supported": ["S256"],
-        "dpop_signing_alg_values_supported": dpop::ALGS,
+        "dpop_signing_alg_values_supported": dpop::ALGS.iter().filter(|alg| policy.allows(alg)).collect::<Vec<_>>(),
         "acr_values_supported": acr::SUPPORTED,
         "prompt_values_supported": policy.prompts().map(|(_, text)| text).collect::<Vec<_>>(),
         "claims_supported": claims(),
@@ -116,7 +122,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
         "request_object_signing_alg_values_supported": policy.request_object_algs().map(RequestObjectAlg::as_str).collect::<Vec<_>>(),
-        "require_signed_request_object": false,
+        "require_signed_request_object": policy.profile.is_some_and(Profile::wants_signed_requests),
         "authorization_response_iss_parameter_supported": true,
         "require_pkce": policy.pkce_for_all,
         "ui_locales_supported": ["en", "de"],
@@ -199,6 +205,11 @@ mod tests {
         client_certificates: true,
         client_authorities: true,
         token_exchange: true,
+        profile: None,
+        https: true,
+        code_lifetime: crate::time::Seconds(60),
+        pushed_lifetime: crate::time::Seconds(60),
+        clock_tolerance: crate::time::Seconds(15),
     };
 
     fn words(member: &str) -> Vec<String> {

@@ -30,6 +30,7 @@
 //! | RFC 9126 pushed authorization requests | [`pushed`], [`request`] |
 //! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
+//! | OAuth 2.1, FAPI 1.0 Advanced, FAPI 2.0 profiles | [`profile`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
@@ -65,6 +66,7 @@ pub mod interaction;
 pub mod invitation;
 pub mod key;
 pub mod logout;
+pub mod profile;
 pub mod pushed;
 pub mod request;
 pub mod resource;

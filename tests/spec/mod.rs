@@ -12,6 +12,7 @@ mod backup;
 mod encryption;
 mod erasure;
 mod fail_closed;
+mod fapi;
 mod feeds;
 mod hostile;
 mod jarm;

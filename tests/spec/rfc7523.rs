@@ -110,7 +110,11 @@ async fn rfc8725_3_1_a_secret_and_a_key_never_stand_for_each_other() {
         let metadata = json!({
             "redirect_uris": ["https://app.example/cb"], "jwks": key.jwks(), "token_endpoint_auth_method": method, "token_endpoint_auth_signing_alg": alg,
         });
-        assert_eq!(server.post("/clients").json(&metadata).send().await.refusal(), (400, "invalid_client_metadata".to_owned()), "{method} {alg}");
+        assert_eq!(
+            server.post("/clients").json(&metadata).send().await.refusal(),
+            (400, "invalid_client_metadata".to_owned()),
+            "{method} {alg}"
+        );
     }
 }
 
@@ -132,7 +136,9 @@ async fn oidc_registration_2_the_registered_algorithm_is_the_only_one() {
 #[tokio::test]
 async fn rfc7518_3_2_a_declared_secret_is_as_long_as_the_hash() {
     let toml = |secret: &str| {
-        format!("[[client]]\nclient_id = \"app\"\nclient_secret = \"{secret}\"\ntoken_endpoint_auth_method = \"client_secret_jwt\"\nredirect_uris = [\"https://app.example/cb\"]\ngrant_types = [\"authorization_code\", \"client_credentials\"]\n")
+        format!(
+            "[[client]]\nclient_id = \"app\"\nclient_secret = \"{secret}\"\ntoken_endpoint_auth_method = \"client_secret_jwt\"\nredirect_uris = [\"https://app.example/cb\"]\ngrant_types = [\"authorization_code\", \"client_credentials\"]\n"
+        )
     };
     assert!(Server::try_with(&toml("short")).await.is_err());
     let secret = "thirty-two-bytes-are-long-enough";

@@ -270,7 +270,9 @@ async fn rfc8693_2_1_id_tokens_and_refresh_tokens() {
     let alice = server.alice().await;
     let mut browser = Browser::new(&server);
     let first = browser.tokens(&client("spa"), &alice, &[("scope", "openid offline_access read"), ("prompt", "consent")]).await;
-    let with = |token: &str, kind: &'static str| vec![("subject_token".to_owned(), token.to_owned()), ("subject_token_type".to_owned(), kind.to_owned())];
+    let with = |token: &str, kind: &'static str| {
+        vec![("subject_token".to_owned(), token.to_owned()), ("subject_token_type".to_owned(), kind.to_owned())]
+    };
     let send = async |by: &str, own: Vec<(String, String)>| {
         let mut fields: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         fields.push(("resource", STOCK));
@@ -335,7 +337,8 @@ async fn rfc9449_5_an_exchange_never_frees_a_token_of_its_key() {
     let (person, gateway) = (Prover::new("ES256"), Prover::new("ES256"));
     let mut browser = Browser::new(&server);
     let code = browser.authorize(&client("spa"), &alice, &[("scope", "openid read"), ("resource", ORDERS)]).await.code();
-    let redeem = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", "https://app.example/cb"), ("code_verifier", VERIFIER)];
+    let redeem =
+        [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", "https://app.example/cb"), ("code_verifier", VERIFIER)];
     let bound = server.as_client("/oidc/token", &client("spa"), &redeem).header("dpop", &person.for_token(&server)).send().await;
     let bound = Tokens::of(&bound).access;
     let fields = [&[("grant_type", GRANT), ("resource", STOCK)], &subject(&bound)[..]].concat();

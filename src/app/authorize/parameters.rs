@@ -100,7 +100,7 @@ impl App {
             exp: read.exp.map(|date| date.0),
             nbf: read.nbf.map(|date| date.0),
         };
-        let place = Place { client, issuer: &self.endpoints.issuer, at: self.now() };
+        let place = Place { client, issuer: &self.endpoints.issuer, at: self.now(), policy: self.policy() };
         let settled = object::settle(&outside, &object, place)?;
         Ok(Resolved { parameters: settled.parameters, resources: settled.resources, object: Some(used), pushed: None })
     }

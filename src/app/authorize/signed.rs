@@ -10,7 +10,6 @@
 //! Out of scope: encryption, which modes there are (`core::request`).
 
 use chancery_core::client::Client;
-use chancery_core::client::metadata::SigningAlg;
 use chancery_core::error::OAuthError;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +32,7 @@ impl App {
         claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
         claims.insert("aud".to_owned(), json!(client.id));
         claims.insert("exp".to_owned(), json!(self.now().numeric_date() + LIFETIME));
-        let alg = client.metadata.authorization_signed_response_alg.unwrap_or(SigningAlg::Rs256);
+        let alg = client.metadata.authorization_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(client));
         let signed = self.keys.current().await?.sign(alg, &Value::Object(claims))?;
         Ok(Answer { parameters: vec![("response", signed)], ..answer })
     }

@@ -304,7 +304,14 @@ fn log() {
     let issuer = |port: u16| format!("http://localhost:{port}/oidc");
     check::<Log>(vec![vec![
         LogCreated { log_id: Uuid::from_u128(1), origin: "localhost/chancery".into(), issuer: issuer(3000), level: 1, at: t(0) }.into(),
-        ServerStarted { version: "0.1.0".into(), config: "00".repeat(32), mode: "development".into(), at: t(1) }.into(),
+        ServerStarted {
+            version: "0.1.0".into(),
+            config: "00".repeat(32),
+            mode: "development".into(),
+            profile: Some(crate::profile::Profile::Fapi2Security),
+            at: t(1),
+        }
+        .into(),
         IssuerChanged { before: issuer(3000), issuer: issuer(4000), at: t(2) }.into(),
         ExpiredSwept { table: "grant".into(), rows: 1000, until: t(-DAY), at: t(3) }.into(),
         LogKeyCreated { key_id: "530d903a".into(), vkey: VKEY.into(), at: t(4) }.into(),

@@ -83,8 +83,7 @@ pub fn unknown_token(why: &'static str) -> OAuthError {
 
 /// A refresh token that had been replaced came: its family ends, as at a refresh (RFC 9700 §4.14.2).
 pub fn spent(at: Timestamp) -> Decision<GrantEvent, ()> {
-    Decision::refuse(unacceptable("the refresh token was replaced"))
-        .recording(GrantEnded { reason: EndReason::RefreshTokenReused, at })
+    Decision::refuse(unacceptable("the refresh token was replaced")).recording(GrantEnded { reason: EndReason::RefreshTokenReused, at })
 }
 
 /// May this client exchange anything at all?

@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType};
+use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg};
 use crate::details::Types;
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::AccountId;
+use crate::profile::Profile;
 use crate::resource::{ResourceId, ResourceServer};
 use crate::scope::Scope;
 use crate::time::Seconds;
@@ -135,6 +136,13 @@ pub struct Policy {
     pub client_authorities: bool,
     /// There are clients that may exchange tokens (RFC 8693).
     pub token_exchange: bool,
+    /// The profile of the whole server.
+    pub profile: Option<Profile>,
+    /// What profiles ask besides.
+    pub https: bool,
+    pub code_lifetime: Seconds,
+    pub pushed_lifetime: Seconds,
+    pub clock_tolerance: Seconds,
 }
 
 impl Policy {
@@ -143,7 +151,8 @@ impl Policy {
         let is_on = move |method: &AuthMethod| match method {
             AuthMethod::TlsClientAuth => self.client_certificates && self.client_authorities,
             AuthMethod::SelfSignedTlsClientAuth => self.client_certificates,
-            _ => true,
+            AuthMethod::PrivateKeyJwt => true,
+            _ => self.profile.is_none_or(|profile| !profile.wants_client_keys()),
         };
         AuthMethod::ALL.iter().copied().filter(is_on)
     }
@@ -160,12 +169,33 @@ impl Policy {
 
     /// Response types that a request may ask for.
     pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
-        ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel())
+        let of_profile = move |kind: &ResponseType| self.profile.is_none_or(|profile| profile.has_response_type(kind.as_str()));
+        ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel()).filter(of_profile)
+    }
+
+    /// Is this algorithm one of the profile's?
+    pub fn allows(self, alg: &str) -> bool {
+        self.profile.is_none_or(|profile| profile.allows(alg))
+    }
+
+    /// The profiles that a client is held to: the server's, and its own.
+    pub fn profiles(self, client: &Client) -> impl Iterator<Item = Profile> {
+        self.profile.into_iter().chain(client.metadata.chancery_profile)
+    }
+
+    /// What answers for this client are signed with where it names nothing.
+    pub fn usual_alg(self, client: &Client) -> SigningAlg {
+        let has = self.profiles(client).all(|profile| profile.allows(SigningAlg::Rs256.as_str()));
+        if has { SigningAlg::Rs256 } else { SigningAlg::Ps256 }
     }
 
     /// What request objects may be signed with.
     pub fn request_object_algs(self) -> impl Iterator<Item = RequestObjectAlg> {
-        RequestObjectAlg::ALL.iter().copied().filter(move |alg| self.unsigned_request_objects || *alg != RequestObjectAlg::None)
+        let is_on = move |alg: &RequestObjectAlg| match alg {
+            RequestObjectAlg::None => self.unsigned_request_objects,
+            other => self.allows(other.as_str()),
+        };
+        RequestObjectAlg::ALL.iter().copied().filter(is_on)
     }
 
     /// Values of `prompt` that a request may have.
@@ -228,6 +258,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "pushed", source: "RFC 9126 §2.1, §4, §6", run: checks::pushed::check },
     Check { name: "registration", source: "OpenID Connect Core 1.0 §3.1.2.6, §7.2.1", run: checks::registration::check },
     Check { name: "response_type", source: "RFC 6749 §3.1.1", run: checks::response_type::check },
+    Check { name: "profile", source: "FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Message Signing §5.4.1", run: checks::profile::check },
     Check { name: "scope", source: "RFC 6749 §3.3", run: checks::scope::check },
     Check { name: "resource", source: "RFC 8707 §2", run: checks::resource::check },
     Check { name: "authorization_details", source: "RFC 9396 §2, §5", run: checks::authorization_details::check },

@@ -8,6 +8,7 @@
 //! | `client_id` and `response_type` are the same inside and outside | RFC 9101 §5, OpenID Connect Core 1.0 §6.1 |
 //! | no object inside the object | RFC 9101 §4 |
 //! | `iss` is the client, `aud` this server, the time is right, `sub` is not the client | RFC 9101 §4, §10.8 |
+//! | under some profiles it names its audience, and lives for an hour at most | FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Message Signing §5.3.1 |
 //! | the algorithm is the registered one, else any of the matrix; `none` only by configuration | RFC 9101 §6.2, §10.5 |
 //! | a reference is https, registered, short; a digest in its fragment is held against what it brought | RFC 9101 §5.2, OpenID Connect Core 1.0 §6.2 |
 //!
@@ -26,6 +27,7 @@ use crate::client::Client;
 use crate::client::metadata::{RequestObjectAlg, ResponseMode};
 use crate::digest::Digest;
 use crate::error::OAuthError;
+use crate::profile::Profile;
 use crate::time::Timestamp;
 
 /// What a `request_uri` begins with that this server gave out (RFC 9126 §2.2).
@@ -136,6 +138,7 @@ pub struct Place<'a> {
     pub client: &'a Client,
     pub issuer: &'a str,
     pub at: Timestamp,
+    pub policy: Policy,
 }
 
 /// Takes the parameters out of an object.
@@ -193,6 +196,22 @@ fn stands(object: &Object<'_>, place: Place<'_>) -> Result<(), OAuthError> {
     }
     if object.nbf.is_some_and(|nbf| nbf > now.saturating_add(LEEWAY)) {
         return Err(refuse("not yet valid", "The request object is not valid yet."));
+    }
+    if place.policy.profiles(place.client).any(Profile::wants_signed_requests) {
+        return is_of_the_hour(object, now);
+    }
+    Ok(())
+}
+
+/// Seconds that an object may be old, and live, under the profiles that say so.
+const HOUR: i64 = 60 * 60;
+
+fn is_of_the_hour(object: &Object<'_>, now: i64) -> Result<(), OAuthError> {
+    let (Some(nbf), Some(exp), false) = (object.nbf, object.exp, object.aud.is_empty()) else {
+        return Err(refuse("aud, nbf, exp", "The request object needs aud, nbf and exp."));
+    };
+    if now.saturating_sub(nbf) > HOUR || exp.saturating_sub(nbf) > HOUR {
+        return Err(refuse("too long", "nbf of the request object is at most 60 minutes ago, and exp at most 60 minutes after it."));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ fn settled(value: Value, is_signed: bool, beside: &[(&str, &str)]) -> Result<Set
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let object =
         Object { claims: &claims, is_signed, iss: text("iss"), sub: text("sub"), aud: &aud, exp: number("exp"), nbf: number("nbf") };
-    let place = Place { client: &client(), issuer: ISSUER, at: t(0) };
+    let place = Place { client: &client(), issuer: ISSUER, at: t(0), policy: Policy::default() };
     settle(&outside(beside), &object, place).map_err(|error| error.code())
 }
 

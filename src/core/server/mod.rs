@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::events;
+use crate::profile::Profile;
 use crate::stream::{Event, Fact, FoldError, Stream};
 use crate::time::Timestamp;
 
@@ -36,6 +37,9 @@ pub struct ServerStarted {
     /// SHA-256 of the resolved configuration without secrets, in hex.
     pub config: String,
     pub mode: String,
+    /// What the server and all of its clients are held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     pub at: Timestamp,
 }
 
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn only_an_ordered_change_moves_the_issuer() {
-        let started = ServerStarted { version: "0.1.0".into(), config: "00".into(), mode: "production".into(), at: t(1) };
+        let started = ServerStarted { version: "0.1.0".into(), config: "00".into(), mode: "production".into(), profile: None, at: t(1) };
         let before = "https://a.example/oidc";
         assert_eq!(fold::<Log>([created(), started.into()]).issuer, before);
         let moved = IssuerChanged { before: before.into(), issuer: "https://b.example/oidc".into(), at: t(2) };

@@ -82,6 +82,8 @@ struct ClientMetadata {
     authorization_signed_response_alg: Option<String>,
     /// Signs introspection answers for this client; default RS256.
     token_endpoint_auth_signing_alg: Option<String>,
+    /// oauth21, fapi1-advanced, fapi2-security or fapi2-message-signing: what this client is held to.
+    chancery_profile: Option<String>,
     introspection_signed_response_alg: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,

@@ -55,7 +55,16 @@ impl Grant {
         });
         let code = data.code_expires_at.map(|expires_at| (expires_at, false));
         let source = data.source_client.clone().map(|client| (client, data.source_grant));
-        Self { version: 0, client, source, person, code, refresh: None, has_ended: false, over_at: data.code_expires_at.unwrap_or(i64::MIN) }
+        Self {
+            version: 0,
+            client,
+            source,
+            person,
+            code,
+            refresh: None,
+            has_ended: false,
+            over_at: data.code_expires_at.unwrap_or(i64::MIN),
+        }
     }
 }
 

@@ -18,14 +18,15 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::client::certificate::Name;
+use crate::profile::Profile;
 use crate::scope::Scope;
 use crate::time::Seconds;
 pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_uri_matches};
 pub use validate::{sector_lists, validate};
 use words::Words;
 pub use words::{
-    ApplicationType, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode, ResponseType,
-    Rotation, SigningAlg, SubjectType, TokenFormat,
+    ApplicationType, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode,
+    ResponseType, Rotation, SigningAlg, SubjectType, TokenFormat,
 };
 
 /// Validated metadata, as registered.
@@ -146,6 +147,9 @@ pub struct Metadata {
     pub allowed_origins: Vec<String>,
     /// May introspect tokens of others. Only an operator grants it.
     pub introspect: bool,
+    /// A profile that it is held to, besides the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chancery_profile: Option<Profile>,
     /// Answers carry receipts of the log.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub chancery_receipts: bool,
@@ -257,6 +261,7 @@ pub struct Asked {
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,
     pub introspect: Option<bool>,
+    pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,
 }

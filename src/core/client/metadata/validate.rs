@@ -25,11 +25,12 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AssertionAlg, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation, SigningAlg,
-    SubjectType, Terms, Words,
+    ApplicationType, Asked, AssertionAlg, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation,
+    SigningAlg, SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
+use crate::profile::Profile;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::Seconds;
 
@@ -157,6 +158,10 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
         introspect: asked.introspect.unwrap_or(false),
+        chancery_profile: asked
+            .chancery_profile
+            .as_deref()
+            .map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
 }

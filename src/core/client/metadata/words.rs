@@ -4,10 +4,19 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::profile::Profile;
+
 /// A closed list of words on the wire.
 pub(super) trait Words: Copy + Ord + 'static {
     const WORDS: &'static [Self];
     fn word(self) -> &'static str;
+}
+
+impl Words for Profile {
+    const WORDS: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
 }
 
 macro_rules! wire_enum {

@@ -83,7 +83,12 @@ fn exchanged(change: impl FnOnce(&mut Exchange), rule: &Rule) -> Result<Grant, &
     }
 }
 
-fn admitted(subject: Subject, actor: Option<Actor>, proven: Option<Confirmation>, rule: &Rule) -> Result<(), (&'static str, Option<Misuse>)> {
+fn admitted(
+    subject: Subject,
+    actor: Option<Actor>,
+    proven: Option<Confirmation>,
+    rule: &Rule,
+) -> Result<(), (&'static str, Option<Misuse>)> {
     admit(&gateway(), rule, (&subject, actor.as_ref()), proven).map_err(|refused| (refused.error.code(), refused.misuse))
 }
 
@@ -234,7 +239,10 @@ fn rfc8693_5_what_it_came_from_ends_it() {
         ConsentGiven { account: alice(), client: client_id("spa"), scope: scope("read"), text: digest("text"), at: t(-99) }.into(),
         ConsentWithdrawn { at: t(-98) }.into(),
     ]);
-    let account: Account = fold([AccountRegistered { account: alice(), at: t(-100), key_commitment: digest("key"), roles: [].into(), declared: false }.into()]);
+    let account: Account =
+        fold(
+            [AccountRegistered { account: alice(), at: t(-100), key_commitment: digest("key"), roles: [].into(), declared: false }.into()],
+        );
     let started = SessionStarted {
         session: session_id(),
         account: alice(),

@@ -169,7 +169,8 @@ impl World {
         let handed_out: BTreeSet<_> = self.access.iter().map(|one| one.0).collect();
         assert!(self.grant.access.iter().all(|one| handed_out.contains(&one.digest.0)));
         if self.grant.ended.is_some() {
-            let parents = Parents { client: Some(&self.app), account: None, session: None, consent: None, resource: None, origin: Origin::default() };
+            let parents =
+                Parents { client: Some(&self.app), account: None, session: None, consent: None, resource: None, origin: Origin::default() };
             assert!(self.access.iter().all(|token| of_access(&self.grant, token, &parents, t(self.seconds)).is_err()));
             assert!(self.refresh.iter().all(|token| of_refresh(&self.grant, token, &parents, t(self.seconds)).is_err()));
             let ends = self.events.iter().filter(|event| matches!(event, GrantEvent::GrantEnded(_))).count();

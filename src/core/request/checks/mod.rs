@@ -8,6 +8,7 @@ pub mod id_token_hint;
 pub mod max_age;
 pub mod nonce;
 pub mod pkce;
+pub mod profile;
 pub mod prompt;
 pub mod pushed;
 pub mod redirect_uri;
