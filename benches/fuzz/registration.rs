@@ -62,6 +62,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             jwks_certified: all,
             client_certificates: all,
             client_authorities: all,
+            token_exchange: all,
         };
         match validate(&asked, terms) {
             Ok(metadata) => {
