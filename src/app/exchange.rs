@@ -121,7 +121,7 @@ impl App {
         let decision = exchange::decide(&client, rule, &command, &self.lifetimes());
         let given = decision.outcome?;
         take_once(&mut work, rule, &found.subject, &client);
-        let seal = self.seal_of(&found.subject, &client).await?;
+        let seal = self.exchange_seal(&found.subject, &client).await?;
         let mut loaded: Loaded<Grant> = work.fresh(id.stream());
         work.record(&mut loaded, decision.events, &seal)?;
         let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?;
@@ -144,7 +144,7 @@ impl App {
     }
 
     /// Under the key of whom the new token speaks for.
-    async fn seal_of(&self, subject: &Subject, client: &Client) -> Result<Seal, OAuthError> {
+    async fn exchange_seal(&self, subject: &Subject, client: &Client) -> Result<Seal, OAuthError> {
         let Some(person) = &subject.person else {
             return Ok(Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None });
         };

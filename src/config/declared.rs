@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, RESOURCE, USER};
 use super::file::Entry;
 use super::given::Raw;
 use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
-use super::table::{CLIENT, DETAILS, EXCHANGE, Field, Kind, RESOURCE, USER};
+use super::table::Kind;
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
 #[derive(Clone)]

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{CLIENT, DETAILS, EXCHANGE, FEED, Field, Kind, RESOURCE, SETTINGS, Setting, USER};
+use super::fields::{CLIENT, DETAILS, EXCHANGE, FEED, Field, RESOURCE, USER};
+use super::table::{Kind, SETTINGS, Setting};
 
 /// The text of a TOML file that configures the defaults. Settings without a default are commented out.
 pub fn example() -> String {

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::declared::Fields;
+use super::fields::FEED;
 use super::file::Entry;
 use super::problem::{Problem, shown};
 use super::reader;
 use super::secret::Secret;
-use super::table::FEED;
 
 /// One feed.
 #[derive(Clone)]

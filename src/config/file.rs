@@ -9,10 +9,11 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fields::{CLIENT, DETAILS, EXCHANGE, FEED, Field, RESOURCE, USER};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
-use super::table::{self, CLIENT, DETAILS, EXCHANGE, FEED, Field, RESOURCE, SETTINGS, USER};
+use super::table::{self, SETTINGS};
 
 /// One `[[client]]` or `[[user]]` with the fields that were given.
 pub struct Entry {

@@ -2,7 +2,7 @@
 //!
 //! | Step | Where |
 //! |---|---|
-//! | the one table of settings | `table` |
+//! | the one table of settings, and that of entries | `table`, `fields` |
 //! | gather: flag > environment > TOML file > default, each with its origin | `source`, `file` |
 //! | check shapes and bounds | `reader`, `value`, `issuer`, `declared` |
 //! | check what belongs together, decide the mode, refuse what is unsafe in production | `mode`, here |
@@ -18,6 +18,7 @@ pub mod declared;
 pub mod digest;
 pub mod example;
 pub mod feed;
+pub mod fields;
 pub mod file;
 pub mod given;
 pub mod issuer;

@@ -158,10 +158,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
         introspect: asked.introspect.unwrap_or(false),
-        chancery_profile: asked
-            .chancery_profile
-            .as_deref()
-            .map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
+        chancery_profile: asked.chancery_profile.as_deref().map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
 }
