@@ -58,6 +58,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             jwks_encrypts: all,
             front_channel: all,
             unsigned_request_objects: all,
+            encrypted_request_objects: all,
             front_channel_logout: all,
             jwks_certified: all,
             client_certificates: all,

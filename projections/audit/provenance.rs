@@ -212,6 +212,8 @@ pub fn ends(event: &Envelope) -> bool {
             | "ClientDisabled"
             | "SigningKeyRetired"
             | "SigningKeyRemoved"
+            | "EncryptionKeyWithdrawn"
+            | "EncryptionKeyDestroyed"
     )
 }
 

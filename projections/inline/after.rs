@@ -11,6 +11,7 @@ use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
+use chancery_core::opening::Opening;
 use chancery_core::pushed::Pushed;
 use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
@@ -49,6 +50,7 @@ impl Kind {
             Attempts::KIND => Self::new::<Attempts>(),
             ResourceServer::KIND => Self::new::<ResourceServer>(),
             Logout::KIND => Self::new::<Logout>(),
+            Opening::KIND => Self::new::<Opening>(),
             Pushed::KIND => Self::new::<Pushed>(),
             Device::KIND => Self::new::<Device>(),
             Invitation::KIND => Self::new::<Invitation>(),

@@ -11,6 +11,7 @@
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
 //! | logout | stream | client, while it waits | - |
+//! | opening | stream | - | - |
 //! | pushed | stream | - | - |
 //! | resource | stream | origin | - |
 //! | invitation | stream | - | - |
@@ -40,6 +41,7 @@ use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
+use chancery_core::opening::Opening;
 use chancery_core::pushed::Pushed;
 use chancery_core::resource::ResourceServer;
 use chancery_core::seal::Seals;
@@ -185,6 +187,8 @@ impl Inline for Invitation {
 
 impl Inline for Attempts {}
 
+impl Inline for Opening {}
+
 impl Inline for Log {}
 
 impl Inline for Holds {}
@@ -249,6 +253,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
         Logout::KIND => one::<Logout>(stream, events),
+        Opening::KIND => one::<Opening>(stream, events),
         Pushed::KIND => one::<Pushed>(stream, events),
         ResourceServer::KIND => one::<ResourceServer>(stream, events),
         Log::KIND => one::<Log>(stream, events),
@@ -296,6 +301,7 @@ impl Folding {
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
             ResourceServer::KIND => add::<ResourceServer>,
             Logout::KIND => add::<Logout>,
+            Opening::KIND => add::<Opening>,
             Pushed::KIND => add::<Pushed>,
             Log::KIND => add::<Log>,
             Seals::KIND => add::<Seals>,

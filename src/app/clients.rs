@@ -52,6 +52,7 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         jwks_encrypts,
         front_channel: policy.front_channel,
         unsigned_request_objects: policy.unsigned_request_objects,
+        encrypted_request_objects: policy.encrypted_request_objects,
         front_channel_logout: policy.front_channel_logout,
         jwks_certified: asked.jwks.as_ref().is_some_and(|jwks| certificate::leaves(jwks).any(|leaf| certificate::is_certificate(&leaf))),
         client_certificates: policy.client_certificates,

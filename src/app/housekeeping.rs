@@ -8,6 +8,7 @@
 //! | data keys of abandoned interactions are destroyed, unless they are under a legal hold | none: the interaction's expiry was announced when it began |
 //! | signing keys change by schedule | `SigningKeyPlanned`, `SigningKeyActivated`, `SigningKeyRetired` |
 //! | retired keys leave the JWKS | `SigningKeyRemoved` |
+//! | keys for encrypted requests follow each other, and old ones are destroyed | `EncryptionKeyPublished`, `EncryptionKeyWithdrawn`, `EncryptionKeyDestroyed` |
 //! | refusals beyond the limits | `AttemptsRefused`, one per source and minute |
 //! | key rotations of other nodes come into force | theirs |
 //! | keys of the log that a newer one has followed | `LogKeyRetired` |
@@ -70,6 +71,9 @@ impl App {
         }
         if let Err(error) = self.remove_retired_keys(context).await {
             tracing::warn!(detail = %error.detail, "retired keys were not removed");
+        }
+        if let Err(error) = self.destroy_old_openers(context).await {
+            tracing::warn!(detail = %error.detail, "old keys for encrypted requests were not destroyed");
         }
     }
 

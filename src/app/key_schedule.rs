@@ -51,6 +51,7 @@ impl App {
             }
             changed = true;
         }
+        changed |= self.make_due_openers(context).await?;
         if changed {
             self.refresh_keys().await?;
         }

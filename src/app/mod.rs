@@ -67,6 +67,7 @@ pub mod new_email;
 pub mod new_password;
 pub mod notary;
 pub mod once;
+pub mod opening;
 pub mod operator;
 pub mod password;
 pub mod profile;

@@ -34,6 +34,7 @@ const LISTED: u32 = 500;
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     KeysList,
+    EncryptionKeysRotate,
     LogKeyRotate,
     LedgerUpgrade {
         also_with_older: bool,
@@ -160,6 +161,7 @@ impl App {
                 let (kid, signs_at) = self.rotate_keys_later(context, alg).await?;
                 Ok(json!({ "kid": kid, "signs_at": signs_at.0 }))
             }
+            Command::EncryptionKeysRotate => Ok(json!({ "kids": self.rotate_openers(context).await? })),
             Command::LogKeyRotate => Ok(json!({ "key_id": self.rotate_log_key(context).await? })),
             Command::LedgerUpgrade { also_with_older } => {
                 let to = chancery_core::event::level();

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::App;
 use super::context::Context;
+use super::opening::Openers;
 use super::published::Published;
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
@@ -40,6 +41,8 @@ pub struct KeySet {
     active: BTreeMap<SigningAlg, Arc<SigningKey>>,
     /// Every published key, for verifying our own tokens.
     pub published: Jwks,
+    /// Private halves of the keys that others encrypt to.
+    pub opening: Openers,
     /// The JWKS document as it is served.
     pub document: Published,
 }
@@ -134,7 +137,7 @@ impl App {
             .collect()
     }
 
-    /// Every key that was ever announced.
+    /// Every key that was ever announced, those for encryption behind the others.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
@@ -152,6 +155,7 @@ impl App {
                 activated_at: key.activated_at.map(|at| at.0),
                 retired_at: key.retired_at.map(|at| at.0),
             })
+            .chain(self.list_openers().await?)
             .collect())
     }
 
@@ -185,10 +189,15 @@ impl App {
             return Ok(false);
         }
         let published = Jwks::new(published);
-        let document = serde_json::to_value(&published).map_err(|e| OAuthError::server_error(e.to_string()))?;
+        let known = self.keys.0.borrow().as_ref().map(|keys| keys.opening.clone()).unwrap_or_default();
+        let opening = self.openers(&known).await?;
+        let mut document = serde_json::to_value(&published).map_err(|e| OAuthError::server_error(e.to_string()))?;
+        if let Some(keys) = document["keys"].as_array_mut() {
+            keys.extend(opening.published());
+        }
         let document = Published::json(&document);
         let active = active.into_iter().map(|(alg, (_, key))| (alg, key)).collect();
-        self.keys.0.send_replace(Some(Arc::new(KeySet { active, published, document })));
+        self.keys.0.send_replace(Some(Arc::new(KeySet { active, published, opening, document })));
         Ok(true)
     }
 
@@ -214,7 +223,12 @@ impl App {
                 self.install(context, generate(*alg).await?, *alg, KeySource::Generated).await?;
             }
         }
-        self.refresh_keys().await.map(drop)
+        // First those that sign, for which somebody may be waiting.
+        self.refresh_keys().await?;
+        if self.make_due_openers(context).await? {
+            self.refresh_keys().await?;
+        }
+        Ok(())
     }
 
     /// A new key signs from now on, whether or not clients know it; the old ones stay published while their tokens live.

@@ -34,6 +34,9 @@ pub enum Command {
         /// The key that signs the heads of the log instead
         #[arg(long, conflicts_with_all = ["alg", "now"])]
         log: bool,
+        /// The keys that requests are encrypted to instead; the old ones open what is on its way for a day
+        #[arg(long, conflicts_with_all = ["alg", "now", "log"])]
+        encryption: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -65,6 +68,14 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
             }
             Ok(print::line(format_args!("{} signs the heads of the log from now on.", text(&answer, "key_id")))?)
         }
+        Command::Rotate { encryption: true, json, .. } => {
+            let answer = operate(config, operator::Command::EncryptionKeysRotate).await?;
+            if json {
+                return Ok(print::json(&answer)?);
+            }
+            let kids = answer.get("kids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            Ok(print::line(format_args!("Requests are encrypted to {} from now on.", kids.collect::<Vec<_>>().join(" and ")))?)
+        }
         Command::Rotate { alg, now, json, .. } => {
             let answer = operate(config, operator::Command::KeysRotate { alg, now }).await?;
             if json {
@@ -82,12 +93,12 @@ fn list(answer: &Value) -> anyhow::Result<()> {
     if keys.is_empty() {
         return Ok(print::line("There are no keys yet; the first start of the server makes them.")?);
     }
-    print::line(format_args!("{:<6} {:<8} {:<10} {:<24}  kid", "alg", "phase", "source", "since"))?;
+    print::line(format_args!("{:<8} {:<8} {:<10} {:<24}  kid", "alg", "phase", "source", "since"))?;
     for key in keys {
         let since = ["retired_at", "activated_at", "planned_at"].iter().find_map(|member| key.get(member).and_then(Value::as_i64));
         let (alg, phase, source) = (text(key, "alg"), text(key, "phase"), text(key, "source"));
         let since = since.map(instant::rfc3339).unwrap_or_default();
-        print::line(format_args!("{alg:<6} {phase:<8} {source:<10} {since:<24}  {}", text(key, "kid")))?;
+        print::line(format_args!("{alg:<8} {phase:<8} {source:<10} {since:<24}  {}", text(key, "kid")))?;
     }
     Ok(())
 }

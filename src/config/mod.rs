@@ -83,6 +83,8 @@ pub struct Config {
     pub front_channel: bool,
     /// Request objects may come without a signature, as certification wants.
     pub unsigned_request_objects: bool,
+    /// Keys are published that request objects may be encrypted to.
+    pub encrypted_request_objects: bool,
     /// Clients are told of logouts in frames of our page, too.
     pub front_channel_logout: bool,
     /// Clients can watch in a frame whether somebody is still signed in.
@@ -241,6 +243,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
+        encrypted_request_objects: reader.boolean("request_objects.encrypted"),
         front_channel_logout: reader.boolean("logout.front_channel"),
         session_management: reader.boolean("logout.session_management"),
         signal_streams: reader.boolean("signals.streams"),

@@ -129,6 +129,8 @@ settings! {
 
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
+    "request_objects.encrypted" "" "" Kind::Boolean, "false", "",
+        "Request objects may come encrypted: keys for that are made, published in the JWKS and rotated like the keys that sign.";
 
     "dpop.nonces" "" "" Kind::Boolean, "false", "",
         "Demand a nonce of ours in every DPoP proof: no proof can then be made in advance. Costs clients a round trip now and then.";

@@ -137,6 +137,10 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     ] {
         document[member] = json!(words);
     }
+    if policy.encrypted_request_objects {
+        document["request_object_encryption_alg_values_supported"] = json!(algs);
+        document["request_object_encryption_enc_values_supported"] = json!(contents);
+    }
     for member in ["frontchannel_logout_supported", "frontchannel_logout_session_supported"] {
         document[member] = json!(policy.front_channel_logout);
     }
@@ -200,6 +204,7 @@ mod tests {
         pushed_only: false,
         localhost_ports: false,
         unsigned_request_objects: true,
+        encrypted_request_objects: true,
         front_channel_logout: true,
         session_management: true,
         client_certificates: true,
@@ -228,6 +233,7 @@ mod tests {
                 jwks_certified: true,
                 front_channel: true,
                 unsigned_request_objects: true,
+                encrypted_request_objects: true,
                 client_certificates: true,
                 client_authorities: true,
                 token_exchange: true,
@@ -281,6 +287,14 @@ mod tests {
         assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
         for alg in words("request_object_signing_alg_values_supported") {
             assert!(register(|asked| (asked.request_object_signing_alg, asked.jwks) = (Some(alg), Some(json!({"keys": []})))).is_ok());
+        }
+        for alg in words("request_object_encryption_alg_values_supported") {
+            for enc in words("request_object_encryption_enc_values_supported") {
+                let change = |asked: &mut Asked| {
+                    (asked.request_object_encryption_alg, asked.request_object_encryption_enc) = (Some(alg.clone()), Some(enc.clone()));
+                };
+                assert!(register(change).is_ok(), "{alg} {enc}");
+            }
         }
         let scopes = words("scopes_supported");
         assert!(scopes.iter().all(|one| register(|_| ()).unwrap().scope.has(one)));

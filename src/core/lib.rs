@@ -15,6 +15,7 @@
 //! | RFC 7591 §1.2 initial access tokens | [`invitation`] |
 //! | RFC 7592 registration management | [`client::manage`] |
 //! | RFC 9101, OpenID Connect Core 1.0 §6 request objects | [`request::object`] |
+//! | OpenID Connect Core 1.0 §10.2 keys that others encrypt to | [`opening`] |
 //! | RFC 7636 PKCE | [`request`], [`grant::redeem`] |
 //! | RFC 7662 introspection: is a token alive | [`grant::standing`] |
 //! | RFC 8252 native apps | [`client::metadata`], [`interaction::next`] |
@@ -66,6 +67,7 @@ pub mod interaction;
 pub mod invitation;
 pub mod key;
 pub mod logout;
+pub mod opening;
 pub mod profile;
 pub mod pushed;
 pub mod request;

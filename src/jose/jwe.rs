@@ -1,16 +1,16 @@
-//! Encryption to somebody's public key, in compact form.
+//! Encryption to somebody's public key, or under a key that both share, in compact form.
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | RSA-OAEP, RSA-OAEP-256, ECDH-ES alone and with A128KW or A256KW | RFC 7518 §4.1 |
+//! | RSA-OAEP, RSA-OAEP-256, ECDH-ES alone and with A128KW or A256KW; a shared key directly (`dir`) | RFC 7518 §4.1 |
 //! | A128GCM, A256GCM, A128CBC-HS256, A256CBC-HS512 | RFC 7518 §5.1 |
 //! | a fresh content key, a fresh initialization vector and a fresh ephemeral key each time | RFC 7516 §5.1, RFC 7518 §4.6 |
 //! | Concat KDF over algorithm, both parties and key length | RFC 7518 §4.6.2 |
 //! | MAC over additional data, vector, ciphertext and their length; its first half is the tag | RFC 7518 §5.2.2.1 |
 //! | the key is for encryption, of the algorithm's kind, and checked like every other one | RFC 7517 §4.2 to §4.4, RFC 8725 §3.4 |
 //!
-//! Out of scope: decryption, since this server has no key that anybody encrypts to; RSA1_5 (RFC 8725 §3.2), passwords (PBES2),
-//! compression (`zip`, RFC 8725 §3.6), shared secrets (`dir`), the JSON serialisations.
+//! Out of scope: decryption ([`crate::opening`]), where a shared key comes from; RSA1_5 (RFC 8725 §3.2), passwords (PBES2), compression
+//! (`zip`, RFC 8725 §3.6), the JSON serialisations.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521, EphemeralPrivateKey, UnparsedPublicKey};
@@ -36,6 +36,8 @@ pub enum KeyManagement {
     EcdhEs,
     EcdhEsA128Kw,
     EcdhEsA256Kw,
+    /// The content key is one that both sides know.
+    Direct,
 }
 
 /// How the content is encrypted.
@@ -48,7 +50,7 @@ pub enum ContentEncryption {
 }
 
 impl KeyManagement {
-    pub const ALL: &'static [Self] = &[Self::RsaOaep, Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA128Kw, Self::EcdhEsA256Kw];
+    pub const ALL: &'static [Self] = &[Self::RsaOaep, Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA128Kw, Self::EcdhEsA256Kw, Self::Direct];
 
     /// The value of `alg`.
     pub const fn as_str(self) -> &'static str {
@@ -58,6 +60,7 @@ impl KeyManagement {
             Self::EcdhEs => "ECDH-ES",
             Self::EcdhEsA128Kw => "ECDH-ES+A128KW",
             Self::EcdhEsA256Kw => "ECDH-ES+A256KW",
+            Self::Direct => "dir",
         }
     }
 
@@ -65,10 +68,11 @@ impl KeyManagement {
         Self::ALL.iter().copied().find(|own| own.as_str() == text)
     }
 
-    fn fits(self, kind: KeyKind) -> bool {
+    pub(crate) fn fits(self, kind: KeyKind) -> bool {
         match self {
             Self::RsaOaep | Self::RsaOaep256 => kind == KeyKind::Rsa,
             Self::EcdhEs | Self::EcdhEsA128Kw | Self::EcdhEsA256Kw => matches!(kind, KeyKind::P256 | KeyKind::P384 | KeyKind::P521),
+            Self::Direct => false,
         }
     }
 }
@@ -91,7 +95,7 @@ impl ContentEncryption {
     }
 
     /// Bytes of the content key.
-    const fn key_len(self) -> usize {
+    pub const fn key_len(self) -> usize {
         match self {
             Self::A128Gcm => 16,
             Self::A256Gcm | Self::A128CbcHs256 => 32,
@@ -115,11 +119,16 @@ impl From<aws_lc_rs::error::Unspecified> for JweError {
     }
 }
 
-/// The public key of a recipient.
+/// Whoever is encrypted to: a public key, or a key that both share.
 pub struct Recipient {
-    key: PublicJwk,
+    to: To,
     kid: Option<String>,
     alg: KeyManagement,
+}
+
+enum To {
+    Key(PublicJwk),
+    Shared(Zeroizing<Vec<u8>>),
 }
 
 impl Recipient {
@@ -132,6 +141,11 @@ impl Recipient {
         stated.into_iter().chain(silent).find_map(|key| Self::of(key, alg))
     }
 
+    /// Who holds this key too. It has to be as long as the content encryption wants it ([`ContentEncryption::key_len`]).
+    pub fn sharing(key: Zeroizing<Vec<u8>>) -> Self {
+        Self { to: To::Shared(key), kid: None, alg: KeyManagement::Direct }
+    }
+
     fn of(members: &Map<String, Value>, alg: KeyManagement) -> Option<Self> {
         // What a signature key is checked for holds for these too; what the members say of their purpose was looked at before.
         let mut material = members.clone();
@@ -139,13 +153,13 @@ impl Recipient {
             material.remove(name);
         }
         let key = PublicJwk::from_value(&Value::Object(material)).ok().filter(|key| alg.fits(key.kind()))?;
-        Some(Self { kid: key.kid().map(str::to_owned), key, alg })
+        Some(Self { kid: key.kid().map(str::to_owned), to: To::Key(key), alg })
     }
 
     /// Encrypts. `cty` names the type of what is inside: `JWT` for a nested one (RFC 7519 §5.2).
     ///
     /// # Errors
-    /// The library fails.
+    /// A shared key of another length; the library fails.
     pub fn encrypt(&self, enc: ContentEncryption, cty: Option<&str>, plaintext: &[u8]) -> Result<String, JweError> {
         let mut header = Map::new();
         header.insert("alg".into(), json!(self.alg.as_str()));
@@ -159,6 +173,15 @@ impl Recipient {
         let mut content_key = Zeroizing::new(vec![0; enc.key_len()]);
         rand::fill(&mut content_key)?;
         let wrapped = match self.alg {
+            KeyManagement::Direct => {
+                let To::Shared(shared) = &self.to else { return Err(JweError::Key(self.alg.as_str())) };
+                // RFC 7518 §4.5: the length is the algorithm's, whatever somebody handed in.
+                if shared.len() != enc.key_len() {
+                    return Err(JweError::Key(enc.as_str()));
+                }
+                content_key.copy_from_slice(shared);
+                Vec::new()
+            }
             KeyManagement::RsaOaep | KeyManagement::RsaOaep256 => self.to_rsa(&content_key)?,
             KeyManagement::EcdhEs => {
                 content_key = self.agree(&mut header, enc.as_str(), enc.key_len())?;
@@ -177,8 +200,15 @@ impl Recipient {
         Ok(format!("{protected}.{}.{}.{}.{}", text(&wrapped), text(vector), text(&ciphertext), text(&tag)))
     }
 
+    fn public(&self) -> Result<&PublicJwk, JweError> {
+        match &self.to {
+            To::Key(key) => Ok(key),
+            To::Shared(_) => Err(JweError::Key(self.alg.as_str())),
+        }
+    }
+
     fn to_rsa(&self, content_key: &[u8]) -> Result<Vec<u8>, JweError> {
-        let (n, e) = self.key.rsa_parts().ok_or(JweError::Key(self.alg.as_str()))?;
+        let (n, e) = self.public()?.rsa_parts().ok_or(JweError::Key(self.alg.as_str()))?;
         let key: PublicEncryptingKey = PublicKeyComponents { n, e }.try_into()?;
         let key = OaepPublicEncryptingKey::new(key)?;
         let algorithm = if self.alg == KeyManagement::RsaOaep { &OAEP_SHA1_MGF1SHA1 } else { &OAEP_SHA256_MGF1SHA256 };
@@ -191,8 +221,9 @@ impl Recipient {
     /// A key that only the recipient can derive too; its public half goes into the header.
     fn agree(&self, header: &mut Map<String, Value>, alg: &str, length: usize) -> Result<Zeroizing<Vec<u8>>, JweError> {
         let refuse = || JweError::Key(self.alg.as_str());
-        let point = self.key.ec_point().ok_or_else(refuse)?;
-        let curve = match self.key.kind() {
+        let key = self.public()?;
+        let point = key.ec_point().ok_or_else(refuse)?;
+        let curve = match key.kind() {
             KeyKind::P256 => &ECDH_P256,
             KeyKind::P384 => &ECDH_P384,
             KeyKind::P521 => &ECDH_P521,
@@ -201,7 +232,7 @@ impl Recipient {
         let ephemeral = EphemeralPrivateKey::generate(curve, &SystemRandom::new())?;
         let own = ephemeral.compute_public_key()?;
         let (x, y) = own.as_ref().get(1..).ok_or(JweError::Library)?.split_at((own.as_ref().len() - 1) / 2);
-        let crv = self.key.kind().crv().unwrap_or_default();
+        let crv = key.kind().crv().unwrap_or_default();
         let epk = json!({ "kty": "EC", "crv": crv, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
         header.insert("epk".into(), epk);
         let peer = UnparsedPublicKey::new(curve, point);
@@ -227,7 +258,7 @@ fn wrap(cipher: &'static key_wrap::AesBlockCipher, kek: &[u8], content_key: &[u8
 }
 
 /// RFC 7518 §4.6.2, NIST SP 800-56A §5.8.1 with SHA-256.
-fn concat_kdf(secret: &[u8], alg: &str, apu: &[u8], apv: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
+pub(crate) fn concat_kdf(secret: &[u8], alg: &str, apu: &[u8], apv: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
     // Lengths here are of algorithm names and keys: far below 2^29.
     let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
     let mut key = Zeroizing::new(Vec::with_capacity(length + 32));

@@ -26,6 +26,7 @@
 //! | [`jws`] | a token from outside: read, verified with a key that we choose | RFC 7515, RFC 8725 |
 //! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
+//! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
 //! | `json` | JSON without repeated members | RFC 7515 §4 |
 //!
@@ -43,6 +44,7 @@ pub mod jwks;
 pub mod jws;
 pub mod jwt;
 pub mod key;
+pub mod opening;
 pub mod signing;
 pub mod thumbprint;
 
@@ -54,5 +56,6 @@ pub use jwks::{Jwks, JwksError};
 pub use jws::{JwsError, Verified};
 pub use jwt::{ClaimsError, NumericDate, RegisteredClaims, TimeError};
 pub use key::{SigningKey, SigningKeyError};
+pub use opening::{Encrypted, OpenError, OpeningKey};
 pub use signing::SignError;
 pub use thumbprint::Thumbprint;

@@ -45,6 +45,7 @@ mod rfc8705;
 mod rfc8707;
 mod rfc9068;
 mod rfc9101;
+mod rfc9101_encrypted;
 mod rfc9126;
 mod rfc9396;
 mod rfc9449;

@@ -20,7 +20,7 @@ use chancery_core::id::{InteractionId, PushedId};
 use chancery_core::pushed::Visit;
 use chancery_core::request::object::{self, Object, ObjectUsed, Place, Settled, Source};
 use chancery_core::request::{Arrival, Parameters};
-use chancery_jose::{Algorithm, RegisteredClaims, jws};
+use chancery_jose::{Algorithm, RegisteredClaims, jws, opening};
 
 use super::{Browser, Sent};
 use crate::app::App;
@@ -131,9 +131,14 @@ impl App {
         Ok(resolved)
     }
 
-    /// The claims of an object, its signature checked.
+    /// The claims of an object: decrypted if it is encrypted, its signature checked.
     async fn read_object(&self, context: &Context, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
-        let used = |alg: Option<RequestObjectAlg>| ObjectUsed { alg, digest: alg.map(|_| Digest::of(text.as_bytes())), request_uri: None };
+        let opened = if opening::is_encrypted(text) { Some(self.open_object(text).await?) } else { None };
+        let (text, encryption) = opened.as_ref().map_or((text, None), |own| (own.text.as_str(), Some(own.alg)));
+        let used = |alg: Option<RequestObjectAlg>| {
+            let digest = alg.map(|_| Digest::of(text.as_bytes()));
+            ObjectUsed { alg, digest, encryption, request_uri: None }
+        };
         if object::may_be_unsigned(client, self.policy())
             && let Some(payload) = jws::read_unsigned(text)
         {

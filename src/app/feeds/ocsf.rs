@@ -126,17 +126,22 @@ fn told(envelope: &Envelope) -> Told {
         "ConsentGiven" => well(AuthorizeSession, 1),
         "ConsentDenied" => failed(AuthorizeSession, 1, INFORMATIONAL),
         "ConsentWithdrawn" => well(AuthorizeSession, OTHER),
-        "ClientRegistered" | "ResourceServerRegistered" | "SigningKeyPlanned" | "LogCreated" | "LogKeyCreated" => well(EntityManagement, 1),
+        "ClientRegistered"
+        | "ResourceServerRegistered"
+        | "SigningKeyPlanned"
+        | "LogCreated"
+        | "LogKeyCreated"
+        | "EncryptionKeyPublished" => well(EntityManagement, 1),
         "ClientRedeclared" | "ResourceServerChanged" | "IssuerChanged" | "LogMoved" | "CatalogueRaised" | "SegmentArchived" => {
             well(EntityManagement, 3)
         }
         "SignalStreamCreated" => well(EntityManagement, 1),
         "SignalStreamChanged" | "SignalStreamStatusChanged" => well(EntityManagement, 3),
-        "SigningKeyRemoved" | "SignalStreamDeleted" => well(EntityManagement, 4),
+        "SigningKeyRemoved" | "SignalStreamDeleted" | "EncryptionKeyDestroyed" => well(EntityManagement, 4),
         "ClientEnabled" => well(EntityManagement, 8),
         "ClientDisabled" | "ResourceServerDisabled" => well(EntityManagement, 9),
         "SigningKeyActivated" => well(EntityManagement, 10),
-        "SigningKeyRetired" | "LogKeyRetired" => well(EntityManagement, 11),
+        "SigningKeyRetired" | "LogKeyRetired" | "EncryptionKeyWithdrawn" => well(EntityManagement, 11),
         "AuthorizationRequested" | "AuthorizationRequestPushed" => well(ApiActivity, 1),
         "AuthorizationRefused" => failed(ApiActivity, OTHER, INFORMATIONAL),
         "PushedRequestMisused" | "DeviceCodeMisused" | "UserCodeRefused" => failed(ApiActivity, OTHER, MEDIUM),

@@ -10,6 +10,7 @@ use super::{Vault, VaultError, damaged, exactly_32};
 
 const NAMED: &str = "named";
 const SIGNING: &str = "signing";
+const OPENING: &str = "opening";
 const LOG: &str = "log";
 const PAGE: u32 = 100;
 
@@ -66,6 +67,22 @@ impl Vault {
     /// PKCS#8 DER of a signing key.
     pub async fn signing_key(&self, kid: &str) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         self.store.get(SIGNING, kid).await?.map(|entry| self.opened(&entry)).transpose()
+    }
+
+    /// Stores a private key that others encrypt to (PKCS#8 DER), durably, under its kid.
+    pub async fn put_opening_key(&self, kid: &str, pkcs8: &[u8]) -> Result<(), VaultError> {
+        let wrapped = self.master.wrap(self.fill, OPENING, kid, pkcs8);
+        Ok(self.store.put(vec![self.entry(OPENING, kid, wrapped)]).await?)
+    }
+
+    /// PKCS#8 DER of a key that others encrypt to.
+    pub async fn opening_key(&self, kid: &str) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        self.store.get(OPENING, kid).await?.map(|entry| self.opened(&entry)).transpose()
+    }
+
+    /// Destroys a key that others encrypt to; says whether there was one.
+    pub async fn destroy_opening_key(&self, kid: &str) -> Result<bool, VaultError> {
+        Ok(self.store.destroy(OPENING, &[kid.to_owned()]).await? > 0)
     }
 
     /// Every kid, in order.

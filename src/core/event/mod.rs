@@ -23,6 +23,7 @@ use crate::interaction::Interaction;
 use crate::invitation::Invitation;
 use crate::key::Key;
 use crate::logout::Logout;
+use crate::opening::Opening;
 use crate::pushed::Pushed;
 use crate::resource::ResourceServer;
 use crate::seal::Seals;
@@ -47,6 +48,7 @@ macro_rules! each_stream {
             Key,
             Log,
             Logout,
+            Opening,
             Pushed,
             ResourceServer,
             Seals,

@@ -26,6 +26,7 @@ use crate::interaction::*;
 use crate::invitation::{self, InitialAccessTokenIssued, InitialAccessTokenRevoked, InitialAccessTokenUsed};
 use crate::key::*;
 use crate::logout::*;
+use crate::opening::{EncryptionKeyDestroyed, EncryptionKeyPublished, EncryptionKeyWithdrawn, Material};
 use crate::pushed::{AuthorizationRequestPushed, PushedRequestMisused, PushedRequestOpened, PushedRequestSpent};
 use crate::request::Prompt;
 use crate::resource::*;
@@ -296,6 +297,22 @@ fn key() {
         SigningKeyActivated { at: t(1) }.into(),
         SigningKeyRetired { at: t(2) }.into(),
         SigningKeyRemoved { at: t(3) }.into(),
+    ]]);
+}
+
+#[test]
+fn opening() {
+    let published = EncryptionKeyPublished {
+        kid: "xuV-lG4eUPG3L7jYtyj9ZRdcSPSPj2Qx7-H9FnbWXWc".into(),
+        material: Material::P256,
+        public_jwk: r#"{"crv":"P-256","kid":"xuV-lG4eUPG3L7jYtyj9ZRdcSPSPj2Qx7-H9FnbWXWc","kty":"EC","use":"enc","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#
+            .into(),
+        at: t(0),
+    };
+    check::<Opening>(vec![vec![
+        published.into(),
+        EncryptionKeyWithdrawn { at: t(1) }.into(),
+        EncryptionKeyDestroyed { at: t(DAY + 1) }.into(),
     ]]);
 }
 

@@ -126,6 +126,8 @@ pub struct Policy {
     pub localhost_ports: bool,
     /// Request objects may come without a signature.
     pub unsigned_request_objects: bool,
+    /// Request objects may come encrypted.
+    pub encrypted_request_objects: bool,
     /// Clients are told of logouts through the browser.
     pub front_channel_logout: bool,
     /// Clients can watch in a frame whether somebody is still signed in.

@@ -12,6 +12,8 @@
 //! | the algorithm is the registered one, else any of the matrix; `none` only by configuration | RFC 9101 §6.2, §10.5 |
 //! | a reference is https, registered, short; a digest in its fragment is held against what it brought | RFC 9101 §5.2, OpenID Connect Core 1.0 §6.2 |
 //!
+//! | what is encrypted is signed inside; only one envelope is opened | RFC 9101 §4, §6.1, §6.2 |
+//!
 //! Out of scope: signatures, decryption and fetching (the shell hands in what came of them).
 
 use alloc::collections::BTreeMap;
@@ -24,7 +26,7 @@ use serde_json::{Map, Value};
 use super::{Asked, Parameters, Policy, Refusal, checks};
 use crate::base64url;
 use crate::client::Client;
-use crate::client::metadata::{RequestObjectAlg, ResponseMode};
+use crate::client::metadata::{EncryptionAlg, RequestObjectAlg, ResponseMode};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::profile::Profile;
@@ -107,6 +109,9 @@ pub struct ObjectUsed {
     /// Digest of a signed one. An unsigned one is short of secrets: its digest would give away what was in it to whoever guesses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// What it was encrypted with; absent when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionAlg>,
     /// Where it was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_uri: Option<String>,

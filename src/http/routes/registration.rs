@@ -98,6 +98,9 @@ struct ClientMetadata {
     jwks_uri: Option<String>,
     /// RS256, PS256, ES256, ES384 or EdDSA; none where it is switched on (RFC 9101).
     request_object_signing_alg: Option<String>,
+    /// What it says that it may encrypt request objects with, where that is switched on.
+    request_object_encryption_alg: Option<String>,
+    request_object_encryption_enc: Option<String>,
     /// Where request objects may be fetched.
     request_uris: Option<Vec<String>>,
     /// No request without a signed object (RFC 9101).

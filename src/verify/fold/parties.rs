@@ -157,6 +157,8 @@ impl Fold {
             }
         } else if let Some(kid) = name.strip_prefix("key-") {
             self.signing_key(kid, fact)?;
+        } else if let Some(kid) = name.strip_prefix("opening-") {
+            self.opening_key(kid, fact)?;
         } else if name == "log" {
             self.log(fact)?;
         }
@@ -175,6 +177,22 @@ impl Fold {
             (kind, None) => return Err(format!("{kind} is the first event of a key")),
         };
         self.keys.insert(kid.into(), phase);
+        Ok(())
+    }
+
+    /// The life of a key that others encrypt to: published, withdrawn, destroyed.
+    fn opening_key(&mut self, kid: &str, fact: &Fact) -> Result<(), String> {
+        // Beside the keys that sign, under a name that none of those has.
+        let name = format!("opening-{kid}");
+        let phase = match (fact.kind, self.keys.get(name.as_str())) {
+            ("EncryptionKeyPublished", None) => Phase::Active,
+            ("EncryptionKeyWithdrawn", Some(Phase::Active)) => Phase::Retired,
+            ("EncryptionKeyDestroyed", Some(Phase::Retired)) => Phase::Removed,
+            (kind, _) if kind.starts_with("EncryptionKey") => return Err(format!("{kind} is out of order in the life of its key")),
+            (_, Some(phase)) => *phase,
+            (kind, None) => return Err(format!("{kind} is the first event of a key")),
+        };
+        self.keys.insert(name.into(), phase);
         Ok(())
     }
 

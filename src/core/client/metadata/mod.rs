@@ -109,6 +109,11 @@ pub struct Metadata {
     /// What its request objects are signed with; any of ours without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_object_signing_alg: Option<RequestObjectAlg>,
+    /// What it says that it may encrypt its request objects with; it may send others, or none (OpenID Connect Registration 1.0 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_enc: Option<ContentEnc>,
     /// Where its request objects may be fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub request_uris: Vec<String>,
@@ -243,6 +248,8 @@ pub struct Asked {
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
     pub request_object_signing_alg: Option<String>,
+    pub request_object_encryption_alg: Option<String>,
+    pub request_object_encryption_enc: Option<String>,
     pub request_uris: Option<Vec<String>>,
     pub require_signed_request_object: Option<bool>,
     pub default_max_age: Option<u32>,
@@ -279,6 +286,8 @@ pub struct Terms {
     pub front_channel: bool,
     /// Request objects may come without a signature.
     pub unsigned_request_objects: bool,
+    /// Request objects may come encrypted.
+    pub encrypted_request_objects: bool,
     /// Clients are told of logouts through the browser.
     pub front_channel_logout: bool,
     /// The keys in `jwks` come with certificates (`x5c`).

@@ -82,6 +82,11 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         ("userinfo_encrypted_response_enc", asked.userinfo_encrypted_response_enc.as_deref()),
         wrong,
     );
+    let request_encryption = keys::encryption(
+        ("request_object_encryption_alg", asked.request_object_encryption_alg.as_deref()),
+        ("request_object_encryption_enc", asked.request_object_encryption_enc.as_deref()),
+        wrong,
+    );
     Metadata {
         client_name: asked.client_name.clone(),
         client_uri: asked.client_uri.clone(),
@@ -140,6 +145,8 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             .request_object_signing_alg
             .as_deref()
             .map(|text| wrong.choice("request_object_signing_alg", Some(text), RequestObjectAlg::Rs256)),
+        request_object_encryption_alg: request_encryption.0,
+        request_object_encryption_enc: request_encryption.1,
         request_uris: asked.request_uris.clone().unwrap_or_default(),
         require_signed_request_object: asked.require_signed_request_object.unwrap_or(false),
         default_max_age: asked.default_max_age.map(Seconds),

@@ -72,6 +72,12 @@ pub(super) fn check_request_objects(metadata: &Metadata, terms: Terms, wrong: &m
     if unsigned && !terms.unsigned_request_objects {
         wrong.add("request_object_signing_alg", "Supported: RS256, PS256, ES256, ES384, EdDSA. Request objects are signed here.");
     }
+    if metadata.request_object_encryption_alg.is_some() && !terms.encrypted_request_objects {
+        wrong.add(
+            "request_object_encryption_alg",
+            "Encrypted request objects are switched off here; push what has to be kept from the browser.",
+        );
+    }
     if metadata.require_signed_request_object && unsigned {
         wrong.add("require_signed_request_object", "An object that is signed with none is not signed.");
     }

@@ -9,6 +9,7 @@ const TERMS: Terms = Terms {
     jwks_encrypts: false,
     front_channel: false,
     unsigned_request_objects: false,
+    encrypted_request_objects: false,
     front_channel_logout: false,
     jwks_certified: false,
     client_certificates: false,
