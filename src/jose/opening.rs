@@ -220,10 +220,10 @@ impl Encrypted<'_> {
             }
             (Private::P256(private), KeyManagement::EcdhEs) => self.agree(private, self.enc.as_str(), length)?,
             (Private::P256(private), KeyManagement::EcdhEsA128Kw) => {
-                self.unwrap(&key_wrap::AES_128, &*self.agree(private, self.alg.as_str(), 16)?)?
+                self.unwrap(&key_wrap::AES_128, &self.agree(private, self.alg.as_str(), 16)?)?
             }
             (Private::P256(private), KeyManagement::EcdhEsA256Kw) => {
-                self.unwrap(&key_wrap::AES_256, &*self.agree(private, self.alg.as_str(), 32)?)?
+                self.unwrap(&key_wrap::AES_256, &self.agree(private, self.alg.as_str(), 32)?)?
             }
             _ => return Err(OpenError::NoKey),
         };
