@@ -6,12 +6,12 @@
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`exchange`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
-//! | [`remote`], [`logo`] | documents behind addresses of clients; their pictures |
+//! | [`remote`], [`request_fetches`], [`logo`] | documents behind addresses of clients; how many of their requests are fetched; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
 //! | [`details`] | authorization details: their types, and what stands in ciphertexts |
-//! | [`mint`], [`access`], [`id_token`], `hint`, [`encryption`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
+//! | [`mint`], [`access`], [`id_token`], `hint`, [`encryption`], [`opening`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
 //! | [`anchor`], [`witness`] | checkpoints for places outside; cosigning those of other logs |
 //! | [`vault`] | data keys and personal data |
@@ -78,6 +78,7 @@ pub mod read_models;
 pub mod receipt;
 pub mod registration;
 pub mod remote;
+pub mod request_fetches;
 pub mod resources;
 pub mod revoke;
 pub mod seed;
@@ -148,6 +149,8 @@ pub struct Parts {
     pub people: seed::People,
     /// When keys of clients were fetched.
     pub fetches: client_keys::Fetches,
+    /// What this node fetches for request objects.
+    pub request_fetches: request_fetches::RequestFetches,
     pub logos: logo::Logos,
 }
 

@@ -200,6 +200,11 @@ settings! {
     "rate_limits.pushed_requests_per_client" "" "" Kind::Rate, r#""off""#, "",
         "Pushed authorization requests of one client_id.";
 
+    "rate_limits.request_uri_fetches_per_client" "" "" Kind::Rate, r#""60/1m""#, "",
+        "Request objects fetched from addresses of one client_id.";
+    "rate_limits.request_uri_fetches" "" "" Kind::Rate, r#""600/1m""#, "",
+        "Request objects fetched for all clients together.";
+
     "rate_limits.device_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
         "Device authorizations asked for from one address.";
     "rate_limits.user_code_failures_per_account" "" "" Kind::Rate, r#""10/15m""#, "",

@@ -209,3 +209,28 @@ async fn rfc9101_10_5_discovery_names_what_objects_may_be_signed_with() {
         }
     }
 }
+
+#[tokio::test]
+async fn rfc9101_10_4_1_nobody_has_us_fetch_without_end() {
+    let server = Server::with(&[], "[rate_limits]\nrequest_uri_fetches_per_client = \"3/1m\"\nrequest_uri_fetches = \"5/1m\"\n").await;
+    let documents = Documents::start().await;
+    let members = json!({ "request_uris": [documents.url("/r")] });
+    let (first, second) = (signing_client(&server, members.clone()).await.0, signing_client(&server, members).await.0);
+    let ask = async |client: &Client| error(&server.get(&client.request(&[("request_uri", &documents.url("/r"))])).send().await);
+    let refusals = |code: &str, count: usize| vec![Some(code.to_owned()); count];
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(ask(&first).await);
+    }
+    // There is nothing behind the address, which was asked for three times.
+    assert_eq!(answers, [refusals("invalid_request_uri", 3), refusals("temporarily_unavailable", 1)].concat());
+    assert_eq!(documents.asked("/r"), 3);
+    // An address that is not registered costs nobody anything.
+    let foreign = server.get(&second.request(&[("request_uri", &documents.url("/other"))])).send().await;
+    assert_eq!(error(&foreign).as_deref(), Some("invalid_request_uri"));
+    let answers = [ask(&second).await, ask(&second).await, ask(&second).await];
+    assert_eq!(answers.to_vec(), [refusals("invalid_request_uri", 2), refusals("temporarily_unavailable", 1)].concat(), "all together");
+    server.advance(20_000);
+    assert_eq!(ask(&first).await.as_deref(), Some("invalid_request_uri"), "a third of the minute later there is one more");
+    assert_eq!((ask(&first).await.as_deref(), documents.asked("/r")), (Some("temporarily_unavailable"), 6));
+}

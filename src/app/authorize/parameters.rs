@@ -113,12 +113,20 @@ impl App {
         uri: &str,
     ) -> Result<Resolved, OAuthError> {
         let (address, digest) = object::reference(uri, client)?;
+        let limits = &self.config.rate_limits;
+        let (of_client, of_all) = (limits.request_uri_fetches_per_client, limits.request_uri_fetches);
+        let fetching = self.request_fetches.begin(&client.id, of_client, of_all, self.now().0);
+        let fetching = fetching.ok_or_else(|| {
+            OAuthError::temporarily_unavailable("too many request objects are fetched")
+                .saying("Too many requests of this kind are on their way; try again in a minute.")
+        })?;
         // RFC 9101 §5.2.3: the type of what comes is not always right in the field; its signature is what counts.
         let wanted =
             Wanted { url: address.to_owned(), accept: "application/oauth-authz-req+jwt, application/jwt, */*;q=0.1", most: jws::MAX_TOKEN };
         let fetched = self.fetch(wanted).await?.map_err(|why| {
             OAuthError::invalid_request_uri(format!("not fetched: {why}")).saying("What request_uri names could not be read.")
         })?;
+        drop(fetching);
         if digest.is_some_and(|digest| digest != Digest::of(&fetched.body)) {
             return Err(OAuthError::invalid_request_uri("another digest")
                 .saying("What request_uri names is not what the digest in its fragment says."));
@@ -133,7 +141,7 @@ impl App {
 
     /// The claims of an object: decrypted if it is encrypted, its signature checked.
     async fn read_object(&self, context: &Context, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
-        let opened = if opening::is_encrypted(text) { Some(self.open_object(text).await?) } else { None };
+        let opened = if opening::is_encrypted(text) { Some(self.open_object(client, text).await?) } else { None };
         let (text, encryption) = opened.as_ref().map_or((text, None), |own| (own.text.as_str(), Some(own.alg)));
         let used = |alg: Option<RequestObjectAlg>| {
             let digest = alg.map(|_| Digest::of(text.as_bytes()));
