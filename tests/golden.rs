@@ -61,6 +61,8 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("oidc_rp_logout_", "OpenID Connect RP-Initiated Logout 1.0"),
         ("frontchannel_", "OpenID Connect Front-Channel Logout 1.0"),
         ("session_management_", "OpenID Connect Session Management 1.0"),
+        ("rp_metadata_choices_", "OpenID Connect RP Metadata Choices 1.0"),
+        ("form_post_", "OAuth 2.0 Form Post Response Mode"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
         ("oauth21_", "OAuth 2.1 (draft-ietf-oauth-v2-1)"),
         ("fapi1_advanced_", "FAPI 1.0 Part 2: Advanced"),

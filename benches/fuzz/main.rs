@@ -5,6 +5,7 @@
 //! | `request` | no panic; what passes the checks has a registered redirect_uri |
 //! | `registration` | no panic; what is accepted reads back equal and is accepted again |
 //! | `jose` | no panic; no token, proof or key that was changed passes as one that was signed |
+//! | `jwe` | no panic; nothing that was changed opens |
 //! | `cookies` | no panic; a cookie or form token that was changed is absent; a form reads back as it was written |
 //!
 //! Inputs are valid ones, changed: bits, bytes, pieces cut, repeated and swapped, words of the protocol put in. The same seed gives the same
@@ -14,6 +15,7 @@
 
 mod cookies;
 mod jose;
+mod jwe;
 mod mutate;
 mod registration;
 mod request;
@@ -47,12 +49,12 @@ fn main() -> ExitCode {
             "--seconds" => seconds = value.parse().unwrap_or(seconds),
             "--seed" => seed = value.parse().unwrap_or(seed),
             _ => {
-                eprintln!("usage: fuzz [--target request|registration|jose|cookies] [--seconds CPU_SECONDS] [--seed NUMBER]");
+                eprintln!("usage: fuzz [--target request|registration|jose|jwe|cookies] [--seconds CPU_SECONDS] [--seed NUMBER]");
                 return ExitCode::from(2);
             }
         }
     }
-    let targets = [request::target(), registration::target(), jose::target(), cookies::target()];
+    let targets = [request::target(), registration::target(), jose::target(), jwe::target(), cookies::target()];
     let chosen: Vec<_> = targets.iter().filter(|own| only.as_deref().is_none_or(|name| own.name == name)).collect();
     if chosen.is_empty() {
         eprintln!("there is no such target");

@@ -1,7 +1,7 @@
 //! Registrations: from the bytes of the body through every rule.
 
 use chancery::http::json;
-use chancery_core::client::metadata::{Asked, Metadata, Terms, validate};
+use chancery_core::client::metadata::{Asked, Metadata, Terms, choices, validate};
 
 use super::Target;
 
@@ -35,6 +35,10 @@ const WORDS: &[&str] = &[
     "\"\\ud800\"",
     "{\"a\":1,\"a\":2}",
     "\"id_token_encrypted_response_alg\":\"dir\"",
+    "\"subject_types_supported\":[\"pairwise\"]",
+    "\"id_token_encryption_enc_values_supported\":[",
+    "\"token_endpoint_auth_signing_alg\":\"ES256\"",
+    "\"request_object_encryption_alg\":",
     ",",
     "[[[[[[[[",
 ];
@@ -44,6 +48,7 @@ pub fn target() -> Target {
         r#"{"redirect_uris":["https://app.example/cb","https://app.example/cb2?x=1"],"client_name":"App","logo_uri":"https://app.example/l.png","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_basic","subject_type":"pairwise","scope":"openid email","default_max_age":60,"require_auth_time":true,"default_acr_values":["urn:chancery:acr:password"],"post_logout_redirect_uris":["https://app.example/bye"],"backchannel_logout_uri":"https://app.example/out","contacts":["ops@app.example"],"initiate_login_uri":"https://app.example/go"}"#,
         r#"{"application_type":"native","redirect_uris":["http://127.0.0.1:1234/cb","com.example.app:/cb"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"dpop_bound_access_tokens":true,"require_pushed_authorization_requests":true,"id_token_signed_response_alg":"ES256"}"#,
         r#"{"redirect_uris":[],"response_types":[],"grant_types":["client_credentials"],"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example/jwks","request_object_signing_alg":"PS256","request_uris":["https://app.example/r#x"],"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A128GCM"}"#,
+        r#"{"redirect_uris":["https://app.example/cb"],"token_endpoint_auth_methods_supported":["private_key_jwt","client_secret_post"],"id_token_signing_alg_values_supported":["ES512","ES384"],"id_token_encrypted_response_alg":"dir","id_token_encryption_alg_values_supported":["dir","RSA-OAEP"],"id_token_encryption_enc_values_supported":["A256GCM"],"subject_types_supported":["pairwise","public"]}"#,
     ];
     Target { name: "registration", seeds: seeds.map(|own| own.as_bytes().to_vec()).into(), words: WORDS, read: Box::new(is_accepted) }
 }
@@ -65,7 +70,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             client_authorities: all,
             token_exchange: all,
         };
-        match validate(&asked, terms) {
+        match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {
             Ok(metadata) => {
                 let text = serde_json::to_value(&metadata).unwrap();
                 assert_eq!(serde_json::from_value::<Metadata>(text).unwrap(), metadata, "it reads back as something else");

@@ -122,7 +122,7 @@ impl App {
     async fn proof(&self, context: &Context, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
         if let Some(assertion) = &presented.client_assertion {
             let refused = |why| tracing::debug!(client = %client.id, why, "client assertion refused");
-            if client.metadata.keeps_secret() {
+            if client.metadata.signs_with_secret() {
                 return Ok(match self.check_mac(client, assertion).await? {
                     Ok((index, jti)) => (Proof::Mac { matches: Some(index) }, Some(jti)),
                     Err(why) => (refused(why), (Proof::Mac { matches: None }, None)).1,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chancery_core::account::FieldError;
-use chancery_core::client::metadata::{self, Asked, AssertionAlg, Metadata, Terms};
+use chancery_core::client::metadata::{self, Asked, AssertionAlg, EncryptionAlg, Metadata, Terms, choices};
 use chancery_core::client::{self, Client, ClientEvent, Declare, Origin, Secret};
 use chancery_core::decision::Decision;
 use chancery_core::digest::Digest;
@@ -40,16 +40,29 @@ pub struct Declared {
     pub asked: Asked,
 }
 
-/// Validates metadata, its keys included.
+/// Validates metadata, its keys included, after the choices that it leaves to us.
 pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Metadata, Vec<FieldError>> {
-    let jwks_usable = asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty()));
-    let encryption = [&asked.id_token_encrypted_response_alg, &asked.userinfo_encrypted_response_alg];
-    let chosen = |alg: &String| Recipient::choose(asked.jwks.as_ref()?, KeyManagement::parse(alg)?);
-    let jwks_encrypts = encryption.iter().copied().flatten().all(|alg| chosen(alg).is_some());
-    let terms = Terms {
+    let mut terms = terms(asked, by_operator, policy);
+    let encrypts = |alg: &str| {
+        let (alg, jwks) = (KeyManagement::parse(alg), asked.jwks.as_ref());
+        alg.zip(jwks).is_some_and(|(alg, jwks)| Recipient::choose(jwks, alg).is_some())
+    };
+    let settled = choices::settle(asked, terms, &|alg| encrypts(alg.as_str()))?;
+    let algs = [&settled.id_token_encrypted_response_alg, &settled.userinfo_encrypted_response_alg];
+    let to_keys = || algs.iter().copied().flatten().filter(|alg| *alg != EncryptionAlg::Dir.as_str());
+    terms.jwks_encrypts = to_keys().all(|alg| encrypts(alg));
+    // Keys that are for encryption alone check nothing, and are keys all the same.
+    terms.jwks_usable |= terms.jwks_encrypts && to_keys().next().is_some();
+    let metadata = metadata::validate(&settled, terms)?;
+    let missed = profile::of_client(&metadata, &policy);
+    if missed.is_empty() { Ok(metadata) } else { Err(missed) }
+}
+
+fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
+    Terms {
         by_operator,
-        jwks_usable: jwks_usable || (jwks_encrypts && encryption.iter().any(|alg| alg.is_some())),
-        jwks_encrypts,
+        jwks_usable: asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty())),
+        jwks_encrypts: false,
         front_channel: policy.front_channel,
         unsigned_request_objects: policy.unsigned_request_objects,
         encrypted_request_objects: policy.encrypted_request_objects,
@@ -58,10 +71,7 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         client_certificates: policy.client_certificates,
         client_authorities: policy.client_authorities,
         token_exchange: policy.token_exchange,
-    };
-    let metadata = metadata::validate(asked, terms)?;
-    let missed = profile::of_client(&metadata, &policy);
-    if missed.is_empty() { Ok(metadata) } else { Err(missed) }
+    }
 }
 
 impl App {

@@ -1,14 +1,17 @@
-//! Encrypting to a client: its id_tokens and its userinfo, where it registered that.
+//! Encrypting to a client: its id_tokens and its userinfo, where it registered that; keys that are derived from its secret.
 //!
 //! | Rule | Source |
 //! |---|---|
 //! | to a key of the client for this algorithm, fetched if it is behind an address | OpenID Connect Core 1.0 §10.2 |
+//! | a shared key is the left end of a SHA-2 hash of the client's secret, as long as it has to be | OpenID Connect Core 1.0 §10.2 |
 //! | without one there is no token: never in clear instead | our own |
 
-use chancery_core::client::Client;
 use chancery_core::client::metadata::{ContentEnc, EncryptionAlg};
+use chancery_core::client::{Client, Secret};
 use chancery_core::error::OAuthError;
 use chancery_jose::{ContentEncryption, KeyManagement, Recipient};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::{App, random};
@@ -35,8 +38,35 @@ impl App {
         let (Some(management), Some(content_encryption)) = words else {
             return Err(OAuthError::server_error("an encryption that is registered and not known"));
         };
-        let keys = self.key_set_of(&context, client, None).await?.ok_or_else(unreadable)?;
-        let recipient = Recipient::choose(&keys, management).ok_or_else(unreadable)?;
+        let recipient = if management == KeyManagement::Direct {
+            Recipient::sharing(self.shared_keys(client, content_encryption).await?.pop().ok_or_else(unreadable)?)
+        } else {
+            let keys = self.key_set_of(&context, client, None).await?.ok_or_else(unreadable)?;
+            Recipient::choose(&keys, management).ok_or_else(unreadable)?
+        };
         recipient.encrypt(content_encryption, cty, content).map_err(|why| OAuthError::server_error(why.to_string()))
     }
+
+    /// The keys for this encryption that the secrets of a client give, the newest last; none where only digests are known.
+    pub(super) async fn shared_keys(&self, client: &Client, enc: ContentEncryption) -> Result<Vec<Zeroizing<Vec<u8>>>, OAuthError> {
+        let (mut keys, now) = (Vec::new(), self.now());
+        for (secret, expires_at) in &client.secrets {
+            let Secret::Sealed(sealed) = secret else { continue };
+            if expires_at.is_none_or(|at| now < at) {
+                keys.push(shared_key(&Zeroizing::new(self.unseal(sealed).await?), enc.key_len()));
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// OpenID Connect Core 1.0 §10.2. `length` in bytes, 64 at most.
+fn shared_key(secret: &str, length: usize) -> Zeroizing<Vec<u8>> {
+    let mut key = Zeroizing::new(match length {
+        0..=32 => Sha256::digest(secret).to_vec(),
+        33..=48 => Sha384::digest(secret).to_vec(),
+        _ => Sha512::digest(secret).to_vec(),
+    });
+    key.truncate(length);
+    key
 }

@@ -14,12 +14,13 @@
 
 use std::sync::Arc;
 
+use chancery_core::client::Client;
 use chancery_core::client::metadata::EncryptionAlg;
 use chancery_core::error::OAuthError;
 use chancery_core::key::{KeySource, Phase as SigningPhase};
 use chancery_core::opening::{self as rules, Material, Opening, Phase, Publish};
 use chancery_core::time::Timestamp;
-use chancery_jose::{Encrypted, KeyKind, OpeningKey, opening};
+use chancery_jose::{Encrypted, KeyKind, KeyManagement, OpeningKey, opening};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -75,16 +76,23 @@ impl App {
     ///
     /// # Errors
     /// `invalid_request_object`.
-    pub(super) async fn open_object(&self, text: &str) -> Result<Opened, OAuthError> {
+    pub(super) async fn open_object(&self, client: &Client, text: &str) -> Result<Opened, OAuthError> {
         if !self.policy().encrypted_request_objects {
             return Err(refuse("encrypted", "Encrypted request objects are switched off here."));
         }
         let sealed = |why: String| refuse(why, "The request object could not be decrypted.");
         let encrypted = opening::parse(text).map_err(|why| sealed(why.to_string()))?;
         let alg = EncryptionAlg::parse(encrypted.alg().as_str()).ok_or_else(|| sealed("another alg".to_owned()))?;
-        let keys = self.keys.current().await?;
-        let key = keys.opening.of(&encrypted).ok_or_else(|| sealed("no key with its kid and alg".to_owned()))?;
-        let opened = encrypted.open(key).map_err(|why| sealed(why.to_string()))?;
+        let opened = if encrypted.alg() == KeyManagement::Direct {
+            // A client has two secrets at most.
+            let keys = self.shared_keys(client, encrypted.enc()).await?;
+            let mut opened = keys.iter().filter_map(|key| encrypted.open_shared(key).ok());
+            opened.next().ok_or_else(|| sealed("no secret of the client opens it".to_owned()))?
+        } else {
+            let keys = self.keys.current().await?;
+            let key = keys.opening.of(&encrypted).ok_or_else(|| sealed("no key with its kid and alg".to_owned()))?;
+            encrypted.open(key).map_err(|why| sealed(why.to_string()))?
+        };
         // RFC 7519 §5.2: what is nested says so; RFC 9101 §10.8 gives it a name of its own.
         let is_nested = |cty: &str| ["jwt", "oauth-authz-req+jwt"].contains(&cty.to_ascii_lowercase().trim_start_matches("application/"));
         if encrypted.cty().is_some_and(|cty| !is_nested(cty)) {

@@ -12,6 +12,7 @@
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |
 //! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
+//! | OpenID Connect RP Metadata Choices 1.0 | [`client::metadata::choices`] |
 //! | RFC 7591 §1.2 initial access tokens | [`invitation`] |
 //! | RFC 7592 registration management | [`client::manage`] |
 //! | RFC 9101, OpenID Connect Core 1.0 §6 request objects | [`request::object`] |

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | replacing is whole: what is not sent is gone, and defaults stand in its place | RFC 7592 §2.2 |
 //! | each replacement hands out another registration access token, and the one before is dead | RFC 7592 §3, §5 |
-//! | a client that needs a secret has one; one that needs none has none | RFC 7592 §2.2 |
+//! | a client that needs a secret has one; one that needs none has none; where keys are to be derived from it, it is one that is kept | RFC 7592 §2.2, OpenID Connect Core 1.0 §10.2 |
 //! | deleting ends every grant of the client, and its name is never given away again | RFC 7592 §2.3 |
 //! | the policy of the initial access token that let it in holds for what it becomes | our own |
 //! | the keys found behind `jwks_uri` are an event each time they are others: the log says which keys decided | our own |
@@ -88,7 +88,7 @@ pub struct Replace {
     pub metadata: Metadata,
     /// Digest of a secret, for a client that has none.
     pub generated_secret: Option<Digest>,
-    /// The same in clear, for one that proves it without sending it.
+    /// The same in clear, for one that proves it without sending it, or that keys are derived from.
     pub kept_secret: Option<String>,
     pub registration_access: Digest,
     pub sector_document: Option<Digest>,
@@ -227,6 +227,21 @@ mod tests {
         assert!(public.secrets.is_empty());
         let again = after(public.clone(), &replace(&public, &digest("rat-2"), &cmd(|_| ())));
         assert_eq!(again.secrets, [(crate::client::Secret::Digest(digest("new secret")), None)]);
+    }
+
+    #[test]
+    fn oidc_core_10_2_a_secret_that_keys_are_derived_from_leaves_no_digest() {
+        let dir = |own: &mut Metadata| own.id_token_encrypted_response_alg = Some(crate::client::metadata::EncryptionAlg::Dir);
+        let decision = replace(&managed(), &digest("rat-1"), &cmd(dir));
+        let drafts = &decision.events;
+        let ClientEvent::ClientReplaced(event) = &drafts[0].event else { panic!() };
+        assert_eq!(event.secret, None);
+        assert!(drafts[0].personal.iter().any(|(field, text)| (field, text) == ("client_secret", "new secret")));
+        let client = evolve(Some(managed()), 3, &said(&decision).0.remove(0), &["contacts", "client_secret"]).unwrap();
+        assert!(matches!(&client.secrets[..], [(Secret::Sealed(_), None)]));
+        // It has one that is kept: nothing new is made.
+        let again = replace(&client, &digest("rat-2"), &cmd(dir));
+        assert!(again.events[0].personal.iter().all(|(field, _)| field != "client_secret") && !needs_secret(&client, &metadata()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what a registration may say | `metadata` |
 //! | how a client proves who it is | `authenticate`, `certificate` |
-//! | a generated secret is kept as a digest, an operator-chosen one as ciphertext | DESIGN: rule 7 |
+//! | a generated secret is kept as a digest; one that an operator chose or that keys are derived from, as ciphertext | DESIGN: rule 7, OpenID Connect Core 1.0 §10.2 |
 //! | who registered it may read, replace and delete it | `manage` |
 //! | two secrets may be valid at a time, so that one can be replaced without an outage | our own |
 

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | here | the shape |
 //! | `words` | what its words may be |
+//! | `choices` | lists of what a client can do, and which one is taken |
 //! | `validate` | defaults, and what agrees with what |
 //! | `uri` | which redirect URIs may be registered, and which requested one equals a registered one |
 
+pub mod choices;
 mod uri;
 mod validate;
 mod words;
@@ -190,19 +192,31 @@ impl Metadata {
         .filter_map(|(field, name)| Some((field, name?)))
     }
 
+    /// Are keys derived from its secret? Then the secret is kept as ciphertext: its digest, which stands in the log otherwise, would be such a
+    /// key (OpenID Connect Core 1.0 §10.2 derives it by SHA-256).
+    pub fn derives_keys(&self) -> bool {
+        let algs = [self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg, self.request_object_encryption_alg];
+        algs.contains(&Some(EncryptionAlg::Dir))
+    }
+
     /// Does the client authenticate with a secret?
     pub fn has_secret(&self) -> bool {
         matches!(self.token_endpoint_auth_method, AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt)
     }
 
-    /// Does it prove the secret without sending it? Then the server needs the secret itself, and a digest of it is no use.
-    pub fn keeps_secret(&self) -> bool {
+    /// Does it prove the secret without sending it?
+    pub fn signs_with_secret(&self) -> bool {
         self.token_endpoint_auth_method == AuthMethod::SecretJwt
+    }
+
+    /// Does the server need the secret itself, so that a digest of it is no use?
+    pub fn keeps_secret(&self) -> bool {
+        self.signs_with_secret() || self.derives_keys()
     }
 
     /// What its assertions may be signed with.
     pub fn assertion_algs(&self) -> impl Iterator<Item = AssertionAlg> {
-        let mac = self.keeps_secret();
+        let mac = self.signs_with_secret();
         let one = self.token_endpoint_auth_signing_alg;
         AssertionAlg::ALL.iter().copied().filter(move |alg| alg.is_mac() == mac && one.is_none_or(|one| one == *alg))
     }
@@ -271,6 +285,21 @@ pub struct Asked {
     pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,
+    // What the client can do, of which `choices` takes one.
+    pub subject_types_supported: Option<Vec<String>>,
+    pub id_token_signing_alg_values_supported: Option<Vec<String>>,
+    pub id_token_encryption_alg_values_supported: Option<Vec<String>>,
+    pub id_token_encryption_enc_values_supported: Option<Vec<String>>,
+    pub userinfo_signing_alg_values_supported: Option<Vec<String>>,
+    pub userinfo_encryption_alg_values_supported: Option<Vec<String>>,
+    pub userinfo_encryption_enc_values_supported: Option<Vec<String>>,
+    pub request_object_signing_alg_values_supported: Option<Vec<String>>,
+    pub request_object_encryption_alg_values_supported: Option<Vec<String>>,
+    pub request_object_encryption_enc_values_supported: Option<Vec<String>>,
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    pub authorization_signing_alg_values_supported: Option<Vec<String>>,
+    pub introspection_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 /// What the rules need to know besides the metadata itself.

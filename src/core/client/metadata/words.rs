@@ -141,14 +141,15 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// How tokens for a client are encrypted to its key. RFC 7518 §4.1; RSA1_5 is broken (RFC 8725 §3.2), and a shared secret is known here
-    /// by its digest only.
+    /// How tokens for a client are encrypted to its key, and request objects to ours. RFC 7518 §4.1; RSA1_5 is broken (RFC 8725 §3.2).
     EncryptionAlg {
         RsaOaep = "RSA-OAEP",
         RsaOaep256 = "RSA-OAEP-256",
         EcdhEs = "ECDH-ES",
         EcdhEsA128Kw = "ECDH-ES+A128KW",
         EcdhEsA256Kw = "ECDH-ES+A256KW",
+        /// Under a key that is derived from the client's secret (OpenID Connect Core 1.0 §10.2).
+        Dir = "dir",
     }
 }
 wire_enum! {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | keys by value or by reference, not both | RFC 7591 §2 |
 //! | `private_key_jwt` and encryption need keys; so does whoever demands signed requests | OpenID Connect Registration 1.0 §2, RFC 9101 §10.5 |
+//! | `dir` is for clients with a secret | OpenID Connect Core 1.0 §10.2 |
 //! | request objects are fetched from registered addresses | OpenID Connect Registration 1.0 §2 |
 
 use alloc::format;
@@ -38,13 +39,18 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
     if asked.jwks_uri.is_some() && asked.jwks.is_some() {
         wrong.add("jwks_uri", "Send jwks or jwks_uri, not both.");
     }
-    let encrypts = [metadata.id_token_encrypted_response_alg, metadata.userinfo_encrypted_response_alg].iter().any(Option::is_some);
+    let algs = [metadata.id_token_encrypted_response_alg, metadata.userinfo_encrypted_response_alg];
+    let encrypts = algs.iter().flatten().any(|alg| *alg != EncryptionAlg::Dir);
     if encrypts && metadata.jwks_uri.is_none() && !terms.jwks_encrypts {
         wrong.add("jwks", "Encryption needs a public key for each algorithm in jwks, or a jwks_uri.");
     }
+    // OpenID Connect Core 1.0 §10.2: not for a client that cannot keep a secret; one with keys has no use for it.
+    if metadata.derives_keys() && !metadata.has_secret() {
+        wrong.add("token_endpoint_auth_method", "Encryption with dir needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.");
+    }
     let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
     // OpenID Connect Registration 1.0 §2. Other methods sign nothing: libraries register an algorithm that they never use.
-    let signs = needs_keys || metadata.keeps_secret();
+    let signs = needs_keys || metadata.signs_with_secret();
     if signs && metadata.assertion_algs().next().is_none() {
         let algs = "HS256, HS384 and HS512 go with client_secret_jwt, the others with private_key_jwt.";
         wrong.add("token_endpoint_auth_signing_alg", algs);

@@ -213,9 +213,22 @@ fn oidc_registration_2_encryption_needs_a_key_and_has_a_default_content() {
         [""; 0]
     );
     assert_eq!(fields(&asked(json!({"userinfo_encrypted_response_enc": "A128GCM"})), can), ["userinfo_encrypted_response_enc"]);
-    for alg in ["RSA1_5", "dir", "PBES2-HS256+A128KW", "none"] {
+    for alg in ["RSA1_5", "A128KW", "PBES2-HS256+A128KW", "none"] {
         assert_eq!(fields(&asked(json!({"id_token_encrypted_response_alg": alg})), can), ["id_token_encrypted_response_alg"], "{alg}");
     }
+}
+
+#[test]
+fn oidc_core_10_2_a_shared_key_needs_a_secret_and_no_other_key() {
+    for member in ["id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"] {
+        let metadata = validate(&with(json!({ member: "dir" })), TERMS).unwrap();
+        assert!(metadata.derives_keys());
+        for method in ["none", "private_key_jwt"] {
+            let asked = json!({ member: "dir", "token_endpoint_auth_method": method, "jwks_uri": "https://app.example.com/k" });
+            assert_eq!(fields(&with(asked), KEYS), ["token_endpoint_auth_method"], "{method}");
+        }
+    }
+    assert!(!validate(&with(json!({})), TERMS).unwrap().derives_keys());
 }
 
 #[test]

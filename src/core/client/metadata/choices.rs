@@ -1,0 +1,260 @@
+//! Choices: members of a registration that list what a client can do, of which this server takes one. OpenID Connect Relying Party
+//! Metadata Choices 1.0.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | a single value beside its list stands in the list | §2 |
+//! | it is taken if we can do it, else the first of the list that we can do | §4 |
+//! | none that we can do is `invalid_client_metadata` | §4 |
+//! | the answer has the single value and never the list | §2 |
+//! | a list alone is no wish: what is off without its single value (encryption, signed userinfo, one algorithm for request objects) stays off | our own |
+//! | a method or an algorithm that needs keys or a secret is one that we can do when those are there | our own |
+//!
+//! Lists of what is not built here (CIBA, encrypted introspection and authorization responses) are unknown members, and ignored.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::words::Words;
+use super::{Asked, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, RequestObjectAlg, SigningAlg, SubjectType, Terms};
+use crate::account::FieldError;
+
+/// What the shell knows of the keys of a registration: is there one that this encrypts to?
+pub type Encrypts<'a> = &'a dyn Fn(EncryptionAlg) -> bool;
+
+/// The members as they would have been sent by a client that knew this server.
+///
+/// # Errors
+/// Every list that contradicts its single value, or holds nothing that we can do.
+pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Asked, Vec<FieldError>> {
+    let mut wrong = Vec::new();
+    let mut settled = asked.clone();
+    let mut own = Settling { wrong: &mut wrong };
+    // In force without being asked for, so that a list decides alone.
+    own.always::<SubjectType>("subject_types_supported", &asked.subject_types_supported, &mut settled.subject_type, |_| true);
+    let signed = &mut settled.id_token_signed_response_alg;
+    own.always::<SigningAlg>("id_token_signing_alg_values_supported", &asked.id_token_signing_alg_values_supported, signed, |_| true);
+    let signed = &mut settled.authorization_signed_response_alg;
+    own.always::<SigningAlg>(
+        "authorization_signing_alg_values_supported",
+        &asked.authorization_signing_alg_values_supported,
+        signed,
+        |_| true,
+    );
+    let signed = &mut settled.introspection_signed_response_alg;
+    own.always::<SigningAlg>(
+        "introspection_signing_alg_values_supported",
+        &asked.introspection_signing_alg_values_supported,
+        signed,
+        |_| true,
+    );
+    let has_keys = asked.jwks_uri.is_some() || terms.jwks_usable;
+    let can = |method: AuthMethod| match method {
+        AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt | AuthMethod::None => true,
+        AuthMethod::PrivateKeyJwt => has_keys,
+        AuthMethod::TlsClientAuth => terms.client_certificates && terms.client_authorities && names_certificate(asked),
+        AuthMethod::SelfSignedTlsClientAuth => terms.client_certificates && (terms.jwks_certified || asked.jwks_uri.is_some()),
+    };
+    own.always(
+        "token_endpoint_auth_methods_supported",
+        &asked.token_endpoint_auth_methods_supported,
+        &mut settled.token_endpoint_auth_method,
+        can,
+    );
+    // Off without a single value.
+    let list = &asked.token_endpoint_auth_signing_alg_values_supported;
+    own.wished::<AssertionAlg>(
+        "token_endpoint_auth_signing_alg_values_supported",
+        list,
+        &mut settled.token_endpoint_auth_signing_alg,
+        |_| true,
+    );
+    let list = &asked.userinfo_signing_alg_values_supported;
+    own.wished::<SigningAlg>("userinfo_signing_alg_values_supported", list, &mut settled.userinfo_signed_response_alg, |_| true);
+    let list = &asked.request_object_signing_alg_values_supported;
+    let can = |alg: RequestObjectAlg| alg != RequestObjectAlg::None || terms.unsigned_request_objects;
+    own.wished("request_object_signing_alg_values_supported", list, &mut settled.request_object_signing_alg, can);
+    let to_keys = |alg: EncryptionAlg| asked.jwks_uri.is_some() || encrypts(alg);
+    let method = settled.token_endpoint_auth_method.as_deref().unwrap_or(AuthMethod::Basic.as_str());
+    let has_secret = [AuthMethod::Basic, AuthMethod::Post, AuthMethod::SecretJwt].iter().any(|own| own.as_str() == method);
+    let to_client = |alg: EncryptionAlg| if alg == EncryptionAlg::Dir { has_secret } else { to_keys(alg) };
+    let list = &asked.id_token_encryption_alg_values_supported;
+    own.wished("id_token_encryption_alg_values_supported", list, &mut settled.id_token_encrypted_response_alg, to_client);
+    let list = &asked.userinfo_encryption_alg_values_supported;
+    own.wished("userinfo_encryption_alg_values_supported", list, &mut settled.userinfo_encrypted_response_alg, to_client);
+    let list = &asked.request_object_encryption_alg_values_supported;
+    own.wished("request_object_encryption_alg_values_supported", list, &mut settled.request_object_encryption_alg, |_: EncryptionAlg| {
+        terms.encrypted_request_objects
+    });
+    for (field, list, alg, enc) in [
+        (
+            "id_token_encryption_enc_values_supported",
+            &asked.id_token_encryption_enc_values_supported,
+            &settled.id_token_encrypted_response_alg,
+            &mut settled.id_token_encrypted_response_enc,
+        ),
+        (
+            "userinfo_encryption_enc_values_supported",
+            &asked.userinfo_encryption_enc_values_supported,
+            &settled.userinfo_encrypted_response_alg,
+            &mut settled.userinfo_encrypted_response_enc,
+        ),
+        (
+            "request_object_encryption_enc_values_supported",
+            &asked.request_object_encryption_enc_values_supported,
+            &settled.request_object_encryption_alg,
+            &mut settled.request_object_encryption_enc,
+        ),
+    ] {
+        // With an algorithm the content encryption has a default, which the client may not know.
+        if alg.is_some() {
+            own.always::<ContentEnc>(field, list, enc, |_| true);
+        } else {
+            own.wished::<ContentEnc>(field, list, enc, |_| true);
+        }
+    }
+    if wrong.is_empty() { Ok(settled) } else { Err(wrong) }
+}
+
+fn names_certificate(asked: &Asked) -> bool {
+    let names = [
+        &asked.tls_client_auth_subject_dn,
+        &asked.tls_client_auth_san_dns,
+        &asked.tls_client_auth_san_uri,
+        &asked.tls_client_auth_san_ip,
+        &asked.tls_client_auth_san_email,
+    ];
+    names.iter().any(|name| name.is_some())
+}
+
+struct Settling<'a> {
+    wrong: &'a mut Vec<FieldError>,
+}
+
+impl Settling<'_> {
+    /// A member that is in force whether or not it is sent.
+    fn always<T: Words>(&mut self, field: &'static str, list: &Option<Vec<String>>, single: &mut Option<String>, can: impl Fn(T) -> bool) {
+        let Some(list) = list else { return };
+        let is_ours = |text: &str| T::WORDS.iter().any(|own| own.word() == text && can(*own));
+        if let Some(own) = single.as_deref() {
+            if !list.iter().any(|one| one == own) {
+                return self.refuse(field, format!("It must hold the single value that stands beside it, {own}."));
+            }
+            if is_ours(own) {
+                return;
+            }
+        }
+        match list.iter().find(|one| is_ours(one)) {
+            Some(first) => *single = Some(first.clone()),
+            None => {
+                let words: Vec<_> = T::WORDS.iter().filter(|own| can(**own)).map(|own| own.word()).collect();
+                self.refuse(field, format!("None of it is supported here: {}.", words.join(", ")));
+            }
+        }
+    }
+
+    /// One that is off unless it is sent.
+    fn wished<T: Words>(&mut self, field: &'static str, list: &Option<Vec<String>>, single: &mut Option<String>, can: impl Fn(T) -> bool) {
+        if single.is_some() {
+            self.always(field, list, single, can);
+        }
+    }
+
+    fn refuse(&mut self, field: &'static str, problem: String) {
+        self.wrong.push(FieldError { field, problem });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const TERMS: Terms = Terms {
+        by_operator: false,
+        jwks_usable: false,
+        jwks_encrypts: false,
+        front_channel: false,
+        unsigned_request_objects: false,
+        encrypted_request_objects: false,
+        front_channel_logout: false,
+        jwks_certified: false,
+        client_certificates: false,
+        client_authorities: false,
+        token_exchange: false,
+    };
+
+    /// The single member after the choice, or the fields that are wrong.
+    fn chosen(members: Value, member: &str, terms: Terms) -> Result<Value, Vec<&'static str>> {
+        let asked: Asked = serde_json::from_value(members).unwrap();
+        let settled =
+            settle(&asked, terms, &|alg| alg == EncryptionAlg::EcdhEs).map_err(|all| all.iter().map(|own| own.field).collect::<Vec<_>>());
+        settled.map(|own| serde_json::to_value(own).unwrap()[member].clone())
+    }
+
+    #[test]
+    fn rp_metadata_choices_4_the_single_value_if_we_can_else_the_first_that_we_can() {
+        let (list, single) = ("id_token_signing_alg_values_supported", "id_token_signed_response_alg");
+        for (all, wish, taken) in [
+            (json!(["ES256", "PS256", "RS256"]), json!("RS256"), json!("RS256")),
+            (json!(["HS256", "ES512", "PS256"]), json!("HS256"), json!("PS256")),
+            (json!(["ES512", "ES384", "RS256"]), Value::Null, json!("ES384")),
+            (Value::Null, json!("ES384"), json!("ES384")),
+        ] {
+            assert_eq!(chosen(json!({ list: all, single: wish }), single, TERMS), Ok(taken));
+        }
+        assert_eq!(chosen(json!({ list: ["ES512", "none"] }), single, TERMS), Err(alloc::vec![list]));
+        assert_eq!(chosen(json!({ list: [] }), single, TERMS), Err(alloc::vec![list]));
+    }
+
+    #[test]
+    fn rp_metadata_choices_2_the_single_value_stands_in_its_list() {
+        for (list, single, all, wish) in [
+            ("subject_types_supported", "subject_type", json!(["public"]), "pairwise"),
+            ("token_endpoint_auth_methods_supported", "token_endpoint_auth_method", json!(["none"]), "client_secret_basic"),
+            ("userinfo_signing_alg_values_supported", "userinfo_signed_response_alg", json!(["ES256"]), "RS256"),
+            ("id_token_encryption_alg_values_supported", "id_token_encrypted_response_alg", json!(["dir"]), "ECDH-ES"),
+            ("request_object_signing_alg_values_supported", "request_object_signing_alg", json!([]), "RS256"),
+        ] {
+            assert_eq!(chosen(json!({ list: all, single: wish }), single, TERMS), Err(alloc::vec![list]));
+        }
+    }
+
+    #[test]
+    fn what_is_off_stays_off_without_a_single_value() {
+        for (list, single, all) in [
+            ("userinfo_signing_alg_values_supported", "userinfo_signed_response_alg", json!(["RS256"])),
+            ("id_token_encryption_alg_values_supported", "id_token_encrypted_response_alg", json!(["ECDH-ES"])),
+            ("id_token_encryption_enc_values_supported", "id_token_encrypted_response_enc", json!(["A256GCM"])),
+            ("request_object_signing_alg_values_supported", "request_object_signing_alg", json!(["ES256"])),
+            ("request_object_encryption_alg_values_supported", "request_object_encryption_alg", json!(["dir"])),
+            ("token_endpoint_auth_signing_alg_values_supported", "token_endpoint_auth_signing_alg", json!(["ES256"])),
+        ] {
+            assert_eq!(chosen(json!({ list: all }), single, TERMS), Ok(Value::Null), "{list}");
+        }
+        let with_enc =
+            json!({ "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encryption_enc_values_supported": ["A192GCM", "A256GCM"] });
+        assert_eq!(chosen(with_enc, "id_token_encrypted_response_enc", TERMS), Ok(json!("A256GCM")));
+    }
+
+    #[test]
+    fn what_needs_keys_is_taken_when_they_are_there() {
+        let (list, single) = ("token_endpoint_auth_methods_supported", "token_endpoint_auth_method");
+        let methods = json!({ list: ["tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_post"] });
+        assert_eq!(chosen(methods.clone(), single, TERMS), Ok(json!("client_secret_post")));
+        assert_eq!(chosen(methods.clone(), single, Terms { jwks_usable: true, ..TERMS }), Ok(json!("private_key_jwt")));
+        let mutual = Terms { client_certificates: true, client_authorities: true, jwks_certified: true, ..TERMS };
+        assert_eq!(chosen(methods.clone(), single, mutual), Ok(json!("self_signed_tls_client_auth")));
+        let mut named = methods;
+        named["tls_client_auth_san_dns"] = json!("app.example");
+        assert_eq!(chosen(named, single, mutual), Ok(json!("tls_client_auth")));
+        let (list, single) = ("id_token_encryption_alg_values_supported", "id_token_encrypted_response_alg");
+        let algs = |wish: &str| json!({ list: ["RSA1_5", "RSA-OAEP", "ECDH-ES"], single: wish });
+        assert_eq!(chosen(algs("RSA1_5"), single, TERMS), Ok(json!("ECDH-ES")), "the key that is there");
+        let (list, single) = ("request_object_signing_alg_values_supported", "request_object_signing_alg");
+        let unsigned = json!({ list: ["none", "ES256"], single: "none" });
+        assert_eq!(chosen(unsigned.clone(), single, TERMS), Ok(json!("ES256")));
+        assert_eq!(chosen(unsigned, single, Terms { unsigned_request_objects: true, ..TERMS }), Ok(json!("none")));
+    }
+}
