@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import * as jose from 'jose';
 import * as oidc from 'openid-client';
 import { Agent, pickForm } from './harness/agent.mjs';
 import { audit } from './harness/auditor.mjs';
@@ -123,6 +124,33 @@ async function signed(check, server) {
   });
 }
 
+/// Request objects that are signed by the client and encrypted to the server, by a library that knows nothing of it.
+async function encrypted(check, server) {
+  const { publicKey, privateKey } = await jose.generateKeyPair('ES256', { extractable: true });
+  const jwk = { ...(await jose.exportJWK(publicKey)), kid: 'own', alg: 'ES256', use: 'sig' };
+  const config = await register(server, { jwks: { keys: [jwk] }, require_signed_request_object: true, request_object_encryption_alg: 'RSA-OAEP-256' });
+  const { jwks_uri: address, request_object_encryption_alg_values_supported: algs } = config.serverMetadata();
+  await check.also('discovery names what requests may be encrypted with', () => assert.ok(algs.includes('RSA-OAEP-256') && algs.includes('ECDH-ES+A128KW')));
+  const { keys } = await (await fetch(address)).json();
+  for (const [alg, enc] of [['RSA-OAEP-256', 'A256GCM'], ['RSA-OAEP', 'A128CBC-HS256'], ['ECDH-ES+A128KW', 'A256CBC-HS512'], ['ECDH-ES', 'A128GCM']]) {
+    const key = keys.find((one) => one.use === 'enc' && one.kty === (alg.startsWith('RSA') ? 'RSA' : 'EC'));
+    const { parameters, expected } = await attempt();
+    const url = await oidc.buildAuthorizationUrlWithJAR(config, parameters, { key: privateKey, kid: 'own' });
+    const seal = async (text) => new jose.CompactEncrypt(new TextEncoder().encode(text))
+      .setProtectedHeader({ alg, enc, kid: key.kid, cty: 'oauth-authz-req+jwt' }).encrypt(await jose.importJWK(key, alg));
+    const sealed = await seal(url.searchParams.get('request'));
+    url.searchParams.set('request', sealed);
+    const answer = await check(`${alg} ${enc}: the server opens the request`, () => new Agent().authorize(url, {
+      redirectUri: REDIRECT_URI, account: newAccount(), register: true,
+    }));
+    await check(`${alg} ${enc}: the code is redeemed`, () => oidc.authorizationCodeGrant(config, answer, expected));
+    await check.also(`${alg} ${enc}: a changed one is refused`, async () => {
+      url.searchParams.set('request', `${sealed.slice(0, -6)}AAAAAA`);
+      assert.equal((await new Agent().send(url)).status, 400);
+    });
+  }
+}
+
 /// Authorization details (RFC 9396), on a server that knows a type of them.
 async function details(check, server) {
   const config = await register(server, { authorization_details_types: ['payment'] });
@@ -145,7 +173,10 @@ async function details(check, server) {
   });
 }
 
-const DETAILS_TOML = `[[authorization_details_type]]
+const TOML = `[request_objects]
+encrypted = true
+
+[[authorization_details_type]]
 name = "payment"
 schema = '{"properties":{"to":{"type":"string"},"actions":{"type":"array","items":{"enum":["initiate","status"]}}},"required":["to","actions"],"additionalProperties":false}'
 words = "Pay {to} ({actions})"
@@ -191,7 +222,7 @@ for (const backend of backends()) {
     // With nonces on one of them, so that both ways are walked.
     const env = backend === 'postgres' ? { CHANCERY_DPOP_NONCES: 'true' } : {};
     const config = path.join(mkdtempSync(path.join(os.tmpdir(), 'chancery-beyond-')), 'chancery.toml');
-    writeFileSync(config, DETAILS_TOML);
+    writeFileSync(config, TOML);
     server = await check('the server starts on empty data', () => Server.start({ backend, env, config }));
   });
   if (!server) continue;
@@ -199,6 +230,7 @@ for (const backend of backends()) {
   await group('pushed requests', (check) => pushed(check, server));
   await group('DPoP', (check) => proving(check, server));
   await group('JARM', (check) => signed(check, server));
+  await group('encrypted requests', (check) => encrypted(check, server));
   await group('authorization details', (check) => details(check, server));
   await group('device', (check) => device(check, server));
   await group('audit', (check) => audit(check, server));
