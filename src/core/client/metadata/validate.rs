@@ -25,8 +25,7 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AssertionAlg, AuthMethod, GrantType, IdTokenClaims, Metadata, RequestObjectAlg, ResponseType, Rotation,
-    SigningAlg, SubjectType, Terms, Words,
+    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
@@ -109,42 +108,30 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             asked.token_endpoint_auth_method.as_deref(),
             AuthMethod::Basic,
         ),
-        token_endpoint_auth_signing_alg: asked
-            .token_endpoint_auth_signing_alg
-            .as_deref()
-            .map(|text| wrong.choice("token_endpoint_auth_signing_alg", Some(text), AssertionAlg::Rs256)),
+        token_endpoint_auth_signing_alg: wrong
+            .optional("token_endpoint_auth_signing_alg", asked.token_endpoint_auth_signing_alg.as_deref()),
         id_token_signed_response_alg: wrong.choice(
             "id_token_signed_response_alg",
             asked.id_token_signed_response_alg.as_deref(),
             SigningAlg::Rs256,
         ),
         id_token_claims: wrong.choice("id_token_claims", asked.id_token_claims.as_deref(), IdTokenClaims::Conform),
-        userinfo_signed_response_alg: asked
-            .userinfo_signed_response_alg
-            .as_deref()
-            .map(|text| wrong.choice("userinfo_signed_response_alg", Some(text), SigningAlg::Rs256)),
+        userinfo_signed_response_alg: wrong.optional("userinfo_signed_response_alg", asked.userinfo_signed_response_alg.as_deref()),
         id_token_encrypted_response_alg: id_token_encryption.0,
         id_token_encrypted_response_enc: id_token_encryption.1,
         userinfo_encrypted_response_alg: userinfo_encryption.0,
         userinfo_encrypted_response_enc: userinfo_encryption.1,
-        authorization_signed_response_alg: asked
-            .authorization_signed_response_alg
-            .as_deref()
-            .map(|text| wrong.choice("authorization_signed_response_alg", Some(text), SigningAlg::Rs256)),
-        introspection_signed_response_alg: asked
-            .introspection_signed_response_alg
-            .as_deref()
-            .map(|text| wrong.choice("introspection_signed_response_alg", Some(text), SigningAlg::Rs256)),
+        authorization_signed_response_alg: wrong
+            .optional("authorization_signed_response_alg", asked.authorization_signed_response_alg.as_deref()),
+        introspection_signed_response_alg: wrong
+            .optional("introspection_signed_response_alg", asked.introspection_signed_response_alg.as_deref()),
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         sector_identifier_uri: asked.sector_identifier_uri.clone(),
         scope: scope(asked.scope.as_deref(), wrong),
         authorization_details_types: asked.authorization_details_types.iter().flatten().cloned().collect(),
         jwks: asked.jwks.clone(),
         jwks_uri: asked.jwks_uri.clone(),
-        request_object_signing_alg: asked
-            .request_object_signing_alg
-            .as_deref()
-            .map(|text| wrong.choice("request_object_signing_alg", Some(text), RequestObjectAlg::Rs256)),
+        request_object_signing_alg: wrong.optional("request_object_signing_alg", asked.request_object_signing_alg.as_deref()),
         request_object_encryption_alg: request_encryption.0,
         request_object_encryption_enc: request_encryption.1,
         request_uris: asked.request_uris.clone().unwrap_or_default(),
@@ -389,6 +376,12 @@ impl Problems {
             self.add(field, &format!("Supported: {}.", words.join(", ")));
             default
         })
+    }
+
+    /// The same for a member that has no default.
+    fn optional<T: Words>(&mut self, field: &'static str, text: Option<&str>) -> Option<T> {
+        let (text, first) = (text?, T::WORDS.first()?);
+        Some(self.choice(field, Some(text), *first))
     }
 
     fn choices<T: Words>(&mut self, field: &'static str, texts: Option<&[String]>, default: T) -> BTreeSet<T> {

@@ -1,4 +1,5 @@
 //! `scope`: unknown or unregistered tokens are dropped; refused only when the syntax is bad or nothing is left. RFC 6749 §3.3.
+//! `offline_access` is ignored where no code comes back. OpenID Connect Core 1.0 §11.
 
 use crate::client::metadata::GrantType;
 use crate::error::OAuthError;
@@ -8,8 +9,8 @@ use crate::scope::Scope;
 pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
     let wanted = Scope::parse(asked.get("scope").unwrap_or_default())?;
     let mut scope = wanted.intersection(&asked.client.metadata.scope);
-    // OpenID Connect Core 1.0 §11: without refresh tokens there is no access while the person is away.
-    if !asked.client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+    // OpenID Connect Core 1.0 §11: without refresh tokens there is no access while the person is away, and none of those without a code.
+    if !asked.client.metadata.grant_types.contains(&GrantType::RefreshToken) || !request.response_type.has_code() {
         scope = scope.without("offline_access");
     }
     if scope.is_empty() {

@@ -46,7 +46,10 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
     }
     // OpenID Connect Core 1.0 §10.2: not for a client that cannot keep a secret; one with keys has no use for it.
     if metadata.derives_keys() && !metadata.has_secret() {
-        wrong.add("token_endpoint_auth_method", "Encryption with dir needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.");
+        wrong.add(
+            "token_endpoint_auth_method",
+            "Encryption with dir needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.",
+        );
     }
     let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
     // OpenID Connect Registration 1.0 §2. Other methods sign nothing: libraries register an algorithm that they never use.
