@@ -42,6 +42,7 @@ pub mod clock;
 pub mod closing;
 pub mod consents;
 pub mod context;
+pub mod csv;
 pub mod decoded;
 pub mod details;
 pub mod device;

@@ -58,6 +58,10 @@ pub enum Format {
     Ocsf,
     CloudEvents,
     JsonLines,
+    /// Records with a line of names, RFC 4180.
+    Csv,
+    /// Files of columns, Apache Parquet.
+    Parquet,
     /// Security event tokens for a client.
     Signals,
 }
@@ -111,6 +115,8 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
         Some("ocsf") => Some(Format::Ocsf),
         Some("cloudevents") => Some(Format::CloudEvents),
         Some("jsonl") => Some(Format::JsonLines),
+        Some("csv") => Some(Format::Csv),
+        Some("parquet") => Some(Format::Parquet),
         Some("ssf") => Some(Format::Signals),
         _ => None,
     };
@@ -148,6 +154,20 @@ fn one(mut fields: Fields<'_>, names: &mut BTreeSet<String>) -> Option<Feed> {
         && is_clear
     {
         fields.refuse("personal", "is clear, which needs https.".to_owned());
+    }
+    if format == Some(Format::Csv) && is_clear {
+        fields.refuse("personal", "is clear, for which CSV has no column; write format = \"jsonl\".".to_owned());
+    }
+    if format == Some(Format::Csv) && matches!(to, Some(Target::Syslog { .. })) {
+        fields.refuse("to", "is syslog, which carries JSON; CSV goes to a file or a webhook.".to_owned());
+    }
+    if format == Some(Format::Parquet) {
+        if !cfg!(feature = "parquet") {
+            fields.refuse("format", "is parquet, which this program was built without (cargo feature parquet).".to_owned());
+        }
+        if !matches!(to, None | Some(Target::File(_))) {
+            fields.refuse("to", "is no directory; Parquet files are written to file:DIRECTORY.".to_owned());
+        }
     }
     let receiver = fields.text("client");
     if format == Some(Format::Signals) {

@@ -79,7 +79,7 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
 
 fields! { FEED, "Fields of `[[feed]]`: what of the log goes where.":
     "name" Kind::Text, true, r#""siem""#, "lower-case letters, digits and hyphens; its place in the log is kept under it";
-    "format" Kind::Choice(&["ocsf", "cloudevents", "jsonl", "ssf"]), true, r#""ocsf""#,
+    "format" Kind::Choice(&["ocsf", "cloudevents", "jsonl", "csv", "parquet", "ssf"]), true, r#""ocsf""#,
         "OCSF 1.8.0, CloudEvents 1.0, the events as they are, or shared signals (security event tokens) for a client";
     "to" Kind::Text, true, r#""syslog+tls://siem.example:6514""#, "file:PATH, https://..., syslog+tls://..., syslog+tcp:// or syslog+udp://";
     "types" Kind::List, false, r#"["SessionStarted", "LoginFailed"]"#, "types of events; default all";

@@ -210,7 +210,7 @@ async fn files_get_every_event_in_every_format_and_no_ciphertext() {
         let path = directory.path().join(name);
         format!("[[feed]]\nname = \"{name}\"\nformat = \"{name}\"\nto = \"file:{}\"\nfrom = \"beginning\"\n", path.display())
     };
-    let toml: String = ["ocsf", "cloudevents", "jsonl"].map(feed).concat();
+    let toml: String = ["ocsf", "cloudevents", "jsonl", "csv"].map(feed).concat();
     let server = Server::with(&[], &toml).await;
     feeding::feed(&server.app);
     visit(&server).await;
@@ -225,6 +225,14 @@ async fn files_get_every_event_in_every_format_and_no_ciphertext() {
         assert!(!text.contains("alice@example.com") && !text.contains("secret agent"), "{name}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
+    // RFC 4180 §2: a line of names, then a record for each event.
+    let text = std::fs::read_to_string(directory.path().join("csv")).unwrap();
+    let records: Vec<_> = text.split("\r\n").collect();
+    assert_eq!((records[0].split(',').count(), records.last()), (12, Some(&"")));
+    assert_eq!(records.len(), ids.len() + 2);
+    for (record, id) in records[1..].iter().zip(&ids) {
+        assert!(record.starts_with('"') && record.contains(&format!("\"{id}\"")), "{record}");
+    }
     let own = lines("ocsf");
     for event in &own {
         assert_ocsf(event);

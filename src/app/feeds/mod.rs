@@ -12,6 +12,8 @@
 pub mod file;
 pub mod managed;
 pub mod ocsf;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod poll;
 pub mod render;
 pub mod signals;
@@ -34,6 +36,7 @@ use self::status::State;
 use super::App;
 use super::audit::personal::Showing;
 use crate::config::Feed;
+use crate::config::feed::Format;
 
 /// Most events in one delivery, and most bytes.
 const MOST_EVENTS: u32 = 200;
@@ -95,8 +98,28 @@ enum Step {
     Went,
     /// There is nothing after this position.
     Idle(u64),
+    /// There will be more for this delivery.
+    Gathers,
     /// Another node sends.
     Elsewhere,
+}
+
+/// How much goes into one delivery.
+struct Portion {
+    events: u32,
+    bytes: usize,
+    /// How long there is waited for more, from the time of the first event on.
+    gather_ms: i64,
+}
+
+impl Portion {
+    fn of(format: Format) -> Self {
+        match format {
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Self { events: parquet::MOST_EVENTS, bytes: 64 << 20, gather_ms: parquet::GATHER_MS },
+            _ => Self { events: MOST_EVENTS, bytes: MOST_BYTES, gather_ms: 0 },
+        }
+    }
 }
 
 /// Of an event's personal data a member that is shown in clear.
@@ -120,7 +143,7 @@ impl App {
                     self.ledger.wait(at).await;
                     tokio::time::sleep(GATHER).await;
                 }
-                Ok(Step::Elsewhere) => tokio::time::sleep(LOOK).await,
+                Ok(Step::Elsewhere | Step::Gathers) => tokio::time::sleep(LOOK).await,
                 // Another node was faster: go on from its checkpoint.
                 Err(Failure::Set(SetError::CheckpointMoved { .. })) => {}
                 Err(failure) => {
@@ -140,9 +163,11 @@ impl App {
             self.ledger.project(&set, 0, begin, Vec::new()).await?;
             return Ok(Step::Went);
         };
-        let events = self.ledger.read_all(at, MOST_EVENTS).await?;
-        if events.is_empty() {
-            return Ok(Step::Idle(at));
+        let most = Portion::of(feed.format);
+        let events = self.ledger.read_all(at, most.events).await?;
+        let Some(first) = events.first() else { return Ok(Step::Idle(at)) };
+        if events.len() < most.events as usize && self.now().0 < first.recorded_at.saturating_add(most.gather_ms) {
+            return Ok(Step::Gathers);
         }
         let mut state = State::read(&self.ledger, &set).await?;
         if !self.may_send(&set, at, &mut state, node).await? {
@@ -167,7 +192,7 @@ impl App {
             let Some(message) = message else { continue };
             bytes += message.body.len();
             messages.push(message);
-            if bytes >= MOST_BYTES {
+            if bytes >= most.bytes {
                 break;
             }
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | OCSF | `ocsf` |
 //! | CloudEvents | CloudEvents 1.0.2 §3, JSON Event Format; `sequence` is the documented extension of that name |
+//! | CSV | `csv`: RFC 4180 |
 //! | JSON lines | the envelope as it is in the log, without its ciphertexts |
 //!
 //! A ciphertext never leaves: it says nothing to a receiver, and after an erasure copies of it would be all that is left.
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Message, Source, ocsf};
 use crate::app::clock::rfc3339;
+use crate::app::csv;
 use crate::config::feed::Format;
 
 /// One message. `personal` as for [`ocsf::event`].
@@ -20,15 +22,20 @@ pub fn message(envelope: &Envelope, format: Format, source: &Source<'_>, persona
     let body = match format {
         Format::Ocsf => ocsf::event(envelope, source, personal),
         Format::CloudEvents => cloud_event(envelope, source, personal),
-        // Signals are made by `signals`, which needs the states of things.
-        Format::JsonLines | Format::Signals => plain(envelope, personal),
+        Format::Csv => return of(envelope, csv::record(envelope)),
+        // Columns are made by the writer of the file; signals by `signals`, which needs the states of things.
+        Format::JsonLines | Format::Parquet | Format::Signals => plain(envelope, personal),
     };
+    of(envelope, body.to_string())
+}
+
+fn of(envelope: &Envelope, body: String) -> Message {
     Message {
         id: envelope.id.to_string(),
         kind: envelope.kind.clone(),
         at: envelope.recorded_at,
         severity: ocsf::severity(envelope),
-        body: body.to_string(),
+        body,
     }
 }
 

@@ -96,6 +96,8 @@ pub async fn of(ledger: &Ledger, feeds: &[Feed]) -> Result<Vec<Status>, ReadErro
                 Format::Ocsf => "ocsf",
                 Format::CloudEvents => "cloudevents",
                 Format::JsonLines => "jsonl",
+                Format::Csv => "csv",
+                Format::Parquet => "parquet",
                 Format::Signals => "ssf",
             }
             .to_owned(),

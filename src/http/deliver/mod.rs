@@ -4,12 +4,16 @@
 //! |---|---|
 //! | a webhook | `POST` through the guarded client; 2xx is a yes; signals one by one (RFC 8935) |
 //! | a syslog receiver | [`syslog`] |
-//! | a file | `app::feeds::file` |
+//! | a file | `app::feeds::file`; Parquet `app::feeds::parquet` |
 
 pub mod syslog;
 
 use std::sync::Arc;
 
+use crate::app::csv;
+use crate::app::feeds::file::Lines;
+#[cfg(feature = "parquet")]
+use crate::app::feeds::parquet;
 use crate::app::feeds::{Deliver, Message, file};
 use crate::config::Feed;
 use crate::config::feed::{Format, Target};
@@ -23,7 +27,9 @@ use super::outgoing;
 /// Certificates that cannot be read.
 pub fn of(feed: &Feed, outgoing: &Outgoing, hostname: &str) -> Result<Deliver, String> {
     match &feed.to {
-        Target::File(path) => Ok(file::deliver(path.clone())),
+        #[cfg(feature = "parquet")]
+        Target::File(path) if feed.format == Format::Parquet => Ok(parquet::deliver(path.clone())),
+        Target::File(path) => Ok(file::deliver(path.clone(), if feed.format == Format::Csv { Lines::Csv } else { Lines::Json })),
         Target::Webhook(url) => {
             let (url, client, format) = (url.to_string(), outgoing.clone(), feed.format);
             let own = feed.managed.as_ref().and_then(|own| own.authorization.as_ref()).map(|header| header.expose().to_owned());
@@ -63,7 +69,11 @@ fn batch(format: Format, messages: &[Message]) -> (&'static str, String) {
         Format::Ocsf => ("application/json", format!("[{}]", bodies.join(","))),
         // JSON Batch Format, CloudEvents JSON §4.
         Format::CloudEvents => ("application/cloudevents-batch+json", format!("[{}]", bodies.join(","))),
-        Format::JsonLines | Format::Signals => ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect()),
+        Format::Csv => {
+            let lines = std::iter::once(csv::COLUMNS).chain(bodies);
+            ("text/csv; charset=utf-8", lines.flat_map(|line| [line, csv::END]).collect())
+        }
+        Format::JsonLines | Format::Parquet | Format::Signals => ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect()),
     }
 }
 
@@ -77,6 +87,8 @@ mod tests {
         let both = [message("{\"a\":1}"), message("{\"b\":2}")];
         assert_eq!(batch(Format::Ocsf, &both), ("application/json", "[{\"a\":1},{\"b\":2}]".to_owned()));
         assert_eq!(batch(Format::CloudEvents, &both[..1]), ("application/cloudevents-batch+json", "[{\"a\":1}]".to_owned()));
+        let (media_type, body) = batch(Format::Csv, &both[..1]);
+        assert!(media_type.starts_with("text/csv") && body == format!("{}\r\n{{\"a\":1}}\r\n", csv::COLUMNS), "{body}");
         assert_eq!(batch(Format::JsonLines, &both), ("application/x-ndjson", "{\"a\":1}\n{\"b\":2}\n".to_owned()));
     }
 }
