@@ -3,12 +3,13 @@
 //! | Place | What it gets |
 //! |---|---|
 //! | witness | add-checkpoint with a consistency proof; its cosignature joins the checkpoint that is served |
+//! | timestamp authority | the hash of the checkpoint's text (RFC 3161); its token joins the checkpoint as a line of its own |
 //! | webhook | the signed note, with cosignatures, as `text/plain` |
 //! | file | one line of JSON for each checkpoint, appended and synced |
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | witnesses first, so that the others get their cosignatures too | - |
+//! | witnesses and the authority first, so that the others get what they signed too | - |
 //! | a cosignature counts when it verifies with the configured key | C2SP tlog-witness, tlog-cosignature |
 //! | a witness, or our own file, that has seen more than the log holds means that the log was shortened: an error, not a retry | docs/adr/0024 |
 //! | nobody waits for a place; what a place missed is behind the next checkpoint | docs/adr/0024 |
@@ -27,10 +28,11 @@ use url::Url;
 
 use super::App;
 use super::proof::Signed;
+use super::timestamp;
 use super::witness::AddCheckpoint;
 
-/// Posts a text of a content type to an address and gives status and body back. `http` makes it.
-pub type Post = Arc<dyn Fn(Url, &'static str, String) -> Answer + Send + Sync>;
+/// Posts a body of a content type to an address and gives status and body back. `http` makes it.
+pub type Post = Arc<dyn Fn(Url, &'static str, Vec<u8>) -> Answer + Send + Sync>;
 pub type Answer = Pin<Box<dyn Future<Output = Result<(u16, Vec<u8>), String>> + Send>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -41,6 +43,7 @@ const LONGEST_LINE: u64 = 64 * 1024;
 pub struct Anchors {
     post: Post,
     witnesses: Vec<Place<(VerifierKey, Url)>>,
+    authority: Option<Place<Url>>,
     webhook: Option<Place<Url>>,
     file: Option<Place<PathBuf>>,
 }
@@ -89,15 +92,17 @@ impl Anchors {
         let anchors = Self {
             post,
             witnesses: proof.witnesses.iter().map(witness).collect(),
+            authority: proof.timestamp_authority.clone().map(|url| Place::new(url, "timestamp authority".to_owned())),
             webhook: proof.anchor_webhook.clone().map(|url| Place::new(url, "webhook".to_owned())),
             file: proof.anchor_file.clone().map(|path| Place::new(path, "file".to_owned())),
         };
-        let is_empty = anchors.witnesses.is_empty() && anchors.webhook.is_none() && anchors.file.is_none();
+        let is_empty = anchors.witnesses.is_empty() && anchors.authority.is_none() && anchors.webhook.is_none() && anchors.file.is_none();
         (!is_empty).then_some(anchors)
     }
 
     fn is_behind(&self, size: u64) -> bool {
         self.witnesses.iter().any(|place| place.size < size)
+            || self.authority.as_ref().is_some_and(|place| place.size < size)
             || self.webhook.as_ref().is_some_and(|place| place.size < size)
             || self.file.as_ref().is_some_and(|place| place.size < size)
     }
@@ -106,7 +111,8 @@ impl Anchors {
         let witnesses = self.witnesses.iter().filter(|place| place.failing_since.is_some()).map(|place| place.name.clone());
         let webhook = self.webhook.iter().filter(|place| place.failing_since.is_some()).map(|place| place.name.clone());
         let file = self.file.iter().filter(|place| place.failing_since.is_some()).map(|place| place.name.clone());
-        witnesses.chain(webhook).chain(file).collect()
+        let authority = self.authority.iter().filter(|place| place.failing_since.is_some()).map(|place| place.name.clone());
+        witnesses.chain(authority).chain(webhook).chain(file).collect()
     }
 }
 
@@ -128,7 +134,7 @@ impl App {
         }
         let post = anchors.post.clone();
         if let Some(place) = anchors.webhook.as_mut().filter(|place| place.size < size) {
-            let outcome = match post(place.what.clone(), TEXT, note.clone()).await {
+            let outcome = match post(place.what.clone(), TEXT, note.clone().into_bytes()).await {
                 Ok((200..=299, _)) => Ok(size),
                 Ok((status, _)) => Err(format!("the answer is {status}")),
                 Err(why) => Err(why),
@@ -180,6 +186,10 @@ impl App {
             let asked = self.ask_witness(&anchors.post, key, url, latest, place.size).await;
             place.settle(asked.map(|line| add(&mut note, &line, latest.checkpoint.size)), now);
         }
+        if let Some(place) = anchors.authority.as_mut().filter(|place| place.size < latest.checkpoint.size) {
+            let stamped = timestamp::ask(&anchors.post, &place.what, note.text()).await;
+            place.settle(stamped.map(|line| add(&mut note, &line, latest.checkpoint.size)), now);
+        }
         note.to_string()
     }
 
@@ -191,7 +201,7 @@ impl App {
         for _ in 0..3 {
             let proof = self.prove_consistency(old, Some(size)).await.map_err(|error| error.detail.to_string())?;
             let body = AddCheckpoint::write(old, &proof.hashes, &latest.note);
-            match post(url.clone(), TEXT, body).await? {
+            match post(url.clone(), TEXT, body.into_bytes()).await? {
                 (200, lines) => return cosignature(key, latest, &lines),
                 (409, body) => {
                     let held = std::str::from_utf8(&body).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());

@@ -90,6 +90,7 @@ pub mod standing;
 pub mod start;
 pub mod strangers;
 pub mod subject;
+pub mod timestamp;
 pub mod token;
 mod unseal;
 pub mod userinfo;

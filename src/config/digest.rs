@@ -80,6 +80,7 @@ impl Config {
             ("proof.anchor_every", self.proof.anchor_every.as_secs().to_string()),
             ("proof.anchor_file", path(self.proof.anchor_file.as_ref())),
             ("proof.anchor_webhook", self.proof.anchor_webhook.as_ref().map_or(String::new(), ToString::to_string)),
+            ("proof.timestamp_authority", self.proof.timestamp_authority.as_ref().map_or(String::new(), ToString::to_string)),
             ("proof.witnesses", list(self.proof.witnesses.iter().map(|own| format!("{} {}", own.key, own.url)).collect())),
             ("erasure.vault_backups_kept", self.vault_backups_kept.map_or(0, |kept| kept.as_secs()).to_string()),
             ("archive.directory", path(self.archive.as_ref())),

@@ -21,6 +21,8 @@ pub struct Proof {
     pub anchor_file: Option<PathBuf>,
     pub anchor_webhook: Option<Url>,
     pub witnesses: Vec<Witness>,
+    /// Of RFC 3161.
+    pub timestamp_authority: Option<Url>,
 }
 
 /// Somebody who cosigns checkpoints.
@@ -33,13 +35,11 @@ pub struct Witness {
 
 pub(super) fn read(reader: &mut Reader) -> Proof {
     let seal_after = reader.duration("proof.seal_after");
-    let anchor_webhook = reader.text("proof.anchor_webhook").and_then(|typed| match address(&typed) {
-        Ok(url) => Some(url),
-        Err(sentence) => {
-            reader.refuse("proof.anchor_webhook", sentence);
-            None
-        }
-    });
+    let mut place = |key: &'static str| {
+        let typed = reader.text(key)?;
+        address(&typed).map_err(|sentence| reader.refuse(key, sentence)).ok()
+    };
+    let (anchor_webhook, timestamp_authority) = (place("proof.anchor_webhook"), place("proof.timestamp_authority"));
     Proof {
         seal_after: (!seal_after.is_zero()).then_some(seal_after),
         public: reader.boolean("proof.public"),
@@ -47,6 +47,7 @@ pub(super) fn read(reader: &mut Reader) -> Proof {
         anchor_file: reader.text("proof.anchor_file").map(PathBuf::from),
         anchor_webhook,
         witnesses: reader.list("proof.witnesses", witness),
+        timestamp_authority,
     }
 }
 

@@ -227,6 +227,8 @@ settings! {
         "File that gets each anchored checkpoint as a line of JSON; ship it to where the server cannot change it.";
     "proof.anchor_webhook" "" "" Kind::Text, "", r#""https://archive.example/checkpoints""#,
         "URL that gets each anchored checkpoint by POST, as text/plain.";
+    "proof.timestamp_authority" "" "" Kind::Text, "", r#""https://tsa.example/""#,
+        "Timestamp authority (RFC 3161) that stamps each anchored checkpoint: it gets a hash and learns nothing of the log.";
     "proof.witnesses" "" "" Kind::List, "[]", r#"["witness.example/w1+5bc6b6a1+BOnp... https://witness.example"]"#,
         "Witnesses that cosign checkpoints: verifier key, a space, URL.";
 

@@ -8,13 +8,16 @@
 //!
 //! Addresses that clients choose need a guard of another kind; they do not come through here.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Body as _;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
 use poem::http::{Request, header};
 use rustls::crypto::aws_lc_rs;
@@ -83,7 +86,7 @@ fn connector(roots: RootCertStore) -> Result<TlsConnector, rustls::Error> {
     Ok(TlsConnector::from(Arc::new(tls)))
 }
 
-async fn send(tls: TlsConnector, url: Url, content_type: &'static str, body: String) -> Result<(u16, Vec<u8>), String> {
+async fn send(tls: TlsConnector, url: Url, content_type: &'static str, body: Vec<u8>) -> Result<(u16, Vec<u8>), String> {
     let host = url.host_str().ok_or("the address has no host")?.to_owned();
     let port = url.port_or_known_default().ok_or("the address has no port")?;
     let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
@@ -92,7 +95,7 @@ async fn send(tls: TlsConnector, url: Url, content_type: &'static str, body: Str
         .header(header::HOST, authority)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::USER_AGENT, concat!("chancery/", env!("CARGO_PKG_VERSION")))
-        .body(body)
+        .body(Whole(Some(Bytes::from(body))))
         .map_err(|error| error.to_string())?;
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let socket = TcpStream::connect((bare.as_str(), port)).await.map_err(|error| format!("connecting: {error}"))?;
@@ -104,10 +107,7 @@ async fn send(tls: TlsConnector, url: Url, content_type: &'static str, body: Str
     exchange(socket, request).await
 }
 
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<String>,
-) -> Result<(u16, Vec<u8>), String> {
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, request: Request<Whole>) -> Result<(u16, Vec<u8>), String> {
     let failed = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let driver = Driver(tokio::spawn(connection));
@@ -124,6 +124,27 @@ async fn exchange(
     }
     drop(driver);
     Ok((status, bytes))
+}
+
+/// A body that is there as a whole.
+struct Whole(Option<Bytes>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    // Known, so that it is sent with its length.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
 }
 
 /// Ends the connection with the exchange, however that ends.

@@ -7,6 +7,7 @@
 //! | each tile above | the tiles below (`levels`) |
 //! | all events together | `fold`, in one order, on one thread |
 //! | size and root | `checkpoint`, and its signature |
+//! | what was stamped, and when (`timestamp`) | the text of the checkpoint |
 //! | the tree as it was | an earlier checkpoint, if there is one; roots that events name (`roots`) |
 
 use std::fs::File;
@@ -23,6 +24,7 @@ use crate::fold::Fold;
 use crate::levels::{Levels, Tiles};
 use crate::roots::Named;
 use crate::signature::{self, Signed};
+use crate::timestamp::{self, Stamp};
 use crate::{Finding, hex, pipeline};
 
 /// What to hold an export against.
@@ -55,6 +57,8 @@ pub struct Whole {
     pub held: usize,
     /// A second pass was needed for streams that came up again.
     pub passes: u32,
+    /// What authorities say of this checkpoint, or of an earlier one that came along: its size with each. Their signatures were not checked.
+    pub stamps: Vec<(u64, Stamp)>,
 }
 
 /// The directory of an export.
@@ -82,6 +86,10 @@ impl Export {
         }
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.root.join(name).exists()
+    }
+
     fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| match (error.kind(), &self.archive) {
             (ErrorKind::NotFound, None) if name.starts_with("tile/entries/") => {
@@ -95,6 +103,9 @@ impl Export {
         if bytes.len() as u64 > most { Err(format!("{name} is larger than it can be")) } else { Ok(bytes) }
     }
 }
+
+/// The last checkpoint that an authority stamped, where it is not the last of all.
+pub const STAMPED: &str = "timestamp/checkpoint";
 
 impl Tiles for Export {
     fn hashes(&self, tile: Tile) -> Result<Vec<u8>, String> {
@@ -143,7 +154,18 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
         }
         let (checkpoint, since) = (signed.checkpoint, since.map(|since| since.checkpoint.size));
         let (origin, root) = (checkpoint.origin, checkpoint.root);
-        return Ok(Whole { origin, size, root, signed_by, own_key: false, since, bytes: seen.bytes, held: 0, passes: 1 });
+        return Ok(Whole {
+            origin,
+            size,
+            root,
+            signed_by,
+            own_key: false,
+            since,
+            bytes: seen.bytes,
+            held: 0,
+            passes: 1,
+            stamps: Vec::new(),
+        });
     }
     let mut passes = 1;
     if !seen.fold.late().is_empty() {
@@ -168,6 +190,10 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
             &if asked.keys.is_empty() { signature::own_keys(seen.fold.log_keys(), since.checkpoint.size) } else { asked.keys.clone() },
         )?;
     }
+    let stamps = stamps(export, &signed, |earlier| {
+        let own = signature::own_keys(seen.fold.log_keys(), earlier.checkpoint.size);
+        signature::signed_by(earlier, if asked.keys.is_empty() { &own } else { &asked.keys })
+    })?;
     Ok(Whole {
         origin: signed.checkpoint.origin.clone(),
         size,
@@ -178,6 +204,7 @@ pub fn verify(export: &Export, asked: &Asked, progress: impl FnMut(u64, u64)) ->
         bytes: seen.bytes,
         held: seen.fold.held(),
         passes,
+        stamps,
     })
 }
 
@@ -277,6 +304,30 @@ fn check_root(export: &Export, named: &Named, size: u64) -> Result<(), Finding> 
         Some(why) => Err(Finding::at(named.position, why)),
         None => judged,
     }
+}
+
+/// Timestamps below the checkpoint, and below an earlier one that was stamped when it was the last. `vouched` checks who signed that.
+fn stamps(
+    export: &Export,
+    signed: &Signed,
+    vouched: impl Fn(&Signed) -> Result<VerifierKey, Finding>,
+) -> Result<Vec<(u64, Stamp)>, Finding> {
+    let size = signed.checkpoint.size;
+    let mut all: Vec<_> = timestamp::of(&signed.note)?.into_iter().map(|stamp| (size, stamp)).collect();
+    if !export.has(STAMPED) {
+        return Ok(all);
+    }
+    let earlier = signature::read(&export.read(STAMPED, chancery_tree::note::MOST as u64).map_err(Finding::general)?)?;
+    let own = &earlier.checkpoint;
+    if own.origin != signed.checkpoint.origin || own.size > size || own.size == 0 {
+        return Err(Finding::general(format!("{STAMPED} is of another log, or of a later time")));
+    }
+    vouched(&earlier)?;
+    // The last event that it counts names it, as it were.
+    let named = Named { position: own.size - 1, size: own.size, root: own.root };
+    check_root(export, &named, size).map_err(|_| Finding::general(format!("{STAMPED} is not of this history: it has another root")))?;
+    all.extend(timestamp::of(&earlier.note)?.into_iter().map(|stamp| (own.size, stamp)));
+    Ok(all)
 }
 
 fn compare_since(tree: &Frontier, since: Option<&Signed>) -> Result<(), Finding> {

@@ -10,6 +10,7 @@
 //! | `levels` | the tiles above the leaves, level by level |
 //! | `roots` | roots that events name: of what was archived, of a log that moved |
 //! | `signature` | checkpoints, and the keys that vouch for them |
+//! | `timestamp` | what authorities of RFC 3161 say of them |
 //! | `export` | a whole directory, in parallel over its tiles |
 //! | `bundle` | a file with some events and the proofs that they are in the log |
 //!
@@ -28,6 +29,7 @@ mod pipeline;
 pub mod roots;
 pub mod schema;
 pub mod signature;
+pub mod timestamp;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -128,7 +128,9 @@ fn whole_log(args: &Args, asked: &Asked) -> ExitCode {
             let report = json!({
                 "ok": true, "origin": whole.origin, "events": whole.size, "root": hex(&whole.root), "bytes": whole.bytes,
                 "signed_by": whole.signed_by.to_string(), "key": if whole.own_key { "own" } else { "given" }, "since": whole.since,
-                "seconds": seconds, "events_per_second": (whole.size as f64 / seconds.max(1e-6)).round(), "held": whole.held, "passes": whole.passes, "meaning": !args.only_bytes,
+                "seconds": seconds, "events_per_second": (whole.size as f64 / seconds.max(1e-6)).round(), "held": whole.held, "passes": whole.passes,
+                "timestamps": whole.stamps.iter().map(|(size, stamp)| json!({ "events": size, "authority": stamp.name, "at": stamp.at, "signature": "not checked" })).collect::<Vec<_>>(),
+                "meaning": !args.only_bytes,
             });
             say(&format!("{report}\n"));
             ExitCode::SUCCESS
@@ -154,6 +156,11 @@ fn in_words(whole: &Whole) -> String {
     );
     if let Some(since) = whole.since {
         text.push_str(&format!("It continues the earlier checkpoint of {since} events.\n"));
+    }
+    for (size, stamp) in &whole.stamps {
+        text.push_str(&format!(
+            "Its first {size} events are stamped by {stamp}. The imprint was checked; the signature of the authority was not: openssl ts -verify does.\n"
+        ));
     }
     if whole.own_key {
         text.push_str(

@@ -28,7 +28,7 @@ struct Outside {
     _state: TempDir,
 }
 
-async fn listening(endpoint: impl Endpoint<Output = Response> + 'static) -> String {
+pub async fn listening(endpoint: impl Endpoint<Output = Response> + 'static) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
     let listeners = vec![Listener { socket, tls: None, asks: false }];
@@ -50,7 +50,7 @@ async fn vkey(server: &Server) -> VerifierKey {
     created.data["vkey"].as_str().unwrap().parse().unwrap()
 }
 
-async fn grow(server: &Server) {
+pub async fn grow(server: &Server) {
     server.app.record_start(&Context::of_server("server", "grow".to_owned())).await.map_err(|error| error.detail).unwrap();
 }
 

@@ -30,6 +30,7 @@ mod oidc_musts;
 mod oidc_plans;
 mod oidc_rp_logout;
 mod read_models;
+mod rfc3161;
 mod rfc6749;
 mod rfc6750;
 mod rfc6962;

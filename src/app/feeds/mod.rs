@@ -166,7 +166,7 @@ impl App {
         let most = Portion::of(feed.format);
         let events = self.ledger.read_all(at, most.events).await?;
         let Some(first) = events.first() else { return Ok(Step::Idle(at)) };
-        if events.len() < most.events as usize && self.now().0 < first.recorded_at.saturating_add(most.gather_ms) {
+        if most.gather_ms > 0 && events.len() < most.events as usize && self.now().0 < first.recorded_at.saturating_add(most.gather_ms) {
             return Ok(Step::Gathers);
         }
         let mut state = State::read(&self.ledger, &set).await?;

@@ -30,13 +30,7 @@ pub fn message(envelope: &Envelope, format: Format, source: &Source<'_>, persona
 }
 
 fn of(envelope: &Envelope, body: String) -> Message {
-    Message {
-        id: envelope.id.to_string(),
-        kind: envelope.kind.clone(),
-        at: envelope.recorded_at,
-        severity: ocsf::severity(envelope),
-        body,
-    }
+    Message { id: envelope.id.to_string(), kind: envelope.kind.clone(), at: envelope.recorded_at, severity: ocsf::severity(envelope), body }
 }
 
 fn cloud_event(envelope: &Envelope, source: &Source<'_>, personal: Option<&Value>) -> Value {

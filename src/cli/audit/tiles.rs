@@ -25,8 +25,10 @@ use chancery_projections::inline;
 use chancery_tree::hash::{Hash, complete};
 use chancery_tree::tile::{Content, TILE_LEVELS, TILE_WIDTH, Tile};
 use chancery_tree::{Checkpoint, Frontier, Note, bundle, leaf_hash};
+use chancery_verify::export::STAMPED;
 use chancery_verify::hex;
 use chancery_verify::schema::EMBEDDED;
+use chancery_verify::timestamp;
 
 use crate::cli::print::{self, Progress};
 
@@ -70,6 +72,11 @@ pub async fn run(ledger: &Ledger, to: &Path) -> anyhow::Result<()> {
     for (path, text) in EMBEDDED {
         writer.directory.put(&Path::new("schemas").join(path), text.as_bytes())?;
     }
+    if let Some(stamped) = stamped(ledger, target.size).await? {
+        for (path, bytes) in stamped {
+            writer.directory.put(&path, &bytes)?;
+        }
+    }
     writer.directory.put(Path::new("README.md"), README.as_bytes())?;
     writer.directory.put(Path::new("checkpoint"), note.as_bytes())?;
     if writer.archived > 0 {
@@ -81,6 +88,21 @@ pub async fn run(ledger: &Ledger, to: &Path) -> anyhow::Result<()> {
     let new = target.size - old.map_or(0, |old| old.size);
     print::line(format_args!("{} events in {shown}, {new} of them new, {resumed} tiles kept; root {}", target.size, hex(&target.root)))?;
     Ok(())
+}
+
+/// The last checkpoint that an authority has stamped, with what `openssl ts -verify` wants of it: the text that was stamped, and each token.
+async fn stamped(ledger: &Ledger, size: u64) -> anyhow::Result<Option<Vec<(PathBuf, Vec<u8>)>>> {
+    let Some(kept) = ledger.kept_note(size).await? else { return Ok(None) };
+    let note = Note::parse(kept.note.as_bytes())?;
+    if timestamp::lines(&note).next().is_none() {
+        return Ok(None);
+    }
+    let text = (PathBuf::from("timestamp/text"), note.text().as_bytes().to_vec());
+    let mut files = vec![(PathBuf::from(STAMPED), kept.note.clone().into_bytes()), text];
+    for (number, line) in timestamp::lines(&note).enumerate() {
+        files.push((PathBuf::from(format!("timestamp/{number}.tst")), line.bytes.clone()));
+    }
+    Ok(Some(files))
 }
 
 /// The signed head of the last commit, with cosignatures where witnesses gave some.

@@ -73,7 +73,9 @@ fn batch(format: Format, messages: &[Message]) -> (&'static str, String) {
             let lines = std::iter::once(csv::COLUMNS).chain(bodies);
             ("text/csv; charset=utf-8", lines.flat_map(|line| [line, csv::END]).collect())
         }
-        Format::JsonLines | Format::Parquet | Format::Signals => ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect()),
+        Format::JsonLines | Format::Parquet | Format::Signals => {
+            ("application/x-ndjson", bodies.iter().map(|body| format!("{body}\n")).collect())
+        }
     }
 }
 
