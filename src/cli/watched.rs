@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use poem::http::Method;
-use poem::{Endpoint, Response, Route};
+use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::OpenApiService;
 
 use crate::app::random;
 use crate::http::client_certificate::ClientCertificates;
 use crate::http::development::DevelopmentGuard;
+use crate::http::error::Refused;
 use crate::http::limits::{ConnectionLimits, Deadline};
 use crate::http::listen::{self, Listener};
 use crate::http::server::Server;
 use crate::http::stack::Stack;
 use crate::http::surface::{Kind, Surface};
+use crate::http::watched_host::Names;
 use crate::{http, pages};
 
 /// Health and metrics on addresses of their own, until the task is ended: whoever watches sees the stop, too.
@@ -48,5 +50,15 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
         // Who watches is not counted among those who are served.
         requests: Arc::default(),
     };
-    stack.around(Route::new().nest("/", service))
+    let config = &server.app.config;
+    let issuer = config.issuer.authority().rsplit_once(':').map_or(config.issuer.authority(), |(host, _)| host).to_owned();
+    let names = Arc::new(Names(config.ops_hosts.iter().cloned().chain([issuer]).collect()));
+    let routes = Route::new().nest("/", service).around(move |routes, request| {
+        let names = names.clone();
+        async move {
+            names.check(&request).map_err(Refused::from)?;
+            routes.call(request).await
+        }
+    });
+    stack.around(routes)
 }

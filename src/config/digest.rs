@@ -85,6 +85,7 @@ impl Config {
             ("erasure.vault_backups_kept", self.vault_backups_kept.map_or(0, |kept| kept.as_secs()).to_string()),
             ("archive.directory", path(self.archive.as_ref())),
             ("ops.listen", list(self.ops_listen.iter().map(ToString::to_string).collect())),
+            ("ops.hosts", list(self.ops_hosts.clone())),
             ("log.format", if self.log.json { "json" } else { "pretty" }.to_owned()),
             ("log.level", self.log.level.to_owned()),
             ("tls.cert", path(self.tls.as_ref().map(|tls| &tls.cert))),

@@ -67,6 +67,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Addresses for health and metrics alone.
     pub ops_listen: Vec<SocketAddr>,
+    /// Names under which it is called, besides addresses and the issuer's host.
+    pub ops_hosts: Vec<String>,
     pub data_dir: PathBuf,
     pub database: Database,
     pub allowed_origins: Vec<String>,
@@ -231,6 +233,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
         listen: listeners(reader),
         ops_listen: reader.list("ops.listen", value::listener).into_iter().flatten().collect(),
+        ops_hosts: reader.list("ops.hosts", value::host),
         database: database(reader, &data_dir),
         data_dir,
         allowed_origins: reader.list("allowed_origins", value::origin),

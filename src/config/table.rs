@@ -245,6 +245,8 @@ settings! {
 
     "ops.listen" "" "--ops-listen" Kind::List, "[]", r#"["127.0.0.1:9090"]"#,
         "Addresses for /health and /metrics alone, without a token: let only those reach them who watch the server.";
+    "ops.hosts" "" "" Kind::List, "[]", r#"["chancery.internal"]"#,
+        "Names by which those who watch call ops.listen, besides addresses, localhost and the issuer's host: a stranger's name for this machine is refused.";
 
     "tls.cert" "" "" Kind::Text, "", r#""/etc/chancery/tls.crt""#,
         "PEM file with the certificate chain. Unset: plain http, for loopback or behind a proxy that ends TLS.";

@@ -113,6 +113,15 @@ pub fn listener(text: &str) -> Result<Vec<SocketAddr>, String> {
     })
 }
 
+/// The name of a host, without scheme, port and path.
+pub fn host(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match text.len() <= 253 && text.split('.').all(is_label) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!("{} is not the name of a host; write it without scheme, port and path.", shown(text))),
+    }
+}
+
 /// An origin exactly as browsers send it: `https://app.example`, `http://localhost:8080`.
 pub fn origin(text: &str) -> Result<String, String> {
     let wrong =

@@ -55,4 +55,5 @@ pub mod stack;
 pub mod surface;
 pub mod tails;
 pub mod tls;
+pub mod watched_host;
 pub mod witness;
