@@ -67,7 +67,11 @@ async fn metrics_tell_what_happened_and_nothing_that_a_caller_chose() {
 #[tokio::test]
 async fn an_address_of_its_own_shows_health_and_metrics_and_nothing_else() {
     let server = Server::start().await;
-    let operations = TestClient::new(watched::routes(&server.routed));
+    // A page that gave its own name this address reads nothing but health.
+    let stranger = TestClient::new(watched::routes(&server.routed)).default_header("host", "evil.example:9090");
+    assert_eq!(stranger.get("/metrics").send().await.0.status().as_u16(), 400);
+    stranger.get("/health/live").send().await.assert_status_is_ok();
+    let operations = TestClient::new(watched::routes(&server.routed)).default_header("host", "127.0.0.1:9090");
     for path in ["/health/live", "/health/ready", "/metrics"] {
         operations.get(path).send().await.assert_status_is_ok();
     }

@@ -169,7 +169,8 @@ async fn ssf_1_0_the_transmitter_says_how_it_sends_where_it_sends() {
     let jwks_uri = format!("{}/jwks", server.issuer);
     assert_eq!(
         said,
-        json!({ "spec_version": "1_0", "issuer": server.issuer, "jwks_uri": jwks_uri, "delivery_methods_supported": ["urn:ietf:rfc:8935"] })
+        json!({ "spec_version": "1_0", "issuer": server.issuer, "jwks_uri": jwks_uri, "delivery_methods_supported": ["urn:ietf:rfc:8935"],
+            "default_subjects": "ALL" })
     );
     assert_eq!(Server::start().await.get("/.well-known/ssf-configuration/oidc").send().await.status, 404);
 }

@@ -208,7 +208,7 @@ async fn ssf_9_only_a_clients_own_token_with_the_scope_opens_the_interface() {
     assert_eq!(refused(&server.operator_token("admin").await, "POST").await.0, 403, "an operator is no receiver");
     let (status, challenge) = refused("cha_at_nonsense", "POST").await;
     assert!(status == 401 && challenge.contains("invalid_token"), "{challenge}");
-    server.operate(serde_json::from_value(json!({ "command": "client_disable", "client_id": "hears" })).unwrap()).await;
+    server.revoke(&client("hears"), &read).await;
     assert_eq!(refused(&read, "POST").await.0, 401);
 }
 
