@@ -156,7 +156,8 @@ fn walk(name: &str, mut url: Url) -> Result<Url, Fault> {
 }
 
 fn attributes(page: &str, element: &str, name: &str) -> Vec<String> {
-    let tags = page.split(&format!("<{element} ")).skip(1).filter_map(|rest| rest.split('>').next());
+    let opening = format!("<{element} ");
+    let tags = page.split(opening.as_str()).skip(1).filter_map(|rest| rest.split('>').next());
     tags.filter_map(|tag| attribute(&format!(" {tag}"), name)).collect()
 }
 
