@@ -154,6 +154,8 @@ pub struct Parts {
     /// What this node fetches for request objects.
     pub request_fetches: request_fetches::RequestFetches,
     pub logos: logo::Logos,
+    /// Receivers of signals that wait for some.
+    pub waiting: feeds::poll::Waiting,
 }
 
 /// Server keys for names: blind indexes and session ids.

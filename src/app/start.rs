@@ -89,6 +89,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         keys: SigningKeys::default(),
         log_key: super::notary::InForce::default(),
         anchors: super::anchor::Behind::default(),
+        waiting: super::feeds::poll::Waiting::default(),
         config,
         ledger,
         vault,

@@ -310,7 +310,16 @@ async fn rfc8936_2_2_a_poll_waits_for_something_to_tell() {
     let own = created(&server, &manage, &json!({})).await;
     let path = format!("/oidc/ssf/poll/{}", own["stream_id"].as_str().unwrap());
     let (empty, polling) = (json!({}), async |body: &Value| send(&server, &manage, "POST", &path, body).await.json());
-    let (answer, _) = tokio::join!(polling(&empty), server.operate(Command::UserDisable { account: alice.account.clone() }));
+    let second = async {
+        while server.app.waiting.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // One waits; a second one is answered at once.
+        assert_eq!(polling(&empty).await, json!({ "sets": {}, "moreAvailable": false }));
+        server.operate(Command::UserDisable { account: alice.account.clone() }).await;
+    };
+    let (answer, ()) = tokio::join!(polling(&empty), second);
+    assert_eq!(server.app.waiting.count(), 0);
     let sets: Vec<_> = answer["sets"].as_object().unwrap().values().map(|set| parts(set.as_str().unwrap()).1).collect();
     // The sessions of a closed account end with it.
     assert!(sets.iter().any(|claims| claims["events"].get(DISABLED).is_some()), "{answer}");

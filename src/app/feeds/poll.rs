@@ -5,11 +5,13 @@
 //! | what was not acknowledged comes again | RFC 8936 §2.3 |
 //! | `maxEvents`, `returnImmediately`, `moreAvailable`; `maxEvents` 0 only acknowledges | RFC 8936 §2.2, §2.4 |
 //! | what the receiver reports as an error does not come again, and stands in the server's own log | RFC 8936 §2.5 |
+//! | one poll of each receiver waits; a second is answered at once | waiting requests must not fill the connections of others |
 //! | acknowledged in any order: the checkpoint moves over what is done, the rest is remembered beside it | at most [`WINDOW`] tokens are under way |
 //!
 //! One request looks at [`LOOKED_AT`] events at most; what it then does not know it says by `moreAvailable`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chancery_core::error::OAuthError;
@@ -34,6 +36,34 @@ const PAGE: u32 = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Two polls at once of one receiver: the later one looks again.
 const ROUNDS: usize = 4;
+
+/// Receivers of which a poll waits in this process.
+#[derive(Default)]
+pub struct Waiting(Mutex<BTreeSet<String>>);
+
+/// A place among those who wait, until it is dropped.
+struct Waits<'a> {
+    waiting: &'a Waiting,
+    client: String,
+}
+
+impl Waiting {
+    fn enter(&self, client: &str) -> Option<Waits<'_>> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(client.to_owned());
+        is_new.then(|| Waits { waiting: self, client: client.to_owned() })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.client);
+    }
+}
 
 /// A request of the receiver.
 #[derive(Clone, Debug, Default)]
@@ -73,11 +103,15 @@ impl App {
             tracing::warn!(client = %own.client, %jti, code, "a receiver of signals reports an error");
         }
         let began = tokio::time::Instant::now();
+        let mut place = None;
         loop {
             let found = self.find(own, poll).await?;
             let waits = found.tokens.is_empty() && !found.more && !poll.returns_immediately && poll.most != Some(0);
             let left = PATIENCE.saturating_sub(began.elapsed());
-            if !waits || left.is_zero() {
+            if waits && place.is_none() {
+                place = self.waiting.enter(own.client.as_str());
+            }
+            if !waits || left.is_zero() || place.is_none() {
                 return Ok(json!({ "sets": found.tokens, "moreAvailable": found.more }));
             }
             let _ = tokio::time::timeout(left, self.ledger.wait(found.looked)).await;
