@@ -4,8 +4,10 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
 
 /// Locks.
 const SHARDS: usize = 16;
@@ -13,17 +15,14 @@ const SHARDS: usize = 16;
 const PER_SHARD: usize = 128;
 
 type State = Arc<dyn Any + Send + Sync>;
+/// The names of streams that are in the log: nobody outside chooses them to collide.
+type Shard = HashMap<String, (u64, State), RandomState>;
 
 /// Parsed states by stream and version.
+#[derive(Default)]
 pub struct Decoded {
     hasher: RandomState,
-    shards: [Mutex<HashMap<String, (u64, State)>>; SHARDS],
-}
-
-impl Default for Decoded {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), shards: Default::default() }
-    }
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 impl Decoded {
@@ -49,7 +48,7 @@ impl Decoded {
         shard.insert(stream.to_owned(), (version, state.clone()));
     }
 
-    fn shard(&self, stream: &str) -> &Mutex<HashMap<String, (u64, State)>> {
+    fn shard(&self, stream: &str) -> &Mutex<Shard> {
         &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
     }
 }

@@ -13,7 +13,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -112,7 +112,7 @@ impl<E: Endpoint> Endpoint for ErrorsEndpoint<E> {
         });
         let path = request.uri().path().to_owned();
         let id = request.data::<RequestId>().cloned();
-        let error = match unpanicked(self.inner.call(request)).await {
+        let error = match unpanicked(Box::pin(self.inner.call(request))).await {
             Ok(Ok(response)) => return Ok(response.into_response()),
             Ok(Err(error)) if error.is_from_response() => return Ok(error.into_response()),
             Ok(Err(error)) => error,
@@ -135,8 +135,9 @@ impl<E: Endpoint> Endpoint for ErrorsEndpoint<E> {
 struct Panicked;
 
 /// Polls to the end or to the first panic. A future that panicked is never polled again.
-async fn unpanicked<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
+///
+/// Boxed: the layers around this one would else hold, and move, all that is below.
+async fn unpanicked<F: Future>(mut future: Pin<Box<F>>) -> Result<F::Output, Panicked> {
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Ok(Poll::Pending) => Poll::Pending,

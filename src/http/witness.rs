@@ -12,6 +12,7 @@ use std::sync::Arc;
 use poem::http::{Method, StatusCode, header};
 use poem::{Body, Endpoint, Request, Response, Result};
 
+use super::limits;
 use crate::app::clock::Clock;
 use crate::app::witness::{MOST_BYTES, Refusal, Witness};
 
@@ -47,7 +48,7 @@ impl Endpoint for Routes {
 
 impl Routes {
     async fn add_checkpoint(&self, body: Body) -> Response {
-        let Ok(body) = body.into_bytes_limit(MOST_BYTES).await else {
+        let Ok(body) = limits::read_bounded(body, MOST_BYTES).await else {
             return text(StatusCode::BAD_REQUEST, "the body is too large or broken off");
         };
         let now = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);

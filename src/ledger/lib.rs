@@ -5,6 +5,7 @@
 //! | `write`, `recorded`, `error` | what goes in, what comes back, what can go wrong |
 //! | `leaf`, `plan`, `check` | pure: the bytes of an event, the group commit, the start-up check |
 //! | `ledger`, `writer`, `cache`, `tail`, `shared` | the handle, the one writer, rows and the newest events in memory |
+//! | `hashed` | the tables that the writer looks things up in |
 //! | `digest` | digests of whole row sets that move along with each change |
 //! | `counts` | what the writer did, in numbers |
 //! | `backend` | what a database has to do; `sqlite` and `postgres` do it |
@@ -19,6 +20,7 @@ pub mod check;
 pub mod counts;
 pub mod digest;
 pub mod error;
+mod hashed;
 pub mod leaf;
 mod ledger;
 mod options;

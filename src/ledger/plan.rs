@@ -11,13 +11,12 @@
 //!
 //! A back end locks the head, fetches what `touched` names, calls `plan`, stores the plan in bulk and commits.
 
-use std::collections::{HashMap, HashSet};
-
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::digest::Digest;
 use crate::error::AppendError;
+use crate::hashed::{HashMap, HashSet};
 use crate::leaf::{self, Place};
 use crate::recorded::{Head, Placed};
 use crate::write::{ClaimWrite, Expected, RowWrite, Write};
@@ -112,7 +111,7 @@ impl Plan<'_> {
 }
 
 pub fn touched<'a>(batch: &[&'a Write]) -> Touched<'a> {
-    let (mut streams, mut claims, mut rows) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let (mut streams, mut claims, mut rows) = (HashSet::default(), HashSet::default(), HashSet::default());
     let mut touched = Touched::default();
     for write in batch {
         for stream in &write.streams {
@@ -139,8 +138,8 @@ pub fn touched<'a>(batch: &[&'a Write]) -> Touched<'a> {
 pub fn plan<'a>(batch: &[&'a Write], before: &HeadState, seen: Seen<'a>, now: i64) -> Plan<'a> {
     let mut planner = Planner {
         seen,
-        rows: HashMap::new(),
-        claims: HashMap::new(),
+        rows: HashMap::default(),
+        claims: HashMap::default(),
         plan: Plan {
             outcomes: Vec::with_capacity(batch.len()),
             events: Vec::new(),

@@ -40,16 +40,23 @@ impl Cipher {
 
     /// Nonce, ciphertext and tag.
     pub fn encrypt(&self, fill: Fill, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(NONCE + plaintext.len() + TAG);
+        self.encrypt_after(fill, aad, plaintext, &mut sealed);
+        sealed
+    }
+
+    /// The same, behind what `sealed` holds already. With room for all in it, growing leaves no copy of the plaintext behind.
+    pub fn encrypt_after(&self, fill: Fill, aad: &[u8], plaintext: &[u8], sealed: &mut Vec<u8>) {
         let mut nonce = [0; NONCE];
         fill(&mut nonce);
-        // Room for all, so that growing leaves no copy of the plaintext behind.
-        let mut text = Vec::with_capacity(plaintext.len() + TAG);
-        text.extend_from_slice(plaintext);
+        sealed.reserve(NONCE + plaintext.len() + TAG);
+        sealed.extend_from_slice(&nonce);
+        let start = sealed.len();
+        sealed.extend_from_slice(plaintext);
+        let text = &mut sealed[start..];
         // Fails only beyond 64 GiB, more than any caller can hold.
-        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut text).expect("below 64 GiB");
-        let mut sealed = nonce.to_vec();
-        sealed.append(&mut text);
-        sealed
+        let tag = self.0.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text).expect("below 64 GiB");
+        sealed.extend_from_slice(tag.as_ref());
     }
 
     /// `None`: another key, another `aad`, or changed bytes; these cannot be told apart.
@@ -65,7 +72,8 @@ impl Cipher {
 
 /// How many values, then each with its length before it.
 pub fn framed(parts: &[&[u8]]) -> Vec<u8> {
-    let mut all = (parts.len() as u64).to_be_bytes().to_vec();
+    let mut all = Vec::with_capacity(8 + parts.iter().map(|part| 8 + part.len()).sum::<usize>());
+    all.extend_from_slice(&(parts.len() as u64).to_be_bytes());
     for part in parts {
         all.extend_from_slice(&(part.len() as u64).to_be_bytes());
         all.extend_from_slice(part);

@@ -53,9 +53,10 @@ pub fn seal(key: &DataKey, aad: &Aad<'_>, plaintext: &[u8], fill: Fill) -> Strin
     // ISO/IEC 7816-4: a mark, then zeros; there is always a mark, so that no text can be taken for padding.
     padded.push(0x80);
     padded.resize(padded_length, 0);
-    let mut sealed = vec![VERSION];
+    let mut sealed = Vec::with_capacity(1 + key.hint.len() + NONCE + padded.len() + TAG);
+    sealed.push(VERSION);
     sealed.extend_from_slice(&key.hint);
-    sealed.append(&mut key.cipher.encrypt(fill, &aad.bytes(), &padded));
+    key.cipher.encrypt_after(fill, &aad.bytes(), &padded, &mut sealed);
     URL_SAFE_NO_PAD.encode(sealed)
 }
 

@@ -13,6 +13,7 @@ use crate::http::credentials;
 use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::FORM;
+use crate::http::limits;
 use crate::http::params::Params;
 use crate::http::reply::{Describe, Reply};
 use crate::http::server::{Server, context};
@@ -64,7 +65,7 @@ impl UserInfo {
         if !is_form {
             return self.answer(request, None).await;
         }
-        let bytes = body.into_bytes_limit(crate::http::limits::BODY).await.map_err(|_| OAuthError::payload_too_large("body"))?;
+        let bytes = limits::read_bounded(body, limits::BODY).await?;
         let params = Params::parse(&bytes)?;
         self.answer(request, Some(&params)).await
     }

@@ -3,14 +3,13 @@
 //! A pipelined COMMIT answers Ok after a failed statement, because the server turns it into a rollback and calls that a success. So the commit
 //! counts only if every statement's own answer is Ok.
 
-use std::collections::HashSet;
-
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
 use super::sql::Statements;
 use crate::backend::Done;
+use crate::hashed::HashSet;
 use crate::plan::{ClaimChange, Plan};
 use crate::write::{Row, RowWrite};
 

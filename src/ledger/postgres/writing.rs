@@ -11,7 +11,6 @@
 //! The connection is taken out of `self` for the time of a transaction and put back after a clean end: whatever else happens, an
 //! error, a timeout, a dropped future, closes it, and the server rolls back.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use crate::archive::Archive;
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::digest::Digest;
 use crate::error::SetError;
+use crate::hashed::{HashMap, HashSet};
 use crate::plan::{self, ClaimKey, HeadState, Plan, RowKey, Seen, Touched};
 use crate::shared::Shared;
 use crate::write::Write;
@@ -71,7 +71,7 @@ impl PgWriting {
     }
 
     pub(crate) fn new(target: Target, session: Session, memory: Memory, shared: Arc<Shared>, node: String) -> PgWriting {
-        PgWriting { target, session, memory, shared, node, link: None, known_kinds: HashSet::new(), failed: false }
+        PgWriting { target, session, memory, shared, node, link: None, known_kinds: HashSet::default(), failed: false }
     }
 
     pub(crate) async fn link(&mut self) -> Result<Link, String> {

@@ -8,7 +8,6 @@
 //!
 //! Head and stream versions are kept in memory, since the lock file makes this the only writer. Both are forgotten after a failure.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::future::ready;
 use std::path::PathBuf;
@@ -22,6 +21,7 @@ use uuid::Uuid;
 use super::{Reader, sets, startup, store};
 use crate::backend::{Done, Failure, Task, Writing};
 use crate::error::SetError;
+use crate::hashed::{HashMap, HashSet};
 use crate::options::Options;
 use crate::plan::{self, HeadState, Plan, PlannedEvent, Seen};
 use crate::recorded::Recorded;
