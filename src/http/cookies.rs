@@ -123,7 +123,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = fields.flat_map(|field| field.split(';')).take(limits::COOKIES);
     let mut same = cookies.filter_map(|cookie| cookie.split_once('=')).filter(|(given, _)| given.trim_start() == name);
     match (same.next(), same.next()) {
-        (Some((_, value)), None) => Some(value.trim()),
+        // RFC 6265 §4.2.1: nothing stands around a value; what a browser never sends is not ours.
+        (Some((_, value)), None) => Some(value),
         _ => None,
     }
 }
@@ -159,6 +160,16 @@ mod tests {
         assert_eq!(cookies.get(&request, "session", 199).as_deref(), Some("s-1 é"));
         assert_eq!(cookies.get(&request, "session", 200), None);
         assert_eq!(cookies.get(&request, "interaction", 150), None);
+    }
+
+    #[test]
+    fn rfc6265_4_2_1_nothing_stands_around_a_value() {
+        let cookies = cookies(&[NEW], false);
+        let text = sent(&cookies.set("s", "a", 0, 9).unwrap());
+        assert_eq!(cookies.get(&headers(&[&format!("b=c; {text}; d=e")]), "s", 1).as_deref(), Some("a"));
+        for changed in [text.replacen('=', "= ", 1), format!("{text} ; d=e"), text.replacen('=', " =", 1)] {
+            assert_eq!(cookies.get(&headers(&[&changed]), "s", 1), None, "{changed}");
+        }
     }
 
     #[test]
