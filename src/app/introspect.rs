@@ -167,7 +167,9 @@ impl App {
             set("authorization_details", seen.map(|own| own.value()));
         }
         // RFC 9470 §6.2: so that a resource server can tell whether this sign-in is good enough for it.
-        if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known) {
+        if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known)
+            && !person.amr.is_empty()
+        {
             set("auth_time", Some(json!(person.auth_time.numeric_date())));
             set("acr", Some(json!(acr::of(&person.amr))));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, RESOURCE, USER};
+use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, ISSUER, RESOURCE, USER};
 use super::file::Entry;
 use super::given::Raw;
 use super::problem::Problem;
@@ -147,6 +147,39 @@ pub fn exchanges(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declared
         rules.push(own);
     }
     rules
+}
+
+/// A `[[assertion_issuer]]`; what its words may be the rules say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredIssuer {
+    pub issuer: String,
+    /// JSON text of a JWK set.
+    pub jwks: String,
+    pub clients: Vec<String>,
+    pub scope: String,
+    pub subject: String,
+    pub resources: Vec<String>,
+}
+
+/// The issuers of assertions, each once.
+pub fn issuers(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredIssuer> {
+    let mut issuers: Vec<DeclaredIssuer> = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: ISSUER, problems };
+        let own = DeclaredIssuer {
+            issuer: fields.text("issuer").unwrap_or_default(),
+            jwks: fields.read("jwks", jwks).unwrap_or_default(),
+            clients: fields.list("clients").unwrap_or_default(),
+            scope: fields.text("scope").unwrap_or_default(),
+            subject: fields.text("subject").unwrap_or_else(|| "account".to_owned()),
+            resources: fields.list("resources").unwrap_or_default(),
+        };
+        if issuers.iter().any(|other| other.issuer == own.issuer) {
+            fields.refuse("issuer", "is declared twice; write one entry for each issuer.".to_owned());
+        }
+        issuers.push(own);
+    }
+    issuers
 }
 
 /// Somebody whose statements about software count.

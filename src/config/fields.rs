@@ -101,6 +101,15 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
 }
 
+fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants (RFC 7523).":
+    "issuer" Kind::Text, true, r#""https://partner.example""#, "the iss of its assertions";
+    "jwks" Kind::Text, true, r#"'{"keys":[]}'"#, "its public keys as JSON";
+    "clients" Kind::List, true, r#"["batch"]"#, "who may bring them: clients that are registered for the grant type";
+    "scope" Kind::Text, true, r#""orders:read""#, "the most that tokens may do";
+    "subject" Kind::Text, false, r#""account""#, "account (default): sub is the id of an account here; client: sub is the client that brings it";
+    "resources" Kind::List, false, r#"["https://api.example"]"#, "what tokens may be for; default this server's userinfo";
+}
+
 fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":
     "client_id" Kind::Text, true, r#""gateway""#, "who exchanges: a client that authenticates, registered for the grant type";
     "subject_clients" Kind::List, false, r#"["web-app"]"#, "clients whose tokens it may bring, besides its own and those for a resource server that it is introspected_by";

@@ -43,7 +43,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredResource, DeclaredUser, SoftwareIssuer};
+pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
@@ -114,6 +114,8 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// The types of authorization details.
     pub details: Vec<DeclaredDetails>,
+    /// Whose assertions are grants.
+    pub assertion_issuers: Vec<DeclaredIssuer>,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
@@ -277,6 +279,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         resources: declared::resources(&merged.resources, &mut reader.problems),
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
+        assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),
     };

@@ -210,6 +210,7 @@ mod tests {
         client_certificates: true,
         client_authorities: true,
         token_exchange: true,
+        assertion_issuers: true,
         profile: None,
         https: true,
         code_lifetime: crate::time::Seconds(60),
@@ -237,6 +238,7 @@ mod tests {
                 client_certificates: true,
                 client_authorities: true,
                 token_exchange: true,
+                assertion_issuers: true,
                 ..Terms::default()
             },
         )

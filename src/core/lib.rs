@@ -11,6 +11,7 @@
 //! | RFC 6749 §3.3, OpenID Connect Core 1.0 §5.4 scope | [`scope`] |
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |
+//! | RFC 7523 §2.1 assertions as grants | [`grant::assertion`] |
 //! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
 //! | OpenID Connect RP Metadata Choices 1.0 | [`client::metadata::choices`] |
 //! | RFC 7591 §1.2 initial access tokens | [`invitation`] |

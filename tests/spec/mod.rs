@@ -36,6 +36,7 @@ mod rfc6750;
 mod rfc6962;
 mod rfc7009;
 mod rfc7523;
+mod rfc7523_grant;
 mod rfc7591;
 mod rfc7592;
 mod rfc7636;

@@ -138,6 +138,8 @@ pub struct Policy {
     pub client_authorities: bool,
     /// There are clients that may exchange tokens (RFC 8693).
     pub token_exchange: bool,
+    /// There are issuers whose assertions are grants (RFC 7523).
+    pub assertion_issuers: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -164,6 +166,7 @@ impl Policy {
         let is_on = move |grant: &GrantType| match grant {
             GrantType::Implicit => self.front_channel,
             GrantType::TokenExchange => self.token_exchange,
+            GrantType::JwtBearer => self.assertion_issuers,
             _ => true,
         };
         GrantType::ALL.iter().copied().filter(is_on)

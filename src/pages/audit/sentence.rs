@@ -69,6 +69,7 @@ pub fn of(event: &Envelope) -> String {
         "DeviceCodeRedeemed" => "The device fetched its tokens.".to_owned(),
         "DeviceCodeMisused" => format!("A misuse of a device code was refused: {}.", words("misuse")),
         "DeviceGranted" => format!("The device got tokens{}.", scope()),
+        "AssertionGranted" => format!("An assertion of {} became a token{}.", text("issuer"), scope()),
         "TokenExchanged" => format!("A token was exchanged for another{}.", scope()),
         "SubjectTokenReplayed" => "A token that is good for one exchange came to a second one and was refused.".to_owned(),
         "UserCodeRefused" => "The person typed a code that no device shows.".to_owned(),

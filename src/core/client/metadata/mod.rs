@@ -327,4 +327,6 @@ pub struct Terms {
     pub client_authorities: bool,
     /// There are clients that may exchange tokens.
     pub token_exchange: bool,
+    /// There are issuers whose assertions are grants.
+    pub assertion_issuers: bool,
 }

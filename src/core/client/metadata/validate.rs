@@ -17,6 +17,7 @@
 
 mod certificates;
 mod keys;
+mod names;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -35,8 +36,6 @@ use crate::time::Seconds;
 
 /// Entries in a list.
 const MOST_ENTRIES: usize = 50;
-/// Longest software statement in bytes.
-const LONGEST_STATEMENT: usize = 8 * 1024;
 /// The longest grace window in seconds.
 const LONGEST_GRACE: u32 = 60;
 
@@ -53,8 +52,8 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     keys::check(asked, &metadata, terms, &mut wrong);
     keys::check_request_objects(&metadata, terms, &mut wrong);
     certificates::check(&metadata, terms, &mut wrong);
-    check_people(asked, &mut wrong);
-    check_software(&metadata, &mut wrong);
+    names::check_people(asked, &mut wrong);
+    names::check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
@@ -212,6 +211,9 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::TokenExchange) && !terms.token_exchange {
         wrong.add("grant_types", "No client exchanges tokens here.");
     }
+    if uses(GrantType::JwtBearer) && !terms.assertion_issuers {
+        wrong.add("grant_types", "No issuer of assertions is known here.");
+    }
     // RFC 8693 §5: else whoever finds a token could have another one made of it.
     if uses(GrantType::TokenExchange) && is_public {
         wrong.add("grant_types", "token-exchange needs a client that authenticates (RFC 8693 section 5).");
@@ -309,29 +311,6 @@ fn check_front_channel_logout(metadata: &Metadata, terms: Terms, wrong: &mut Pro
         wrong.add("frontchannel_logout_uri", &problem);
     } else if !metadata.redirect_uris.iter().any(|own| origin_of(own) == origin_of(uri)) {
         wrong.add("frontchannel_logout_uri", "Its scheme, host and port must be those of a redirect URI.");
-    }
-}
-
-fn check_people(asked: &Asked, wrong: &mut Problems) {
-    if asked.client_name.as_deref().is_some_and(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control)) {
-        wrong.add("client_name", "Use 1 to 256 bytes without control characters.");
-    }
-    let contacts = asked.contacts.as_deref().unwrap_or_default();
-    wrong.bounded_list("contacts", contacts);
-    if contacts.iter().any(|contact| contact.len() > 256 || contact.chars().any(char::is_control)) {
-        wrong.add("contacts", "Use at most 256 bytes each, without control characters.");
-    }
-}
-
-/// Software may name itself in any words.
-fn check_software(metadata: &Metadata, wrong: &mut Problems) {
-    for (field, text) in [("software_id", &metadata.software_id), ("software_version", &metadata.software_version)] {
-        if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 256 || text.chars().any(char::is_control)) {
-            wrong.add(field, "Use 1 to 256 bytes without control characters.");
-        }
-    }
-    if metadata.software_statement.as_deref().is_some_and(|text| text.len() > LONGEST_STATEMENT) {
-        wrong.add("software_statement", "At most 8192 bytes.");
     }
 }
 

@@ -97,6 +97,19 @@ fn grant() {
         },
     }
     .into();
+    let asserted: GrantEvent = AssertionGranted {
+        access: access("at-a", 0),
+        account: Some(alice()),
+        assertion: digest("assertion"),
+        at: t(0),
+        client: client_id("app"),
+        consent_epoch: Some(0),
+        grant,
+        issued_at: t(-5),
+        issuer: "https://partner.example".into(),
+        scope: scope("api"),
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -118,5 +131,5 @@ fn grant() {
         .into(),
         FrontChannelIssued { access: Some(access("at", 0)), id_token_kid: Some("2027-01".into()), scope: None, at: t(0) }.into(),
     ];
-    check::<Grant>(vec![implicit, person, vec![tv], vec![exchanged], vec![alone.into()], vec![operator.into()]]);
+    check::<Grant>(vec![implicit, person, vec![tv], vec![exchanged], vec![asserted], vec![alone.into()], vec![operator.into()]]);
 }
