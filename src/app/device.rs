@@ -87,7 +87,7 @@ const MOST_POLLS: usize = 65_536;
 
 impl Polls {
     /// When it polled before; from here on the last time is now. A full young generation takes the place of the old one.
-    fn note(&self, device: Uuid, now: i64) -> Option<i64> {
+    pub(super) fn note(&self, device: Uuid, now: i64) -> Option<i64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.young.get(&device).or_else(|| all.old.get(&device)).copied();
         if all.young.len() >= MOST_POLLS / 2 && !all.young.contains_key(&device) {

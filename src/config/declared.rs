@@ -61,6 +61,7 @@ pub struct DeclaredClient {
     pub allowed_origins: Vec<String>,
     pub contacts: Vec<String>,
     pub introspect: bool,
+    pub backchannel_token_delivery_mode: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: bool,
 }
@@ -299,6 +300,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             allowed_origins: fields.list("allowed_origins").unwrap_or_default(),
             contacts: fields.list("contacts").unwrap_or_default(),
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
+            backchannel_token_delivery_mode: fields.text("backchannel_token_delivery_mode"),
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };

@@ -29,6 +29,9 @@ impl Config {
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
+            ("ciba.enabled", self.ciba.to_string()),
+            ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
+            ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
             ("pushed_requests.required", self.pushed_only.to_string()),
             ("response_types.front_channel", self.front_channel.to_string()),
@@ -201,6 +204,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("require_signed_request_object", client.require_signed_request_object.to_string()),
         ("allowed_origins", list(&client.allowed_origins)),
         ("introspect", client.introspect.to_string()),
+        ("backchannel_token_delivery_mode", text(&client.backchannel_token_delivery_mode)),
         ("chancery_profile", text(&client.chancery_profile)),
         ("chancery_receipts", client.chancery_receipts.to_string()),
     ]

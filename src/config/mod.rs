@@ -77,6 +77,8 @@ pub struct Config {
     pub software_issuers: Vec<SoftwareIssuer>,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
+    /// Clients may ask people on the back channel.
+    pub ciba: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -244,6 +246,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         software_issuers: reader.list("software_statement_issuers", declared::software_issuer),
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        ciba: reader.boolean("ciba.enabled"),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),

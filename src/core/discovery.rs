@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::account::claims;
 use crate::acr;
 use crate::client::metadata::{
-    AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
+    AssertionAlg, AuthMethod, ContentEnc, DeliveryMode, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg,
+    SubjectType,
 };
 use crate::details::Types;
 use crate::dpop;
@@ -51,6 +52,7 @@ pub struct Endpoints {
     pub check_session: String,
     pub pushed_authorization_request: String,
     pub device_authorization: String,
+    pub backchannel_authentication: String,
     /// Where the same endpoints are reached with a client certificate, in place of the issuer; `None`: at the same addresses.
     pub mtls: Option<String>,
 }
@@ -153,6 +155,13 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
             document["mtls_endpoint_aliases"] = Value::Object(aliases);
         }
     }
+    // CIBA Core §4.
+    if policy.ciba {
+        document["backchannel_authentication_endpoint"] = json!(endpoints.backchannel_authentication);
+        document["backchannel_token_delivery_modes_supported"] =
+            json!(DeliveryMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>());
+        document["backchannel_user_code_parameter_supported"] = json!(false);
+    }
     // OpenID Connect Session Management 1.0 §3.3.
     if policy.session_management {
         document["check_session_iframe"] = json!(endpoints.check_session);
@@ -193,6 +202,7 @@ mod tests {
             check_session: at("/session/check"),
             pushed_authorization_request: at("/par"),
             device_authorization: at("/device/auth"),
+            backchannel_authentication: at("/backchannel"),
             mtls: Some("https://mtls.example/oidc".into()),
         }
     }
@@ -211,6 +221,7 @@ mod tests {
         client_authorities: true,
         token_exchange: true,
         assertion_issuers: true,
+        ciba: true,
         profile: None,
         https: true,
         code_lifetime: crate::time::Seconds(60),
@@ -239,6 +250,7 @@ mod tests {
                 client_authorities: true,
                 token_exchange: true,
                 assertion_issuers: true,
+                ciba: true,
                 ..Terms::default()
             },
         )
@@ -286,7 +298,11 @@ mod tests {
             assert!(register(|asked| asked.subject_type = Some(kind)).is_ok());
         }
         assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
-        assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
+        let all = |asked: &mut Asked| {
+            asked.grant_types = Some(words("grant_types_supported"));
+            asked.backchannel_token_delivery_mode = words("backchannel_token_delivery_modes_supported").pop();
+        };
+        assert!(register(all).is_ok());
         for alg in words("request_object_signing_alg_values_supported") {
             assert!(register(|asked| (asked.request_object_signing_alg, asked.jwks) = (Some(alg), Some(json!({"keys": []})))).is_ok());
         }

@@ -34,6 +34,7 @@
 //! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
 //! | OAuth 2.1, FAPI 1.0 Advanced, FAPI 2.0 profiles | [`profile`] |
+//! | OpenID Connect CIBA Core 1.0 | [`backchannel`], [`grant::backchannel`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
@@ -48,6 +49,7 @@ extern crate std;
 
 pub mod account;
 pub mod acr;
+pub mod backchannel;
 pub mod base64url;
 pub mod canonical;
 pub mod claims;

@@ -9,6 +9,7 @@ mod audit_pages;
 mod audit_questions;
 mod audit_then;
 mod backup;
+mod ciba;
 mod encryption;
 mod erasure;
 mod fail_closed;

@@ -104,6 +104,7 @@ fn told(envelope: &Envelope) -> Told {
         "CodeIssued" | "ImplicitlyGranted" => well(Authentication, 3),
         "CodeRedeemed"
         | "DeviceGranted"
+        | "BackchannelGranted"
         | "TokenExchanged"
         | "AssertionGranted"
         | "FrontChannelIssued"

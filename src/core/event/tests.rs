@@ -348,6 +348,40 @@ fn seal() {
 }
 
 #[test]
+fn backchannel() {
+    use crate::backchannel::*;
+    let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));
+    let requested = BackchannelRequested {
+        account: alice(),
+        at: t(0),
+        backchannel,
+        client: client_id("app"),
+        code: digest("code"),
+        expires_at: t(600),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        scope: scope("openid"),
+    };
+    let approved = BackchannelApproved {
+        account: alice(),
+        amr: vec!["pwd".into()],
+        at: t(20),
+        auth_time: t(-10),
+        consent_epoch: 0,
+        session: session_id(),
+    };
+    check::<Backchannel>(vec![
+        vec![
+            requested.clone().into(),
+            BackchannelPollingSlowed { at: t(3), interval: Seconds(10) }.into(),
+            approved.into(),
+            BackchannelRedeemed { at: t(30), grant: grant_id() }.into(),
+            BackchannelMisused { at: t(31), by: client_id("app"), misuse: Misuse::Replayed }.into(),
+        ],
+        vec![requested.into(), BackchannelDenied { account: alice(), at: t(20) }.into()],
+    ]);
+}
+
+#[test]
 fn hold() {
     let stream = session_id().stream();
     check::<Holds>(vec![vec![StreamHoldPlaced { stream: stream.clone(), at: t(0) }.into(), StreamHoldLifted { stream, at: t(60) }.into()]]);

@@ -99,6 +99,24 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
             grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
             Some(grant)
         }
+        GrantEvent::BackchannelGranted(event) => {
+            let person = Person {
+                account: event.account,
+                session: event.session,
+                offline: event.scope.has("offline_access"),
+                auth_time: event.auth_time,
+                amr: event.amr.clone(),
+                nonce: None,
+                claims: ClaimsRequest::default(),
+                wants_auth_time: false,
+                consent_epoch: event.consent_epoch,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.resources = event.resources.clone();
+            grant.refresh = event.refresh.clone().map(IssuedRefresh::into_family);
+            grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
+            Some(grant)
+        }
         GrantEvent::AssertionGranted(event) => {
             let kind = event.account.map_or(GrantKind::Client, |account| {
                 GrantKind::Person(Person {

@@ -13,7 +13,7 @@ use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
 use crate::events;
-use crate::id::{AccountId, ClientId, DeviceId, GrantId, InteractionId, SessionId};
+use crate::id::{AccountId, BackchannelId, ClientId, DeviceId, GrantId, InteractionId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -289,6 +289,32 @@ pub struct DeviceGranted {
     pub session: SessionId,
 }
 
+/// A client got the tokens that it asked for on the back channel (CIBA Core §10.1). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelGranted {
+    pub access: IssuedAccess,
+    /// When the access token has less than the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_scope: Option<Scope>,
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub backchannel: BackchannelId,
+    pub client: ClientId,
+    pub consent_epoch: u32,
+    pub grant: GrantId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_kid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<IssuedRefresh>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+    pub session: SessionId,
+}
+
 /// A token for the management interface, minted over the local socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -316,6 +342,7 @@ events! {
         GrantEnded = 1,
         ClientCredentialsGranted = 1,
         DeviceGranted = 1,
+        BackchannelGranted = 1,
         TokenExchanged = 1,
         AssertionGranted = 1,
         OperatorTokenMinted = 1,

@@ -5,6 +5,7 @@
 //! | `issue` | a code for a person's answer, a token for a client alone, a token for an operator |
 //! | `redeem` | the code becomes tokens, once |
 //! | `assertion` | a token for what a trusted issuer says |
+//! | `backchannel` | the tokens of a request on the back channel |
 //! | `device` | the tokens of a device that a person allowed |
 //! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
@@ -16,6 +17,7 @@
 //! event and never fans out. The state of a grant stays small however often it was refreshed.
 
 pub mod assertion;
+pub mod backchannel;
 mod beginning;
 pub mod device;
 pub mod event;
@@ -244,6 +246,7 @@ impl Stream for Grant {
             | GrantEvent::ImplicitlyGranted(_)
             | GrantEvent::ClientCredentialsGranted(_)
             | GrantEvent::DeviceGranted(_)
+            | GrantEvent::BackchannelGranted(_)
             | GrantEvent::TokenExchanged(_)
             | GrantEvent::AssertionGranted(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),

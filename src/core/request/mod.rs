@@ -140,6 +140,8 @@ pub struct Policy {
     pub token_exchange: bool,
     /// There are issuers whose assertions are grants (RFC 7523).
     pub assertion_issuers: bool,
+    /// Clients may ask people on the back channel (CIBA).
+    pub ciba: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -167,6 +169,7 @@ impl Policy {
             GrantType::Implicit => self.front_channel,
             GrantType::TokenExchange => self.token_exchange,
             GrantType::JwtBearer => self.assertion_issuers,
+            GrantType::Ciba => self.ciba,
             _ => true,
         };
         GrantType::ALL.iter().copied().filter(is_on)

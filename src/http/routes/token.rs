@@ -36,7 +36,8 @@ pub struct Token(pub Server);
 #[allow(dead_code)] // read through the raw parameters; the fields are the schema
 struct TokenForm {
     /// authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code,
-    /// urn:ietf:params:oauth:grant-type:token-exchange or urn:ietf:params:oauth:grant-type:jwt-bearer.
+    /// urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer or
+    /// urn:openid:params:grant-type:ciba.
     grant_type: Option<String>,
     code: Option<String>,
     redirect_uri: Option<String>,
@@ -45,6 +46,8 @@ struct TokenForm {
     refresh_token: Option<String>,
     /// RFC 8628 section 3.4.
     device_code: Option<String>,
+    /// CIBA Core section 10.1.
+    auth_req_id: Option<String>,
     /// RFC 7523 section 2.1.
     assertion: Option<String>,
     /// RFC 8693 section 2.1, as the next ones.
@@ -209,6 +212,11 @@ impl Token {
                 let assertion = need("assertion").map_err(refused)?;
                 let asked = assertion::Asked { assertion, scope: params.get("scope"), resources: params.all("resource") };
                 Box::pin(app.grant_for_assertion(&context, &caller, &asked)).await
+            }
+            Some(GrantType::Ciba) if !app.config.ciba => Err(OAuthError::unsupported_grant_type("ciba is switched off")),
+            Some(GrantType::Ciba) => {
+                let code = need("auth_req_id").map_err(refused)?;
+                Box::pin(app.redeem_backchannel(&context, &caller, code, params.all("resource"))).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),

@@ -6,6 +6,7 @@
 //! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
 //! | `logout` | `/oidc/session/end` |
 //! | `account`, `account_email`, `sign_in` | `/account` and what is below it; its sign-in, and that of `device` |
+//! | `backchannel` | `/account/requests` |
 //! | `device` | `/device` |
 //! | `home` | `/`, `/assets/{name}` |
 //! | `admin`, `admin_audit` | `/admin/audit`: the auditor's pages |
@@ -18,6 +19,7 @@ pub mod account_email;
 pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
+pub mod backchannel;
 mod choose;
 pub mod device;
 pub mod home;
@@ -57,7 +59,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         logout::Logout(server.clone()),
         account::Account(server.clone()),
         account_email::AccountEmail(server.clone()),
-        device::Device(server.clone()),
+        (device::Device(server.clone()), backchannel::Requests(server.clone())),
         home::Home(server.clone()),
         admin::Admin(server.clone()),
     )

@@ -15,6 +15,7 @@
 //!
 //! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetching.
 
+mod backchannel;
 mod certificates;
 mod keys;
 mod names;
@@ -26,7 +27,7 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
+    ApplicationType, Asked, AuthMethod, DeliveryMode, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
@@ -55,6 +56,7 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     names::check_people(asked, &mut wrong);
     names::check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
+    backchannel::check(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
 
@@ -151,6 +153,10 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
         introspect: asked.introspect.unwrap_or(false),
+        backchannel_token_delivery_mode: asked
+            .backchannel_token_delivery_mode
+            .as_deref()
+            .map(|text| wrong.choice("backchannel_token_delivery_mode", Some(text), DeliveryMode::Poll)),
         chancery_profile: asked.chancery_profile.as_deref().map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
@@ -227,8 +233,8 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::ClientCredentials) && is_public {
         wrong.add("grant_types", "client_credentials needs a client that authenticates (RFC 6749 section 4.4).");
     }
-    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode) {
-        wrong.add("grant_types", "refresh_token comes with authorization_code or the device grant.");
+    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode) && !uses(GrantType::Ciba) {
+        wrong.add("grant_types", "refresh_token comes with authorization_code, the device grant or CIBA.");
     }
     // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated.
     if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.binds_tokens() {
