@@ -273,6 +273,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         check_session: at("/session/check"),
         pushed_authorization_request: at("/par"),
         device_authorization: at("/device/auth"),
+        backchannel_authentication: at("/backchannel"),
         mtls: None,
     }
 }

@@ -65,6 +65,7 @@ impl Endpoints {
             ("revocation_endpoint", &self.revocation),
             ("introspection_endpoint", &self.introspection),
             ("device_authorization_endpoint", &self.device_authorization),
+            ("backchannel_authentication_endpoint", &self.backchannel_authentication),
             ("pushed_authorization_request_endpoint", &self.pushed_authorization_request),
             ("userinfo_endpoint", &self.userinfo),
         ]
@@ -146,21 +147,24 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     for member in ["frontchannel_logout_supported", "frontchannel_logout_session_supported"] {
         document[member] = json!(policy.front_channel_logout);
     }
-    // RFC 8705 §3.3, §5.
-    if policy.client_certificates {
-        document["tls_client_certificate_bound_access_tokens"] = json!(true);
-        let aliases: Map<_, _> =
-            endpoints.with_aliases().filter_map(|(name, uri)| Some((name.to_string(), json!(endpoints.alias(uri)?)))).collect();
-        if !aliases.is_empty() {
-            document["mtls_endpoint_aliases"] = Value::Object(aliases);
-        }
-    }
     // CIBA Core §4.
     if policy.ciba {
         document["backchannel_authentication_endpoint"] = json!(endpoints.backchannel_authentication);
         document["backchannel_token_delivery_modes_supported"] =
             json!(DeliveryMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>());
         document["backchannel_user_code_parameter_supported"] = json!(false);
+    }
+    // RFC 8705 §3.3, §5.
+    if policy.client_certificates {
+        document["tls_client_certificate_bound_access_tokens"] = json!(true);
+        let aliases: Map<_, _> = endpoints
+            .with_aliases()
+            .filter(|(name, _)| document.get(name).is_some())
+            .filter_map(|(name, uri)| Some((name.to_string(), json!(endpoints.alias(uri)?))))
+            .collect();
+        if !aliases.is_empty() {
+            document["mtls_endpoint_aliases"] = Value::Object(aliases);
+        }
     }
     // OpenID Connect Session Management 1.0 §3.3.
     if policy.session_management {
