@@ -73,6 +73,7 @@ impl Config {
             ("rate_limits.pushed_requests_per_client", rate(limits.pushed_requests_per_client)),
             ("rate_limits.request_uri_fetches_per_client", rate(limits.request_uri_fetches_per_client)),
             ("rate_limits.request_uri_fetches", rate(limits.request_uri_fetches)),
+            ("rate_limits.pushed_requests_per_address", rate(limits.pushed_requests_per_address)),
             ("rate_limits.device_requests_per_address", rate(limits.device_requests_per_address)),
             ("rate_limits.user_code_failures_per_account", rate(limits.user_code_failures_per_account)),
             ("rate_limits.user_code_failures_per_address", rate(limits.user_code_failures_per_address)),

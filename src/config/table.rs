@@ -210,6 +210,8 @@ settings! {
     "rate_limits.request_uri_fetches" "" "" Kind::Rate, r#""600/1m""#, "",
         "Request objects fetched for all clients together.";
 
+    "rate_limits.pushed_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
+        "Pushed authorization requests of public clients from one address: their names are public.";
     "rate_limits.device_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
         "Device authorizations asked for from one address.";
     "rate_limits.backchannel_requests_per_client" "" "" Kind::Rate, r#""600/1m""#, "",
