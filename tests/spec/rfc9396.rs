@@ -219,3 +219,18 @@ async fn rfc9396_4_never_dropped_where_they_cannot_be_granted() {
         world.server.as_client("/oidc/device/auth", &device, &[("scope", "openid"), ("authorization_details", PAYMENT)]).send().await;
     assert_eq!(asked.refusal(), (400, "invalid_authorization_details".into()));
 }
+
+#[tokio::test]
+async fn rfc9396_2_long_details_are_kept_to_the_last_byte() {
+    let world = World::new().await;
+    // Eight of them, with spaces that the one text does not have: below the bound, and longer than a text that is only shown.
+    let one = |n: usize| {
+        let places: Vec<_> = (0..8).map(|place| format!("https://bank-{n}-{place}.example/accounts/of/somebody")).collect();
+        json!({ "type": "payment", "to": format!("Ann {n}"), "actions": ["status"], "locations": places })
+    };
+    let long = Value::from((0..8).map(one).collect::<Vec<_>>()).to_string();
+    assert!((3_000..4_096).contains(&long.len()), "{}", long.len());
+    let tokens = world.granted(&[("authorization_details", &long)]).await.json();
+    assert_eq!(tokens["authorization_details"], parsed(&long));
+    assert_eq!(world.seen(&tokens["access_token"]).await, parsed(&long));
+}
