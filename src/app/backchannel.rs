@@ -69,6 +69,10 @@ impl App {
         if !client.metadata.grant_types.contains(&GrantType::Ciba) {
             return Err(OAuthError::unauthorized_client("ciba is not registered"));
         }
+        // Never dropped in silence: the client would get less than it thinks.
+        if parameters.contains_key("authorization_details") {
+            return Err(OAuthError::invalid_authorization_details("ciba").saying("authorization_details are not for CIBA here."));
+        }
         let found = self.resource_servers(resources).await?;
         let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);

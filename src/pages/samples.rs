@@ -112,6 +112,7 @@ impl Samples<'_> {
             client: self.say("Meadow Television"),
             user_code: self.say("WDJB-MJHT"),
             scopes: vec!["openid".to_owned(), "profile".to_owned(), "offline_access".to_owned(), self.say("films:watch")],
+            details: vec![super::Detail { words: self.say("Pay 5 EUR to Ann"), sentence: "Pay {amount} to {name}".to_owned() }],
             from: from.map(|from| self.say(from)),
             at: "2026-03-14T09:26:53Z".to_owned(),
             account: self.say("alice@example.org"),

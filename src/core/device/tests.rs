@@ -11,6 +11,7 @@ fn asked() -> DeviceEvent {
         user_code: "WDJBMJHT".into(),
         scope: scope("openid"),
         resources: BTreeSet::new(),
+        details: Default::default(),
         lifetime: Seconds(600),
         context: None,
         at: t(0),

@@ -206,6 +206,7 @@ fn device() {
     use crate::device::*;
     let (device, client, code) = (device_id(), client_id("app"), digest("code"));
     let asked = DeviceAuthorizationRequested {
+        authorization_details: ["payment".to_string()].into(),
         device,
         client,
         code,

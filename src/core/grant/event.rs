@@ -263,7 +263,7 @@ pub struct ClientCredentialsGranted {
     pub scope: Scope,
 }
 
-/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `context`.
+/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceGranted {

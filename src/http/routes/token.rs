@@ -184,10 +184,9 @@ impl Token {
                 let (scope, resources) = (params.get("scope"), params.all("resource"));
                 Box::pin(app.client_credentials(&context, &caller, &OwnRequest { scope, resources, authorization_details })).await
             }
-            // Nothing of the kind was granted, and it is never dropped in silence.
-            Some(GrantType::DeviceCode) if authorization_details.is_some() => {
-                Err(OAuthError::invalid_authorization_details("device").saying("authorization_details are not for the device grant here."))
-            }
+            // It is never dropped in silence.
+            Some(GrantType::DeviceCode) if authorization_details.is_some() => Err(OAuthError::invalid_authorization_details("device")
+                .saying("A device names its authorization_details when it asks for its codes, not here.")),
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;
                 Box::pin(app.redeem_device(&context, &caller, code, params.all("resource"))).await

@@ -28,6 +28,7 @@ pub mod logout;
 pub mod show;
 mod sign_in;
 
+use chancery_core::details::Details;
 use chancery_core::request::Parameters;
 use chancery_core::scope::{STANDARD, Scope};
 use poem::Request;
@@ -37,6 +38,7 @@ use crate::app::authorize::Browser;
 use crate::http::params::Params;
 use crate::http::routes::accounts::{OTHERS, SESSION};
 use crate::http::server::Server;
+use crate::pages::Detail;
 
 /// Name of the cookie that binds authorization requests to a browser.
 pub const BINDING: &str = "chancery_browser";
@@ -89,6 +91,14 @@ impl Cookies {
 fn in_reading_order(scope: &Scope) -> Vec<String> {
     let standard = STANDARD.iter().filter(|own| scope.has(own)).map(|own| (*own).to_owned());
     standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
+}
+
+/// Authorization details as a person reads them.
+fn in_words(server: &Server, details: Option<&Details>) -> Vec<Detail> {
+    let Some(details) = details else { return Vec::new() };
+    let types = &server.app.details;
+    let both = types.in_words(details).into_iter().zip(types.sentences(details));
+    both.map(|(words, sentence)| Detail { words, sentence }).collect()
 }
 
 /// The parameters as the rules want them: one value each.
