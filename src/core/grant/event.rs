@@ -207,6 +207,8 @@ pub enum Misuse {
     /// Without a proof of the key that it is bound to; recorded once for each grant.
     CodeWithOtherKey,
     RefreshTokenWithOtherKey,
+    /// Somebody used an access token at this server without the key that it is bound to; recorded once for each grant.
+    AccessTokenWithOtherKey,
     /// A client brought one of its tokens to be exchanged that may not (RFC 8693); recorded once for each grant.
     ExchangeByOtherClient,
     ExchangeWithOtherKey,
