@@ -231,7 +231,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
     let registration = reader.choice("registration");
-    let tls = pair(reader, "tls.cert", "tls.key");
+    let tls = mtls::pair(reader, "tls.cert", "tls.key");
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -342,17 +342,6 @@ fn keys(reader: &mut Reader) -> Keys {
         reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
     }
     Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
-}
-
-/// A certificate and its key: both or neither.
-fn pair(reader: &mut Reader, cert: &'static str, key: &'static str) -> Option<Tls> {
-    match (reader.text(cert), reader.text(key)) {
-        (Some(cert), Some(key)) => return Some(Tls { cert: cert.into(), key: key.into() }),
-        (Some(_), None) => reader.refuse(cert, format!("is set without {key}; set both or neither.")),
-        (None, Some(_)) => reader.refuse(key, format!("is set without {cert}; set both or neither.")),
-        (None, None) => {}
-    }
-    None
 }
 
 fn given_secrets(reader: &mut Reader) -> GivenSecrets {

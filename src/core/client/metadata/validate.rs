@@ -27,7 +27,8 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AuthMethod, DeliveryMode, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
+    ApplicationType, Asked, AuthMethod, DeliveryMode, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType,
+    Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
