@@ -212,12 +212,14 @@ async fn rfc9396_4_never_dropped_where_they_cannot_be_granted() {
     let world = World::new().await;
     let device = world.server.client(json!({
         "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"], "response_types": [], "redirect_uris": [],
-        "authorization_details_types": ["payment"],
     }));
     let device = device.await;
     let asked =
         world.server.as_client("/oidc/device/auth", &device, &[("scope", "openid"), ("authorization_details", PAYMENT)]).send().await;
-    assert_eq!(asked.refusal(), (400, "invalid_authorization_details".into()));
+    assert_eq!(asked.refusal(), (400, "invalid_authorization_details".into()), "it is not registered for the type");
+    // A device names them when it asks for its codes, and not when it fetches its tokens.
+    let late = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", "x"), ("authorization_details", PAYMENT)];
+    assert_eq!(world.server.token(&device, &late).await.refusal(), (400, "invalid_authorization_details".into()));
 }
 
 #[tokio::test]

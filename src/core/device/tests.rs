@@ -108,6 +108,7 @@ fn what_is_over_stays_over() {
 #[test]
 fn the_user_code_stands_in_the_log_as_ciphertext_only() {
     let decision = ask(&Ask {
+        details: Default::default(),
         device: device_id(),
         client: client_id("app"),
         code: digest("code"),
