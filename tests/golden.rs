@@ -64,6 +64,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("rp_metadata_choices_", "OpenID Connect RP Metadata Choices 1.0"),
         ("form_post_", "OAuth 2.0 Form Post Response Mode"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
+        ("ciba_", "OpenID Connect Client-Initiated Backchannel Authentication 1.0 (CIBA)"),
         ("oauth21_", "OAuth 2.1 (draft-ietf-oauth-v2-1)"),
         ("fapi1_advanced_", "FAPI 1.0 Part 2: Advanced"),
         ("fapi2_security_", "FAPI 2.0 Security Profile"),

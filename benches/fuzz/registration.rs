@@ -69,6 +69,8 @@ fn is_accepted(bytes: &[u8]) -> bool {
             client_certificates: all,
             client_authorities: all,
             token_exchange: all,
+            assertion_issuers: all,
+            ciba: all,
         };
         match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {
             Ok(metadata) => {

@@ -1,6 +1,7 @@
 //! The row after some events, from the row before them: what makes a rebuild one walk through the log, however long its streams are.
 
 use chancery_core::account::Account;
+use chancery_core::backchannel::Backchannel;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
 use chancery_core::device::Device;
@@ -53,6 +54,7 @@ impl Kind {
             Opening::KIND => Self::new::<Opening>(),
             Pushed::KIND => Self::new::<Pushed>(),
             Device::KIND => Self::new::<Device>(),
+            Backchannel::KIND => Self::new::<Backchannel>(),
             Invitation::KIND => Self::new::<Invitation>(),
             Log::KIND => Self::new::<Log>(),
             Seals::KIND => Self::new::<Seals>(),

@@ -7,6 +7,7 @@
 //! | session | stream | account | - |
 //! | consent | stream | account | client |
 //! | interaction | stream | - | - |
+//! | backchannel | stream | account | - |
 //! | device | stream | - | - |
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
@@ -31,6 +32,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use chancery_core::account::Account;
+use chancery_core::backchannel::Backchannel;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
 use chancery_core::device::Device;
@@ -165,6 +167,16 @@ impl Inline for ResourceServer {
     }
 }
 
+impl Inline for Backchannel {
+    fn index(&self) -> [Option<String>; 2] {
+        [Some(self.account.to_string()), None]
+    }
+
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
 impl Inline for Device {
     fn expires_at(&self) -> Option<i64> {
         Some(self.expires_at.0 + KEEP_MS)
@@ -247,6 +259,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Interaction::KIND => one::<Interaction>(stream, events),
         Invitation::KIND => one::<Invitation>(stream, events),
         Device::KIND => one::<Device>(stream, events),
+        Backchannel::KIND => one::<Backchannel>(stream, events),
         Grant::KIND => one::<Grant>(stream, events),
         Holds::KIND => one::<Holds>(stream, events),
         Key::KIND => one::<Key>(stream, events),
@@ -295,6 +308,7 @@ impl Folding {
             Interaction::KIND => add::<Interaction>,
             Invitation::KIND => add::<Invitation>,
             Device::KIND => add::<Device>,
+            Backchannel::KIND => add::<Backchannel>,
             Grant::KIND => add::<Grant>,
             Holds::KIND => add::<Holds>,
             Key::KIND => add::<Key>,

@@ -152,11 +152,12 @@ impl App {
         match &spoken.grant.kind {
             GrantKind::Person(person) => {
                 set("sub", json!(self.subject(person.account, spoken.client)?));
-                // RFC 9068 §2.2.1.
-                set("auth_time", json!(person.auth_time.numeric_date()));
-                set("amr", json!(person.amr));
-                // RFC 9470 §6.1.
-                set("acr", json!(acr::of(&person.amr)));
+                // RFC 9068 §2.2.1, RFC 9470 §6.1; of who did not sign in here there is nothing to say.
+                if !person.amr.is_empty() {
+                    set("auth_time", json!(person.auth_time.numeric_date()));
+                    set("amr", json!(person.amr));
+                    set("acr", json!(acr::of(&person.amr)));
+                }
             }
             // RFC 9068 §2.2: the client speaks for itself.
             GrantKind::Client | GrantKind::Operator => set("sub", json!(spoken.grant.allowed_client())),

@@ -207,6 +207,7 @@ impl App {
             &own_endpoints.introspection,
             &own_endpoints.revocation,
             &own_endpoints.device_authorization,
+            &own_endpoints.backchannel_authentication,
             // RFC 9126 §2.
             &own_endpoints.pushed_authorization_request,
         ];

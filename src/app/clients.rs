@@ -71,6 +71,8 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         client_certificates: policy.client_certificates,
         client_authorities: policy.client_authorities,
         token_exchange: policy.token_exchange,
+        assertion_issuers: policy.assertion_issuers,
+        ciba: policy.ciba,
     }
 }
 

@@ -19,6 +19,7 @@ use chancery_core::client::Client;
 use chancery_core::client::metadata::GrantType;
 use chancery_core::consent::{self, Consent};
 use chancery_core::decision::Draft;
+use chancery_core::details::Details;
 use chancery_core::device::{self, Approval, Ask, Device, Poll, user_code};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -68,6 +69,8 @@ pub struct Waiting {
     pub client: Arc<Client>,
     /// As it is shown.
     pub user_code: String,
+    /// What it asks for beyond scopes (RFC 9396).
+    pub details: Option<Details>,
     /// Where it came from, as far as it was seen.
     pub seen: Seen,
 }
@@ -87,7 +90,7 @@ const MOST_POLLS: usize = 65_536;
 
 impl Polls {
     /// When it polled before; from here on the last time is now. A full young generation takes the place of the old one.
-    fn note(&self, device: Uuid, now: i64) -> Option<i64> {
+    pub(super) fn note(&self, device: Uuid, now: i64) -> Option<i64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.young.get(&device).or_else(|| all.old.get(&device)).copied();
         if all.young.len() >= MOST_POLLS / 2 && !all.young.contains_key(&device) {
@@ -118,6 +121,7 @@ impl App {
         let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
+        let details = parameters.get("authorization_details").map(|text| Details::read(text)).transpose()?.map(|own| own.text());
         let context = context.as_client(&client.id);
         let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
         let lifetime = seconds(self.config.lifetimes.device_code);
@@ -131,6 +135,7 @@ impl App {
                 user_code: user_code::from_entropy(random::bytes()),
                 scope: request.scope.clone(),
                 resources: request.resources.clone(),
+                details: (request.authorization_details.clone(), details.clone()),
                 lifetime,
                 context: context.personal(),
                 at: self.now(),
@@ -197,7 +202,8 @@ impl App {
         let Some(client) = client else { return Ok(None) };
         let seen = self.unseal_optional(device.context.as_ref()).await?;
         let seen = seen.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        Ok(Some(Waiting { device, client, user_code: user_code::shown(&code), seen }))
+        let details = self.details_in(device.details.as_ref()).await?;
+        Ok(Some(Waiting { device, client, user_code: user_code::shown(&code), details, seen }))
     }
 
     /// The person pressed Allow or Deny; `text` is the digest of what was shown.
@@ -320,7 +326,9 @@ impl App {
         let access = self.draft_access(grant_id, &aim);
         let refresh = self.mint.refresh(grant_id.0);
         let account = approval.account;
+        let details = self.details_in(state.details.as_ref()).await?;
         let command = GrantDevice {
+            authorization_details: details.as_ref().map(Details::text),
             grant: grant_id,
             device: id,
             approval,
@@ -348,7 +356,7 @@ impl App {
             client: &standing.client,
             grant: &grant,
             cnf: caller.proven(),
-            details: None,
+            details: details.as_ref(),
             scope: &granted.scope,
             issued_at: at,
             expires_at: granted.access_expires_at,
@@ -365,7 +373,7 @@ impl App {
             refresh_token: granted.refresh_expires_at.map(|_| refresh.text),
             refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
-            authorization_details: None,
+            authorization_details: details.map(|own| own.value()),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662) and everything else that asks whether a token is alive. Appends nothing; reads fresh.
+//! Introspection (RFC 7662) and everything else that asks whether a token is alive. Reads fresh; appends nothing but a misuse.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -15,13 +15,15 @@ use chancery_core::client::Client;
 use chancery_core::consent::Consent;
 use chancery_core::dpop::{Confirmation, Held};
 use chancery_core::error::OAuthError;
+use chancery_core::grant::event::{Misuse, MisuseRefused};
 use chancery_core::grant::standing::{self, Dead, Origin, Parents};
-use chancery_core::grant::{Grant, GrantKind};
+use chancery_core::grant::{Grant, GrantEvent, GrantKind};
 use chancery_core::id::{GrantId, consent_stream};
 use chancery_core::resource::ResourceServer;
 use chancery_core::scope::Scope;
 use chancery_core::session::Session;
 use chancery_core::stream::Stream as _;
+use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use chancery_ledger::recorded::Freshness;
 use chancery_ledger::write::Row;
@@ -31,7 +33,8 @@ use serde_json::{Value, json};
 use super::App;
 use super::access::Known;
 use super::client_auth::Authenticated;
-use super::work::unreadable;
+use super::context::Context;
+use super::work::{Seal, Stop, Work, decide, unreadable};
 
 /// What an access token speaks for.
 pub struct Bearer {
@@ -41,6 +44,31 @@ pub struct Bearer {
     pub expires_at: i64,
     pub account: Option<Arc<Account>>,
     pub client: Option<Arc<Client>>,
+}
+
+/// Why a token opens nothing.
+enum Unfit {
+    Refused(OAuthError),
+    /// It lives, and whoever brought it does not hold its key.
+    OtherKey(Arc<Grant>),
+}
+
+impl From<OAuthError> for Unfit {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+async fn note_other_key(mut work: Work<'_>, grant: &Grant, at: Timestamp) -> Result<(), Stop> {
+    let mut loaded = work.load::<Grant>(&grant.id.stream()).await?;
+    let misuse = Misuse::AccessTokenWithOtherKey;
+    if loaded.state.as_deref().is_none_or(|own| own.misused.contains(&misuse)) {
+        return Ok(());
+    }
+    let event = MisuseRefused { misuse, by: grant.client.clone(), at };
+    let seal = Seal { key: None, subject: grant.account().map(|account| account.to_string()) };
+    work.record(&mut loaded, vec![GrantEvent::from(event).into()], &seal)?;
+    work.commit().await.map(drop)
 }
 
 /// The states that a grant rests on.
@@ -68,22 +96,39 @@ impl Rest {
 }
 
 impl App {
-    /// Reads an access token, with what its bearer proved.
+    /// Reads an access token, with what its bearer proved. A living one without its key is in the wrong hands: its grant remembers that, once.
     ///
     /// # Errors
     /// `invalid_token` for everything that is not alive; `temporarily_unavailable`.
-    pub async fn bearer(&self, token: &str, held: &Held) -> Result<Bearer, OAuthError> {
+    pub async fn bearer(&self, context: &Context, token: &str, held: &Held) -> Result<Bearer, OAuthError> {
+        match self.judge_bearer(token, held).await {
+            Ok(bearer) => Ok(bearer),
+            Err(Unfit::Refused(error)) => Err(error),
+            Err(Unfit::OtherKey(grant)) => {
+                if !grant.misused.contains(&Misuse::AccessTokenWithOtherKey) {
+                    decide!(self, context, |work| note_other_key(work, &grant, self.now()))?;
+                }
+                Err(OAuthError::invalid_token("the token is bound to another key, or to none"))
+            }
+        }
+    }
+
+    async fn judge_bearer(&self, token: &str, held: &Held) -> Result<Bearer, Unfit> {
         let refuse = |dead: Dead| OAuthError::invalid_token(dead.as_str());
         let opaque = Opaque::parse(Kind::AccessToken, token).ok_or_else(|| refuse(Dead::Unknown))?;
         let (grant, rest) = self.resting(GrantId(opaque.stream)).await?.ok_or_else(|| refuse(Dead::Unknown))?;
         let (access, scope) = standing::of_access(&grant, &digest(token), &rest.parents(), self.now()).map_err(refuse)?;
         // RFC 9068 §4, RFC 9700 §2.3: a token for somebody else opens nothing here.
         if access.audience.is_some() {
-            return Err(OAuthError::invalid_token("the token is for a resource server"));
+            return Err(OAuthError::invalid_token("the token is for a resource server").into());
         }
         // RFC 9449 §7.1, RFC 8705 §3.
         if !held.opens(access.cnf.as_ref()) {
-            return Err(OAuthError::invalid_token("the token is bound to another key, or to none"));
+            // A bearer token with a proof is a mistake of who holds it (RFC 9449 §7.2), and nothing is stolen.
+            return Err(match access.cnf {
+                Some(_) => Unfit::OtherKey(grant.clone()),
+                None => OAuthError::invalid_token("a proof for a token that is bound to no key").into(),
+            });
         }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
         Ok(Bearer { scope, issued_at, expires_at, account: rest.account, client: rest.client, grant })
@@ -95,7 +140,11 @@ impl App {
     /// `invalid_token`, `insufficient_scope`.
     pub async fn operator(&self, token: Option<&str>, scope: &'static str) -> Result<Bearer, OAuthError> {
         let token = token.ok_or_else(|| OAuthError::invalid_token("no token"))?;
-        let bearer = self.bearer(token, &Held::default()).await?;
+        let bearer = match self.judge_bearer(token, &Held::default()).await {
+            Ok(bearer) => bearer,
+            Err(Unfit::Refused(error)) => return Err(error),
+            Err(Unfit::OtherKey(_)) => return Err(OAuthError::invalid_token("a bound token")),
+        };
         if bearer.grant.kind != GrantKind::Operator {
             return Err(OAuthError::insufficient_scope("not an operator's token"));
         }
@@ -167,7 +216,9 @@ impl App {
             set("authorization_details", seen.map(|own| own.value()));
         }
         // RFC 9470 §6.2: so that a resource server can tell whether this sign-in is good enough for it.
-        if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known) {
+        if let (GrantKind::Person(person), Known::Access { .. }) = (&grant.kind, &known)
+            && !person.amr.is_empty()
+        {
             set("auth_time", Some(json!(person.auth_time.numeric_date())));
             set("acr", Some(json!(acr::of(&person.amr))));
         }

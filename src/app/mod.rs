@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`exchange`], [`device`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`exchange`], [`assertion`], [`device`], [`backchannel`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`request_fetches`], [`logo`] | documents behind addresses of clients; how many of their requests are fetched; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
@@ -28,8 +28,10 @@ pub mod access;
 pub mod accounts;
 pub mod anchor;
 pub mod archiving;
+pub mod assertion;
 pub mod audit;
 pub mod authorize;
+pub mod backchannel;
 pub mod beside;
 pub mod browser;
 pub mod catalogue;
@@ -143,6 +145,8 @@ pub struct Parts {
     pub remote: remote::Remote,
     /// The types of authorization details.
     pub details: chancery_core::details::Types,
+    /// Whose assertions are grants.
+    pub issuers: assertion::Issuers,
     /// What may be exchanged, and by whom.
     pub exchanges: chancery_core::grant::exchange::Rules,
     /// Who issues certificates for clients.

@@ -25,6 +25,8 @@ pub fn policy(config: &Config) -> Policy {
         client_certificates: config.mtls.is_on(),
         client_authorities: config.mtls.client_ca.is_some(),
         token_exchange: !config.exchanges.is_empty(),
+        assertion_issuers: !config.assertion_issuers.is_empty(),
+        ciba: config.ciba,
         profile: config.profile,
         https: config.issuer.as_str().starts_with("https://"),
         code_lifetime: seconds(config.lifetimes.code),

@@ -204,6 +204,7 @@ pub(super) fn declared(client: &DeclaredClient) -> Declared {
         id_token_claims: client.id_token_claims.clone(),
         userinfo_signed_response_alg: client.userinfo_signed_response_alg.clone(),
         authorization_signed_response_alg: client.authorization_signed_response_alg.clone(),
+        backchannel_token_delivery_mode: client.backchannel_token_delivery_mode.clone(),
         chancery_profile: client.chancery_profile.clone(),
         token_endpoint_auth_signing_alg: client.token_endpoint_auth_signing_alg.clone(),
         introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),

@@ -82,6 +82,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
             return Err(StartError::Other(sentence));
         }
     }
+    let issuers = super::assertion::issuers(&config.assertion_issuers).map_err(StartError::Other)?;
     let exchanges = super::exchange::rules(&config.exchanges).map_err(StartError::Other)?;
     let app = App::new(Parts {
         endpoints: Endpoints { mtls: aliases(&config), ..endpoints(config.issuer.as_str()) },
@@ -105,6 +106,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         remote: super::remote::Remote::default(),
         details,
         exchanges,
+        issuers,
         authorities: super::certificate::Authorities::default(),
         people: super::seed::People::default(),
         fetches: super::client_keys::Fetches::default(),
@@ -271,6 +273,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         check_session: at("/session/check"),
         pushed_authorization_request: at("/par"),
         device_authorization: at("/device/auth"),
+        backchannel_authentication: at("/backchannel"),
         mtls: None,
     }
 }

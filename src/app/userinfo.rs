@@ -45,7 +45,7 @@ impl App {
     pub async fn userinfo(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<Told, OAuthError> {
         let proven = brought.proven;
         let held = Held { jkt: proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(token, &held).await?;
+        let bearer = self.bearer(context, token, &held).await?;
         // Once everything else is right, so that nobody without a token costs a write.
         if let Some(proven) = proven {
             self.use_proof(context, proven, Some(&bearer.grant.client)).await?;

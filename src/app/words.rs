@@ -14,3 +14,5 @@ pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
 pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
 /// Tokens that are good for one exchange, once they were exchanged.
 pub const EXCHANGED: Words = Words { word: "exchanged_token", due: "exchanged_due" };
+/// `jti`s of assertions that were grants, by issuer.
+pub const BEARER_ASSERTION: Words = Words { word: "bearer_jti", due: "bearer_due" };

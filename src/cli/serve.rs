@@ -158,7 +158,7 @@ fn surface(specification: &str) -> Surface {
     ] {
         surface = surface.at(path, Kind::Public, &[]);
     }
-    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth"] {
+    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth", "/oidc/backchannel"] {
         surface = surface.at(path, Kind::Protocol, &[]);
     }
     for path in [

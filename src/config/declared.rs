@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, RESOURCE, USER};
+use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, ISSUER, RESOURCE, USER};
 use super::file::Entry;
 use super::given::Raw;
 use super::problem::Problem;
@@ -61,6 +61,7 @@ pub struct DeclaredClient {
     pub allowed_origins: Vec<String>,
     pub contacts: Vec<String>,
     pub introspect: bool,
+    pub backchannel_token_delivery_mode: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: bool,
 }
@@ -147,6 +148,39 @@ pub fn exchanges(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declared
         rules.push(own);
     }
     rules
+}
+
+/// A `[[assertion_issuer]]`; what its words may be the rules say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredIssuer {
+    pub issuer: String,
+    /// JSON text of a JWK set.
+    pub jwks: String,
+    pub clients: Vec<String>,
+    pub scope: String,
+    pub subject: String,
+    pub resources: Vec<String>,
+}
+
+/// The issuers of assertions, each once.
+pub fn issuers(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredIssuer> {
+    let mut issuers: Vec<DeclaredIssuer> = Vec::new();
+    for entry in entries {
+        let mut fields = Fields { entry, known: ISSUER, problems };
+        let own = DeclaredIssuer {
+            issuer: fields.text("issuer").unwrap_or_default(),
+            jwks: fields.read("jwks", jwks).unwrap_or_default(),
+            clients: fields.list("clients").unwrap_or_default(),
+            scope: fields.text("scope").unwrap_or_default(),
+            subject: fields.text("subject").unwrap_or_else(|| "account".to_owned()),
+            resources: fields.list("resources").unwrap_or_default(),
+        };
+        if issuers.iter().any(|other| other.issuer == own.issuer) {
+            fields.refuse("issuer", "is declared twice; write one entry for each issuer.".to_owned());
+        }
+        issuers.push(own);
+    }
+    issuers
 }
 
 /// Somebody whose statements about software count.
@@ -266,6 +300,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             allowed_origins: fields.list("allowed_origins").unwrap_or_default(),
             contacts: fields.list("contacts").unwrap_or_default(),
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
+            backchannel_token_delivery_mode: fields.text("backchannel_token_delivery_mode"),
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };

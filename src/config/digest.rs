@@ -29,6 +29,9 @@ impl Config {
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
+            ("ciba.enabled", self.ciba.to_string()),
+            ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
+            ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
             ("pushed_requests.required", self.pushed_only.to_string()),
             ("response_types.front_channel", self.front_channel.to_string()),
@@ -70,6 +73,7 @@ impl Config {
             ("rate_limits.pushed_requests_per_client", rate(limits.pushed_requests_per_client)),
             ("rate_limits.request_uri_fetches_per_client", rate(limits.request_uri_fetches_per_client)),
             ("rate_limits.request_uri_fetches", rate(limits.request_uri_fetches)),
+            ("rate_limits.pushed_requests_per_address", rate(limits.pushed_requests_per_address)),
             ("rate_limits.device_requests_per_address", rate(limits.device_requests_per_address)),
             ("rate_limits.user_code_failures_per_account", rate(limits.user_code_failures_per_account)),
             ("rate_limits.user_code_failures_per_address", rate(limits.user_code_failures_per_address)),
@@ -115,6 +119,9 @@ impl Config {
         }
         for own in &self.details {
             all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}", own.schema, own.words));
+        }
+        for own in &self.assertion_issuers {
+            all.insert(format!("assertion_issuer.{}", own.issuer), format!("{own:?}"));
         }
         for own in &self.exchanges {
             all.insert(format!("token_exchange.{}", own.client_id), format!("{own:?}"));
@@ -198,6 +205,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("require_signed_request_object", client.require_signed_request_object.to_string()),
         ("allowed_origins", list(&client.allowed_origins)),
         ("introspect", client.introspect.to_string()),
+        ("backchannel_token_delivery_mode", text(&client.backchannel_token_delivery_mode)),
         ("chancery_profile", text(&client.chancery_profile)),
         ("chancery_receipts", client.chancery_receipts.to_string()),
     ]

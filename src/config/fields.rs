@@ -65,6 +65,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "allowed_origins" Kind::List, false, r#"["https://app.example"]"#, "origins of browser code";
     "contacts" Kind::List, false, r#"["ops@app.example"]"#, "whom to write to";
     "introspect" Kind::Boolean, false, "false", "may introspect the tokens of others";
+    "backchannel_token_delivery_mode" Kind::Text, false, r#""poll""#, "for CIBA: how it learns of the answer";
     "chancery_profile" Kind::Text, false, r#""fapi2-security""#, "holds this client to a profile: oauth21, fapi1-advanced, fapi2-security, fapi2-message-signing";
     "chancery_receipts" Kind::Boolean, false, "true", "answers carry receipts of the log; not for public clients";
 }
@@ -99,6 +100,15 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "signing_alg" Kind::Text, false, r#""ES256""#, "for its JWTs; default RS256";
     "access_token_lifetime" Kind::Integer { min: 1, max: 86_400 }, false, "300", "seconds; default lifetimes.access_token";
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
+}
+
+fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants (RFC 7523).":
+    "issuer" Kind::Text, true, r#""https://partner.example""#, "the iss of its assertions";
+    "jwks" Kind::Text, true, r#"'{"keys":[]}'"#, "its public keys as JSON";
+    "clients" Kind::List, true, r#"["batch"]"#, "who may bring them: clients that are registered for the grant type";
+    "scope" Kind::Text, true, r#""orders:read""#, "the most that tokens may do";
+    "subject" Kind::Text, false, r#""account""#, "account (default): sub is the id of an account here; client: sub is the client that brings it";
+    "resources" Kind::List, false, r#"["https://api.example"]"#, "what tokens may be for; default this server's userinfo";
 }
 
 fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":

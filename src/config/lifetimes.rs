@@ -17,6 +17,7 @@ pub struct Lifetimes {
     pub interaction: Duration,
     pub pushed_request: Duration,
     pub device_code: Duration,
+    pub backchannel: Duration,
     pub assertion: Duration,
     pub clock_tolerance: Duration,
 }
@@ -35,6 +36,7 @@ pub(super) fn read(reader: &mut Reader) -> Lifetimes {
         interaction: reader.duration("lifetimes.interaction"),
         pushed_request: reader.duration("lifetimes.pushed_request"),
         device_code: reader.duration("lifetimes.device_code"),
+        backchannel: reader.duration("lifetimes.backchannel"),
         assertion: reader.duration("lifetimes.assertion"),
         clock_tolerance: reader.duration("lifetimes.clock_tolerance"),
     };

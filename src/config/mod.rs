@@ -43,7 +43,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredResource, DeclaredUser, SoftwareIssuer};
+pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use lifetimes::Lifetimes;
@@ -77,6 +77,8 @@ pub struct Config {
     pub software_issuers: Vec<SoftwareIssuer>,
     pub cache_mb: u64,
     pub pkce: PkceRequired,
+    /// Clients may ask people on the back channel.
+    pub ciba: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -114,6 +116,8 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// The types of authorization details.
     pub details: Vec<DeclaredDetails>,
+    /// Whose assertions are grants.
+    pub assertion_issuers: Vec<DeclaredIssuer>,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
@@ -227,7 +231,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_default());
     let dev = reader.boolean("dev");
     let registration = reader.choice("registration");
-    let tls = pair(reader, "tls.cert", "tls.key");
+    let tls = mtls::pair(reader, "tls.cert", "tls.key");
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -242,6 +246,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         software_issuers: reader.list("software_statement_issuers", declared::software_issuer),
         cache_mb: reader.integer("cache_mb"),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
+        ciba: reader.boolean("ciba.enabled"),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
@@ -277,6 +282,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         resources: declared::resources(&merged.resources, &mut reader.problems),
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
+        assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),
     };
@@ -336,17 +342,6 @@ fn keys(reader: &mut Reader) -> Keys {
         reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
     }
     Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
-}
-
-/// A certificate and its key: both or neither.
-fn pair(reader: &mut Reader, cert: &'static str, key: &'static str) -> Option<Tls> {
-    match (reader.text(cert), reader.text(key)) {
-        (Some(cert), Some(key)) => return Some(Tls { cert: cert.into(), key: key.into() }),
-        (Some(_), None) => reader.refuse(cert, format!("is set without {key}; set both or neither.")),
-        (None, Some(_)) => reader.refuse(key, format!("is set without {cert}; set both or neither.")),
-        (None, None) => {}
-    }
-    None
 }
 
 fn given_secrets(reader: &mut Reader) -> GivenSecrets {

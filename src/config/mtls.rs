@@ -45,7 +45,7 @@ pub(super) fn read(reader: &mut Reader, usual: Option<&Tls>) -> Mtls {
             None
         }
     });
-    let own = super::pair(reader, "mtls.cert", "mtls.key");
+    let own = pair(reader, "mtls.cert", "mtls.key");
     let mtls = Mtls {
         tls: own.or_else(|| usual.cloned()).filter(|_| !listen.is_empty()),
         url,
@@ -60,4 +60,15 @@ pub(super) fn read(reader: &mut Reader, usual: Option<&Tls>) -> Mtls {
         reader.refuse("mtls.url", "is not set; it is what clients are told in mtls_endpoint_aliases, such as \"https://mtls.id.example\".");
     }
     mtls
+}
+
+/// A certificate and its key: both or neither.
+pub(super) fn pair(reader: &mut Reader, cert: &'static str, key: &'static str) -> Option<Tls> {
+    match (reader.text(cert), reader.text(key)) {
+        (Some(cert), Some(key)) => return Some(Tls { cert: cert.into(), key: key.into() }),
+        (Some(_), None) => reader.refuse(cert, format!("is set without {key}; set both or neither.")),
+        (None, Some(_)) => reader.refuse(key, format!("is set without {cert}; set both or neither.")),
+        (None, None) => {}
+    }
+    None
 }

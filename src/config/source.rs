@@ -61,6 +61,7 @@ pub struct Merged {
     pub feeds: Vec<Entry>,
     pub details: Vec<Entry>,
     pub exchanges: Vec<Entry>,
+    pub issuers: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -93,6 +94,7 @@ impl Sources {
             feeds: parsed.feeds,
             details: parsed.details,
             exchanges: parsed.exchanges,
+            issuers: parsed.issuers,
             problems,
             strangers: self.strangers(),
             file,

@@ -110,6 +110,9 @@ settings! {
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
 
+    "ciba.enabled" "" "" Kind::Boolean, "false", "",
+        "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";
+
     "pushed_requests.required" "" "" Kind::Boolean, "false", "",
         "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
 
@@ -166,6 +169,8 @@ settings! {
         "Time in which a browser has to bring a pushed authorization request.";
     "lifetimes.device_code" "" "" Kind::Duration { min: MINUTE, max: HOUR }, r#""10m""#, "",
         "Time in which a person has to type and answer the code of a device.";
+    "lifetimes.backchannel" "" "" Kind::Duration { min: MINUTE, max: HOUR }, r#""10m""#, "",
+        "Time in which a person has to answer a request on the back channel.";
     "lifetimes.assertion" "" "" Kind::Duration { min: 1, max: 24 * HOUR }, r#""1h""#, "",
         "How far ahead the exp of a client assertion may lie.";
     "lifetimes.clock_tolerance" "" "" Kind::Duration { min: 0, max: 5 * MINUTE }, r#""15s""#, "",
@@ -205,8 +210,12 @@ settings! {
     "rate_limits.request_uri_fetches" "" "" Kind::Rate, r#""600/1m""#, "",
         "Request objects fetched for all clients together.";
 
+    "rate_limits.pushed_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
+        "Pushed authorization requests of public clients from one address: their names are public.";
     "rate_limits.device_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
         "Device authorizations asked for from one address.";
+    "rate_limits.backchannel_requests_per_client" "" "" Kind::Rate, r#""600/1m""#, "",
+        "Requests on the back channel of one client: each of them stands before somebody's eyes.";
     "rate_limits.user_code_failures_per_account" "" "" Kind::Rate, r#""10/15m""#, "",
         "Wrong user codes that one account types.";
     "rate_limits.user_code_failures_per_address" "" "" Kind::Rate, r#""20/15m""#, "",

@@ -1,6 +1,6 @@
 //! What a rule answers: events for the log, and the outcome for the caller.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -25,8 +25,8 @@ pub struct Draft<E> {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Personal {
     fields: BTreeMap<&'static str, String>,
-    /// Kept to the last byte; its maker bounds it.
-    whole: Option<&'static str>,
+    /// Kept to the last byte; their makers bound them.
+    whole: BTreeSet<&'static str>,
 }
 
 impl<E, T> Decision<E, T> {
@@ -68,16 +68,16 @@ impl Personal {
         self
     }
 
-    /// Adds the one field that must not be cut, because it is read back and not only shown. Its maker bounds it.
+    /// Adds a field that must not be cut, because it is read back and not only shown. Its maker bounds it.
     #[must_use]
-    pub fn with_whole(mut self, field: &'static str, value: String) -> Self {
-        self.whole = Some(field);
-        self.with(field, Some(value))
+    pub fn with_whole(mut self, field: &'static str, value: Option<impl Into<String>>) -> Self {
+        self.whole.insert(field);
+        self.with(field, value)
     }
 
     /// Whether a field is kept to the last byte.
     pub fn is_whole(&self, field: &str) -> bool {
-        self.whole == Some(field)
+        self.whole.contains(field)
     }
 
     pub fn is_empty(&self) -> bool {

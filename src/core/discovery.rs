@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::account::claims;
 use crate::acr;
 use crate::client::metadata::{
-    AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg, SubjectType,
+    AssertionAlg, AuthMethod, ContentEnc, DeliveryMode, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg,
+    SubjectType,
 };
 use crate::details::Types;
 use crate::dpop;
@@ -51,6 +52,7 @@ pub struct Endpoints {
     pub check_session: String,
     pub pushed_authorization_request: String,
     pub device_authorization: String,
+    pub backchannel_authentication: String,
     /// Where the same endpoints are reached with a client certificate, in place of the issuer; `None`: at the same addresses.
     pub mtls: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Endpoints {
             ("revocation_endpoint", &self.revocation),
             ("introspection_endpoint", &self.introspection),
             ("device_authorization_endpoint", &self.device_authorization),
+            ("backchannel_authentication_endpoint", &self.backchannel_authentication),
             ("pushed_authorization_request_endpoint", &self.pushed_authorization_request),
             ("userinfo_endpoint", &self.userinfo),
         ]
@@ -144,11 +147,21 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     for member in ["frontchannel_logout_supported", "frontchannel_logout_session_supported"] {
         document[member] = json!(policy.front_channel_logout);
     }
+    // CIBA Core §4.
+    if policy.ciba {
+        document["backchannel_authentication_endpoint"] = json!(endpoints.backchannel_authentication);
+        document["backchannel_token_delivery_modes_supported"] =
+            json!(DeliveryMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>());
+        document["backchannel_user_code_parameter_supported"] = json!(false);
+    }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {
         document["tls_client_certificate_bound_access_tokens"] = json!(true);
-        let aliases: Map<_, _> =
-            endpoints.with_aliases().filter_map(|(name, uri)| Some((name.to_string(), json!(endpoints.alias(uri)?)))).collect();
+        let aliases: Map<_, _> = endpoints
+            .with_aliases()
+            .filter(|(name, _)| document.get(name).is_some())
+            .filter_map(|(name, uri)| Some((name.to_string(), json!(endpoints.alias(uri)?))))
+            .collect();
         if !aliases.is_empty() {
             document["mtls_endpoint_aliases"] = Value::Object(aliases);
         }
@@ -193,6 +206,7 @@ mod tests {
             check_session: at("/session/check"),
             pushed_authorization_request: at("/par"),
             device_authorization: at("/device/auth"),
+            backchannel_authentication: at("/backchannel"),
             mtls: Some("https://mtls.example/oidc".into()),
         }
     }
@@ -210,6 +224,8 @@ mod tests {
         client_certificates: true,
         client_authorities: true,
         token_exchange: true,
+        assertion_issuers: true,
+        ciba: true,
         profile: None,
         https: true,
         code_lifetime: crate::time::Seconds(60),
@@ -237,6 +253,8 @@ mod tests {
                 client_certificates: true,
                 client_authorities: true,
                 token_exchange: true,
+                assertion_issuers: true,
+                ciba: true,
                 ..Terms::default()
             },
         )
@@ -284,7 +302,11 @@ mod tests {
             assert!(register(|asked| asked.subject_type = Some(kind)).is_ok());
         }
         assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
-        assert!(register(|asked| asked.grant_types = Some(words("grant_types_supported"))).is_ok());
+        let all = |asked: &mut Asked| {
+            asked.grant_types = Some(words("grant_types_supported"));
+            asked.backchannel_token_delivery_mode = words("backchannel_token_delivery_modes_supported").pop();
+        };
+        assert!(register(all).is_ok());
         for alg in words("request_object_signing_alg_values_supported") {
             assert!(register(|asked| (asked.request_object_signing_alg, asked.jwks) = (Some(alg), Some(json!({"keys": []})))).is_ok());
         }

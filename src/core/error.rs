@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8,
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, CIBA Core 1.0 §13, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8,
 //! OpenID Connect Core Unmet Authentication Requirements 1.0 §2;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
@@ -81,6 +81,8 @@ registry! {
     AuthorizationPending authorization_pending "authorization_pending" 400 false "Nobody has answered yet; ask again after the interval.";
     PollSlowDown poll_slow_down "slow_down" 400 false "Too fast; wait five seconds longer between two requests from now on.";
     ExpiredToken expired_token "expired_token" 400 false "The device code has expired; ask for a new one.";
+    UnknownUserId unknown_user_id "unknown_user_id" 400 false "The hint names nobody here.";
+    InvalidBindingMessage invalid_binding_message "invalid_binding_message" 400 false "A binding_message has at most 128 characters, and no control characters.";
     DeniedByPerson denied_by_person "access_denied" 400 false "The person denied the request.";
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";
     UseDpopNonce use_dpop_nonce "use_dpop_nonce" 400 false "Send the DPoP proof again with the nonce of the DPoP-Nonce header.";

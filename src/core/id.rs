@@ -40,6 +40,8 @@ uuid_id! {
     InteractionId "interaction";
     /// One device's request for authorization.
     DeviceId "device";
+    /// One request on the back channel (CIBA).
+    BackchannelId "backchannel";
     /// One pushed authorization request; the interaction that it becomes has the same number.
     PushedId "pushed";
     /// One message to one client that a session is over.

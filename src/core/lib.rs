@@ -11,6 +11,7 @@
 //! | RFC 6749 §3.3, OpenID Connect Core 1.0 §5.4 scope | [`scope`] |
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |
+//! | RFC 7523 §2.1 assertions as grants | [`grant::assertion`] |
 //! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
 //! | OpenID Connect RP Metadata Choices 1.0 | [`client::metadata::choices`] |
 //! | RFC 7591 §1.2 initial access tokens | [`invitation`] |
@@ -33,6 +34,7 @@
 //! | RFC 9396 authorization details | [`details`], [`request`], [`grant`] |
 //! | RFC 9449 DPoP | [`dpop`], [`grant::redeem`], [`grant::refresh`] |
 //! | OAuth 2.1, FAPI 1.0 Advanced, FAPI 2.0 profiles | [`profile`] |
+//! | OpenID Connect CIBA Core 1.0 | [`backchannel`], [`grant::backchannel`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
@@ -47,6 +49,7 @@ extern crate std;
 
 pub mod account;
 pub mod acr;
+pub mod backchannel;
 pub mod base64url;
 pub mod canonical;
 pub mod claims;

@@ -27,7 +27,8 @@ use crate::app::certificate::Chain;
 const MOST: usize = 10;
 
 /// What the listener for certificates answers.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
+    "/oidc/backchannel",
     "/oidc/token",
     "/oidc/revocation",
     "/oidc/introspection",

@@ -10,6 +10,7 @@
 //! | `error` | what went wrong and what to do |
 //! | `home` | `/` |
 //! | `account` | `/account`: what a person sees of themselves, and changes |
+//! | `backchannel` | `/account/requests`: what clients ask on the back channel |
 //! | `device` | `/device`: the code of a device, and the answer |
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
 //! | `audit` | the auditor's pages |
@@ -28,6 +29,7 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod backchannel;
 pub mod check_session;
 pub mod choose;
 pub mod consent;

@@ -4,13 +4,13 @@
 use chancery_core::account::claims::{By, Claims};
 
 use super::demo::{Claim, DemoResult, DemoStart, RollEvent, Token};
-use super::device;
 use super::home::{Person, SignIn};
 use super::text::account::Done;
 use super::{
     Choose, Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Somebody, Template, Text,
     Trouble, account,
 };
+use super::{backchannel, device};
 use crate::app::history::What;
 
 mod audit;
@@ -100,6 +100,7 @@ impl Samples<'_> {
         pages.push(("choose", choose.render()));
         pages.extend(self.account());
         pages.extend(self.device());
+        pages.extend(self.backchannel());
         pages
     }
 
@@ -111,6 +112,7 @@ impl Samples<'_> {
             client: self.say("Meadow Television"),
             user_code: self.say("WDJB-MJHT"),
             scopes: vec!["openid".to_owned(), "profile".to_owned(), "offline_access".to_owned(), self.say("films:watch")],
+            details: vec![super::Detail { words: self.say("Pay 5 EUR to Ann"), sentence: "Pay {amount} to {name}".to_owned() }],
             from: from.map(|from| self.say(from)),
             at: "2026-03-14T09:26:53Z".to_owned(),
             account: self.say("alice@example.org"),
@@ -126,6 +128,30 @@ impl Samples<'_> {
             ("device-confirm-unknown", confirm(None).render()),
             ("device-allowed", answered(true).render()),
             ("device-denied", answered(false).render()),
+        ]
+    }
+
+    fn backchannel(&self) -> Vec<Rendered> {
+        let confirm = |message: Option<&str>, more| backchannel::Confirm {
+            page: self.page.clone(),
+            csrf: self.say("csrf-1"),
+            request: self.say("01a1fc15-89d7-7b17-918b-b59aee50a778"),
+            client: self.say("Meadow Bank"),
+            scopes: vec!["openid".to_owned(), "profile".to_owned(), self.say("payments")],
+            binding_message: message.map(|message| self.say(message)),
+            at: "2026-03-14T09:26:53Z".to_owned(),
+            account: self.say("alice@example.org"),
+            more,
+            policy_uri: Some(self.link("https://meadow.example/privacy")),
+            tos_uri: None,
+        };
+        let nothing = |answered| backchannel::Nothing { page: self.page.clone(), answered };
+        vec![
+            ("requests", nothing(None).render()),
+            ("requests-allowed", nothing(Some(true)).render()),
+            ("requests-denied", nothing(Some(false)).render()),
+            ("requests-confirm", confirm(Some("W4SCT"), true).render()),
+            ("requests-confirm-plain", confirm(None, false).render()),
         ]
     }
 

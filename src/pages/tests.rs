@@ -100,7 +100,9 @@ fn markup_in_any_text_changes_no_page() {
         assert_eq!(shape(calm), shape(&dressed), "{name}");
         assert!(!dressed.contains("49") || calm.contains("49"), "{name}: text was run as a template");
         assert!(
-            ["home", "demo-start", "device", "device-allowed", "device-denied"].contains(&name.as_str()) || dressed.contains("EVIL"),
+            ["home", "demo-start", "device", "device-allowed", "device-denied", "requests", "requests-allowed", "requests-denied"]
+                .contains(&name.as_str())
+                || dressed.contains("EVIL"),
             "{name} shows nothing of others"
         );
     }

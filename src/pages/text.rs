@@ -11,6 +11,7 @@
 //! Out of scope: sentences of the protocol, which are English and for developers (`core::error`).
 
 pub mod account;
+pub mod backchannel;
 mod de;
 pub mod device;
 mod en;
@@ -104,6 +105,7 @@ pub struct Text {
 
     pub account: account::AccountText,
     pub device: device::DeviceText,
+    pub backchannel: backchannel::BackchannelText,
 
     password_rules: fn(usize) -> String,
     scope: fn(&str) -> Option<&'static str>,

@@ -216,13 +216,108 @@ async function device(check, server) {
   });
 }
 
+/// A client that proves its secret and never sends it.
+async function secret(check, server) {
+  const metadata = { token_endpoint_auth_method: 'client_secret_jwt', grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: 'api' };
+  const config = await check('it registers', () => register(server, metadata, oidc.ClientSecretJwt()));
+  await check('and gets a token', () => oidc.clientCredentialsGrant(config, { scope: 'api' }));
+  const { client_id, client_secret } = config.clientMetadata();
+  const sending = await oidc.discovery(new URL(server.issuer), client_id, undefined, oidc.ClientSecretBasic(client_secret), INSECURE);
+  await check.also('the secret itself is no proof', async () => assert.equal(await refusal(oidc.clientCredentialsGrant(sending)), 'invalid_client'));
+}
+
+/// A bank that asks a person on their own screen.
+async function ciba(check, server) {
+  const metadata = {
+    client_name: 'Meadow Bank', redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'],
+    backchannel_token_delivery_mode: 'poll',
+  };
+  const config = await check('it registers', () => register(server, metadata));
+  const account = newAccount();
+  const web = await register(server, {});
+  const { parameters } = await attempt();
+  const agent = new Agent();
+  await agent.authorize(oidc.buildAuthorizationUrl(web, parameters), { redirectUri: REDIRECT_URI, account, register: true });
+  const answer = async (decision) => {
+    const page = await agent.send(`${server.origin}/account/requests`);
+    assert.ok(page.body.includes('Meadow Bank') && page.body.includes('W4SCT'), page.body);
+    const { url, form } = pickForm(page.body).fill(page.url, { decision });
+    return agent.send(url, { form });
+  };
+  const wish = { scope: SCOPE, login_hint: account.email, binding_message: 'W4SCT' };
+  const asked = await check('it asks', () => oidc.initiateBackchannelAuthentication(config, wish));
+  const waiting = oidc.pollBackchannelAuthenticationGrant(config, asked);
+  await check('the person sees client and message, and allows', async () => assert.equal((await answer('allow')).status, 303));
+  const tokens = await check('it gets its tokens', () => waiting);
+  await check.also('they are the person\'s', async () => {
+    assert.equal((await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)).email, account.email);
+  });
+  const denied = await oidc.initiateBackchannelAuthentication(config, wish);
+  await answer('deny');
+  await check('a denial is told', async () => {
+    assert.equal(await refusal(oidc.pollBackchannelAuthenticationGrant(config, denied)), 'access_denied');
+  });
+  await check.also('a hint that names nobody is refused', async () => {
+    assert.equal(await refusal(oidc.initiateBackchannelAuthentication(config, { ...wish, login_hint: 'nobody@example.org' })), 'unknown_user_id');
+  });
+}
+
+/// A gateway that passes a person's token on.
+async function exchanged(check, server) {
+  const find = (id, auth) => oidc.discovery(new URL(server.issuer), id, undefined, auth, INSECURE);
+  const [spa, gateway] = [await find('spa', oidc.None()), await find('gateway', oidc.ClientSecretPost('a-secret-of-forty-characters-for-the-test'))];
+  const { parameters, expected } = await attempt();
+  const answer = await new Agent().authorize(oidc.buildAuthorizationUrl(spa, parameters), { redirectUri: REDIRECT_URI, account: newAccount(), register: true });
+  const first = await oidc.authorizationCodeGrant(spa, answer, expected);
+  const own = await oidc.clientCredentialsGrant(gateway);
+  const type = 'urn:ietf:params:oauth:token-type:access_token';
+  const wish = { subject_token: first.access_token, subject_token_type: type, actor_token: own.access_token, actor_token_type: type, audience: 'https://stock.example' };
+  const grant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  const fruit = await check('a token is exchanged', () => oidc.genericGrantRequest(gateway, grant, wish));
+  await check.also('it says what it is', () => assert.equal(fruit.issued_token_type, type));
+  await check.also('introspection says for whom, and who acts', async () => {
+    const seen = await oidc.tokenIntrospection(gateway, fruit.access_token);
+    assert.deepEqual([seen.active, seen.sub, seen.aud, seen.act], [true, first.claims().sub, 'https://stock.example', { sub: 'gateway' }]);
+  });
+  await check.also('more is refused', async () => {
+    assert.equal(await refusal(oidc.genericGrantRequest(gateway, grant, { ...wish, scope: 'admin' })), 'invalid_scope');
+  });
+}
+
+const EXCHANGE_TOML = `
+[ciba]
+enabled = true
+
+[[resource]]
+identifier = "https://stock.example"
+scope = "profile email"
+token_format = "opaque"
+introspected_by = ["gateway"]
+
+[[client]]
+client_id = "spa"
+token_endpoint_auth_method = "none"
+redirect_uris = ["${REDIRECT_URI}"]
+
+[[client]]
+client_id = "gateway"
+client_secret = "a-secret-of-forty-characters-for-the-test"
+grant_types = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"]
+response_types = []
+
+[[token_exchange]]
+client_id = "gateway"
+subject_clients = ["spa"]
+resources = ["https://stock.example"]
+`;
+
 for (const backend of backends()) {
   let server;
   await checks.group(`${backend} start`, async (check) => {
     // With nonces on one of them, so that both ways are walked.
     const env = backend === 'postgres' ? { CHANCERY_DPOP_NONCES: 'true' } : {};
     const config = path.join(mkdtempSync(path.join(os.tmpdir(), 'chancery-beyond-')), 'chancery.toml');
-    writeFileSync(config, TOML);
+    writeFileSync(config, TOML + EXCHANGE_TOML);
     server = await check('the server starts on empty data', () => Server.start({ backend, env, config }));
   });
   if (!server) continue;
@@ -233,6 +328,9 @@ for (const backend of backends()) {
   await group('encrypted requests', (check) => encrypted(check, server));
   await group('authorization details', (check) => details(check, server));
   await group('device', (check) => device(check, server));
+  await group('client_secret_jwt', (check) => secret(check, server));
+  await group('CIBA', (check) => ciba(check, server));
+  await group('token exchange', (check) => exchanged(check, server));
   await group('audit', (check) => audit(check, server));
   await group('stop', (check) => check('the server ends on SIGTERM', () => server.stop()));
   await server.dispose();

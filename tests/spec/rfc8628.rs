@@ -362,3 +362,33 @@ async fn codes_that_nobody_answered_are_forgotten() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn rfc9396_2_a_device_asks_for_details_and_the_person_reads_them() {
+    let toml = r#"
+[[authorization_details_type]]
+name = "payment"
+schema = '{"properties":{"to":{"type":"string"}},"required":["to"],"additionalProperties":false}'
+words = "Pay {to}"
+"#;
+    let server = Server::with(&[], toml).await;
+    let (client, alice) = (tv(&server, json!({ "authorization_details_types": ["payment"] })).await, server.alice().await);
+    let details = r#"[{"type":"payment","to":"Ann <b>Lee</b>"}]"#;
+    let with = async |details: &str| {
+        server.as_client("/oidc/device/auth", &client, &[("scope", "openid"), ("authorization_details", details)]).send().await
+    };
+    for wrong in ["x", r#"[{"type":"unknown"}]"#, r#"[{"type":"payment"}]"#] {
+        assert_eq!(with(wrong).await.refusal(), (400, "invalid_authorization_details".to_owned()), "{wrong}");
+    }
+    let codes = with(details).await.json();
+    let mut browser = signed_in(&server, &alice).await;
+    let page = browser.open(&format!("/device?user_code={}", text(&codes, "user_code"))).await.text();
+    assert!(page.contains("Pay Ann") && !page.contains("<b>Lee"), "{page}");
+    decide(&mut browser, text(&codes, "user_code"), "allow").await;
+    let tokens = Tokens::of(&poll(&server, &client, &codes).await);
+    let expected: Value = serde_json::from_str(details).unwrap();
+    assert_eq!(tokens.whole["authorization_details"], expected);
+    let fresh = Tokens::of(&server.refresh(&client, tokens.refresh()).await);
+    assert_eq!(fresh.whole["authorization_details"], expected, "the grant has them");
+    assert!(server.leaves().await.iter().all(|leaf| !String::from_utf8_lossy(&leaf.leaf).contains("Lee")), "as ciphertext");
+}

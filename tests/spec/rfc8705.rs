@@ -180,11 +180,14 @@ async fn rfc8705_3_a_bound_token_opens_userinfo_with_its_certificate_alone() {
     let tokens = bound_tokens(&world, &client, &own).await.json();
     let authorization = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
     assert_eq!(world.caller(&own).get("/oidc/userinfo", &authorization).await.status, 200);
+    let mark = world.server.mark().await;
     for caller in [world.caller(None), world.caller(&other)] {
         let answer = caller.get("/oidc/userinfo", &authorization).await;
         assert_eq!(answer.refusal(), (401, "invalid_token".into()));
         assert!(answer.header("www-authenticate").contains("invalid_token"), "{}", answer.header("www-authenticate"));
     }
+    let events = world.server.events().await.split_off(mark);
+    assert_eq!((events.len(), &events[0].data["misuse"]), (1, &json!("access_token_with_other_key")), "it is evidence, once");
     // At the usual address there is no certificate.
     let plain = world.server.get("/oidc/userinfo").header("authorization", &authorization).send().await;
     assert_eq!(plain.refusal(), (401, "invalid_token".into()));

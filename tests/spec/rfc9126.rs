@@ -335,3 +335,18 @@ async fn the_optional_limit_answers_429() {
     assert_eq!((statuses, limited.status), ([201, 201], 429));
     assert!(!limited.header("retry-after").is_empty());
 }
+
+#[tokio::test]
+async fn rfc9126_7_3_requests_of_public_clients_are_limited_by_address() {
+    let server = Server::with(&[("CHANCERY_RATE_LIMITS_PUSHED_REQUESTS_PER_ADDRESS", "2/1m")], "").await;
+    let (public, web) = (server.public_client().await, server.web_client().await);
+    for status in [201, 201, 429, 429] {
+        assert_eq!(push(&server, &public, &[]).await.status, status);
+    }
+    let mark = server.mark().await;
+    assert_eq!(push(&server, &public, &[]).await.status, 429);
+    assert_eq!(server.mark().await, mark, "and leave nothing");
+    assert_eq!(push(&server, &web, &[]).await.status, 201, "who authenticates is counted by name");
+    server.advance(60_000);
+    assert_eq!(push(&server, &public, &[]).await.status, 201);
+}

@@ -212,10 +212,27 @@ async fn rfc9396_4_never_dropped_where_they_cannot_be_granted() {
     let world = World::new().await;
     let device = world.server.client(json!({
         "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"], "response_types": [], "redirect_uris": [],
-        "authorization_details_types": ["payment"],
     }));
     let device = device.await;
     let asked =
         world.server.as_client("/oidc/device/auth", &device, &[("scope", "openid"), ("authorization_details", PAYMENT)]).send().await;
-    assert_eq!(asked.refusal(), (400, "invalid_authorization_details".into()));
+    assert_eq!(asked.refusal(), (400, "invalid_authorization_details".into()), "it is not registered for the type");
+    // A device names them when it asks for its codes, and not when it fetches its tokens.
+    let late = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", "x"), ("authorization_details", PAYMENT)];
+    assert_eq!(world.server.token(&device, &late).await.refusal(), (400, "invalid_authorization_details".into()));
+}
+
+#[tokio::test]
+async fn rfc9396_2_long_details_are_kept_to_the_last_byte() {
+    let world = World::new().await;
+    // Eight of them, with spaces that the one text does not have: below the bound, and longer than a text that is only shown.
+    let one = |n: usize| {
+        let places: Vec<_> = (0..8).map(|place| format!("https://bank-{n}-{place}.example/accounts/of/somebody")).collect();
+        json!({ "type": "payment", "to": format!("Ann {n}"), "actions": ["status"], "locations": places })
+    };
+    let long = Value::from((0..8).map(one).collect::<Vec<_>>()).to_string();
+    assert!((3_000..4_096).contains(&long.len()), "{}", long.len());
+    let tokens = world.granted(&[("authorization_details", &long)]).await.json();
+    assert_eq!(tokens["authorization_details"], parsed(&long));
+    assert_eq!(world.seen(&tokens["access_token"]).await, parsed(&long));
 }

@@ -318,6 +318,7 @@ fn sources(given: &Given, directory: &Path) -> Sources {
         "USER_CODE_FAILURES_PER_ADDRESS",
         "USER_CODE_FAILURES",
         "DEVICE_REQUESTS_PER_ADDRESS",
+        "PUSHED_REQUESTS_PER_ADDRESS",
     ];
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |name: &str, value: &str| {

@@ -102,9 +102,14 @@ fn told(envelope: &Envelope) -> Told {
         "LoginFailed" | "ClientAuthenticationFailed" => failed(Authentication, 1, LOW),
         "AttemptsRefused" => failed(Authentication, 1, MEDIUM),
         "CodeIssued" | "ImplicitlyGranted" => well(Authentication, 3),
-        "CodeRedeemed" | "DeviceGranted" | "TokenExchanged" | "FrontChannelIssued" | "ClientCredentialsGranted" | "OperatorTokenMinted" => {
-            well(Authentication, 4)
-        }
+        "CodeRedeemed"
+        | "DeviceGranted"
+        | "BackchannelGranted"
+        | "TokenExchanged"
+        | "AssertionGranted"
+        | "FrontChannelIssued"
+        | "ClientCredentialsGranted"
+        | "OperatorTokenMinted" => well(Authentication, 4),
         "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" => failed(Authentication, 4, MEDIUM),
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),

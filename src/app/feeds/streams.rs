@@ -70,7 +70,7 @@ impl App {
         scopes: &[&'static str],
     ) -> Result<Arc<Client>, OAuthError> {
         let held = Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(token, &held).await?;
+        let bearer = self.bearer(context, token, &held).await?;
         if let Some(proven) = brought.proven {
             self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
         }

@@ -31,14 +31,19 @@ use crate::time::{Seconds, Timestamp};
 
 /// Seconds between two polls at the beginning (RFC 8628 §3.2), and what each `slow_down` adds (§3.5).
 pub const INTERVAL: Seconds = Seconds(5);
+/// The ciphertext of authorization details beside the request.
+const DETAILS: &str = "authorization_details";
 /// From here on the interval grows no more, so that one device cannot fill the log.
 const LONGEST_INTERVAL: Seconds = Seconds(60);
 
-/// A device asked for a code. `personal`: `user_code`, `context`.
+/// A device asked for a code. `personal`: `user_code`, `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceAuthorizationRequested {
     pub at: Timestamp,
+    /// The types of its authorization details (RFC 9396).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authorization_details: BTreeSet<String>,
     pub client: ClientId,
     /// Digest of the device code.
     pub code: Digest,
@@ -128,6 +133,9 @@ pub struct Device {
     pub expires_at: Timestamp,
     pub interval: Seconds,
     pub user_code: Option<Sealed>,
+    /// What it asks for beyond scopes (RFC 9396).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Sealed>,
     /// Where it came from.
     pub context: Option<Sealed>,
     pub answer: Answer,
@@ -175,6 +183,7 @@ impl Stream for Device {
                 expires_at: event.expires_at,
                 interval: INTERVAL,
                 user_code: fact.sealed(&stream, "user_code"),
+                details: fact.sealed(&stream, DETAILS),
                 context: fact.sealed(&stream, "context"),
                 answer: Answer::Waiting,
                 misused: BTreeSet::new(),
@@ -208,6 +217,8 @@ pub struct Ask {
     pub user_code: String,
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
+    /// The types of the details, and the one text of them.
+    pub details: (BTreeSet<String>, Option<String>),
     pub lifetime: Seconds,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -215,6 +226,7 @@ pub struct Ask {
 
 pub fn ask(cmd: &Ask) -> Decision<DeviceEvent, ()> {
     let event = DeviceAuthorizationRequested {
+        authorization_details: cmd.details.0.clone(),
         device: cmd.device,
         client: cmd.client.clone(),
         code: cmd.code,
@@ -223,7 +235,10 @@ pub fn ask(cmd: &Ask) -> Decision<DeviceEvent, ()> {
         expires_at: cmd.at.plus(cmd.lifetime),
         at: cmd.at,
     };
-    let personal = Personal::default().with("user_code", Some(cmd.user_code.as_str())).with("context", cmd.context.as_deref());
+    let personal = Personal::default()
+        .with("user_code", Some(cmd.user_code.as_str()))
+        .with_whole(DETAILS, cmd.details.1.as_deref())
+        .with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 

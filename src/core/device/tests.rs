@@ -11,6 +11,7 @@ fn asked() -> DeviceEvent {
         user_code: "WDJBMJHT".into(),
         scope: scope("openid"),
         resources: BTreeSet::new(),
+        details: Default::default(),
         lifetime: Seconds(600),
         context: None,
         at: t(0),
@@ -107,6 +108,7 @@ fn what_is_over_stays_over() {
 #[test]
 fn the_user_code_stands_in_the_log_as_ciphertext_only() {
     let decision = ask(&Ask {
+        details: Default::default(),
         device: device_id(),
         client: client_id("app"),
         code: digest("code"),

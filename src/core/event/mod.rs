@@ -13,6 +13,7 @@
 use alloc::vec::Vec;
 
 use crate::account::Account;
+use crate::backchannel::Backchannel;
 use crate::client::Client;
 use crate::consent::Consent;
 use crate::device::Device;
@@ -37,6 +38,7 @@ macro_rules! each_stream {
     ($call:ident) => {
         $call!(
             Account,
+            Backchannel,
             Client,
             Consent,
             Device,

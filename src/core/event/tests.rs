@@ -206,6 +206,7 @@ fn device() {
     use crate::device::*;
     let (device, client, code) = (device_id(), client_id("app"), digest("code"));
     let asked = DeviceAuthorizationRequested {
+        authorization_details: ["payment".to_string()].into(),
         device,
         client,
         code,
@@ -345,6 +346,40 @@ const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANY
 #[test]
 fn seal() {
     check::<Seals>(vec![vec![LogSealed { quiet_since: t(0), at: t(60) }.into()]]);
+}
+
+#[test]
+fn backchannel() {
+    use crate::backchannel::*;
+    let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));
+    let requested = BackchannelRequested {
+        account: alice(),
+        at: t(0),
+        backchannel,
+        client: client_id("app"),
+        code: digest("code"),
+        expires_at: t(600),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        scope: scope("openid"),
+    };
+    let approved = BackchannelApproved {
+        account: alice(),
+        amr: vec!["pwd".into()],
+        at: t(20),
+        auth_time: t(-10),
+        consent_epoch: 0,
+        session: session_id(),
+    };
+    check::<Backchannel>(vec![
+        vec![
+            requested.clone().into(),
+            BackchannelPollingSlowed { at: t(3), interval: Seconds(10) }.into(),
+            approved.into(),
+            BackchannelRedeemed { at: t(30), grant: grant_id() }.into(),
+            BackchannelMisused { at: t(31), by: client_id("app"), misuse: Misuse::Replayed }.into(),
+        ],
+        vec![requested.into(), BackchannelDenied { account: alice(), at: t(20) }.into()],
+    ]);
 }
 
 #[test]

@@ -8,9 +8,12 @@ use super::event::IssuedRefresh;
 use super::exchanged::Exchanged;
 use super::{Code, DETAILS, Grant, GrantEvent, GrantKind, Person};
 use crate::claims::ClaimsRequest;
-use crate::id::{ClientId, GrantId};
+use crate::id::{ClientId, GrantId, SessionId};
 use crate::scope::Scope;
 use crate::stream::Fact;
+
+/// Of a grant that no sign-in led to; it is bound to none.
+const NO_SESSION: SessionId = SessionId(uuid::Uuid::nil());
 
 /// The state after a first event; `None` when it cannot be one.
 pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
@@ -94,6 +97,42 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
             grant.resources = event.resources.clone();
             grant.refresh = event.refresh.clone().map(IssuedRefresh::into_family);
             grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
+            Some(grant)
+        }
+        GrantEvent::BackchannelGranted(event) => {
+            let person = Person {
+                account: event.account,
+                session: event.session,
+                offline: event.scope.has("offline_access"),
+                auth_time: event.auth_time,
+                amr: event.amr.clone(),
+                nonce: None,
+                claims: ClaimsRequest::default(),
+                wants_auth_time: false,
+                consent_epoch: event.consent_epoch,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.resources = event.resources.clone();
+            grant.refresh = event.refresh.clone().map(IssuedRefresh::into_family);
+            grant.add_access(event.access.clone().into_access(event.at, event.access_scope.clone()));
+            Some(grant)
+        }
+        GrantEvent::AssertionGranted(event) => {
+            let kind = event.account.map_or(GrantKind::Client, |account| {
+                GrantKind::Person(Person {
+                    account,
+                    session: NO_SESSION,
+                    offline: true,
+                    auth_time: event.issued_at,
+                    amr: Vec::new(),
+                    nonce: None,
+                    claims: ClaimsRequest::default(),
+                    wants_auth_time: false,
+                    consent_epoch: event.consent_epoch.unwrap_or(0),
+                })
+            });
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, kind);
+            grant.add_access(event.access.clone().into_access(event.at, None));
             Some(grant)
         }
         GrantEvent::TokenExchanged(event) => {

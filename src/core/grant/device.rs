@@ -14,7 +14,7 @@ use alloc::string::String;
 use super::event::DeviceGranted;
 use super::redeem::Redeemed;
 use super::target::Target;
-use super::{GrantEvent, Lifetimes};
+use super::{DETAILS, GrantEvent, Lifetimes};
 use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
@@ -42,6 +42,8 @@ pub struct GrantDevice {
     /// Digest of the refresh token to hand out, should there be one.
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
+    /// In their one text (RFC 9396).
+    pub authorization_details: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -82,7 +84,7 @@ pub fn decide(client: &Client, cmd: &GrantDevice, lifetimes: &Lifetimes) -> Deci
         id_token_kid: cmd.id_token_kid.clone(),
         at: cmd.at,
     };
-    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let personal = Personal::default().with_whole(DETAILS, cmd.authorization_details.as_deref()).with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 
@@ -105,6 +107,7 @@ mod tests {
             target: Ok(Target::default()),
             refresh: digest("rt"),
             id_token_kid: None,
+            authorization_details: None,
             context: None,
             at: t(0),
         }

@@ -1,21 +1,23 @@
 //! What can happen to a grant.
 
+mod brought;
+
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::exchanged::{Actor, Source};
-use super::{Access, GrantKind, Person, Refresh as Family};
+use super::{Access, Refresh as Family};
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
 use crate::events;
-use crate::id::{AccountId, ClientId, DeviceId, GrantId, InteractionId, SessionId};
+use crate::id::{AccountId, BackchannelId, ClientId, DeviceId, GrantId, InteractionId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
+pub use brought::{AssertionGranted, TokenExchanged};
 
 /// An access token as the log knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -205,6 +207,8 @@ pub enum Misuse {
     /// Without a proof of the key that it is bound to; recorded once for each grant.
     CodeWithOtherKey,
     RefreshTokenWithOtherKey,
+    /// Somebody used an access token at this server without the key that it is bound to; recorded once for each grant.
+    AccessTokenWithOtherKey,
     /// A client brought one of its tokens to be exchanged that may not (RFC 8693); recorded once for each grant.
     ExchangeByOtherClient,
     ExchangeWithOtherKey,
@@ -261,7 +265,7 @@ pub struct ClientCredentialsGranted {
     pub scope: Scope,
 }
 
-/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `context`.
+/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceGranted {
@@ -287,57 +291,30 @@ pub struct DeviceGranted {
     pub session: SessionId,
 }
 
-/// A token became another one (RFC 8693): for whom it speaks, who acts, and what was brought. `personal`: `authorization_details`, `context`.
+/// A client got the tokens that it asked for on the back channel (CIBA Core §10.1). `personal`: `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TokenExchanged {
+pub struct BackchannelGranted {
     pub access: IssuedAccess,
-    /// Absent where no person is behind it, as the next ones.
+    /// When the access token has less than the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// Who acts, the last one first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actors: Vec<Actor>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_scope: Option<Scope>,
+    pub account: AccountId,
     pub amr: Vec<String>,
     pub at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_time: Option<Timestamp>,
-    /// Who exchanged it and gets the new one.
+    pub auth_time: Timestamp,
+    pub backchannel: BackchannelId,
     pub client: ClientId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent_epoch: Option<u32>,
+    pub consent_epoch: u32,
     pub grant: GrantId,
-    /// What was brought survives a logout, and so does this.
-    #[serde(default, skip_serializing_if = "crate::request::is_false")]
-    pub offline: bool,
-    pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// What was brought can be exchanged no more.
-    #[serde(default, skip_serializing_if = "crate::request::is_false")]
-    pub single_use: bool,
-    pub source: Source,
-}
-
-impl TokenExchanged {
-    /// For whom the new token speaks.
-    pub(super) fn kind(&self) -> GrantKind {
-        match (self.account, self.session, self.auth_time) {
-            (Some(account), Some(session), Some(auth_time)) => GrantKind::Person(Person {
-                account,
-                session,
-                offline: self.offline,
-                auth_time,
-                amr: self.amr.clone(),
-                nonce: None,
-                claims: ClaimsRequest::default(),
-                wants_auth_time: false,
-                consent_epoch: self.consent_epoch.unwrap_or(0),
-            }),
-            _ => GrantKind::Client,
-        }
-    }
+    pub id_token_kid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<IssuedRefresh>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+    pub session: SessionId,
 }
 
 /// A token for the management interface, minted over the local socket.
@@ -367,7 +344,9 @@ events! {
         GrantEnded = 1,
         ClientCredentialsGranted = 1,
         DeviceGranted = 1,
+        BackchannelGranted = 1,
         TokenExchanged = 1,
+        AssertionGranted = 1,
         OperatorTokenMinted = 1,
     }
 }

@@ -220,7 +220,7 @@ pub fn decide(client: &Client, rule: &Rule, cmd: &Exchange, lifetimes: &Lifetime
             token_type: subject.token_type,
         },
     };
-    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 

@@ -76,7 +76,7 @@ impl Lifetimes {
 }
 
 pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {
-    let context = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, cmd.authorization_details.as_deref());
+    let context = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, cmd.authorization_details.as_deref());
     let Some(code) = cmd.code else {
         let event = ImplicitlyGranted {
             grant: cmd.grant,
@@ -196,7 +196,7 @@ pub fn to_client(client: &Client, cmd: &IssueToClient, lifetimes: &Lifetimes) ->
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.client_credentials);
     let expires_at = access.expires_at;
     let event = ClientCredentialsGranted { grant: cmd.grant, client: client.id.clone(), scope: scope.clone(), access, at: cmd.at };
-    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], IssuedToClient { scope, expires_at })
 }
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `issue` | a code for a person's answer, a token for a client alone, a token for an operator |
 //! | `redeem` | the code becomes tokens, once |
+//! | `assertion` | a token for what a trusted issuer says |
+//! | `backchannel` | the tokens of a request on the back channel |
 //! | `device` | the tokens of a device that a person allowed |
 //! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
@@ -14,6 +16,8 @@
 //! A token is alive when its grant and its session (if bound), consent, account and client are all alive: ending a parent is one
 //! event and never fans out. The state of a grant stays small however often it was refreshed.
 
+pub mod assertion;
+pub mod backchannel;
 mod beginning;
 pub mod device;
 pub mod event;
@@ -94,9 +98,10 @@ pub enum GrantKind {
 pub struct Person {
     pub account: AccountId,
     pub session: SessionId,
-    /// Survives logout (`offline_access`).
+    /// Survives logout (`offline_access`), or began without a session.
     pub offline: bool,
     pub auth_time: Timestamp,
+    /// Empty: the person did not sign in here, and nothing is said of when and how they did.
     pub amr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Sealed>,
@@ -241,7 +246,9 @@ impl Stream for Grant {
             | GrantEvent::ImplicitlyGranted(_)
             | GrantEvent::ClientCredentialsGranted(_)
             | GrantEvent::DeviceGranted(_)
+            | GrantEvent::BackchannelGranted(_)
             | GrantEvent::TokenExchanged(_)
+            | GrantEvent::AssertionGranted(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
             GrantEvent::FrontChannelIssued(event) => {
                 if let Some(access) = event.access.clone() {

@@ -124,7 +124,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     };
     let narrowed = (scope != grant.scope).then_some(scope);
     let event = CodeRedeemed { access, refresh, scope: narrowed, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
-    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 

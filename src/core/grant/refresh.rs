@@ -128,7 +128,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
     } else {
         (RefreshTokenUsed { refresh_expires_at: moved, access, scope: narrowed, id_token_kid, at }.into(), moved)
     };
-    let personal = Personal::default().with("context", cmd.context.as_deref()).with(DETAILS, details);
+    let personal = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, details);
     let outcome = Refreshed { scope, access_expires_at, refresh_expires_at, rotated: rotates || repeated };
     Decision::accept(alloc::vec![Draft::new(event, personal)], outcome)
 }

@@ -16,6 +16,7 @@ use crate::decision::Decision;
 use crate::session::{Session, SessionEnd, SessionEnded, SessionStarted};
 use crate::testing::*;
 
+mod asserting;
 mod exchanging;
 mod folding;
 mod histories;

@@ -229,7 +229,7 @@ pub fn open(cmd: &Open) -> Decision<InteractionEvent, ()> {
         .with("state", cmd.private.state.as_deref())
         .with("nonce", cmd.private.nonce.as_deref())
         .with("login_hint", cmd.private.login_hint.as_deref())
-        .with("authorization_details", cmd.private.authorization_details.as_deref())
+        .with_whole("authorization_details", cmd.private.authorization_details.as_deref())
         .with("context", cmd.private.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }

@@ -165,7 +165,7 @@ pub fn push(cmd: &Push) -> Decision<PushedEvent, ()> {
         expires_at: cmd.at.plus(cmd.lifetime),
         at: cmd.at,
     };
-    let personal = Personal::default().with_whole(PARAMETERS, cmd.parameters.clone()).with("context", cmd.context.as_deref());
+    let personal = Personal::default().with_whole(PARAMETERS, Some(cmd.parameters.as_str())).with("context", cmd.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 

@@ -43,6 +43,8 @@ pub enum Kind {
     PushedRequest,
     /// What a device polls with (RFC 8628 §3.2).
     DeviceCode,
+    /// What a client on the back channel polls with (CIBA Core §7.3).
+    AuthReqId,
 }
 
 impl Kind {
@@ -58,6 +60,7 @@ impl Kind {
             Self::RegistrationAccess => "cha_rg_",
             Self::PushedRequest => "cha_pr_",
             Self::DeviceCode => "cha_dc_",
+            Self::AuthReqId => "cha_rq_",
         }
     }
 }

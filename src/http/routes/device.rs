@@ -26,6 +26,8 @@ struct DeviceRequest {
     client_assertion: Option<String>,
     client_assertion_type: Option<String>,
     scope: Option<String>,
+    /// A JSON array (RFC 9396).
+    authorization_details: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.
     resource: Option<Vec<String>>,
 }

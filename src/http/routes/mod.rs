@@ -5,7 +5,7 @@
 //! | `discovery` | both metadata documents, JWKS |
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
-//! | `device` | device authorization |
+//! | `device`, `backchannel` | device authorization, backchannel authentication |
 //! | `userinfo` | userinfo |
 //! | `signals` | streams of shared signals |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
@@ -20,6 +20,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod backchannel;
 pub mod device;
 pub mod discovery;
 pub mod erasure;
@@ -61,7 +62,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         discovery::Discovery::new(server),
         token::Token(server.clone()),
         pushed::PushedRequests(server.clone()),
-        device::DeviceAuthorization(server.clone()),
+        (device::DeviceAuthorization(server.clone()), backchannel::BackchannelAuthentication(server.clone())),
         userinfo::UserInfo(server.clone()),
         signals::Signals(server.clone()),
         registration::Registration(server.clone()),

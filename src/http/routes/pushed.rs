@@ -2,6 +2,7 @@
 //!
 //! Order: media type and size, repeated parameters, client authentication, the checks of the authorization request.
 
+use chancery_core::client::Client;
 use chancery_core::error::OAuthError;
 use poem::Request;
 use poem_openapi::{Object, OpenApi};
@@ -72,7 +73,12 @@ impl PushedRequests {
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, None)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
-        self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.pushed_requests_per_client)?;
+        let rates = &self.0.app.config.rate_limits;
+        self.0.count_name(REQUESTS, &client, rates.pushed_requests_per_client)?;
+        // Each leaves an event, and whoever knows the name of a public client can send them.
+        if caller.client.state.as_deref().is_some_and(Client::is_public) {
+            self.0.count(REQUESTS, request, rates.pushed_requests_per_address)?;
+        }
         let context = context(request);
         let parameters = form.params.single();
         let sent = Sent { parameters: &parameters, resources: form.params.all("resource") };

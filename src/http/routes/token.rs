@@ -10,6 +10,7 @@ use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Group;
+use crate::app::assertion;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
 use crate::app::exchange;
@@ -34,8 +35,9 @@ pub struct Token(pub Server);
 #[derive(Object)]
 #[allow(dead_code)] // read through the raw parameters; the fields are the schema
 struct TokenForm {
-    /// authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code or
-    /// urn:ietf:params:oauth:grant-type:token-exchange.
+    /// authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code,
+    /// urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer or
+    /// urn:openid:params:grant-type:ciba.
     grant_type: Option<String>,
     code: Option<String>,
     redirect_uri: Option<String>,
@@ -44,6 +46,10 @@ struct TokenForm {
     refresh_token: Option<String>,
     /// RFC 8628 section 3.4.
     device_code: Option<String>,
+    /// CIBA Core section 10.1.
+    auth_req_id: Option<String>,
+    /// RFC 7523 section 2.1.
+    assertion: Option<String>,
     /// RFC 8693 section 2.1, as the next ones.
     subject_token: Option<String>,
     subject_token_type: Option<String>,
@@ -178,10 +184,9 @@ impl Token {
                 let (scope, resources) = (params.get("scope"), params.all("resource"));
                 Box::pin(app.client_credentials(&context, &caller, &OwnRequest { scope, resources, authorization_details })).await
             }
-            // Nothing of the kind was granted, and it is never dropped in silence.
-            Some(GrantType::DeviceCode) if authorization_details.is_some() => {
-                Err(OAuthError::invalid_authorization_details("device").saying("authorization_details are not for the device grant here."))
-            }
+            // It is never dropped in silence.
+            Some(GrantType::DeviceCode) if authorization_details.is_some() => Err(OAuthError::invalid_authorization_details("device")
+                .saying("A device names its authorization_details when it asks for its codes, not here.")),
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;
                 Box::pin(app.redeem_device(&context, &caller, code, params.all("resource"))).await
@@ -200,6 +205,17 @@ impl Token {
                     authorization_details,
                 };
                 Box::pin(app.exchange_token(&context, &caller, &asked)).await
+            }
+            Some(GrantType::JwtBearer) if app.issuers.rules.0.is_empty() => Err(OAuthError::unsupported_grant_type("no issuer")),
+            Some(GrantType::JwtBearer) => {
+                let assertion = need("assertion").map_err(refused)?;
+                let asked = assertion::Asked { assertion, scope: params.get("scope"), resources: params.all("resource") };
+                Box::pin(app.grant_for_assertion(&context, &caller, &asked)).await
+            }
+            Some(GrantType::Ciba) if !app.config.ciba => Err(OAuthError::unsupported_grant_type("ciba is switched off")),
+            Some(GrantType::Ciba) => {
+                let code = need("auth_req_id").map_err(refused)?;
+                Box::pin(app.redeem_backchannel(&context, &caller, code, params.all("resource"))).await
             }
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),

@@ -11,7 +11,7 @@
 use super::field::Field;
 use super::link::Link;
 use super::problem::Problem;
-use super::{Page, Template};
+use super::{Detail, Page, Template};
 
 /// Sends `user_code` to `/device` by GET: looking changes nothing.
 #[derive(Template)]
@@ -44,6 +44,8 @@ pub struct Confirm {
     pub client: String,
     pub user_code: String,
     pub scopes: Vec<String>,
+    /// What is asked for beyond scopes.
+    pub details: Vec<Detail>,
     /// Where the request came from, as far as it is known.
     pub from: Option<String>,
     /// RFC 3339, in UTC.
@@ -64,6 +66,7 @@ impl Confirm {
             format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
         ];
         lines.extend(self.scopes.iter().map(|scope| super::consent::scope_line(text, scope)));
+        lines.extend(self.details.iter().map(|detail| format!("- {}", super::consent::one_line(&detail.sentence))));
         lines.push(text.device.warning.to_owned());
         lines.push(format!("[{}] [{}]", text.allow_button, text.deny_button));
         lines.join("\n")

@@ -19,7 +19,7 @@ use super::account::{Account, own_forms};
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
 use super::sign_in::SignInForm;
-use super::{Cookies, Group, in_reading_order};
+use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::clock::rfc3339;
 use crate::app::device::Waiting;
 use crate::app::sessions::Current;
@@ -189,6 +189,7 @@ impl Device {
             client: name_of(&waiting.client),
             user_code: waiting.user_code.clone(),
             scopes: in_reading_order(&waiting.device.scope),
+            details: in_words(&self.0, waiting.details.as_ref()),
             from: browser_of(agent, from),
             at: rfc3339(waiting.device.requested_at.0),
             account: self.0.app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default(),

@@ -22,7 +22,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::authorize::send;
 use super::show::{Shown, in_interaction, page_for, refusal};
-use super::{Cookies, Group, in_reading_order};
+use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::accounts::{Form, NotRegistered};
 use crate::app::authorize::{Failed, Show};
 use crate::http::csrf::is_same_origin;
@@ -211,16 +211,9 @@ impl Interactions {
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
             scopes: in_reading_order(&asked.consent_scope()),
-            details: self.in_words(waiting.details),
+            details: in_words(&self.0, waiting.details),
             account: email,
         })
-    }
-
-    fn in_words(&self, details: Option<&Details>) -> Vec<pages::Detail> {
-        let Some(details) = details else { return Vec::new() };
-        let types = &self.0.app.details;
-        let both = types.in_words(details).into_iter().zip(types.sentences(details));
-        both.map(|(words, sentence)| pages::Detail { words, sentence }).collect()
     }
 
     async fn sign_in(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {

@@ -6,6 +6,7 @@
 //! | `interaction` | `/auth/interaction/{uid}`: login, registration, consent |
 //! | `logout` | `/oidc/session/end` |
 //! | `account`, `account_email`, `sign_in` | `/account` and what is below it; its sign-in, and that of `device` |
+//! | `backchannel` | `/account/requests` |
 //! | `device` | `/device` |
 //! | `home` | `/`, `/assets/{name}` |
 //! | `admin`, `admin_audit` | `/admin/audit`: the auditor's pages |
@@ -18,6 +19,7 @@ pub mod account_email;
 pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
+pub mod backchannel;
 mod choose;
 pub mod device;
 pub mod home;
@@ -26,6 +28,7 @@ pub mod logout;
 pub mod show;
 mod sign_in;
 
+use chancery_core::details::Details;
 use chancery_core::request::Parameters;
 use chancery_core::scope::{STANDARD, Scope};
 use poem::Request;
@@ -35,6 +38,7 @@ use crate::app::authorize::Browser;
 use crate::http::params::Params;
 use crate::http::routes::accounts::{OTHERS, SESSION};
 use crate::http::server::Server;
+use crate::pages::Detail;
 
 /// Name of the cookie that binds authorization requests to a browser.
 pub const BINDING: &str = "chancery_browser";
@@ -57,7 +61,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         logout::Logout(server.clone()),
         account::Account(server.clone()),
         account_email::AccountEmail(server.clone()),
-        device::Device(server.clone()),
+        (device::Device(server.clone()), backchannel::Requests(server.clone())),
         home::Home(server.clone()),
         admin::Admin(server.clone()),
     )
@@ -87,6 +91,14 @@ impl Cookies {
 fn in_reading_order(scope: &Scope) -> Vec<String> {
     let standard = STANDARD.iter().filter(|own| scope.has(own)).map(|own| (*own).to_owned());
     standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
+}
+
+/// Authorization details as a person reads them.
+fn in_words(server: &Server, details: Option<&Details>) -> Vec<Detail> {
+    let Some(details) = details else { return Vec::new() };
+    let types = &server.app.details;
+    let both = types.in_words(details).into_iter().zip(types.sentences(details));
+    both.map(|(words, sentence)| Detail { words, sentence }).collect()
 }
 
 /// The parameters as the rules want them: one value each.

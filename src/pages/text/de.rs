@@ -78,6 +78,7 @@ pub(super) const TEXT: Text = Text {
 
     account: super::account::DE,
     device: super::device::DE,
+    backchannel: super::backchannel::DE,
 
     password_rules,
     scope,

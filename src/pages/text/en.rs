@@ -78,6 +78,7 @@ pub(super) const TEXT: Text = Text {
 
     account: super::account::EN,
     device: super::device::EN,
+    backchannel: super::backchannel::EN,
 
     password_rules,
     scope,

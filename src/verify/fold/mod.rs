@@ -223,10 +223,13 @@ impl Fold {
             return Ok(());
         }
         let open = self.devices.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
-        if open.over_at == i64::MIN && fact.kind != "DeviceCodeMisused" {
+        if open.over_at == i64::MIN && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused") {
             return Err(format!("{} follows the end of its device's request", fact.kind));
         }
-        let answers = matches!(fact.kind, "DeviceApproved" | "DeviceDenied" | "DeviceCodeRedeemed");
+        let answers = matches!(
+            fact.kind,
+            "DeviceApproved" | "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelApproved" | "BackchannelDenied" | "BackchannelRedeemed"
+        );
         if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
             return Err(format!("{} came after the device's request had expired", fact.kind));
         }
@@ -234,7 +237,7 @@ impl Fold {
         if let Some(expires_at) = fact.data.expires_at {
             open.over_at = expires_at;
         }
-        if matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed") {
+        if matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelRedeemed") {
             open.over_at = i64::MIN;
         }
         Ok(())

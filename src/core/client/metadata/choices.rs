@@ -183,6 +183,8 @@ mod tests {
         client_certificates: false,
         client_authorities: false,
         token_exchange: false,
+        assertion_issuers: false,
+        ciba: false,
     };
 
     /// The single member after the choice, or the fields that are wrong.

@@ -27,8 +27,8 @@ pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_u
 pub use validate::{sector_lists, validate};
 use words::Words;
 pub use words::{
-    ApplicationType, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg, ResponseMode,
-    ResponseType, Rotation, SigningAlg, SubjectType, TokenFormat,
+    ApplicationType, AssertionAlg, AuthMethod, ContentEnc, DeliveryMode, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg,
+    ResponseMode, ResponseType, Rotation, SigningAlg, SubjectType, TokenFormat,
 };
 
 /// Validated metadata, as registered.
@@ -154,6 +154,9 @@ pub struct Metadata {
     pub allowed_origins: Vec<String>,
     /// May introspect tokens of others. Only an operator grants it.
     pub introspect: bool,
+    /// How it learns of answers on the back channel (CIBA Core §4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_token_delivery_mode: Option<DeliveryMode>,
     /// A profile that it is held to, besides the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chancery_profile: Option<Profile>,
@@ -282,6 +285,7 @@ pub struct Asked {
     pub refresh_grace_seconds: Option<u32>,
     pub allowed_origins: Option<Vec<String>>,
     pub introspect: Option<bool>,
+    pub backchannel_token_delivery_mode: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,
@@ -327,4 +331,8 @@ pub struct Terms {
     pub client_authorities: bool,
     /// There are clients that may exchange tokens.
     pub token_exchange: bool,
+    /// There are issuers whose assertions are grants.
+    pub assertion_issuers: bool,
+    /// Clients may ask people on the back channel.
+    pub ciba: bool,
 }

@@ -15,8 +15,10 @@
 //!
 //! Out of scope: parsing of `jwks` (the shell hands in whether they are usable), fetching.
 
+mod backchannel;
 mod certificates;
 mod keys;
+mod names;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -25,7 +27,8 @@ use alloc::vec::Vec;
 
 use super::uri::{host, is_odd, origin_of, redirect_uri};
 use super::{
-    ApplicationType, Asked, AuthMethod, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType, Terms, Words,
+    ApplicationType, Asked, AuthMethod, DeliveryMode, GrantType, IdTokenClaims, Metadata, ResponseType, Rotation, SigningAlg, SubjectType,
+    Terms, Words,
 };
 use crate::account::FieldError;
 use crate::acr;
@@ -35,8 +38,6 @@ use crate::time::Seconds;
 
 /// Entries in a list.
 const MOST_ENTRIES: usize = 50;
-/// Longest software statement in bytes.
-const LONGEST_STATEMENT: usize = 8 * 1024;
 /// The longest grace window in seconds.
 const LONGEST_GRACE: u32 = 60;
 
@@ -53,9 +54,10 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     keys::check(asked, &metadata, terms, &mut wrong);
     keys::check_request_objects(&metadata, terms, &mut wrong);
     certificates::check(&metadata, terms, &mut wrong);
-    check_people(asked, &mut wrong);
-    check_software(&metadata, &mut wrong);
+    names::check_people(asked, &mut wrong);
+    names::check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
+    backchannel::check(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
 
@@ -152,6 +154,10 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         refresh_grace_seconds: Seconds(asked.refresh_grace_seconds.unwrap_or(0)),
         allowed_origins: asked.allowed_origins.clone().unwrap_or_default(),
         introspect: asked.introspect.unwrap_or(false),
+        backchannel_token_delivery_mode: asked
+            .backchannel_token_delivery_mode
+            .as_deref()
+            .map(|text| wrong.choice("backchannel_token_delivery_mode", Some(text), DeliveryMode::Poll)),
         chancery_profile: asked.chancery_profile.as_deref().map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
@@ -212,6 +218,9 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::TokenExchange) && !terms.token_exchange {
         wrong.add("grant_types", "No client exchanges tokens here.");
     }
+    if uses(GrantType::JwtBearer) && !terms.assertion_issuers {
+        wrong.add("grant_types", "No issuer of assertions is known here.");
+    }
     // RFC 8693 §5: else whoever finds a token could have another one made of it.
     if uses(GrantType::TokenExchange) && is_public {
         wrong.add("grant_types", "token-exchange needs a client that authenticates (RFC 8693 section 5).");
@@ -225,8 +234,8 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::ClientCredentials) && is_public {
         wrong.add("grant_types", "client_credentials needs a client that authenticates (RFC 6749 section 4.4).");
     }
-    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode) {
-        wrong.add("grant_types", "refresh_token comes with authorization_code or the device grant.");
+    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode) && !uses(GrantType::Ciba) {
+        wrong.add("grant_types", "refresh_token comes with authorization_code, the device grant or CIBA.");
     }
     // RFC 9700 §2.2.2: a public client's refresh token is bound or rotated.
     if metadata.refresh_token_rotation == Rotation::Never && is_public && !metadata.binds_tokens() {
@@ -309,29 +318,6 @@ fn check_front_channel_logout(metadata: &Metadata, terms: Terms, wrong: &mut Pro
         wrong.add("frontchannel_logout_uri", &problem);
     } else if !metadata.redirect_uris.iter().any(|own| origin_of(own) == origin_of(uri)) {
         wrong.add("frontchannel_logout_uri", "Its scheme, host and port must be those of a redirect URI.");
-    }
-}
-
-fn check_people(asked: &Asked, wrong: &mut Problems) {
-    if asked.client_name.as_deref().is_some_and(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control)) {
-        wrong.add("client_name", "Use 1 to 256 bytes without control characters.");
-    }
-    let contacts = asked.contacts.as_deref().unwrap_or_default();
-    wrong.bounded_list("contacts", contacts);
-    if contacts.iter().any(|contact| contact.len() > 256 || contact.chars().any(char::is_control)) {
-        wrong.add("contacts", "Use at most 256 bytes each, without control characters.");
-    }
-}
-
-/// Software may name itself in any words.
-fn check_software(metadata: &Metadata, wrong: &mut Problems) {
-    for (field, text) in [("software_id", &metadata.software_id), ("software_version", &metadata.software_version)] {
-        if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 256 || text.chars().any(char::is_control)) {
-            wrong.add(field, "Use 1 to 256 bytes without control characters.");
-        }
-    }
-    if metadata.software_statement.as_deref().is_some_and(|text| text.len() > LONGEST_STATEMENT) {
-        wrong.add("software_statement", "At most 8192 bytes.");
     }
 }
 

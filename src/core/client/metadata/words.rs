@@ -52,6 +52,10 @@ wire_enum! {
         DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
         /// RFC 8693 §2.1.
         TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+        /// CIBA Core §4.
+        Ciba = "urn:openid:params:grant-type:ciba",
+        /// RFC 7523 §2.1.
+        JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
         Implicit = "implicit",
     }
 }
@@ -67,6 +71,12 @@ wire_enum! {
         /// A certificate that is registered itself (RFC 8705 §2.2).
         SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
         None = "none",
+    }
+}
+wire_enum! {
+    /// How a client on the back channel learns of the answer. CIBA Core §4, §5.
+    DeliveryMode {
+        Poll = "poll",
     }
 }
 wire_enum! {

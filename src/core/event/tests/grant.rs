@@ -74,6 +74,24 @@ fn grant() {
         at: t(0),
     }
     .into();
+    let asked: GrantEvent = BackchannelGranted {
+        grant,
+        backchannel: crate::id::BackchannelId(Uuid::from_u128(0xcba)),
+        client: client_id("app"),
+        account: alice(),
+        session: session_id(),
+        auth_time: t(-10),
+        amr: vec!["pwd".into()],
+        consent_epoch: 0,
+        scope: scope("openid offline_access api"),
+        access_scope: Some(scope("api")),
+        resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        access: access("at-d", 0),
+        refresh: Some(IssuedRefresh { cnf: None, digest: digest("rt-d"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) }),
+        id_token_kid: Some("2027-01".into()),
+        at: t(0),
+    }
+    .into();
     let exchanged: GrantEvent = TokenExchanged {
         access: access("at-x", 0),
         account: Some(alice()),
@@ -97,6 +115,19 @@ fn grant() {
         },
     }
     .into();
+    let asserted: GrantEvent = AssertionGranted {
+        access: access("at-a", 0),
+        account: Some(alice()),
+        assertion: digest("assertion"),
+        at: t(0),
+        client: client_id("app"),
+        consent_epoch: Some(0),
+        grant,
+        issued_at: t(-5),
+        issuer: "https://partner.example".into(),
+        scope: scope("api"),
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -118,5 +149,14 @@ fn grant() {
         .into(),
         FrontChannelIssued { access: Some(access("at", 0)), id_token_kid: Some("2027-01".into()), scope: None, at: t(0) }.into(),
     ];
-    check::<Grant>(vec![implicit, person, vec![tv], vec![exchanged], vec![alone.into()], vec![operator.into()]]);
+    check::<Grant>(vec![
+        implicit,
+        person,
+        vec![tv],
+        vec![asked],
+        vec![exchanged],
+        vec![asserted],
+        vec![alone.into()],
+        vec![operator.into()],
+    ]);
 }

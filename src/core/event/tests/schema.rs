@@ -52,6 +52,7 @@ fn fits(value: &Value, schema: &Value, root: &Value, place: &str) {
         let one_fits = |choice: &Value| match (choice.get("const"), choice.get("$ref")) {
             (Some(constant), _) => constant == value,
             (None, Some(_)) => !value.is_null(),
+            (None, None) if choice.get("enum").is_some() => choice["enum"].as_array().is_some_and(|words| words.contains(value)),
             (None, None) => value.is_null() || choice.get("type").and_then(Value::as_str) != Some("null"),
         };
         let choice = choices.iter().find(|choice| one_fits(choice)).unwrap_or_else(|| panic!("{place}: {value} is no choice"));

@@ -15,6 +15,8 @@ const TERMS: Terms = Terms {
     client_certificates: false,
     client_authorities: false,
     token_exchange: false,
+    assertion_issuers: false,
+    ciba: false,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };

@@ -1,0 +1,361 @@
+//! Backchannel authentication (CIBA): a client asks a person on their own screen, and polls for the answer.
+//!
+//! | Step | What is appended |
+//! |---|---|
+//! | [`App::ask_backchannel`] | `BackchannelRequested` |
+//! | [`App::answer_backchannel`] | `ConsentGiven` + `BackchannelApproved`, or `ConsentDenied` + `BackchannelDenied` |
+//! | [`App::redeem_backchannel`] | `BackchannelGranted` + `BackchannelRedeemed`; `BackchannelPollingSlowed` for a hasty one |
+//!
+//! Out of scope: the rules (`chancery_core::backchannel`), how often a client may ask (`http`).
+
+use std::sync::Arc;
+
+use chancery_core::backchannel::{self, Ask, Backchannel, Hint, Poll};
+use chancery_core::client::Client;
+use chancery_core::client::metadata::GrantType;
+use chancery_core::consent::{self, Consent};
+use chancery_core::device::Approval;
+use chancery_core::digest::Digest;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::backchannel::GrantBackchannel;
+use chancery_core::grant::{self, Grant, standing, target};
+use chancery_core::id::{AccountId, BackchannelId, GrantId, consent_stream};
+use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
+use chancery_core::time::Seconds;
+use chancery_core::token::opaque::{Kind, Opaque, digest};
+use serde::Serialize;
+
+use super::access::Spoken;
+use super::accounts::account_seal;
+use super::client_auth::Authenticated;
+use super::context::Context;
+use super::sessions::Current;
+use super::signing::KeySet;
+use super::token::Tokens;
+use super::vault::KeyKind;
+use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
+use super::{App, random, seconds};
+
+/// The answer to a client (CIBA Core §7.3).
+#[derive(Serialize)]
+pub struct Acknowledged {
+    pub auth_req_id: String,
+    /// Seconds.
+    pub expires_in: u32,
+    /// Seconds between two polls.
+    pub interval: u32,
+}
+
+/// What a person is asked.
+pub struct Waiting {
+    pub request: Arc<Backchannel>,
+    pub client: Arc<Client>,
+    pub binding_message: Option<String>,
+}
+
+impl App {
+    /// CIBA Core §7.
+    ///
+    /// # Errors
+    /// `unauthorized_client`, `invalid_scope`, `invalid_request`, `unknown_user_id`, `invalid_binding_message`, `temporarily_unavailable`.
+    pub async fn ask_backchannel(
+        &self,
+        context: &Context,
+        caller: &Authenticated,
+        parameters: &Parameters,
+        resources: &[String],
+    ) -> Result<Acknowledged, OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        if !client.metadata.grant_types.contains(&GrantType::Ciba) {
+            return Err(OAuthError::unauthorized_client("ciba is not registered"));
+        }
+        // Never dropped in silence: the client would get less than it thinks.
+        if parameters.contains_key("authorization_details") {
+            return Err(OAuthError::invalid_authorization_details("ciba").saying("authorization_details are not for CIBA here."));
+        }
+        let found = self.resource_servers(resources).await?;
+        let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
+        let (policy, arrival) = (self.policy(), Arrival::Pushing);
+        let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
+        // CIBA Core §7.1: it is OpenID Connect.
+        if !request.scope.has("openid") {
+            return Err(OAuthError::invalid_scope("openid is missing").saying("The scope needs openid."));
+        }
+        let requested = match parameters.get("requested_expiry").map(|text| text.parse::<u32>()) {
+            None => None,
+            Some(Ok(wished)) if wished > 0 => Some(Seconds(wished)),
+            Some(_) => {
+                return Err(OAuthError::invalid_request("requested_expiry").saying("requested_expiry is a positive number of seconds."));
+            }
+        };
+        let hint = backchannel::hint(|name| parameters.get(name).map(String::as_str))?;
+        let account = self.hinted(client, hint).await?;
+        let waiting = self.waiting_for(account).await?.len();
+        let context = context.as_client(&client.id);
+        let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
+        let seal = account_seal(account, key.ok_or_else(|| OAuthError::unknown_user_id("the account is erased"))?);
+        let id = BackchannelId(random::uuid_v7(self.clock.now_ms()));
+        let minted = self.mint.opaque(Kind::AuthReqId, id.0);
+        let command = Ask {
+            backchannel: id,
+            account,
+            client: client.id.clone(),
+            code: minted.digest,
+            scope: request.scope,
+            resources: request.resources,
+            binding_message: parameters.get("binding_message").cloned(),
+            requested,
+            lifetime: seconds(self.config.lifetimes.backchannel),
+            waiting,
+            context: context.personal(),
+            at: self.now(),
+        };
+        let outcome = decide!(self, &context, |work| self.ask_backchannel_once(work, caller, &command, &seal));
+        let expires_at = self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await?;
+        Ok(Acknowledged { auth_req_id: minted.text, expires_in: command.at.seconds_until(expires_at), interval: backchannel::INTERVAL.0 })
+    }
+
+    async fn ask_backchannel_once(
+        &self,
+        mut work: Work<'_>,
+        caller: &Authenticated,
+        command: &Ask,
+        seal: &Seal,
+    ) -> Result<chancery_core::time::Timestamp, Stop> {
+        caller.assert(&mut work).await?;
+        let decision = backchannel::ask(command);
+        let expires_at = decision.outcome?;
+        let mut loaded: Loaded<Backchannel> = work.fresh(command.backchannel.stream());
+        work.record(&mut loaded, decision.events, seal)?;
+        work.commit().await?;
+        Ok(expires_at)
+    }
+
+    /// Whom a hint names. An account that is closed and one that never was are the same.
+    async fn hinted(&self, client: &Client, hint: Hint<'_>) -> Result<AccountId, OAuthError> {
+        let unknown = || OAuthError::unknown_user_id("no such account");
+        let account = match hint {
+            Hint::Login(text) => self.account_of(text).await?.map(|account| account.id).ok_or_else(unknown)?,
+            Hint::IdToken(token) => {
+                let read = self.read_id_token(token).await?.filter(|read| read.client == client.id);
+                let wrong = || OAuthError::invalid_request("id_token_hint").saying("id_token_hint is not an id_token of this client.");
+                read.ok_or_else(wrong)?.account
+            }
+        };
+        let found = self.read::<chancery_core::account::Account>(&account.stream()).await?;
+        Ok(found.filter(|own| own.is_active()).ok_or_else(unknown)?.id)
+    }
+
+    /// The requests that wait for a person, the oldest first.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    async fn waiting_for(&self, account: AccountId) -> Result<Vec<Backchannel>, OAuthError> {
+        const MOST: u32 = 500;
+        let rows = self.ledger.rows_by(BACKCHANNEL, 0, &account.to_string(), None, MOST).await.map_err(unreadable)?;
+        let read = |row| chancery_projections::inline::state::<Backchannel>(row).map(|own| own.state);
+        let mut waiting: Vec<_> =
+            rows.iter().map(read).collect::<Result<_, _>>().map_err(|e: serde_json::Error| OAuthError::server_error(e.to_string()))?;
+        let now = self.now();
+        waiting.retain(|own| own.is_waiting(now));
+        waiting.sort_by_key(|own| own.requested_at);
+        Ok(waiting)
+    }
+
+    /// What a signed-in person is asked next, and how many more there are.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn next_backchannel(&self, current: &Current) -> Result<Option<(Waiting, usize)>, OAuthError> {
+        let all = self.waiting_for(current.account.id).await?;
+        let more = all.len().saturating_sub(1);
+        let Some(first) = all.into_iter().next() else { return Ok(None) };
+        Ok(self.shown_backchannel(first).await?.map(|waiting| (waiting, more)))
+    }
+
+    /// The request that a person answers; `None` when it is over or another person's.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn backchannel_of(&self, id: &str, current: &Current) -> Result<Option<Waiting>, OAuthError> {
+        let Some(id) = BackchannelId::parse(id) else { return Ok(None) };
+        let found = self.read::<Backchannel>(&id.stream()).await?;
+        match found.filter(|own| backchannel::check_open(own, current.account.id, self.now()).is_ok()) {
+            Some(own) => self.shown_backchannel(Backchannel::clone(&own)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn shown_backchannel(&self, request: Backchannel) -> Result<Option<Waiting>, OAuthError> {
+        let Some(client) = self.load_client(&request.client.stream()).await?.state.filter(|own| own.is_active()) else { return Ok(None) };
+        let binding_message = self.unseal_optional(request.binding_message.as_ref()).await?;
+        Ok(Some(Waiting { request: Arc::new(request), client, binding_message }))
+    }
+
+    /// The person pressed Allow or Deny; `text` is the digest of what was shown.
+    ///
+    /// # Errors
+    /// `invalid_request` when the request is over.
+    pub async fn answer_backchannel(
+        &self,
+        context: &Context,
+        waiting: &Waiting,
+        current: &Current,
+        (text, allow): (Digest, bool),
+    ) -> Result<(), OAuthError> {
+        let account = current.account.id;
+        let context = context.as_account(account);
+        let answer = consent::Answer {
+            account,
+            client: waiting.client.id.clone(),
+            scope: waiting.request.scope.clone(),
+            text,
+            allow,
+            context: context.personal(),
+            at: self.now(),
+        };
+        let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
+        decide!(self, &context, |work| self.answer_backchannel_once(work, &context, waiting, current, &answer, &seal))?;
+        Ok(())
+    }
+
+    async fn answer_backchannel_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        waiting: &Waiting,
+        current: &Current,
+        answer: &consent::Answer,
+        seal: &Seal,
+    ) -> Result<(), Stop> {
+        let mut loaded = work.load::<Backchannel>(&waiting.request.id.stream()).await?;
+        let state = loaded.or(|| OAuthError::server_error("a request without state"))?.clone();
+        backchannel::check_open(&state, current.account.id, self.now())?;
+        let parents = self.assert_parents(&mut work, &state.client, current.session.id, current.account.id).await?;
+        let mut recorded = work.load::<Consent>(&consent_stream(current.account.id, &state.client)).await?;
+        let said = consent::answer(answer);
+        work.record(&mut recorded, said.events, seal)?;
+        let decision = if answer.allow {
+            let approval = Approval {
+                account: parents.session.account,
+                session: parents.session.id,
+                auth_time: parents.session.auth_time,
+                amr: parents.session.amr.clone(),
+                consent_epoch: recorded.state.as_ref().map_or(0, |own| own.withdrawals),
+            };
+            backchannel::approve(&state, &approval, context.personal().as_deref(), self.now())
+        } else {
+            backchannel::deny(&state, current.account.id, self.now())
+        };
+        decision.outcome?;
+        work.record(&mut loaded, decision.events, seal)?;
+        work.commit().await.map(drop)
+    }
+
+    /// CIBA Core §10.1.
+    ///
+    /// # Errors
+    /// `authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant` and those of the client.
+    pub async fn redeem_backchannel(
+        &self,
+        context: &Context,
+        caller: &Authenticated,
+        code: &str,
+        resources: &[String],
+    ) -> Result<Tokens, OAuthError> {
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let context = context.as_client(&client.id);
+        let unknown = || OAuthError::invalid_grant("not an auth_req_id of this server");
+        let id = BackchannelId(Opaque::parse(Kind::AuthReqId, code).ok_or_else(unknown)?.stream);
+        let own = self.read::<Backchannel>(&id.stream()).await?.ok_or_else(unknown)?;
+        let at = self.now();
+        // Only a poll with the right id counts, so that nobody can slow another client down.
+        let is_its_own = own.code.matches(&digest(code)) && own.client == client.id;
+        let before = is_its_own.then(|| self.polls.note(id.0, at.0)).flatten();
+        let too_fast = before.is_some_and(|before| at.0 < before + i64::from(own.interval.0) * 1000);
+        let poll = Poll { code: digest(code), client: client.id.clone(), too_fast, at };
+        let keys = self.keys.current().await?;
+        let outcome = decide!(self, &context, |work| self.redeem_backchannel_once(work, &context, caller, &poll, (id, resources), &keys));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
+    }
+
+    async fn redeem_backchannel_once(
+        &self,
+        mut work: Work<'_>,
+        context: &Context,
+        caller: &Authenticated,
+        poll: &Poll,
+        (id, resources): (BackchannelId, &[String]),
+        keys: &KeySet,
+    ) -> Result<Tokens, Stop> {
+        let client = caller.assert(&mut work).await?;
+        let mut asked = work.load::<Backchannel>(&id.stream()).await?;
+        let state = asked.or(|| OAuthError::invalid_grant("unknown auth_req_id"))?.clone();
+        let polled = backchannel::poll(&state, poll);
+        let approval = match polled.outcome {
+            Ok(approval) => approval,
+            Err(error) => {
+                work.record(&mut asked, polled.events, &Seal::default())?;
+                work.commit().await?;
+                return Err(error.into());
+            }
+        };
+        let at = poll.at;
+        let chosen = target::choose(&state.resources, &state.scope, resources, &self.endpoints.userinfo);
+        let aim = self.aim(&mut work, chosen, None).await?;
+        let grant_id = GrantId(random::uuid_v7(self.clock.now_ms()));
+        let access = self.draft_access(grant_id, &aim);
+        let refresh = self.mint.refresh(grant_id.0);
+        let account = approval.account;
+        let command = GrantBackchannel {
+            grant: grant_id,
+            backchannel: id,
+            approval,
+            scope: state.scope.clone(),
+            resources: state.resources.clone(),
+            access: access.digest,
+            proven: caller.proven(),
+            target: aim.target,
+            refresh: refresh.digest,
+            id_token_kid: self.id_token_kid(&state.scope, &client, keys)?,
+            context: context.personal(),
+            at,
+        };
+        let decision = grant::backchannel::decide(&client, &command, &self.lifetimes());
+        let granted = decision.outcome?;
+        let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
+        let seal = account_seal(account, key.ok_or_else(|| OAuthError::invalid_grant("the account is erased"))?);
+        work.record(&mut asked, backchannel::redeemed(grant_id, at).events, &Seal { key: None, subject: seal.subject.clone() })?;
+        let mut loaded: Loaded<Grant> = work.fresh(grant_id.stream());
+        work.record(&mut loaded, decision.events, &seal)?;
+        let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?.clone();
+        let standing = self.standing(&mut work, client, &grant).await?;
+        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let spoken = Spoken {
+            client: &standing.client,
+            grant: &grant,
+            cnf: caller.proven(),
+            details: None,
+            scope: &granted.scope,
+            issued_at: at,
+            expires_at: granted.access_expires_at,
+        };
+        let access_token = self.write_access(access, &spoken).await?;
+        let id_token = self.id_token_beside(&access_token, &grant, &grant.scope, &standing, keys, None, at).await?;
+        work.commit().await?;
+        Ok(Tokens {
+            access_token,
+            issued_token_type: None,
+            token_type: chancery_core::dpop::Confirmation::token_type(caller.proven().as_ref()),
+            expires_in: at.seconds_until(granted.access_expires_at),
+            scope: granted.scope.to_string(),
+            refresh_token: granted.refresh_expires_at.map(|_| refresh.text),
+            refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
+            id_token,
+            authorization_details: None,
+        })
+    }
+}
+
+/// The table of requests.
+const BACKCHANNEL: &str = "backchannel";

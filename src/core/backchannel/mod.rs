@@ -1,0 +1,367 @@
+//! Backchannel authentication (CIBA): a client that knows a person asks them on their own screen.
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | the `auth_req_id` is known by its digest | OpenID Connect CIBA Core 1.0 §7.3 |
+//! | exactly one hint says who is asked | CIBA Core §7.1 |
+//! | the binding message is short and plain | CIBA Core §7.1 |
+//! | waiting: `authorization_pending`; too fast: `slow_down`, and five seconds more from then on | CIBA Core §11 |
+//! | denied: `access_denied`; too late: `expired_token` | CIBA Core §11 |
+//! | only for the client that asked | CIBA Core §11 |
+//! | tokens once | CIBA Core §10.1, §11 |
+//! | one answer, by the person who was asked, while it waits | CIBA Core §8 |
+//! | few requests wait for one person: nobody is worn down until they press Allow | CIBA Core §14; our own |
+//!
+//! Out of scope: what the tokens are (`grant::backchannel`), who a hint names and how fast a client asked (the shell).
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Decision, Draft, Personal};
+use crate::device::Approval;
+use crate::digest::Digest;
+use crate::error::OAuthError;
+use crate::events;
+use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+use crate::resource::ResourceId;
+use crate::scope::Scope;
+use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
+use crate::time::{Seconds, Timestamp};
+
+/// Seconds between two polls at the beginning, and what each `slow_down` adds (CIBA Core §7.3, §11).
+pub const INTERVAL: Seconds = Seconds(5);
+/// From here on the interval grows no more, so that one client cannot fill the log.
+const LONGEST_INTERVAL: Seconds = Seconds(60);
+/// Characters of a binding message.
+pub const LONGEST_MESSAGE: usize = 128;
+/// Requests that wait for one person.
+pub const MOST_WAITING: usize = 5;
+
+/// A client asked a person. `personal`: `binding_message`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelRequested {
+    /// Who is asked.
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub backchannel: BackchannelId,
+    pub client: ClientId,
+    /// Digest of the `auth_req_id`.
+    pub code: Digest,
+    pub expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+}
+
+/// It polled faster than it was told to: from here on it has to wait longer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelPollingSlowed {
+    pub at: Timestamp,
+    pub interval: Seconds,
+}
+
+/// The person allowed it. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelApproved {
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub consent_epoch: u32,
+    pub session: SessionId,
+}
+
+/// The person said no.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelDenied {
+    pub account: AccountId,
+    pub at: Timestamp,
+}
+
+/// The client got its tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelRedeemed {
+    pub at: Timestamp,
+    pub grant: GrantId,
+}
+
+/// How somebody who knows the `auth_req_id` tried to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Misuse {
+    OtherClient,
+    /// After it was redeemed: a lost answer, or a copied one.
+    Replayed,
+}
+
+/// A misuse that was refused; each kind is recorded once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelMisused {
+    pub at: Timestamp,
+    pub by: ClientId,
+    pub misuse: Misuse,
+}
+
+events! {
+    /// The history of a request on the back channel.
+    BackchannelEvent {
+        BackchannelRequested = 1,
+        BackchannelPollingSlowed = 1,
+        BackchannelApproved = 1,
+        BackchannelDenied = 1,
+        BackchannelRedeemed = 1,
+        BackchannelMisused = 1,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backchannel {
+    pub id: BackchannelId,
+    pub account: AccountId,
+    pub client: ClientId,
+    pub code: Digest,
+    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub requested_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub interval: Seconds,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding_message: Option<Sealed>,
+    pub answer: Answer,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub misused: BTreeSet<Misuse>,
+}
+
+/// What the person said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Waiting,
+    Approved(Approval),
+    Denied,
+    /// The tokens are out.
+    Redeemed,
+}
+
+impl Backchannel {
+    /// Does it wait for its person?
+    pub fn is_waiting(&self, at: Timestamp) -> bool {
+        self.answer == Answer::Waiting && at < self.expires_at
+    }
+}
+
+impl Stream for Backchannel {
+    const KIND: &'static str = "backchannel";
+    type Event = BackchannelEvent;
+
+    fn evolve(state: Option<Self>, fact: &Fact<'_, BackchannelEvent>) -> Result<Self, FoldError> {
+        let out_of_order = Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+        let Some(mut own) = state else {
+            let BackchannelEvent::BackchannelRequested(event) = fact.event else { return out_of_order };
+            return Ok(Self {
+                id: event.backchannel,
+                account: event.account,
+                client: event.client.clone(),
+                code: event.code,
+                scope: event.scope.clone(),
+                resources: event.resources.clone(),
+                requested_at: event.at,
+                expires_at: event.expires_at,
+                interval: INTERVAL,
+                binding_message: fact.sealed(&event.backchannel.stream(), "binding_message"),
+                answer: Answer::Waiting,
+                misused: BTreeSet::new(),
+            });
+        };
+        match (fact.event, &own.answer) {
+            (BackchannelEvent::BackchannelPollingSlowed(event), Answer::Waiting) => own.interval = event.interval,
+            (BackchannelEvent::BackchannelApproved(event), Answer::Waiting) => {
+                own.answer = Answer::Approved(Approval {
+                    account: event.account,
+                    session: event.session,
+                    auth_time: event.auth_time,
+                    amr: event.amr.clone(),
+                    consent_epoch: event.consent_epoch,
+                });
+            }
+            (BackchannelEvent::BackchannelDenied(_), Answer::Waiting) => own.answer = Answer::Denied,
+            (BackchannelEvent::BackchannelRedeemed(_), Answer::Approved(_)) => own.answer = Answer::Redeemed,
+            (BackchannelEvent::BackchannelMisused(event), _) => drop(own.misused.insert(event.misuse)),
+            _ => return out_of_order,
+        }
+        Ok(own)
+    }
+}
+
+/// The one hint that says who is asked (CIBA Core §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint<'a> {
+    Login(&'a str),
+    IdToken(&'a str),
+}
+
+/// Reads the hint.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn hint<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Hint<'a>, OAuthError> {
+    let refuse = |why: &'static str, sentence: &str| Err(OAuthError::invalid_request(why).saying(sentence));
+    match (get("login_hint"), get("id_token_hint"), get("login_hint_token")) {
+        (Some(text), None, None) => Ok(Hint::Login(text)),
+        (None, Some(token), None) => Ok(Hint::IdToken(token)),
+        (None, None, Some(_)) => refuse("login_hint_token", "login_hint_token is not supported here; send login_hint or id_token_hint."),
+        _ => refuse("not one hint", "Send exactly one of login_hint and id_token_hint."),
+    }
+}
+
+/// Is it a message that can be shown on two screens? CIBA Core §7.1, §13.
+///
+/// # Errors
+/// `invalid_binding_message`.
+pub fn check_message(text: &str) -> Result<(), OAuthError> {
+    if text.chars().count() > LONGEST_MESSAGE || text.chars().any(char::is_control) {
+        return Err(OAuthError::invalid_binding_message("too long or not plain"));
+    }
+    Ok(())
+}
+
+/// A client's wish to ask somebody.
+pub struct Ask {
+    pub backchannel: BackchannelId,
+    pub account: AccountId,
+    pub client: ClientId,
+    pub code: Digest,
+    pub scope: Scope,
+    pub resources: BTreeSet<ResourceId>,
+    pub binding_message: Option<String>,
+    /// What the client wishes, when it does.
+    pub requested: Option<Seconds>,
+    pub lifetime: Seconds,
+    /// Requests that wait for this person.
+    pub waiting: usize,
+    pub context: Option<String>,
+    pub at: Timestamp,
+}
+
+pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
+    if cmd.waiting >= MOST_WAITING {
+        return Decision::refuse(
+            OAuthError::denied_by_person("too many requests wait").saying("Too many requests wait for this person; try again later."),
+        );
+    }
+    if let Some(Err(error)) = cmd.binding_message.as_deref().map(check_message) {
+        return Decision::refuse(error);
+    }
+    // CIBA Core §7.1: a wish, within our own bound.
+    let lifetime = cmd.requested.map_or(cmd.lifetime, |wished| wished.min(cmd.lifetime));
+    let expires_at = cmd.at.plus(lifetime);
+    let event = BackchannelRequested {
+        account: cmd.account,
+        at: cmd.at,
+        backchannel: cmd.backchannel,
+        client: cmd.client.clone(),
+        code: cmd.code,
+        expires_at,
+        resources: cmd.resources.clone(),
+        scope: cmd.scope.clone(),
+    };
+    let personal = Personal::default().with("binding_message", cmd.binding_message.as_deref()).with("context", cmd.context.as_deref());
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], expires_at)
+}
+
+/// May this person still answer it?
+///
+/// # Errors
+/// `invalid_request`; somebody else's and one that is over look the same.
+pub fn check_open(own: &Backchannel, account: AccountId, at: Timestamp) -> Result<(), OAuthError> {
+    if own.account == account && own.is_waiting(at) {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request("over, or another person's").saying("This request is over."))
+}
+
+/// The person allows it.
+pub fn approve(own: &Backchannel, approval: &Approval, context: Option<&str>, at: Timestamp) -> Decision<BackchannelEvent, ()> {
+    if let Err(error) = check_open(own, approval.account, at) {
+        return Decision::refuse(error);
+    }
+    let event = BackchannelApproved {
+        account: approval.account,
+        session: approval.session,
+        auth_time: approval.auth_time,
+        amr: approval.amr.clone(),
+        consent_epoch: approval.consent_epoch,
+        at,
+    };
+    Decision::accept(alloc::vec![Draft::new(event.into(), Personal::default().with("context", context))], ())
+}
+
+/// The person says no.
+pub fn deny(own: &Backchannel, account: AccountId, at: Timestamp) -> Decision<BackchannelEvent, ()> {
+    match check_open(own, account, at) {
+        Ok(()) => Decision::accept(alloc::vec![BackchannelDenied { account, at }.into()], ()),
+        Err(error) => Decision::refuse(error),
+    }
+}
+
+/// A client that asks whether the person has answered.
+pub struct Poll {
+    pub code: Digest,
+    pub client: ClientId,
+    /// It was told to wait longer than it did.
+    pub too_fast: bool,
+    pub at: Timestamp,
+}
+
+/// Who allowed it, when somebody has.
+pub fn poll(own: &Backchannel, cmd: &Poll) -> Decision<BackchannelEvent, Approval> {
+    let refuse = |error: OAuthError| Decision::refuse(error);
+    let misuse = |why: &'static str, misuse: Misuse| {
+        let refusal = refuse(OAuthError::invalid_grant(why));
+        if own.misused.contains(&misuse) {
+            return refusal;
+        }
+        refusal.recording(BackchannelMisused { misuse, by: cmd.client.clone(), at: cmd.at })
+    };
+    if !own.code.matches(&cmd.code) {
+        return refuse(OAuthError::invalid_grant("unknown auth_req_id"));
+    }
+    if own.client != cmd.client {
+        return misuse("issued to another client", Misuse::OtherClient);
+    }
+    match &own.answer {
+        Answer::Redeemed => misuse("redeemed already", Misuse::Replayed),
+        Answer::Denied => refuse(OAuthError::denied_by_person("the person said no")),
+        _ if cmd.at >= own.expires_at => {
+            refuse(OAuthError::expired_token("nobody answered in time").saying("The auth_req_id has expired; ask again."))
+        }
+        Answer::Approved(approval) => Decision::accept(Vec::new(), approval.clone()),
+        Answer::Waiting if !cmd.too_fast => refuse(OAuthError::authorization_pending("nobody has answered")),
+        Answer::Waiting => {
+            let refusal = refuse(OAuthError::poll_slow_down("polled too fast"));
+            if own.interval >= LONGEST_INTERVAL {
+                return refusal;
+            }
+            refusal.recording(BackchannelPollingSlowed { interval: Seconds(own.interval.0 + INTERVAL.0), at: cmd.at })
+        }
+    }
+}
+
+/// The tokens leave.
+pub fn redeemed(grant: GrantId, at: Timestamp) -> Decision<BackchannelEvent, ()> {
+    Decision::accept(alloc::vec![BackchannelRedeemed { grant, at }.into()], ())
+}
+
+#[cfg(test)]
+mod tests;

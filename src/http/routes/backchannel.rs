@@ -1,0 +1,77 @@
+//! Backchannel authentication (CIBA Core §7): a client asks a person whom it knows.
+
+use chancery_core::error::OAuthError;
+use poem::Request;
+use poem_openapi::{Object, OpenApi};
+
+use super::Group;
+use super::token::{authenticate, client_of, receipt_for};
+use crate::http::cors::AnsweredClient;
+use crate::http::error::Refused;
+use crate::http::form::StrictForm;
+use crate::http::reply::{Describe, Reply};
+use crate::http::server::{Server, context};
+
+/// Purpose of the limit on requests of one client: each of them stands before somebody's eyes.
+const REQUESTS: &str = "backchannel_authentication";
+
+pub struct BackchannelAuthentication(pub Server);
+
+/// Whom the client asks for what, with its credentials as at the token endpoint.
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct BackchannelRequest {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
+    scope: Option<String>,
+    /// An e-mail address; or the next.
+    login_hint: Option<String>,
+    /// An id_token of this client.
+    id_token_hint: Option<String>,
+    /// Shown on both screens, so that the person can compare.
+    binding_message: Option<String>,
+    /// Seconds until it is too late for an answer.
+    requested_expiry: Option<String>,
+    /// The resource servers that the tokens are for (RFC 8707); may repeat.
+    resource: Option<Vec<String>>,
+}
+
+pub struct Acknowledgement;
+
+impl Describe for Acknowledgement {
+    const DESCRIPTION: &'static str = "The person is asked (CIBA Core section 7.3).";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("auth_req_id", "string", "The client polls the token endpoint with it."),
+        ("expires_in", "integer", "Seconds."),
+        ("interval", "integer", "Seconds between two polls."),
+    ];
+}
+
+#[OpenApi(tag = "Group::Protocol")]
+impl BackchannelAuthentication {
+    /// Backchannel authentication (CIBA)
+    ///
+    /// Where it is switched on (ciba.enabled).
+    #[oai(path = "/oidc/backchannel", method = "post", operation_id = "backchannelAuthentication")]
+    async fn ask(&self, request: &Request, form: StrictForm<BackchannelRequest>) -> Result<Reply<Acknowledgement>, Refused> {
+        let app = &self.0.app;
+        if !app.config.ciba {
+            return Err(OAuthError::not_found("ciba is switched off").into());
+        }
+        let context = context(request);
+        let caller = authenticate(&self.0, &context, request, &form.params).await?;
+        let client = client_of(&caller)?;
+        let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
+        self.0.count_name(REQUESTS, &client, app.config.rate_limits.backchannel_requests_per_client)?;
+        // CIBA Core §7.1.1 belongs to signed requests, which are not taken here: never pass over what somebody signed.
+        if form.params.get("request").is_some() {
+            return Err(refused(OAuthError::invalid_request("request").saying("Signed requests are not supported at this endpoint.")));
+        }
+        let parameters = form.params.single();
+        let answer = Box::pin(app.ask_backchannel(&context, &caller, &parameters, form.params.all("resource")));
+        let answer = answer.await.map_err(refused)?;
+        Ok(Reply::new(&answer).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+    }
+}
