@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, Draft, Personal};
+use crate::details::words::is_plain;
 use crate::device::Approval;
 use crate::digest::Digest;
 use crate::error::OAuthError;
@@ -230,7 +231,7 @@ pub fn hint<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Hint<'a>, OAuth
 /// # Errors
 /// `invalid_binding_message`.
 pub fn check_message(text: &str) -> Result<(), OAuthError> {
-    if text.chars().count() > LONGEST_MESSAGE || text.chars().any(char::is_control) {
+    if text.chars().count() > LONGEST_MESSAGE || !text.chars().all(is_plain) {
         return Err(OAuthError::invalid_binding_message("too long or not plain"));
     }
     Ok(())

@@ -124,7 +124,7 @@ fn ciba_7_1_exactly_one_hint() {
 fn ciba_7_1_a_message_is_short_and_plain_and_the_wish_for_an_end_is_bounded() {
     let said_of = |text: &str| said(&ask(&Ask { binding_message: Some(text.into()), ..wish() })).1;
     assert_eq!(said_of("Pay <b>5</b> EUR"), "ok", "it is shown as it is, not as markup");
-    for wrong in ["a\nb", "\u{7}", "x".repeat(129).as_str()] {
+    for wrong in ["a\nb", "\u{7}", "Pay \u{202e}5", "x".repeat(129).as_str()] {
         assert_eq!(said_of(wrong), "invalid_binding_message");
     }
     let ends = |requested| ask(&Ask { requested, ..wish() }).outcome.unwrap();

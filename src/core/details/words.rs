@@ -71,13 +71,13 @@ fn shown(value: &Value) -> String {
         other => other.to_string(),
     };
     // A line end or a mark of direction in a value must not look like the operator's words (CWE-451).
-    let plain: String = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
+    let plain: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
     if plain.chars().count() <= LONGEST { plain } else { plain.chars().take(LONGEST).chain(['\u{2026}']).collect() }
 }
 
-/// Marks that change the direction of text, and separators of lines.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// No control, no mark that changes the direction of text, no separator of lines.
+pub(crate) fn is_plain(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
