@@ -71,7 +71,9 @@ impl Personal {
     /// Adds a field that must not be cut, because it is read back and not only shown. Its maker bounds it.
     #[must_use]
     pub fn with_whole(mut self, field: &'static str, value: Option<impl Into<String>>) -> Self {
-        self.whole.insert(field);
+        if value.is_some() {
+            self.whole.insert(field);
+        }
         self.with(field, value)
     }
 
