@@ -26,8 +26,7 @@ pub struct NotCanonical(pub String);
 /// # Errors
 /// A number that is no integer within ±(2^53 - 1), or a map whose keys are no strings.
 pub fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
-    let mut written = Vec::with_capacity(USUAL);
-    serde_json::to_writer(&mut written, value).map_err(|e| NotCanonical(alloc::format!("{e}")))?;
+    let written = serde_json::to_vec(value).map_err(|e| NotCanonical(alloc::format!("{e}")))?;
     if is_canonical(&written) {
         return Ok(written);
     }
@@ -37,8 +36,6 @@ pub fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
     Ok(out)
 }
 
-/// Most events are smaller than this, in bytes; growing step by step costs more than the room.
-const USUAL: usize = 1024;
 /// Deepest nesting that the proof follows.
 const DEEPEST: usize = 16;
 /// Digits that every number below 2^53 fits in.
