@@ -267,6 +267,7 @@ async function exchanged(check, server) {
   const find = (id, auth) => oidc.discovery(new URL(server.issuer), id, undefined, auth, INSECURE);
   const [spa, gateway] = [await find('spa', oidc.None()), await find('gateway', oidc.ClientSecretPost('a-secret-of-forty-characters-for-the-test'))];
   const { parameters, expected } = await attempt();
+  parameters.scope = `${SCOPE} stock.read`;
   const answer = await new Agent().authorize(oidc.buildAuthorizationUrl(spa, parameters), { redirectUri: REDIRECT_URI, account: newAccount(), register: true });
   const first = await oidc.authorizationCodeGrant(spa, answer, expected);
   const own = await oidc.clientCredentialsGrant(gateway);
@@ -290,13 +291,14 @@ enabled = true
 
 [[resource]]
 identifier = "https://stock.example"
-scope = "profile email"
+scope = "stock.read"
 token_format = "opaque"
 introspected_by = ["gateway"]
 
 [[client]]
 client_id = "spa"
 token_endpoint_auth_method = "none"
+scope = "openid profile email stock.read"
 redirect_uris = ["${REDIRECT_URI}"]
 
 [[client]]
