@@ -72,6 +72,7 @@ pub mod invitation;
 pub mod key;
 pub mod logout;
 pub mod opening;
+pub mod polled;
 pub mod profile;
 pub mod pushed;
 pub mod request;

@@ -22,20 +22,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, Draft, Personal};
 use crate::details::words::is_plain;
-use crate::device::Approval;
 use crate::digest::Digest;
-use crate::error::OAuthError;
+use crate::error::{Code, OAuthError};
 use crate::events;
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+pub use crate::polled::{Answer, INTERVAL, Poll};
+use crate::polled::{Approval, Polled, Trace};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// Seconds between two polls at the beginning, and what each `slow_down` adds (CIBA Core §7.3, §11).
-pub const INTERVAL: Seconds = Seconds(5);
-/// From here on the interval grows no more, so that one client cannot fill the log.
-const LONGEST_INTERVAL: Seconds = Seconds(60);
 /// Characters of a binding message.
 pub const LONGEST_MESSAGE: usize = 128;
 /// Requests that wait for one person.
@@ -142,17 +139,6 @@ pub struct Backchannel {
     pub answer: Answer,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub misused: BTreeSet<Misuse>,
-}
-
-/// What the person said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    Waiting,
-    Approved(Approval),
-    Denied,
-    /// The tokens are out.
-    Redeemed,
 }
 
 impl Backchannel {
@@ -316,47 +302,29 @@ pub fn deny(own: &Backchannel, account: AccountId, at: Timestamp) -> Decision<Ba
     }
 }
 
-/// A client that asks whether the person has answered.
-pub struct Poll {
-    pub code: Digest,
-    pub client: ClientId,
-    /// It was told to wait longer than it did.
-    pub too_fast: bool,
-    pub at: Timestamp,
-}
-
 /// Who allowed it, when somebody has.
 pub fn poll(own: &Backchannel, cmd: &Poll) -> Decision<BackchannelEvent, Approval> {
-    let refuse = |error: OAuthError| Decision::refuse(error);
-    let misuse = |why: &'static str, misuse: Misuse| {
-        let refusal = refuse(OAuthError::invalid_grant(why));
-        if own.misused.contains(&misuse) {
-            return refusal;
-        }
-        refusal.recording(BackchannelMisused { misuse, by: cmd.client.clone(), at: cmd.at })
+    let polled = Polled { code: &own.code, client: &own.client, answer: &own.answer, expires_at: own.expires_at, interval: own.interval };
+    let (error, trace) = match cmd.verdict(&polled) {
+        Ok(approval) => return Decision::accept(Vec::new(), approval),
+        Err(refused) => refused,
     };
-    if !own.code.matches(&cmd.code) {
-        return refuse(OAuthError::invalid_grant("unknown auth_req_id"));
+    let refusal = Decision::refuse(asking_again(error));
+    let misuse = match trace {
+        Some(Trace::Slowed(interval)) => return refusal.recording(BackchannelPollingSlowed { interval, at: cmd.at }),
+        Some(Trace::OtherClient) => Misuse::OtherClient,
+        Some(Trace::Replayed) => Misuse::Replayed,
+        None => return refusal,
+    };
+    if own.misused.contains(&misuse) {
+        return refusal;
     }
-    if own.client != cmd.client {
-        return misuse("issued to another client", Misuse::OtherClient);
-    }
-    match &own.answer {
-        Answer::Redeemed => misuse("redeemed already", Misuse::Replayed),
-        Answer::Denied => refuse(OAuthError::denied_by_person("the person said no")),
-        _ if cmd.at >= own.expires_at => {
-            refuse(OAuthError::expired_token("nobody answered in time").saying("The auth_req_id has expired; ask again."))
-        }
-        Answer::Approved(approval) => Decision::accept(Vec::new(), approval.clone()),
-        Answer::Waiting if !cmd.too_fast => refuse(OAuthError::authorization_pending("nobody has answered")),
-        Answer::Waiting => {
-            let refusal = refuse(OAuthError::poll_slow_down("polled too fast"));
-            if own.interval >= LONGEST_INTERVAL {
-                return refusal;
-            }
-            refusal.recording(BackchannelPollingSlowed { interval: Seconds(own.interval.0 + INTERVAL.0), at: cmd.at })
-        }
-    }
+    refusal.recording(BackchannelMisused { misuse, by: cmd.client.clone(), at: cmd.at })
+}
+
+/// The sentence of the registry speaks of a device's code.
+fn asking_again(error: OAuthError) -> OAuthError {
+    if error.code == Code::ExpiredToken { error.saying("The auth_req_id has expired; ask again.") } else { error }
 }
 
 /// The tokens leave.

@@ -24,17 +24,15 @@ use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::events;
 use crate::id::{AccountId, ClientId, DeviceId, GrantId, SessionId};
+pub use crate::polled::{Answer, Approval, INTERVAL, Poll};
+use crate::polled::{Polled, Trace};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// Seconds between two polls at the beginning (RFC 8628 §3.2), and what each `slow_down` adds (§3.5).
-pub const INTERVAL: Seconds = Seconds(5);
 /// The ciphertext of authorization details beside the request.
 const DETAILS: &str = "authorization_details";
-/// From here on the interval grows no more, so that one device cannot fill the log.
-const LONGEST_INTERVAL: Seconds = Seconds(60);
 
 /// A device asked for a code. `personal`: `user_code`, `authorization_details`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,27 +139,6 @@ pub struct Device {
     pub answer: Answer,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub misused: BTreeSet<Misuse>,
-}
-
-/// What the person said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    Waiting,
-    Approved(Approval),
-    Denied,
-    /// The tokens are out.
-    Redeemed,
-}
-
-/// Who allowed it, and in which session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Approval {
-    pub account: AccountId,
-    pub session: SessionId,
-    pub auth_time: Timestamp,
-    pub amr: Vec<String>,
-    pub consent_epoch: u32,
 }
 
 impl Stream for Device {
@@ -279,45 +256,30 @@ pub fn deny(device: &Device, account: AccountId, at: Timestamp) -> Decision<Devi
     }
 }
 
-/// A device that asks whether somebody has answered.
-pub struct Poll {
-    pub code: Digest,
-    pub client: ClientId,
-    /// It was told to wait longer than it did.
-    pub too_fast: bool,
-    pub at: Timestamp,
-}
-
 /// Who allowed it, when somebody has.
 pub fn poll(device: &Device, cmd: &Poll) -> Decision<DeviceEvent, Approval> {
-    let refuse = |error: OAuthError| Decision::refuse(error);
-    let misuse = |why: &'static str, misuse: Misuse| {
-        let refusal = refuse(OAuthError::invalid_grant(why));
-        if device.misused.contains(&misuse) {
-            return refusal;
-        }
-        refusal.recording(DeviceCodeMisused { misuse, by: cmd.client.clone(), at: cmd.at })
+    let polled = Polled {
+        code: &device.code,
+        client: &device.client,
+        answer: &device.answer,
+        expires_at: device.expires_at,
+        interval: device.interval,
     };
-    if !device.code.matches(&cmd.code) {
-        return refuse(OAuthError::invalid_grant("unknown device code"));
+    let (error, trace) = match cmd.verdict(&polled) {
+        Ok(approval) => return Decision::accept(Vec::new(), approval),
+        Err(refused) => refused,
+    };
+    let refusal = Decision::refuse(error);
+    let misuse = match trace {
+        Some(Trace::Slowed(interval)) => return refusal.recording(DevicePollingSlowed { interval, at: cmd.at }),
+        Some(Trace::OtherClient) => Misuse::OtherClient,
+        Some(Trace::Replayed) => Misuse::Replayed,
+        None => return refusal,
+    };
+    if device.misused.contains(&misuse) {
+        return refusal;
     }
-    if device.client != cmd.client {
-        return misuse("issued to another client", Misuse::OtherClient);
-    }
-    match &device.answer {
-        Answer::Redeemed => misuse("redeemed already", Misuse::Replayed),
-        Answer::Denied => refuse(OAuthError::denied_by_person("the person said no")),
-        _ if cmd.at >= device.expires_at => refuse(OAuthError::expired_token("nobody answered in time")),
-        Answer::Approved(approval) => Decision::accept(Vec::new(), approval.clone()),
-        Answer::Waiting if !cmd.too_fast => refuse(OAuthError::authorization_pending("nobody has answered")),
-        Answer::Waiting => {
-            let refusal = refuse(OAuthError::poll_slow_down("polled too fast"));
-            if device.interval >= LONGEST_INTERVAL {
-                return refusal;
-            }
-            refusal.recording(DevicePollingSlowed { interval: Seconds(device.interval.0 + INTERVAL.0), at: cmd.at })
-        }
-    }
+    refusal.recording(DeviceCodeMisused { misuse, by: cmd.client.clone(), at: cmd.at })
 }
 
 /// The tokens leave.
