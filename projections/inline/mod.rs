@@ -172,8 +172,10 @@ impl Inline for Backchannel {
         [Some(self.account.to_string()), None]
     }
 
+    /// While its client has to be told: when that is due.
     fn expires_at(&self) -> Option<i64> {
-        Some(self.expires_at.0 + KEEP_MS)
+        let due_at = self.notice.as_ref().and_then(|notice| notice.due_at);
+        Some(due_at.map_or(self.expires_at.0 + KEEP_MS, |due_at| due_at.0))
     }
 }
 

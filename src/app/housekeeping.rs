@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use chancery_core::backchannel::Backchannel;
 use chancery_core::decision::{Draft, Personal};
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, AttemptsRefused, EvidenceEvent};
@@ -137,6 +138,7 @@ impl App {
                 self.end_session(context, session.id, SessionEnd::Expired).await?;
                 Ok(true)
             }
+            "backchannel" => Ok(inline::state::<Backchannel>(row).map_err(broken)?.state.is_to_be_told()),
             "logout" => Ok(inline::state::<Logout>(row).map_err(broken)?.state.is_waiting()),
             _ => Ok(false),
         }

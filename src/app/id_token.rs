@@ -5,6 +5,7 @@
 //! | iss, sub, aud, exp, iat; `nonce` as it was sent; `auth_time` when asked for | OpenID Connect Core 1.0 §2 |
 //! | signed, and encrypted after that, as the client is registered | OpenID Connect Registration 1.0 §2, OpenID Connect Core 1.0 §2 |
 //! | `at_hash`, `c_hash`, `s_hash` vouch for what stands beside it | OpenID Connect Core 1.0 §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1 |
+//! | a pushed one names the `auth_req_id`, and vouches for the refresh token too | CIBA Core §10.3.1 |
 //! | `acr` when it was asked for: the level that was reached | OpenID Connect Core 1.0 §2 |
 //! | single claims as the `claims` parameter names them | OpenID Connect Core 1.0 §5.5 |
 //! | a refreshed one keeps iss, sub, aud and auth_time, and has no nonce | OpenID Connect Core 1.0 §12.2 |
@@ -40,9 +41,17 @@ pub struct IdToken<'a> {
     pub code: Option<&'a str>,
     /// The state beside it, in the front channel.
     pub state: Option<&'a str>,
+    /// What is pushed along, in that mode of CIBA.
+    pub pushed: Option<Pushed<'a>>,
     /// No access token comes along that could read the claims elsewhere.
     pub with_scope_claims: bool,
     pub at: Timestamp,
+}
+
+/// What a pushed id_token vouches for besides the access token (CIBA Core §10.3.1).
+pub struct Pushed<'a> {
+    pub auth_req_id: &'a str,
+    pub refresh: Option<&'a str>,
 }
 
 impl App {
@@ -116,6 +125,12 @@ impl App {
         }
         if let Some(state) = token.state {
             set("s_hash", json!(hash::left_half(alg, state)));
+        }
+        if let Some(pushed) = &token.pushed {
+            set("urn:openid:params:jwt:claim:auth_req_id", json!(pushed.auth_req_id));
+            if let Some(refresh) = pushed.refresh {
+                set("urn:openid:params:jwt:claim:rt_hash", json!(hash::left_half(alg, refresh)));
+            }
         }
         if person.claims.id_token.contains("acr") {
             set("acr", json!(acr::of(&person.amr)));

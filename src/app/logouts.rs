@@ -10,9 +10,6 @@
 //! Sending is handed in by `http`: this room knows no socket.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_core::client::Client;
@@ -27,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::context::Context;
+use super::remote::{Post, Posted};
 use super::work::{Loaded, Seal, Stop, Work, decide, unreadable};
 use super::{App, random};
 
@@ -40,9 +38,6 @@ const AT_ONCE: usize = 16;
 const LIFETIME: Seconds = Seconds(120);
 /// The member of `events` (Back-Channel Logout 1.0 §2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-
-/// Posts a form to a URL: the status of the answer, or why there was none.
-pub type Post = Arc<dyn Fn(String, String) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send>> + Send + Sync>;
 
 impl App {
     /// Records, for a session that ends in this unit of work, whom to tell.
@@ -120,8 +115,8 @@ impl App {
             return Ok(self.read::<Logout>(&waiting.id.stream()).await?.is_some_and(|logout| !logout.is_waiting()));
         };
         let token = self.logout_token(&own, &waiting).await?;
-        let form = format!("logout_token={token}");
-        let answer = post(uri, form).await;
+        let (content_type, body) = ("application/x-www-form-urlencoded", format!("logout_token={token}"));
+        let answer = post(Posted { url: uri, content_type, authorization: None, body }).await;
         let at = self.now();
         let delivered = decide!(self, context, |work| answered_once(work, waiting.id, answer.clone(), at))?;
         Ok(delivered)

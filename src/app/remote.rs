@@ -1,4 +1,4 @@
-//! Documents behind addresses that clients registered: how the application asks for one. Who may be asked is decided by the guard
+//! Addresses that clients registered: how the application asks for a document there, and posts to one. Who may be asked is decided by the guard
 //! in `http`, which the program hands in.
 
 use std::future::Future;
@@ -27,6 +27,18 @@ pub struct Wanted {
 
 /// Gets a document, or a sentence for the log.
 pub type Get = Arc<dyn Fn(Wanted) -> Pin<Box<dyn Future<Output = Result<Fetched, String>> + Send>> + Send + Sync>;
+
+/// What is posted to an address of a client.
+pub struct Posted {
+    pub url: String,
+    pub content_type: &'static str,
+    /// The Authorization header. No Debug: it is a secret.
+    pub authorization: Option<String>,
+    pub body: String,
+}
+
+/// Posts it: the status of the answer, or why there was none.
+pub type Post = Arc<dyn Fn(Posted) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send>> + Send + Sync>;
 
 /// The guarded client, once the program has handed it in.
 #[derive(Default)]

@@ -108,6 +108,7 @@ impl App {
             access: Some(access),
             code: None,
             state: None,
+            pushed: None,
             with_scope_claims: false,
             at,
         };

@@ -15,6 +15,7 @@ use poem::{Endpoint, Response, Route};
 use poem_openapi::OpenApiService;
 
 use crate::app::anchor::Anchors;
+use crate::app::backchannel::notify;
 use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::housekeeping::{self, Refusals};
@@ -254,7 +255,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
     tokio::spawn(follow::run(app.ledger.clone()));
     tokio::spawn(anchor(app.clone()));
     tokio::spawn(seal_when_quiet(app.clone(), context.clone()));
-    tokio::spawn(tell_logouts(app.clone(), context.clone()));
+    tokio::spawn(tell_clients(app.clone(), context.clone()));
     feeding::feed(app);
     let (vault, server) = (app.clone(), server.clone());
     tokio::spawn(async move {
@@ -303,12 +304,23 @@ async fn seal_when_quiet(app: App, context: Context) {
     }
 }
 
-/// Clients are told of sessions that are over.
-async fn tell_logouts(app: App, context: Context) {
+/// Clients are told of sessions that are over, and of answers on the back channel; neither waits for the other.
+async fn tell_clients(app: App, context: Context) {
     let post = match guarded_post(&app) {
         Ok(post) => post,
-        Err(error) => return tracing::error!(%error, "clients cannot be told of logouts"),
+        Err(error) => return tracing::error!(%error, "clients cannot be told of anything"),
     };
+    if app.config.ciba {
+        let (app, context, post) = (app.clone(), context.clone(), post.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(notify::EVERY).await;
+                if let Err(error) = app.deliver_notifications(&context, &post).await {
+                    tracing::warn!(detail = %error.detail, "the outbox of the back channel could not be read");
+                }
+            }
+        });
+    }
     loop {
         tokio::time::sleep(logouts::EVERY).await;
         if let Err(error) = app.deliver_logouts(&context, &post).await {
@@ -321,11 +333,14 @@ async fn tell_logouts(app: App, context: Context) {
 ///
 /// # Errors
 /// TLS without its ciphers.
-pub fn guarded_post(app: &App) -> anyhow::Result<logouts::Post> {
+pub fn guarded_post(app: &App) -> anyhow::Result<remote::Post> {
     let client = Outgoing::new(&app.config.outgoing_networks, !app.is_production())?;
-    Ok(Arc::new(move |url, form| {
+    Ok(Arc::new(move |posted| {
         let client = client.clone();
-        Box::pin(async move { client.post_form(&url, form).await.map(|status| status.as_u16()).map_err(|failure| failure.to_string()) })
+        Box::pin(async move {
+            let answer = client.post(&posted.url, posted.content_type, posted.authorization.as_deref(), posted.body).await;
+            answer.map(|status| status.as_u16()).map_err(|failure| failure.to_string())
+        })
     }))
 }
 

@@ -62,6 +62,7 @@ pub struct DeclaredClient {
     pub contacts: Vec<String>,
     pub introspect: bool,
     pub backchannel_token_delivery_mode: Option<String>,
+    pub backchannel_client_notification_endpoint: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: bool,
 }
@@ -301,6 +302,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             contacts: fields.list("contacts").unwrap_or_default(),
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
             backchannel_token_delivery_mode: fields.text("backchannel_token_delivery_mode"),
+            backchannel_client_notification_endpoint: fields.text("backchannel_client_notification_endpoint"),
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };

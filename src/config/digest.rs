@@ -206,6 +206,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("allowed_origins", list(&client.allowed_origins)),
         ("introspect", client.introspect.to_string()),
         ("backchannel_token_delivery_mode", text(&client.backchannel_token_delivery_mode)),
+        ("backchannel_client_notification_endpoint", text(&client.backchannel_client_notification_endpoint)),
         ("chancery_profile", text(&client.chancery_profile)),
         ("chancery_receipts", client.chancery_receipts.to_string()),
     ]

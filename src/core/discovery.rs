@@ -304,9 +304,18 @@ mod tests {
         assert!(register(|asked| asked.response_types = Some(words("response_types_supported"))).is_ok());
         let all = |asked: &mut Asked| {
             asked.grant_types = Some(words("grant_types_supported"));
-            asked.backchannel_token_delivery_mode = words("backchannel_token_delivery_modes_supported").pop();
+            asked.backchannel_token_delivery_mode = Some("poll".into());
         };
         assert!(register(all).is_ok());
+        assert_eq!(words("backchannel_token_delivery_modes_supported"), ["poll", "ping", "push"]);
+        for mode in words("backchannel_token_delivery_modes_supported") {
+            let told = |asked: &mut Asked| {
+                all(asked);
+                asked.backchannel_token_delivery_mode = Some(mode);
+                asked.backchannel_client_notification_endpoint = Some("https://app.example.com/ciba".into());
+            };
+            assert!(register(told).is_ok());
+        }
         for alg in words("request_object_signing_alg_values_supported") {
             assert!(register(|asked| (asked.request_object_signing_alg, asked.jwks) = (Some(alg), Some(json!({"keys": []})))).is_ok());
         }

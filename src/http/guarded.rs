@@ -83,15 +83,8 @@ impl Outgoing {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)), allowed: allowed.into(), loopback })
     }
 
-    /// Posts a form; the status says how it was taken. The body of the answer is not read.
-    ///
-    /// # Errors
-    /// Every way in which there is no answer.
-    pub async fn post_form(&self, url: &str, body: String) -> Result<StatusCode, Failure> {
-        self.post(url, "application/x-www-form-urlencoded", None, body).await
-    }
-
-    /// Posts a body of some type, with an Authorization header if there is one.
+    /// Posts a body of some type, with an Authorization header if there is one; the status says how it was taken. The body of the answer is
+    /// not read.
     ///
     /// # Errors
     /// Every way in which there is no answer.

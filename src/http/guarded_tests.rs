@@ -77,13 +77,13 @@ async fn what_is_not_allowed_is_not_connected_to() {
     let strict = Outgoing::new(&[], false).unwrap();
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433"] {
         for scheme in ["http", "https"] {
-            let failure = strict.post_form(&format!("{scheme}://{host}:{port}/"), String::new()).await.unwrap_err();
+            let failure = strict.post(&format!("{scheme}://{host}:{port}/"), "text/plain", None, String::new()).await.unwrap_err();
             assert!(matches!(failure, Failure::Forbidden | Failure::Unresolved), "{scheme} {host}: {failure}");
         }
     }
     assert!(tokio::time::timeout(Duration::from_millis(1), listener.accept()).await.is_err(), "nobody came");
     for bad in ["", "ftp://a.example/", "javascript:alert(1)", "https:", "https://"] {
-        assert!(matches!(strict.post_form(bad, String::new()).await, Err(Failure::Url)), "{bad}");
+        assert!(matches!(strict.post(bad, "text/plain", None, String::new()).await, Err(Failure::Url)), "{bad}");
     }
 }
 

@@ -6,10 +6,10 @@ use crate::support::call::Answer;
 use crate::support::flow::{PASSWORD, Person, Tokens};
 use crate::support::*;
 
-const GRANT: &str = "urn:openid:params:grant-type:ciba";
-const ON: &str = "[ciba]\nenabled = true\n";
+pub(super) const GRANT: &str = "urn:openid:params:grant-type:ciba";
+pub(super) const ON: &str = "[ciba]\nenabled = true\n";
 
-async fn bank(server: &Server, members: Value) -> Client {
+pub(super) async fn bank(server: &Server, members: Value) -> Client {
     let mut own = json!({
         "client_name": "Meadow Bank", "grant_types": [GRANT, "refresh_token"], "response_types": [], "redirect_uris": [],
         "backchannel_token_delivery_mode": "poll",
@@ -18,29 +18,29 @@ async fn bank(server: &Server, members: Value) -> Client {
     server.client(own).await
 }
 
-async fn send(server: &Server, client: &Client, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn send(server: &Server, client: &Client, fields: &[(&str, &str)]) -> Answer {
     server.as_client("/oidc/backchannel", client, fields).send().await
 }
 
-async fn ask(server: &Server, client: &Client, person: &Person, more: &[(&str, &str)]) -> Value {
+pub(super) async fn ask(server: &Server, client: &Client, person: &Person, more: &[(&str, &str)]) -> Value {
     let fields = [&[("scope", "openid profile"), ("login_hint", person.email.as_str())], more].concat();
     let answer = send(server, client, &fields).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{}", answer.text());
     answer.json()
 }
 
-async fn poll(server: &Server, client: &Client, asked: &Value) -> Answer {
+pub(super) async fn poll(server: &Server, client: &Client, asked: &Value) -> Answer {
     server.token(client, &[("grant_type", GRANT), ("auth_req_id", asked["auth_req_id"].as_str().unwrap())]).await
 }
 
-async fn signed_in<'a>(server: &'a Server, person: &Person) -> Browser<'a> {
+pub(super) async fn signed_in<'a>(server: &'a Server, person: &Person) -> Browser<'a> {
     let mut browser = Browser::new(server);
     let page = browser.open("/account/requests").await;
     browser.submit(&page, &[("login", &person.email), ("password", PASSWORD)]).await;
     browser
 }
 
-async fn decide(browser: &mut Browser<'_>, decision: &str) -> Answer {
+pub(super) async fn decide(browser: &mut Browser<'_>, decision: &str) -> Answer {
     let page = browser.open("/account/requests").await;
     assert!(page.status == 200 && page.text().contains("value=\"allow\""), "{}", page.text());
     browser.submit(&page, &[("decision", decision)]).await
@@ -135,9 +135,10 @@ async fn ciba_7_1_who_may_ask_whom_and_with_what() {
     assert_eq!(send(&server, &client, &[openid, hint]).await.refusal(), (400, "access_denied".to_owned()));
     server.disable(&alice.account).await;
     assert_eq!(send(&server, &client, &[openid, hint]).await.refusal(), (400, "unknown_user_id".to_owned()));
-    for (members, field) in
-        [(json!({ "token_endpoint_auth_method": "none" }), "grant_types"), (json!({ "backchannel_token_delivery_mode": "push" }), "poll")]
-    {
+    for (members, field) in [
+        (json!({ "token_endpoint_auth_method": "none" }), "grant_types"),
+        (json!({ "backchannel_token_delivery_mode": "carrier pigeon" }), "poll"),
+    ] {
         let mut all =
             json!({ "grant_types": [GRANT], "response_types": [], "redirect_uris": [], "backchannel_token_delivery_mode": "poll" });
         all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -159,7 +160,7 @@ async fn ciba_4_it_is_there_where_it_is_switched_on() {
     }
     let discovery = on.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert_eq!(discovery["backchannel_authentication_endpoint"], format!("{}/backchannel", on.issuer));
-    assert_eq!(discovery["backchannel_token_delivery_modes_supported"], json!(["poll"]));
+    assert_eq!(discovery["backchannel_token_delivery_modes_supported"], json!(["poll", "ping", "push"]));
     assert_eq!(discovery["backchannel_user_code_parameter_supported"], false);
     let web = off.web_client().await;
     assert_eq!(off.token(&web, &[("grant_type", GRANT), ("auth_req_id", "x")]).await.error(), "unsupported_grant_type");

@@ -1,83 +1,19 @@
 //! OpenID Connect Back-Channel Logout 1.0: clients are told that a session is over.
 
-use std::sync::{Arc, Mutex};
-
 use chancery::app::context::Context;
 use chancery::app::operator::Command;
 use chancery::cli::serve;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::support::flow::Person;
 use crate::support::jwt::verified;
+use crate::support::receiver::Receiver;
 use crate::support::*;
 
-/// A client's address for logouts: answers with a status, keeps the tokens.
-struct Receiver {
-    uri: String,
-    port: u16,
-    told: Arc<Mutex<Vec<String>>>,
-    status: Arc<Mutex<u16>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Receiver {
-    async fn start() -> Self {
-        Self::at(0, Arc::default()).await
-    }
-
-    async fn at(port: u16, told: Arc<Mutex<Vec<String>>>) -> Self {
-        let socket = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let status = Arc::new(Mutex::new(200));
-        let (kept, answers) = (told.clone(), status.clone());
-        let task = tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = socket.accept().await.unwrap();
-                let mut sent = Vec::new();
-                // The form is short and its end is known: one read may bring head and body apart.
-                while form_of(&sent).is_none() {
-                    let mut part = [0; 4096];
-                    match stream.read(&mut part).await {
-                        Ok(0) | Err(_) => break,
-                        Ok(length) => sent.extend_from_slice(&part[..length]),
-                    }
-                }
-                let status = *answers.lock().unwrap();
-                if let Some(form) = form_of(&sent).filter(|_| status == 200) {
-                    kept.lock().unwrap().push(form);
-                }
-                let location = "Location: /elsewhere\r\n";
-                let _ = stream.write_all(format!("HTTP/1.1 {status} x\r\n{location}Content-Length: 0\r\n\r\n").as_bytes()).await;
-            }
-        });
-        Self { uri: format!("http://127.0.0.1:{port}/out"), port, told, status, task }
-    }
-
-    fn tokens(&self) -> Vec<String> {
-        self.told.lock().unwrap().clone()
-    }
-
-    fn answers(&self, status: u16) {
-        *self.status.lock().unwrap() = status;
-    }
-
-    /// Nobody listens any more.
-    async fn stop(self) -> (u16, Arc<Mutex<Vec<String>>>) {
-        self.task.abort();
-        let _ = self.task.await;
-        (self.port, self.told)
-    }
-}
-
-/// The logout token of a whole request.
-fn form_of(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8(bytes.to_vec()).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("POST /out HTTP/1.1\r\n"), "{head}");
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())?;
-    (body.len() == length).then(|| body.strip_prefix("logout_token=").unwrap().to_owned())
+/// The logout tokens that were taken.
+fn tokens(receiver: &Receiver) -> Vec<String> {
+    let taken = receiver.received().into_iter().filter(|one| one.status == 200);
+    taken.map(|one| one.body.strip_prefix("logout_token=").unwrap().to_owned()).collect()
 }
 
 async fn deliver(server: &Server) -> usize {
@@ -119,15 +55,15 @@ async fn backchannel_2_4_the_logout_token_names_session_and_person_and_passes_fo
     assert_eq!(server.events().await.iter().filter(|event| event.kind == "SessionJoined").count(), 1, "each client joins once");
     sign_out(&mut browser).await;
     assert_eq!(deliver(&server).await, 1, "only the client that asked for it");
-    let tokens = receiver.tokens();
-    let (header, claims) = verified(&tokens[0], &jwks(&server).await);
+    let told = tokens(&receiver);
+    let (header, claims) = verified(&told[0], &jwks(&server).await);
     assert_eq!((&header["typ"], &header["alg"]), (&json!("logout+jwt"), &json!("RS256")));
     let expected = json!({
         "iss": server.issuer, "sub": alice.account, "aud": client.id, "iat": NOW / 1000, "exp": NOW / 1000 + 120, "jti": claims["jti"],
         "events": { "http://schemas.openid.net/event/backchannel-logout": {} }, "sid": id_token["sid"],
     });
     assert_eq!(claims, expected);
-    let hint = browser.open(&client.request(&[("id_token_hint", &tokens[0])])).await;
+    let hint = browser.open(&client.request(&[("id_token_hint", &told[0])])).await;
     assert_eq!(hint.sent("error").as_deref(), Some("invalid_request"), "a logout token is no id_token");
     assert_eq!(kinds(&server).await, ["LogoutOrdered", "LogoutAttempted", "LogoutDelivered"]);
     assert_eq!(deliver(&server).await, 0, "once");
@@ -152,7 +88,7 @@ async fn backchannel_2_3_every_way_in_which_a_session_ends_is_told() {
     server.operate(Command::Sweep).await;
     assert_eq!(deliver(&server).await, 1);
     let mut sids = Vec::new();
-    for token in receiver.tokens() {
+    for token in tokens(&receiver) {
         sids.push(verified(&token, &jwks(&server).await).1["sid"].clone());
     }
     assert_eq!(sids[..2], [first["sid"].clone(), second["sid"].clone()]);
@@ -178,7 +114,7 @@ async fn backchannel_2_3_a_disabled_and_an_erased_account_are_told() {
         server.operate(Command::UserErase { account: bob.account.clone() }).await;
         assert_eq!(deliver(server).await, 1, "a message outlives the person's key: it holds nothing that was sealed under it");
         let mut told = Vec::new();
-        for (token, person) in receiver.tokens().iter().zip([&alice, &alice, &bob]) {
+        for (token, person) in tokens(&receiver).iter().zip([&alice, &alice, &bob]) {
             let claims = verified(token, &jwks(server).await).1;
             assert_eq!(claims["sub"], json!(person.account));
             told.push(claims["sid"].clone());
@@ -224,7 +160,7 @@ async fn backchannel_2_5_a_receiver_that_was_down_gets_everything_in_order_over_
     server.advance(60_000);
     assert_eq!(deliver(&server).await, 3);
     let mut got = Vec::new();
-    for token in receiver.tokens() {
+    for token in tokens(&receiver) {
         got.push(verified(&token, &jwks(&server).await).1["sid"].clone());
     }
     assert_eq!(got, sids, "in the order in which the sessions ended, none lost");
@@ -246,7 +182,7 @@ async fn backchannel_2_8_a_refusal_or_a_redirect_is_no_yes_and_one_client_keeps_
         deliver(&server).await;
         server.advance(400_000);
     }
-    assert_eq!((bad.tokens().len(), good.tokens().len()), (0, 1));
+    assert_eq!((tokens(&bad).len(), tokens(&good).len()), (0, 1));
     bad.answers(200);
     assert_eq!(deliver(&server).await, 1);
     let why: Vec<_> =

@@ -9,6 +9,7 @@
 //! | `at_once` | requests at the same time |
 //! | `both` | the same test on SQLite and on PostgreSQL |
 //! | `documents` | a client's own web server |
+//! | `receiver` | an address of a client to which the server posts |
 //! | `mtls` | certificates, and callers who show them over TLS |
 //! | `jwt` | tokens read and made without our own code |
 
@@ -20,6 +21,7 @@ pub mod documents;
 pub mod flow;
 pub mod jwt;
 pub mod mtls;
+pub mod receiver;
 pub mod server;
 
 pub use browser::Browser;

@@ -70,6 +70,7 @@ impl App {
                 access: access_token.as_deref(),
                 code,
                 state: asked.private.state.as_deref(),
+                pushed: None,
                 with_scope_claims: kind == ResponseType::IdToken,
                 at,
             };

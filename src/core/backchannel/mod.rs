@@ -10,9 +10,14 @@
 //! | only for the client that asked | CIBA Core §11 |
 //! | tokens once | CIBA Core §10.1, §11 |
 //! | one answer, by the person who was asked, while it waits | CIBA Core §8 |
+//! | a client that is told brings a token for that, with the syntax of a bearer token and 128 bits | CIBA Core §7.1 |
+//! | a client that gets its tokens pushed does not poll | CIBA Core §11 |
 //! | few requests wait for one person: nobody is worn down until they press Allow | CIBA Core §14; our own |
 //!
-//! Out of scope: what the tokens are (`grant::backchannel`), who a hint names and how fast a client asked (the shell).
+//! Out of scope: what the tokens are (`grant::backchannel`), how the client is told of the answer (`notification`), who a hint names and how fast a client asked (the shell).
+
+mod event;
+pub mod notification;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -20,12 +25,14 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::event::*;
+use self::notification::Notice;
+use crate::client::metadata::DeliveryMode;
 use crate::decision::{Decision, Draft, Personal};
 use crate::details::words::is_plain;
 use crate::digest::Digest;
 use crate::error::{Code, OAuthError};
-use crate::events;
-use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+use crate::id::{AccountId, BackchannelId, ClientId, GrantId};
 pub use crate::polled::{Answer, INTERVAL, Poll};
 use crate::polled::{Approval, Polled, Trace};
 use crate::resource::ResourceId;
@@ -35,92 +42,10 @@ use crate::time::{Seconds, Timestamp};
 
 /// Characters of a binding message.
 pub const LONGEST_MESSAGE: usize = 128;
+/// Characters of a `client_notification_token`: the most of CIBA Core §7.1, and the fewest that can hold its 128 bits.
+const TOKEN_LENGTH: core::ops::RangeInclusive<usize> = 22..=1024;
 /// Requests that wait for one person.
 pub const MOST_WAITING: usize = 5;
-
-/// A client asked a person. `personal`: `binding_message`, `context`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelRequested {
-    /// Who is asked.
-    pub account: AccountId,
-    pub at: Timestamp,
-    pub backchannel: BackchannelId,
-    pub client: ClientId,
-    /// Digest of the `auth_req_id`.
-    pub code: Digest,
-    pub expires_at: Timestamp,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub resources: BTreeSet<ResourceId>,
-    pub scope: Scope,
-}
-
-/// It polled faster than it was told to: from here on it has to wait longer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelPollingSlowed {
-    pub at: Timestamp,
-    pub interval: Seconds,
-}
-
-/// The person allowed it. `personal`: `context`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelApproved {
-    pub account: AccountId,
-    pub amr: Vec<String>,
-    pub at: Timestamp,
-    pub auth_time: Timestamp,
-    pub consent_epoch: u32,
-    pub session: SessionId,
-}
-
-/// The person said no.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelDenied {
-    pub account: AccountId,
-    pub at: Timestamp,
-}
-
-/// The client got its tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelRedeemed {
-    pub at: Timestamp,
-    pub grant: GrantId,
-}
-
-/// How somebody who knows the `auth_req_id` tried to use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Misuse {
-    OtherClient,
-    /// After it was redeemed: a lost answer, or a copied one.
-    Replayed,
-}
-
-/// A misuse that was refused; each kind is recorded once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackchannelMisused {
-    pub at: Timestamp,
-    pub by: ClientId,
-    pub misuse: Misuse,
-}
-
-events! {
-    /// The history of a request on the back channel.
-    BackchannelEvent {
-        BackchannelRequested = 1,
-        BackchannelPollingSlowed = 1,
-        BackchannelApproved = 1,
-        BackchannelDenied = 1,
-        BackchannelRedeemed = 1,
-        BackchannelMisused = 1,
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backchannel {
@@ -139,12 +64,21 @@ pub struct Backchannel {
     pub answer: Answer,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub misused: BTreeSet<Misuse>,
+    pub delivery_mode: DeliveryMode,
+    /// How far telling the client is; `None` for one that polls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
 }
 
 impl Backchannel {
     /// Does it wait for its person?
     pub fn is_waiting(&self, at: Timestamp) -> bool {
         self.answer == Answer::Waiting && at < self.expires_at
+    }
+
+    /// Is there something that its client has to be told, now or later?
+    pub fn is_to_be_told(&self) -> bool {
+        self.notice.as_ref().is_some_and(|notice| notice.due_at.is_some())
     }
 }
 
@@ -156,6 +90,7 @@ impl Stream for Backchannel {
         let out_of_order = Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
         let Some(mut own) = state else {
             let BackchannelEvent::BackchannelRequested(event) = fact.event else { return out_of_order };
+            let stream = event.backchannel.stream();
             return Ok(Self {
                 id: event.backchannel,
                 account: event.account,
@@ -166,9 +101,17 @@ impl Stream for Backchannel {
                 requested_at: event.at,
                 expires_at: event.expires_at,
                 interval: INTERVAL,
-                binding_message: fact.sealed(&event.backchannel.stream(), "binding_message"),
+                binding_message: fact.sealed(&stream, "binding_message"),
                 answer: Answer::Waiting,
                 misused: BTreeSet::new(),
+                delivery_mode: event.delivery_mode,
+                notice: (event.delivery_mode != DeliveryMode::Poll).then(|| Notice {
+                    auth_req_id: fact.sealed(&stream, "auth_req_id"),
+                    token: fact.sealed(&stream, "client_notification_token"),
+                    attempts: 0,
+                    due_at: Some(event.expires_at),
+                    unanswered: None,
+                }),
             });
         };
         match (fact.event, &own.answer) {
@@ -185,7 +128,18 @@ impl Stream for Backchannel {
             (BackchannelEvent::BackchannelDenied(_), Answer::Waiting) => own.answer = Answer::Denied,
             (BackchannelEvent::BackchannelRedeemed(_), Answer::Approved(_)) => own.answer = Answer::Redeemed,
             (BackchannelEvent::BackchannelMisused(event), _) => drop(own.misused.insert(event.misuse)),
+            (BackchannelEvent::BackchannelNotified(event), Answer::Approved(_)) if event.grant.is_some() => own.answer = Answer::Redeemed,
+            (
+                BackchannelEvent::BackchannelNotificationAttempted(_)
+                | BackchannelEvent::BackchannelNotificationFailed(_)
+                | BackchannelEvent::BackchannelNotificationAbandoned(_)
+                | BackchannelEvent::BackchannelNotified(_),
+                _,
+            ) if own.notice.is_some() => {}
             _ => return out_of_order,
+        }
+        if let Some(notice) = &mut own.notice {
+            notice.follow(fact.event);
         }
         Ok(own)
     }
@@ -223,6 +177,21 @@ pub fn check_message(text: &str) -> Result<(), OAuthError> {
     Ok(())
 }
 
+/// Is it a token that a client may be told with? CIBA Core §7.1, RFC 6750 §2.1.
+///
+/// # Errors
+/// `invalid_request`.
+fn check_token(text: &str) -> Result<(), OAuthError> {
+    let bare = text.trim_end_matches('=');
+    let is_of_token68 = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if TOKEN_LENGTH.contains(&text.len()) && !bare.is_empty() && bare.bytes().all(is_of_token68) {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request("client_notification_token").saying(
+        "client_notification_token is a bearer token of 22 to 1024 characters, with at least 128 bits of entropy (RFC 6750 section 2.1).",
+    ))
+}
+
 /// A client's wish to ask somebody.
 pub struct Ask {
     pub backchannel: BackchannelId,
@@ -232,6 +201,11 @@ pub struct Ask {
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
+    /// As its client is registered.
+    pub delivery_mode: DeliveryMode,
+    /// The text whose digest is `code`: kept for telling the client, sealed, and only then.
+    pub auth_req_id: String,
+    pub client_notification_token: Option<String>,
     /// What the client wishes, when it does.
     pub requested: Option<Seconds>,
     pub lifetime: Seconds,
@@ -250,6 +224,12 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
     if let Some(Err(error)) = cmd.binding_message.as_deref().map(check_message) {
         return Decision::refuse(error);
     }
+    let is_told = cmd.delivery_mode != DeliveryMode::Poll;
+    // CIBA Core §7.1: required where the client is told; no business of one that polls.
+    let token = cmd.client_notification_token.as_deref().filter(|_| is_told);
+    if is_told && let Err(error) = check_token(token.unwrap_or_default()) {
+        return Decision::refuse(error);
+    }
     // CIBA Core §7.1: a wish, within our own bound.
     let lifetime = cmd.requested.map_or(cmd.lifetime, |wished| wished.min(cmd.lifetime));
     let expires_at = cmd.at.plus(lifetime);
@@ -259,11 +239,16 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
         backchannel: cmd.backchannel,
         client: cmd.client.clone(),
         code: cmd.code,
+        delivery_mode: cmd.delivery_mode,
         expires_at,
         resources: cmd.resources.clone(),
         scope: cmd.scope.clone(),
     };
-    let personal = Personal::default().with("binding_message", cmd.binding_message.as_deref()).with("context", cmd.context.as_deref());
+    let personal = Personal::default()
+        .with("binding_message", cmd.binding_message.as_deref())
+        .with("context", cmd.context.as_deref())
+        .with_whole("auth_req_id", is_told.then_some(cmd.auth_req_id.as_str()))
+        .with_whole("client_notification_token", token);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], expires_at)
 }
 
@@ -304,6 +289,12 @@ pub fn deny(own: &Backchannel, account: AccountId, at: Timestamp) -> Decision<Ba
 
 /// Who allowed it, when somebody has.
 pub fn poll(own: &Backchannel, cmd: &Poll) -> Decision<BackchannelEvent, Approval> {
+    // CIBA Core §11. What others try with it is evidence as for every client.
+    if own.delivery_mode == DeliveryMode::Push && own.client == cmd.client {
+        return Decision::refuse(
+            OAuthError::unauthorized_client("registered for push").saying("The tokens of this client are pushed to it."),
+        );
+    }
     let polled = Polled { code: &own.code, client: &own.client, answer: &own.answer, expires_at: own.expires_at, interval: own.interval };
     let (error, trace) = match cmd.verdict(&polled) {
         Ok(approval) => return Decision::accept(Vec::new(), approval),

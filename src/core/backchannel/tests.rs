@@ -7,7 +7,7 @@ fn id() -> BackchannelId {
     BackchannelId(uuid::Uuid::from_u128(0xcba))
 }
 
-fn wish() -> Ask {
+pub(super) fn wish() -> Ask {
     Ask {
         backchannel: id(),
         account: alice(),
@@ -16,6 +16,9 @@ fn wish() -> Ask {
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
+        delivery_mode: DeliveryMode::Poll,
+        auth_req_id: "cha_rq_x".into(),
+        client_notification_token: None,
         requested: None,
         lifetime: Seconds(600),
         waiting: 0,
@@ -32,15 +35,15 @@ fn approval() -> Approval {
     Approval { account: alice(), session: session_id(), auth_time: t(-10), amr: ["pwd".into()].into(), consent_epoch: 0 }
 }
 
-fn approved() -> BackchannelEvent {
+pub(super) fn approved() -> BackchannelEvent {
     said(&approve(&history([]), &approval(), None, t(10))).0.remove(0)
 }
 
-fn denied() -> BackchannelEvent {
+pub(super) fn denied() -> BackchannelEvent {
     said(&deny(&history([]), alice(), t(10))).0.remove(0)
 }
 
-fn out() -> BackchannelEvent {
+pub(super) fn out() -> BackchannelEvent {
     said(&redeemed(grant_id(), t(20))).0.remove(0)
 }
 
@@ -62,6 +65,14 @@ fn ciba_11_the_answers_of_a_poll() {
     assert_eq!(polled(&history([approved()]), |_| ()), (Vec::new(), "ok"));
     assert_eq!(polled(&history([approved()]), |cmd| cmd.at = t(600)).1, "expired_token", "allowed and not fetched");
     assert_eq!(polled(&history([]), |cmd| cmd.code = digest("guess")), (Vec::new(), "invalid_grant"));
+}
+
+#[test]
+fn ciba_11_a_client_that_gets_its_tokens_pushed_does_not_poll() {
+    let own = Backchannel { delivery_mode: DeliveryMode::Push, ..history([approved()]) };
+    assert_eq!(polled(&own, |_| ()), (Vec::new(), "unauthorized_client"));
+    let (events, code) = polled(&own, |cmd| cmd.client = client_id("other"));
+    assert_eq!((events.len(), code), (1, "invalid_grant"), "another client learns nothing of it");
 }
 
 #[test]

@@ -350,7 +350,9 @@ fn seal() {
 
 #[test]
 fn backchannel() {
+    use crate::backchannel::notification::{Abandoned, Message};
     use crate::backchannel::*;
+    use crate::client::metadata::DeliveryMode;
     let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));
     let requested = BackchannelRequested {
         account: alice(),
@@ -358,10 +360,14 @@ fn backchannel() {
         backchannel,
         client: client_id("app"),
         code: digest("code"),
+        delivery_mode: DeliveryMode::Poll,
         expires_at: t(600),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         scope: scope("openid"),
     };
+    let told = BackchannelRequested { delivery_mode: DeliveryMode::Push, ..requested.clone() };
+    let attempted =
+        |attempt, at, message, grant| BackchannelNotificationAttempted { at: t(at), attempt, grant, message, next_at: t(at + 10) };
     let approved = BackchannelApproved {
         account: alice(),
         amr: vec!["pwd".into()],
@@ -374,9 +380,23 @@ fn backchannel() {
         vec![
             requested.clone().into(),
             BackchannelPollingSlowed { at: t(3), interval: Seconds(10) }.into(),
-            approved.into(),
+            approved.clone().into(),
             BackchannelRedeemed { at: t(30), grant: grant_id() }.into(),
             BackchannelMisused { at: t(31), by: client_id("app"), misuse: Misuse::Replayed }.into(),
+        ],
+        vec![
+            told.clone().into(),
+            approved.into(),
+            attempted(1, 20, Message::Tokens, Some(grant_id())).into(),
+            BackchannelNotificationFailed { at: t(21), why: "status 503".into() }.into(),
+            attempted(2, 30, Message::Tokens, Some(grant_id())).into(),
+            BackchannelNotified { at: t(31), grant: Some(grant_id()), status: 204 }.into(),
+        ],
+        vec![
+            told.into(),
+            BackchannelDenied { account: alice(), at: t(20) }.into(),
+            attempted(1, 20, Message::AccessDenied, None).into(),
+            BackchannelNotificationAbandoned { at: t(900), reason: Abandoned::TooLate }.into(),
         ],
         vec![requested.into(), BackchannelDenied { account: alice(), at: t(20) }.into()],
     ]);

@@ -5,16 +5,17 @@
 //! | the client is registered for the grant | CIBA Core §11 |
 //! | what was allowed is what is granted; a resource narrows the access token only | CIBA Core §10.1.1, RFC 8707 §2.2 |
 //! | bound to a proven key as in every other grant | RFC 9449 §5 |
+//! | pushed tokens that nobody acknowledged are dead | CIBA Core §10.3.1; our own |
 //!
 //! Out of scope: whether the person has answered, and once only (`backchannel`).
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 
-use super::event::BackchannelGranted;
+use super::event::{BackchannelGranted, EndReason, GrantEnded};
 use super::redeem::Redeemed;
 use super::target::Target;
-use super::{GrantEvent, Lifetimes};
+use super::{Grant, GrantEvent, Lifetimes};
 use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
@@ -86,11 +87,17 @@ pub fn decide(client: &Client, cmd: &GrantBackchannel, lifetimes: &Lifetimes) ->
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 
+/// A push failed, or is made again with other tokens.
+pub fn undelivered(grant: &Grant, at: Timestamp) -> Decision<GrantEvent, ()> {
+    let event = grant.ended.is_none().then(|| GrantEnded { at, reason: EndReason::Undelivered }.into());
+    Decision::accept(event.into_iter().collect(), ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::client::metadata::AuthMethod;
-    use crate::grant::{Grant, GrantKind};
+    use crate::grant::GrantKind;
     use crate::testing::*;
 
     fn wish() -> GrantBackchannel {
@@ -125,6 +132,16 @@ mod tests {
         assert_eq!((person.account, person.offline, person.consent_epoch), (alice(), true, 2));
         assert_eq!((grant.access.len(), grant.refresh.unwrap().generation, grant.code), (1, 0, None));
         assert_eq!(grant.scope, scope("openid offline_access api"));
+    }
+
+    #[test]
+    fn ciba_10_3_1_what_nobody_acknowledged_is_dead_once() {
+        let granted = said(&decide(&asking(|_| ()), &wish(), &LIFETIMES)).0;
+        let grant: Grant = fold(granted.clone());
+        let ended = said(&undelivered(&grant, t(5))).0;
+        assert_eq!(ended, [GrantEnded { at: t(5), reason: EndReason::Undelivered }.into()]);
+        let grant: Grant = fold(granted.into_iter().chain(ended));
+        assert_eq!((grant.access.len(), said(&undelivered(&grant, t(6))).0.len()), (0, 0));
     }
 
     #[test]

@@ -245,6 +245,8 @@ pub enum EndReason {
     CodeVerifierGuessed,
     RefreshTokenReused,
     Revoked,
+    /// They were pushed, and nobody acknowledged them (CIBA Core §10.3.1).
+    Undelivered,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

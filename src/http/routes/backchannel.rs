@@ -32,6 +32,8 @@ struct BackchannelRequest {
     id_token_hint: Option<String>,
     /// Shown on both screens, so that the person can compare.
     binding_message: Option<String>,
+    /// Of a client that is told (ping, push): the bearer token that it knows us by, of 22 to 1024 characters.
+    client_notification_token: Option<String>,
     /// Seconds until it is too late for an answer.
     requested_expiry: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.
@@ -43,9 +45,9 @@ pub struct Acknowledgement;
 impl Describe for Acknowledgement {
     const DESCRIPTION: &'static str = "The person is asked (CIBA Core section 7.3).";
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
-        ("auth_req_id", "string", "The client polls the token endpoint with it."),
+        ("auth_req_id", "string", "The client polls the token endpoint with it, and is told of it."),
         ("expires_in", "integer", "Seconds."),
-        ("interval", "integer", "Seconds between two polls."),
+        ("interval", "integer", "Seconds between two polls; absent where tokens are pushed."),
     ];
 }
 

@@ -223,13 +223,22 @@ impl Fold {
             return Ok(());
         }
         let open = self.devices.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
-        if open.over_at == i64::MIN && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused") {
+        let tells = matches!(
+            fact.kind,
+            "BackchannelNotificationAttempted"
+                | "BackchannelNotificationFailed"
+                | "BackchannelNotificationAbandoned"
+                | "BackchannelNotified"
+        );
+        // Tokens leave while nobody has any; that the answer was no, or that it is too late, can be told later.
+        let brings = tells && fact.data.grant.is_some();
+        if open.over_at == i64::MIN && (brings || !tells && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused")) {
             return Err(format!("{} follows the end of its device's request", fact.kind));
         }
         let answers = matches!(
             fact.kind,
             "DeviceApproved" | "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelApproved" | "BackchannelDenied" | "BackchannelRedeemed"
-        );
+        ) || brings && fact.kind == "BackchannelNotificationAttempted";
         if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
             return Err(format!("{} came after the device's request had expired", fact.kind));
         }
@@ -237,7 +246,8 @@ impl Fold {
         if let Some(expires_at) = fact.data.expires_at {
             open.over_at = expires_at;
         }
-        if matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelRedeemed") {
+        let is_the_end = matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelRedeemed");
+        if is_the_end || brings && fact.kind == "BackchannelNotified" {
             open.over_at = i64::MIN;
         }
         Ok(())

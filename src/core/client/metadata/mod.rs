@@ -157,6 +157,9 @@ pub struct Metadata {
     /// How it learns of answers on the back channel (CIBA Core §4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// Where it is told of them, unless it polls (CIBA Core §4, §9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_client_notification_endpoint: Option<String>,
     /// A profile that it is held to, besides the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chancery_profile: Option<Profile>,
@@ -286,6 +289,7 @@ pub struct Asked {
     pub allowed_origins: Option<Vec<String>>,
     pub introspect: Option<bool>,
     pub backchannel_token_delivery_mode: Option<String>,
+    pub backchannel_client_notification_endpoint: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,

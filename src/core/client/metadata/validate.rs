@@ -158,6 +158,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
             .backchannel_token_delivery_mode
             .as_deref()
             .map(|text| wrong.choice("backchannel_token_delivery_mode", Some(text), DeliveryMode::Poll)),
+        backchannel_client_notification_endpoint: asked.backchannel_client_notification_endpoint.clone(),
         chancery_profile: asked.chancery_profile.as_deref().map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }
@@ -285,10 +286,11 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     if metadata.subject_type == SubjectType::Pairwise && metadata.sector().is_none() {
         wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host, or a sector_identifier_uri.");
     }
-    // Back-Channel Logout 1.0 §2.2, OpenID Connect Registration 1.0 §2, §5: absolute, https, without a fragment; http only where a web
+    // Back-Channel Logout 1.0 §2.2, CIBA Core §4, OpenID Connect Registration 1.0 §2, §5: absolute, https, without a fragment; http only where a web
     // client may redirect to it, on loopback.
     for (field, uri) in [
         ("backchannel_logout_uri", &metadata.backchannel_logout_uri),
+        ("backchannel_client_notification_endpoint", &metadata.backchannel_client_notification_endpoint),
         ("initiate_login_uri", &metadata.initiate_login_uri),
         ("sector_identifier_uri", &metadata.sector_identifier_uri),
         ("jwks_uri", &metadata.jwks_uri),

@@ -77,6 +77,8 @@ wire_enum! {
     /// How a client on the back channel learns of the answer. CIBA Core §4, §5.
     DeliveryMode {
         Poll = "poll",
+        Ping = "ping",
+        Push = "push",
     }
 }
 wire_enum! {

@@ -60,8 +60,10 @@ pub(super) struct ClientMetadata {
     introspection_signed_response_alg: Option<String>,
     /// oauth21, fapi1-advanced, fapi2-security or fapi2-message-signing: what this client is held to.
     chancery_profile: Option<String>,
-    /// poll: for CIBA.
+    /// poll, ping or push: for CIBA.
     backchannel_token_delivery_mode: Option<String>,
+    /// Where the client is pinged, or gets its tokens pushed.
+    backchannel_client_notification_endpoint: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,
     /// Lists the redirect URIs of one sector, for pairwise subjects.

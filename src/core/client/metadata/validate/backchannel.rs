@@ -1,7 +1,7 @@
 //! What a registration says of the back channel (CIBA Core §4).
 
 use super::Problems;
-use crate::client::metadata::{AuthMethod, GrantType, Metadata, Terms};
+use crate::client::metadata::{AuthMethod, DeliveryMode, GrantType, Metadata, Terms};
 
 pub(super) fn check(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if !metadata.grant_types.contains(&GrantType::Ciba) {
@@ -14,7 +14,14 @@ pub(super) fn check(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if metadata.token_endpoint_auth_method == AuthMethod::None {
         wrong.add("grant_types", "CIBA needs a client that authenticates (CIBA Core section 7.1).");
     }
-    if metadata.backchannel_token_delivery_mode.is_none() {
-        wrong.add("backchannel_token_delivery_mode", "CIBA needs one; supported: poll.");
+    let Some(mode) = metadata.backchannel_token_delivery_mode else {
+        return wrong.add("backchannel_token_delivery_mode", "CIBA needs one; supported: poll, ping, push.");
+    };
+    if mode != DeliveryMode::Poll && metadata.backchannel_client_notification_endpoint.is_none() {
+        wrong.add("backchannel_client_notification_endpoint", "A client that is told of answers (ping, push) says where.");
+    }
+    // Nobody proves a key when tokens are pushed.
+    if mode == DeliveryMode::Push && metadata.binds_tokens() {
+        wrong.add("backchannel_token_delivery_mode", "Tokens that are pushed are bound to no key; use poll or ping.");
     }
 }

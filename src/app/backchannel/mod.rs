@@ -1,37 +1,36 @@
-//! Backchannel authentication (CIBA): a client asks a person on their own screen, and polls for the answer.
+//! Backchannel authentication (CIBA): a client asks a person on their own screen, and polls for the answer or is told.
 //!
 //! | Step | What is appended |
 //! |---|---|
 //! | [`App::ask_backchannel`] | `BackchannelRequested` |
 //! | [`App::answer_backchannel`] | `ConsentGiven` + `BackchannelApproved`, or `ConsentDenied` + `BackchannelDenied` |
 //! | [`App::redeem_backchannel`] | `BackchannelGranted` + `BackchannelRedeemed`; `BackchannelPollingSlowed` for a hasty one |
+//! | [`App::deliver_notifications`] | `BackchannelNotificationAttempted`, with the tokens in push mode; how it went |
 //!
 //! Out of scope: the rules (`chancery_core::backchannel`), how often a client may ask (`http`).
 
+pub mod notify;
+mod tokens;
+
 use std::sync::Arc;
 
-use chancery_core::backchannel::{self, Ask, Backchannel, Hint, Poll};
+use chancery_core::backchannel::{self, Ask, Backchannel, Hint};
 use chancery_core::client::Client;
-use chancery_core::client::metadata::GrantType;
+use chancery_core::client::metadata::{DeliveryMode, GrantType};
 use chancery_core::consent::{self, Consent};
 use chancery_core::device::Approval;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
-use chancery_core::grant::backchannel::GrantBackchannel;
-use chancery_core::grant::{self, Grant, standing, target};
-use chancery_core::id::{AccountId, BackchannelId, GrantId, consent_stream};
+use chancery_core::id::{AccountId, BackchannelId, consent_stream};
 use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
 use chancery_core::time::Seconds;
-use chancery_core::token::opaque::{Kind, Opaque, digest};
+use chancery_core::token::opaque::Kind;
 use serde::Serialize;
 
-use super::access::Spoken;
 use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
 use super::sessions::Current;
-use super::signing::KeySet;
-use super::token::Tokens;
 use super::vault::KeyKind;
 use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
 use super::{App, random, seconds};
@@ -42,8 +41,9 @@ pub struct Acknowledged {
     pub auth_req_id: String,
     /// Seconds.
     pub expires_in: u32,
-    /// Seconds between two polls.
-    pub interval: u32,
+    /// Seconds between two polls; none for a client that gets its tokens pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u32>,
 }
 
 /// What a person is asked.
@@ -96,6 +96,7 @@ impl App {
         let seal = account_seal(account, key.ok_or_else(|| OAuthError::unknown_user_id("the account is erased"))?);
         let id = BackchannelId(random::uuid_v7(self.clock.now_ms()));
         let minted = self.mint.opaque(Kind::AuthReqId, id.0);
+        let delivery_mode = client.metadata.backchannel_token_delivery_mode.unwrap_or(DeliveryMode::Poll);
         let command = Ask {
             backchannel: id,
             account,
@@ -104,6 +105,9 @@ impl App {
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),
+            delivery_mode,
+            auth_req_id: minted.text.clone(),
+            client_notification_token: parameters.get("client_notification_token").cloned(),
             requested,
             lifetime: seconds(self.config.lifetimes.backchannel),
             waiting,
@@ -112,7 +116,9 @@ impl App {
         };
         let outcome = decide!(self, &context, |work| self.ask_backchannel_once(work, caller, &command, &seal));
         let expires_at = self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await?;
-        Ok(Acknowledged { auth_req_id: minted.text, expires_in: command.at.seconds_until(expires_at), interval: backchannel::INTERVAL.0 })
+        // CIBA Core §7.3: a client that polls never is told no interval.
+        let interval = (delivery_mode != DeliveryMode::Push).then_some(backchannel::INTERVAL.0);
+        Ok(Acknowledged { auth_req_id: minted.text, expires_in: command.at.seconds_until(expires_at), interval })
     }
 
     async fn ask_backchannel_once(
@@ -250,110 +256,6 @@ impl App {
         decision.outcome?;
         work.record(&mut loaded, decision.events, seal)?;
         work.commit().await.map(drop)
-    }
-
-    /// CIBA Core §10.1.
-    ///
-    /// # Errors
-    /// `authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant` and those of the client.
-    pub async fn redeem_backchannel(
-        &self,
-        context: &Context,
-        caller: &Authenticated,
-        code: &str,
-        resources: &[String],
-    ) -> Result<Tokens, OAuthError> {
-        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
-        let context = context.as_client(&client.id);
-        let unknown = || OAuthError::invalid_grant("not an auth_req_id of this server");
-        let id = BackchannelId(Opaque::parse(Kind::AuthReqId, code).ok_or_else(unknown)?.stream);
-        let own = self.read::<Backchannel>(&id.stream()).await?.ok_or_else(unknown)?;
-        let at = self.now();
-        // Only a poll with the right id counts, so that nobody can slow another client down.
-        let is_its_own = own.code.matches(&digest(code)) && own.client == client.id;
-        let before = is_its_own.then(|| self.polls.note(id.0, at.0)).flatten();
-        let too_fast = before.is_some_and(|before| at.0 < before + i64::from(own.interval.0) * 1000);
-        let poll = Poll { code: digest(code), client: client.id.clone(), too_fast, at };
-        let keys = self.keys.current().await?;
-        let outcome = decide!(self, &context, |work| self.redeem_backchannel_once(work, &context, caller, &poll, (id, resources), &keys));
-        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
-    }
-
-    async fn redeem_backchannel_once(
-        &self,
-        mut work: Work<'_>,
-        context: &Context,
-        caller: &Authenticated,
-        poll: &Poll,
-        (id, resources): (BackchannelId, &[String]),
-        keys: &KeySet,
-    ) -> Result<Tokens, Stop> {
-        let client = caller.assert(&mut work).await?;
-        let mut asked = work.load::<Backchannel>(&id.stream()).await?;
-        let state = asked.or(|| OAuthError::invalid_grant("unknown auth_req_id"))?.clone();
-        let polled = backchannel::poll(&state, poll);
-        let approval = match polled.outcome {
-            Ok(approval) => approval,
-            Err(error) => {
-                work.record(&mut asked, polled.events, &Seal::default())?;
-                work.commit().await?;
-                return Err(error.into());
-            }
-        };
-        let at = poll.at;
-        let chosen = target::choose(&state.resources, &state.scope, resources, &self.endpoints.userinfo);
-        let aim = self.aim(&mut work, chosen, None).await?;
-        let grant_id = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let access = self.draft_access(grant_id, &aim);
-        let refresh = self.mint.refresh(grant_id.0);
-        let account = approval.account;
-        let command = GrantBackchannel {
-            grant: grant_id,
-            backchannel: id,
-            approval,
-            scope: state.scope.clone(),
-            resources: state.resources.clone(),
-            access: access.digest,
-            proven: caller.proven(),
-            target: aim.target,
-            refresh: refresh.digest,
-            id_token_kid: self.id_token_kid(&state.scope, &client, keys)?,
-            context: context.personal(),
-            at,
-        };
-        let decision = grant::backchannel::decide(&client, &command, &self.lifetimes());
-        let granted = decision.outcome?;
-        let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
-        let seal = account_seal(account, key.ok_or_else(|| OAuthError::invalid_grant("the account is erased"))?);
-        work.record(&mut asked, backchannel::redeemed(grant_id, at).events, &Seal { key: None, subject: seal.subject.clone() })?;
-        let mut loaded: Loaded<Grant> = work.fresh(grant_id.stream());
-        work.record(&mut loaded, decision.events, &seal)?;
-        let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?.clone();
-        let standing = self.standing(&mut work, client, &grant).await?;
-        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
-        let spoken = Spoken {
-            client: &standing.client,
-            grant: &grant,
-            cnf: caller.proven(),
-            details: None,
-            scope: &granted.scope,
-            issued_at: at,
-            expires_at: granted.access_expires_at,
-        };
-        let access_token = self.write_access(access, &spoken).await?;
-        let id_token = self.id_token_beside(&access_token, &grant, &grant.scope, &standing, keys, None, at).await?;
-        work.commit().await?;
-        Ok(Tokens {
-            access_token,
-            issued_token_type: None,
-            token_type: chancery_core::dpop::Confirmation::token_type(caller.proven().as_ref()),
-            expires_in: at.seconds_until(granted.access_expires_at),
-            scope: granted.scope.to_string(),
-            refresh_token: granted.refresh_expires_at.map(|_| refresh.text),
-            refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
-            id_token,
-            authorization_details: None,
-        })
     }
 }
 

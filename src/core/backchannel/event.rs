@@ -1,0 +1,149 @@
+//! What can happen to a request on the back channel.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::notification::{Abandoned, Message};
+use crate::client::metadata::DeliveryMode;
+use crate::digest::Digest;
+use crate::events;
+use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+use crate::resource::ResourceId;
+use crate::scope::Scope;
+use crate::time::{Seconds, Timestamp};
+
+/// A client asked a person. `personal`: `binding_message`, `context`; where the client is told of the answer, the `auth_req_id` and the
+/// `client_notification_token` that go with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelRequested {
+    /// Who is asked.
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub backchannel: BackchannelId,
+    pub client: ClientId,
+    /// Digest of the `auth_req_id`.
+    pub code: Digest,
+    /// How the client learns of the answer.
+    pub delivery_mode: DeliveryMode,
+    pub expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<ResourceId>,
+    pub scope: Scope,
+}
+
+/// It polled faster than it was told to: from here on it has to wait longer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelPollingSlowed {
+    pub at: Timestamp,
+    pub interval: Seconds,
+}
+
+/// The person allowed it. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelApproved {
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    pub consent_epoch: u32,
+    pub session: SessionId,
+}
+
+/// The person said no.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelDenied {
+    pub account: AccountId,
+    pub at: Timestamp,
+}
+
+/// The client got its tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelRedeemed {
+    pub at: Timestamp,
+    pub grant: GrantId,
+}
+
+/// How somebody who knows the `auth_req_id` tried to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Misuse {
+    OtherClient,
+    /// After it was redeemed: a lost answer, or a copied one.
+    Replayed,
+}
+
+/// A misuse that was refused; each kind is recorded once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelMisused {
+    pub at: Timestamp,
+    pub by: ClientId,
+    pub misuse: Misuse,
+}
+
+/// The client is about to be told; should nobody say more, another attempt is due at `next_at`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelNotificationAttempted {
+    pub at: Timestamp,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// The tokens that go with it: made for this attempt, and dead when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    pub message: Message,
+    pub next_at: Timestamp,
+}
+
+/// It was told and said yes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelNotified {
+    pub at: Timestamp,
+    /// The tokens that it has now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    /// HTTP status of the answer.
+    pub status: u16,
+}
+
+/// The attempt failed; the next one is due at `next_at` of the attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelNotificationFailed {
+    pub at: Timestamp,
+    pub why: String,
+}
+
+/// Nobody will tell it any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelNotificationAbandoned {
+    pub at: Timestamp,
+    pub reason: Abandoned,
+}
+
+events! {
+    /// The history of a request on the back channel.
+    BackchannelEvent {
+        BackchannelRequested = 1,
+        BackchannelPollingSlowed = 1,
+        BackchannelApproved = 1,
+        BackchannelDenied = 1,
+        BackchannelRedeemed = 1,
+        BackchannelMisused = 1,
+        BackchannelNotificationAttempted = 1,
+        BackchannelNotified = 1,
+        BackchannelNotificationFailed = 1,
+        BackchannelNotificationAbandoned = 1,
+    }
+}
