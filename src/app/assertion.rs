@@ -11,6 +11,7 @@
 //!
 //! Out of scope: the rules (`chancery_core::grant::assertion`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chancery_core::account::Account;
@@ -73,6 +74,22 @@ pub fn issuers(declared: &[DeclaredIssuer]) -> Result<Issuers, String> {
     Ok(issuers)
 }
 
+impl Issuers {
+    /// What one of the issuers says, and by which rule; the time and the audience are for the caller to check.
+    ///
+    /// # Errors
+    /// A sentence for the log.
+    pub(super) fn verify(&self, text: &str, allowed: &[Algorithm]) -> Result<(String, &Rule, RegisteredClaims), Cow<'static, str>> {
+        let parsed = jws::parse(text).map_err(|why| why.to_string())?;
+        let unproven = RegisteredClaims::parse(parsed.unverified_payload()).map_err(|why| why.to_string())?;
+        let issuer = unproven.iss.ok_or("no iss")?;
+        let (Some(rule), Some(keys)) = (self.rules.0.get(&issuer), self.keys.get(&issuer)) else { return Err("an unknown issuer".into()) };
+        let verified = parsed.verify(keys, allowed).map_err(|why| why.to_string())?;
+        let claims = RegisteredClaims::parse(&verified.payload).map_err(|why| why.to_string())?;
+        Ok((issuer, rule, claims))
+    }
+}
+
 /// An assertion as it came in.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
@@ -92,7 +109,7 @@ struct Held<'a> {
     once: Once,
 }
 
-pub(super) fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+pub(super) fn invalid(why: impl Into<Cow<'static, str>>) -> OAuthError {
     OAuthError::invalid_grant(why).saying("The assertion is invalid, expired or used, or its issuer or subject is unknown here.")
 }
 
@@ -111,21 +128,14 @@ impl App {
     }
 
     fn read_assertion<'a>(&'a self, client: &Client, text: &str) -> Result<Held<'a>, OAuthError> {
-        let parsed = jws::parse(text).map_err(|why| invalid(why.to_string()))?;
-        let unproven = RegisteredClaims::parse(parsed.unverified_payload()).map_err(|why| invalid(why.to_string()))?;
-        let issuer = unproven.iss.ok_or_else(|| invalid("no iss"))?;
-        let (Some(rule), Some(keys)) = (self.issuers.rules.0.get(&issuer), self.issuers.keys.get(&issuer)) else {
-            return Err(invalid("an unknown issuer"));
-        };
-        assertion::admit(client, rule)?;
         let policy = self.policy();
         let allowed: Vec<_> = AssertionAlg::ALL
             .iter()
             .filter(|alg| !alg.is_mac() && policy.allows(alg.as_str()))
             .filter_map(|alg| Algorithm::parse(alg.as_str()))
             .collect();
-        let verified = parsed.verify(keys, &allowed).map_err(|why| invalid(why.to_string()))?;
-        let claims = RegisteredClaims::parse(&verified.payload).map_err(|why| invalid(why.to_string()))?;
+        let (issuer, rule, claims) = self.issuers.verify(text, &allowed).map_err(invalid)?;
+        assertion::admit(client, rule)?;
         if ![&self.endpoints.issuer, &self.endpoints.token].iter().any(|own| claims.is_for(own)) {
             return Err(invalid("aud is not this server"));
         }

@@ -63,6 +63,7 @@ pub struct DeclaredClient {
     pub introspect: bool,
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
+    pub backchannel_authentication_request_signing_alg: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: bool,
 }
@@ -303,6 +304,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             introspect: fields.read("introspect", reader::boolean).unwrap_or_default(),
             backchannel_token_delivery_mode: fields.text("backchannel_token_delivery_mode"),
             backchannel_client_notification_endpoint: fields.text("backchannel_client_notification_endpoint"),
+            backchannel_authentication_request_signing_alg: fields.text("backchannel_authentication_request_signing_alg"),
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };

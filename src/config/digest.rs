@@ -31,6 +31,7 @@ impl Config {
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("ciba.enabled", self.ciba.to_string()),
             ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
+            ("rate_limits.backchannel_unknown_hints_per_client", rate(limits.backchannel_unknown_hints_per_client)),
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
             ("pushed_requests.required", self.pushed_only.to_string()),
@@ -207,6 +208,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("introspect", client.introspect.to_string()),
         ("backchannel_token_delivery_mode", text(&client.backchannel_token_delivery_mode)),
         ("backchannel_client_notification_endpoint", text(&client.backchannel_client_notification_endpoint)),
+        ("backchannel_authentication_request_signing_alg", text(&client.backchannel_authentication_request_signing_alg)),
         ("chancery_profile", text(&client.chancery_profile)),
         ("chancery_receipts", client.chancery_receipts.to_string()),
     ]

@@ -216,6 +216,8 @@ settings! {
         "Device authorizations asked for from one address.";
     "rate_limits.backchannel_requests_per_client" "" "" Kind::Rate, r#""600/1m""#, "",
         "Requests on the back channel of one client: each of them stands before somebody's eyes.";
+    "rate_limits.backchannel_unknown_hints_per_client" "" "" Kind::Rate, r#""30/15m""#, "",
+        "Hints of one client that name nobody: each tells it that an address has no account.";
     "rate_limits.user_code_failures_per_account" "" "" Kind::Rate, r#""10/15m""#, "",
         "Wrong user codes that one account types.";
     "rate_limits.user_code_failures_per_address" "" "" Kind::Rate, r#""20/15m""#, "",

@@ -152,6 +152,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["backchannel_authentication_endpoint"] = json!(endpoints.backchannel_authentication);
         document["backchannel_token_delivery_modes_supported"] =
             json!(DeliveryMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>());
+        document["backchannel_authentication_request_signing_alg_values_supported"] = json!(signing_algs(policy));
         document["backchannel_user_code_parameter_supported"] = json!(false);
     }
     // RFC 8705 §3.3, §5.
@@ -281,6 +282,9 @@ mod tests {
                 (asked.token_endpoint_auth_method, asked.jwks, asked.tls_client_auth_san_dns) = (Some(method.clone()), jwks, dns);
             });
             assert_eq!(asked.map(|metadata| metadata.token_endpoint_auth_method.as_str().to_string()), Ok(method));
+        }
+        for alg in words("backchannel_authentication_request_signing_alg_values_supported") {
+            assert!(register(|asked| asked.backchannel_authentication_request_signing_alg = Some(alg)).is_ok());
         }
         for alg in words("id_token_signing_alg_values_supported") {
             assert!(register(|asked| asked.id_token_signed_response_alg = Some(alg)).is_ok());

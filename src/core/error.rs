@@ -82,6 +82,7 @@ registry! {
     PollSlowDown poll_slow_down "slow_down" 400 false "Too fast; wait five seconds longer between two requests from now on.";
     ExpiredToken expired_token "expired_token" 400 false "The device code has expired; ask for a new one.";
     UnknownUserId unknown_user_id "unknown_user_id" 400 false "The hint names nobody here.";
+    ExpiredLoginHintToken expired_login_hint_token "expired_login_hint_token" 400 false "The login_hint_token has expired.";
     InvalidBindingMessage invalid_binding_message "invalid_binding_message" 400 false "A binding_message has at most 128 characters, and no control characters.";
     DeniedByPerson denied_by_person "access_denied" 400 false "The person denied the request.";
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";

@@ -126,13 +126,14 @@ async fn ciba_7_1_who_may_ask_whom_and_with_what() {
         let mark = server.mark().await;
         let answer = send(&server, &client, &fields).await;
         assert_eq!(answer.refusal(), (400, error.to_owned()), "{fields:?} {}", answer.text());
-        assert_eq!(server.mark().await, mark, "nobody was asked: {fields:?}");
+        let kinds = server.kinds_since(mark).await;
+        assert!(kinds.iter().all(|kind| kind == "UnknownPersonHinted"), "nobody was asked: {fields:?} {kinds:?}");
     }
     // Nobody is worn down.
     for _ in 0..5 {
         ask(&server, &client, &alice, &[]).await;
     }
-    assert_eq!(send(&server, &client, &[openid, hint]).await.refusal(), (400, "access_denied".to_owned()));
+    assert_eq!(send(&server, &client, &[openid, hint]).await.refusal(), (403, "access_denied".to_owned()), "CIBA Core §13");
     server.disable(&alice.account).await;
     assert_eq!(send(&server, &client, &[openid, hint]).await.refusal(), (400, "unknown_user_id".to_owned()));
     for (members, field) in [

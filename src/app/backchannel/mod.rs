@@ -3,6 +3,7 @@
 //! | Step | What is appended |
 //! |---|---|
 //! | [`App::ask_backchannel`] | `BackchannelRequested` |
+//! | the same, of a hint that names nobody | `UnknownPersonHinted` |
 //! | [`App::answer_backchannel`] | `ConsentGiven` + `BackchannelApproved`, or `ConsentDenied` + `BackchannelDenied` |
 //! | [`App::redeem_backchannel`] | `BackchannelGranted` + `BackchannelRedeemed`; `BackchannelPollingSlowed` for a hasty one |
 //! | [`App::deliver_notifications`] | `BackchannelNotificationAttempted`, with the tokens in push mode; how it went |
@@ -10,6 +11,7 @@
 //! Out of scope: the rules (`chancery_core::backchannel`), how often a client may ask (`http`).
 
 pub mod notify;
+mod signed;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,10 +20,12 @@ use chancery_core::backchannel::{self, Ask, Backchannel, Hint};
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{DeliveryMode, GrantType};
 use chancery_core::consent::{self, Consent};
+use chancery_core::decision::{Draft, Personal};
 use chancery_core::device::Approval;
 use chancery_core::digest::Digest;
-use chancery_core::error::OAuthError;
-use chancery_core::id::{AccountId, BackchannelId, consent_stream};
+use chancery_core::error::{Code, OAuthError};
+use chancery_core::evidence::{self, EvidenceEvent, UnknownPersonHinted};
+use chancery_core::id::{AccountId, BackchannelId, ClientId, consent_stream};
 use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
 use chancery_core::time::Seconds;
 use chancery_core::token::opaque::Kind;
@@ -57,7 +61,8 @@ impl App {
     /// CIBA Core §7.
     ///
     /// # Errors
-    /// `unauthorized_client`, `invalid_scope`, `invalid_request`, `unknown_user_id`, `invalid_binding_message`, `temporarily_unavailable`.
+    /// `unauthorized_client`, `invalid_scope`, `invalid_request`, `unknown_user_id`, `expired_login_hint_token`, `invalid_binding_message`,
+    /// `access_denied`, `temporarily_unavailable`.
     pub async fn ask_backchannel(
         &self,
         context: &Context,
@@ -69,12 +74,14 @@ impl App {
         if !client.metadata.grant_types.contains(&GrantType::Ciba) {
             return Err(OAuthError::unauthorized_client("ciba is not registered"));
         }
+        let (settled, object) = self.settle_backchannel(context, client, (parameters, resources)).await?;
+        let parameters = &settled.parameters;
         // Never dropped in silence: the client would get less than it thinks.
         if parameters.contains_key("authorization_details") {
             return Err(OAuthError::invalid_authorization_details("ciba").saying("authorization_details are not for CIBA here."));
         }
-        let found = self.resource_servers(resources).await?;
-        let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
+        let found = self.resource_servers(&settled.resources).await?;
+        let resources = Resources { asked: &settled.resources, found: &found, userinfo: &self.endpoints.userinfo };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
         // CIBA Core §7.1: it is OpenID Connect.
@@ -89,7 +96,13 @@ impl App {
             }
         };
         let hint = backchannel::hint(|name| parameters.get(name).map(String::as_str))?;
-        let account = self.hinted(client, hint).await?;
+        let account = match self.hinted(client, hint).await {
+            Err(error) if error.code == Code::UnknownUserId => {
+                self.note_unknown(&context.as_client(&client.id)).await?;
+                return Err(error);
+            }
+            found => found?,
+        };
         let waiting = self.waiting_for(account).await?.len();
         let context = context.as_client(&client.id);
         let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
@@ -105,6 +118,7 @@ impl App {
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),
+            object,
             delivery_mode,
             auth_req_id: minted.text.clone(),
             client_notification_token: parameters.get("client_notification_token").cloned(),
@@ -147,9 +161,19 @@ impl App {
                 let wrong = || OAuthError::invalid_request("id_token_hint").saying("id_token_hint is not an id_token of this client.");
                 read.ok_or_else(wrong)?.account
             }
+            Hint::Token(text) => self.hinted_by_issuer(client, text)?,
         };
         let found = self.read::<chancery_core::account::Account>(&account.stream()).await?;
         Ok(found.filter(|own| own.is_active()).ok_or_else(unknown)?.id)
+    }
+
+    /// A client that is told whether there is an account leaves a trace, bounded by its limit.
+    async fn note_unknown(&self, context: &Context) -> Result<(), OAuthError> {
+        let Some(client) = ClientId::parse(&context.actor.id) else { return Ok(()) };
+        let event = UnknownPersonHinted { at: self.now(), client };
+        let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
+        decide!(self, context, |work| note_unknown_once(work, &event, context, &seal))?;
+        Ok(())
     }
 
     /// The requests that wait for a person, the oldest first.
@@ -257,6 +281,12 @@ impl App {
         work.record(&mut loaded, decision.events, seal)?;
         work.commit().await.map(drop)
     }
+}
+
+async fn note_unknown_once(mut work: Work<'_>, event: &UnknownPersonHinted, context: &Context, seal: &Seal) -> Result<(), Stop> {
+    let personal = Personal::default().with("context", context.personal());
+    work.record_evidence(evidence::ANONYMOUS, vec![Draft::new(EvidenceEvent::from(event.clone()), personal)], seal)?;
+    work.commit().await.map(drop)
 }
 
 /// The table of requests.

@@ -149,7 +149,9 @@ fn told(envelope: &Envelope) -> Told {
         "SigningKeyRetired" | "LogKeyRetired" | "EncryptionKeyWithdrawn" => well(EntityManagement, 11),
         "AuthorizationRequested" | "AuthorizationRequestPushed" => well(ApiActivity, 1),
         "AuthorizationRefused" => failed(ApiActivity, OTHER, INFORMATIONAL),
-        "PushedRequestMisused" | "DeviceCodeMisused" | "UserCodeRefused" => failed(ApiActivity, OTHER, MEDIUM),
+        "PushedRequestMisused" | "DeviceCodeMisused" | "BackchannelMisused" | "UserCodeRefused" | "UnknownPersonHinted" => {
+            failed(ApiActivity, OTHER, MEDIUM)
+        }
         "AuditQueried" | "AuditTailOpened" => well(ApiActivity, 2),
         _ => well(ApiActivity, OTHER),
     }

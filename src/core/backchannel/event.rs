@@ -11,6 +11,7 @@ use crate::client::metadata::DeliveryMode;
 use crate::digest::Digest;
 use crate::events;
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+use crate::request::object::ObjectUsed;
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
@@ -30,6 +31,9 @@ pub struct BackchannelRequested {
     /// How the client learns of the answer.
     pub delivery_mode: DeliveryMode,
     pub expires_at: Timestamp,
+    /// The JWT that it stood in, when it was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectUsed>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,

@@ -18,6 +18,7 @@
 
 mod event;
 pub mod notification;
+pub mod signed;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -35,6 +36,7 @@ use crate::error::{Code, OAuthError};
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId};
 pub use crate::polled::{Answer, INTERVAL, Poll};
 use crate::polled::{Approval, Polled, Trace};
+use crate::request::object::ObjectUsed;
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -150,6 +152,8 @@ impl Stream for Backchannel {
 pub enum Hint<'a> {
     Login(&'a str),
     IdToken(&'a str),
+    /// A JWT of an issuer whom the operator trusts with accounts.
+    Token(&'a str),
 }
 
 /// Reads the hint.
@@ -157,12 +161,11 @@ pub enum Hint<'a> {
 /// # Errors
 /// `invalid_request`.
 pub fn hint<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Hint<'a>, OAuthError> {
-    let refuse = |why: &'static str, sentence: &str| Err(OAuthError::invalid_request(why).saying(sentence));
     match (get("login_hint"), get("id_token_hint"), get("login_hint_token")) {
         (Some(text), None, None) => Ok(Hint::Login(text)),
         (None, Some(token), None) => Ok(Hint::IdToken(token)),
-        (None, None, Some(_)) => refuse("login_hint_token", "login_hint_token is not supported here; send login_hint or id_token_hint."),
-        _ => refuse("not one hint", "Send exactly one of login_hint and id_token_hint."),
+        (None, None, Some(token)) => Ok(Hint::Token(token)),
+        _ => Err(OAuthError::invalid_request("not one hint").saying("Send exactly one of login_hint, id_token_hint and login_hint_token.")),
     }
 }
 
@@ -201,6 +204,8 @@ pub struct Ask {
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
+    /// The JWT that the request stood in.
+    pub object: Option<ObjectUsed>,
     /// As its client is registered.
     pub delivery_mode: DeliveryMode,
     /// The text whose digest is `code`: kept for telling the client, sealed, and only then.
@@ -218,7 +223,7 @@ pub struct Ask {
 pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
     if cmd.waiting >= MOST_WAITING {
         return Decision::refuse(
-            OAuthError::denied_by_person("too many requests wait").saying("Too many requests wait for this person; try again later."),
+            OAuthError::access_denied("too many requests wait").saying("Too many requests wait for this person; try again later."),
         );
     }
     if let Some(Err(error)) = cmd.binding_message.as_deref().map(check_message) {
@@ -241,6 +246,7 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
         code: cmd.code,
         delivery_mode: cmd.delivery_mode,
         expires_at,
+        object: cmd.object.clone(),
         resources: cmd.resources.clone(),
         scope: cmd.scope.clone(),
     };

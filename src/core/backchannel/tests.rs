@@ -16,6 +16,7 @@ pub(super) fn wish() -> Ask {
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
+        object: None,
         delivery_mode: DeliveryMode::Poll,
         auth_req_id: "cha_rq_x".into(),
         client_notification_token: None,
@@ -121,9 +122,10 @@ fn ciba_7_1_exactly_one_hint() {
     };
     assert_eq!(of(&[("login_hint", "a@b")]), Ok(Hint::Login("a@b")));
     assert_eq!(of(&[("id_token_hint", "x.y.z")]), Ok(Hint::IdToken("x.y.z")));
+    assert_eq!(of(&[("login_hint_token", "x.y.z")]), Ok(Hint::Token("x.y.z")));
     for wrong in [
         &[][..],
-        &[("login_hint_token", "x")],
+        &[("id_token_hint", "a"), ("login_hint_token", "b")],
         &[("login_hint", "a"), ("id_token_hint", "b")],
         &[("login_hint", "a"), ("login_hint_token", "b")],
     ] {

@@ -195,6 +195,7 @@ fn evidence() {
         DpopProofReplayed { client: Some(client_id("app")), jkt: digest("key"), at: t(2) }.into(),
         SubjectTokenReplayed { client: client_id("gateway"), token: digest("at-0"), at: t(2) }.into(),
         UserCodeRefused { account: alice(), at: t(2) }.into(),
+        UnknownPersonHinted { client: client_id("app"), at: t(2) }.into(),
         AttemptsRefused { kind: "login".into(), count: 42, from: t(0), until: t(60) }.into(),
         AuditQueried { question: "type=CodeIssued".into(), at: t(3) }.into(),
         AuditTailOpened { question: "type=CodeIssued".into(), from: 17, at: t(4) }.into(),
@@ -352,7 +353,8 @@ fn seal() {
 fn backchannel() {
     use crate::backchannel::notification::{Abandoned, Message};
     use crate::backchannel::*;
-    use crate::client::metadata::DeliveryMode;
+    use crate::client::metadata::{DeliveryMode, RequestObjectAlg};
+    use crate::request::object::ObjectUsed;
     let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));
     let requested = BackchannelRequested {
         account: alice(),
@@ -362,6 +364,12 @@ fn backchannel() {
         code: digest("code"),
         delivery_mode: DeliveryMode::Poll,
         expires_at: t(600),
+        object: Some(ObjectUsed {
+            alg: Some(RequestObjectAlg::Es256),
+            digest: Some(digest("object")),
+            encryption: None,
+            request_uri: None,
+        }),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         scope: scope("openid"),
     };

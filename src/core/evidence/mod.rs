@@ -76,6 +76,14 @@ pub struct UserCodeRefused {
     pub at: Timestamp,
 }
 
+/// A client asked on the back channel for somebody whom nobody here is, and was told so (CIBA Core §13). `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnknownPersonHinted {
+    pub at: Timestamp,
+    pub client: ClientId,
+}
+
 /// Refusals beyond the limits, counted. `personal`: `source`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -115,6 +123,7 @@ events! {
         DpopProofReplayed = 1,
         SubjectTokenReplayed = 1,
         UserCodeRefused = 1,
+        UnknownPersonHinted = 1,
         AttemptsRefused = 1,
         AuditQueried = 1,
         AuditTailOpened = 1,
@@ -171,6 +180,7 @@ impl Stream for Attempts {
             | EvidenceEvent::DpopProofReplayed(_)
             | EvidenceEvent::SubjectTokenReplayed(_)
             | EvidenceEvent::UserCodeRefused(_)
+            | EvidenceEvent::UnknownPersonHinted(_)
             | EvidenceEvent::AttemptsRefused(_)
             | EvidenceEvent::AuditQueried(_)
             | EvidenceEvent::AuditTailOpened(_) => {}

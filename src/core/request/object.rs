@@ -39,7 +39,7 @@ pub const PUSHED: &str = "urn:ietf:params:oauth:request_uri:";
 pub const LONGEST_REFERENCE: usize = 512;
 
 /// Seconds that clocks may differ.
-const LEEWAY: i64 = 60;
+pub(crate) const LEEWAY: i64 = 60;
 
 /// Claims of the JWT that are no parameters.
 const OF_THE_JWT: &[&str] = &["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
@@ -183,7 +183,7 @@ fn refuse(why: &'static str, sentence: &str) -> OAuthError {
 }
 
 /// Is it of this client, for this server, and of this time?
-fn stands(object: &Object<'_>, place: Place<'_>) -> Result<(), OAuthError> {
+pub(crate) fn stands(object: &Object<'_>, place: Place<'_>) -> Result<(), OAuthError> {
     let own = place.client.id.as_str();
     if object.iss.is_some_and(|iss| iss != own) {
         return Err(refuse("iss", "iss of the request object must be the client_id."));
@@ -222,7 +222,7 @@ fn is_of_the_hour(object: &Object<'_>, now: i64) -> Result<(), OAuthError> {
 }
 
 /// The claims as parameters: what is a string or a number in JSON is the same text in a query.
-fn parameters(claims: &Map<String, Value>) -> Result<Settled, OAuthError> {
+pub(crate) fn parameters(claims: &Map<String, Value>) -> Result<Settled, OAuthError> {
     let mut found = Settled { parameters: BTreeMap::new(), resources: Vec::new() };
     for (name, value) in claims.iter().filter(|(name, _)| !OF_THE_JWT.contains(&name.as_str())) {
         let text = match (name.as_str(), value) {
@@ -238,7 +238,7 @@ fn parameters(claims: &Map<String, Value>) -> Result<Settled, OAuthError> {
                 continue;
             }
             (_, Value::String(text)) => text.clone(),
-            ("max_age", Value::Number(number)) if number.is_u64() => number.to_string(),
+            ("max_age" | "requested_expiry", Value::Number(number)) if number.is_u64() => number.to_string(),
             // Those that are JSON themselves.
             ("claims" | "registration", Value::Object(_)) | ("authorization_details", Value::Array(_)) => value.to_string(),
             // What nobody knows is ignored, whatever it is (RFC 9101 §6.3, RFC 6749 §3.1).

@@ -1,6 +1,6 @@
 //! Backchannel authentication (CIBA Core §7): a client asks a person whom it knows.
 
-use chancery_core::error::OAuthError;
+use chancery_core::error::{Code, OAuthError};
 use poem::Request;
 use poem_openapi::{Object, OpenApi};
 
@@ -14,6 +14,8 @@ use crate::http::server::{Server, context};
 
 /// Purpose of the limit on requests of one client: each of them stands before somebody's eyes.
 const REQUESTS: &str = "backchannel_authentication";
+/// Purpose of the limit on hints of one client that name nobody.
+const UNKNOWN: &str = "backchannel_unknown_hint";
 
 pub struct BackchannelAuthentication(pub Server);
 
@@ -28,8 +30,12 @@ struct BackchannelRequest {
     scope: Option<String>,
     /// An e-mail address; or the next.
     login_hint: Option<String>,
-    /// An id_token of this client.
+    /// An id_token of this client; or the next.
     id_token_hint: Option<String>,
+    /// A JWT of an issuer whom the operator trusts, made for this endpoint; its sub is the id of an account.
+    login_hint_token: Option<String>,
+    /// All of this in a JWT under the client's key, where the client is registered to sign (CIBA Core section 7.1.1).
+    request: Option<String>,
     /// Shown on both screens, so that the person can compare.
     binding_message: Option<String>,
     /// Of a client that is told (ping, push): the bearer token that it knows us by, of 22 to 1024 characters.
@@ -67,13 +73,18 @@ impl BackchannelAuthentication {
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         self.0.count_name(REQUESTS, &client, app.config.rate_limits.backchannel_requests_per_client)?;
-        // CIBA Core §7.1.1 belongs to signed requests, which are not taken here: never pass over what somebody signed.
-        if form.params.get("request").is_some() {
-            return Err(refused(OAuthError::invalid_request("request").saying("Signed requests are not supported at this endpoint.")));
-        }
+        // Each tells the client that somebody has no account here: that is what the endpoint is for, and no way to try a list of addresses.
+        let unknown = app.config.rate_limits.backchannel_unknown_hints_per_client;
+        self.0.check_name(UNKNOWN, &client, unknown)?;
         let parameters = form.params.single();
         let answer = Box::pin(app.ask_backchannel(&context, &caller, &parameters, form.params.all("resource")));
-        let answer = answer.await.map_err(refused)?;
+        let answer = answer.await.map_err(|error| {
+            if error.code == Code::UnknownUserId {
+                // The answer stays what it is; the next one may be 429.
+                let _ = self.0.count_name(UNKNOWN, &client, unknown);
+            }
+            refused(error)
+        })?;
         Ok(Reply::new(&answer).for_client(&client).with_receipt(receipt_for(&caller, &context)))
     }
 }

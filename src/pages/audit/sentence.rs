@@ -73,6 +73,7 @@ pub fn of(event: &Envelope) -> String {
         "TokenExchanged" => format!("A token was exchanged for another{}.", scope()),
         "SubjectTokenReplayed" => "A token that is good for one exchange came to a second one and was refused.".to_owned(),
         "BackchannelRequested" => format!("A client asked the person on the back channel{}.", scope()),
+        "UnknownPersonHinted" => "A client asked on the back channel for somebody who has no account here.".to_owned(),
         "BackchannelPollingSlowed" => "A hasty client was told to wait longer.".to_owned(),
         "BackchannelApproved" => "The person allowed the request on the back channel.".to_owned(),
         "BackchannelDenied" => "The person denied the request on the back channel.".to_owned(),

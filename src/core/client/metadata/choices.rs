@@ -10,7 +10,7 @@
 //! | a list alone is no wish: what is off without its single value (encryption, signed userinfo, one algorithm for request objects) stays off | our own |
 //! | a method or an algorithm that needs keys or a secret is one that we can do when those are there | our own |
 //!
-//! Lists of what is not built here (CIBA, encrypted introspection and authorization responses) are unknown members, and ignored.
+//! Lists of what is not built here (encrypted introspection and authorization responses) are unknown members, and ignored.
 
 use alloc::format;
 use alloc::string::String;
@@ -72,6 +72,9 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     );
     let list = &asked.userinfo_signing_alg_values_supported;
     own.wished::<SigningAlg>("userinfo_signing_alg_values_supported", list, &mut settled.userinfo_signed_response_alg, |_| true);
+    let list = &asked.backchannel_authentication_request_signing_alg_values_supported;
+    let signed = &mut settled.backchannel_authentication_request_signing_alg;
+    own.wished::<SigningAlg>("backchannel_authentication_request_signing_alg_values_supported", list, signed, |_| has_keys);
     let list = &asked.request_object_signing_alg_values_supported;
     let can = |alg: RequestObjectAlg| alg != RequestObjectAlg::None || terms.unsigned_request_objects;
     own.wished("request_object_signing_alg_values_supported", list, &mut settled.request_object_signing_alg, can);

@@ -160,6 +160,9 @@ pub struct Metadata {
     /// Where it is told of them, unless it polls (CIBA Core §4, §9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backchannel_client_notification_endpoint: Option<String>,
+    /// What its requests on the back channel are signed with; they are not without it (CIBA Core §4, §7.1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_authentication_request_signing_alg: Option<SigningAlg>,
     /// A profile that it is held to, besides the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chancery_profile: Option<Profile>,
@@ -290,6 +293,7 @@ pub struct Asked {
     pub introspect: Option<bool>,
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
+    pub backchannel_authentication_request_signing_alg: Option<String>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,
@@ -308,6 +312,7 @@ pub struct Asked {
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub authorization_signing_alg_values_supported: Option<Vec<String>>,
     pub introspection_signing_alg_values_supported: Option<Vec<String>>,
+    pub backchannel_authentication_request_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 /// What the rules need to know besides the metadata itself.

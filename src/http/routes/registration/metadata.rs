@@ -64,6 +64,8 @@ pub(super) struct ClientMetadata {
     backchannel_token_delivery_mode: Option<String>,
     /// Where the client is pinged, or gets its tokens pushed.
     backchannel_client_notification_endpoint: Option<String>,
+    /// Requests on the back channel are signed with this (RS256, PS256, ES256, ES384 or EdDSA), or refused.
+    backchannel_authentication_request_signing_alg: Option<String>,
     /// public or pairwise.
     subject_type: Option<String>,
     /// Lists the redirect URIs of one sector, for pairwise subjects.

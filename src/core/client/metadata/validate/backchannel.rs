@@ -14,6 +14,10 @@ pub(super) fn check(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if metadata.token_endpoint_auth_method == AuthMethod::None {
         wrong.add("grant_types", "CIBA needs a client that authenticates (CIBA Core section 7.1).");
     }
+    let has_keys = metadata.jwks_uri.is_some() || terms.jwks_usable;
+    if metadata.backchannel_authentication_request_signing_alg.is_some() && !has_keys {
+        wrong.add("backchannel_authentication_request_signing_alg", "Signed requests need keys: jwks or jwks_uri.");
+    }
     let Some(mode) = metadata.backchannel_token_delivery_mode else {
         return wrong.add("backchannel_token_delivery_mode", "CIBA needs one; supported: poll, ping, push.");
     };
