@@ -66,6 +66,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
         ("ciba_", "OpenID Connect Client-Initiated Backchannel Authentication 1.0 (CIBA)"),
         ("oauth21_", "OAuth 2.1 (draft-ietf-oauth-v2-1)"),
+        ("fapi_ciba_", "FAPI: Client Initiated Backchannel Authentication Profile (FAPI-CIBA)"),
         ("fapi1_advanced_", "FAPI 1.0 Part 2: Advanced"),
         ("fapi2_security_", "FAPI 2.0 Security Profile"),
         ("fapi2_message_signing_", "FAPI 2.0 Message Signing"),

@@ -44,7 +44,7 @@ pub struct Args {
     /// As JSON, one finding per line
     #[arg(long)]
     json: bool,
-    /// Say in which points the configuration falls short of a profile: oauth21, fapi1-advanced, fapi2-security, fapi2-message-signing
+    /// Say in which points the configuration falls short of a profile: oauth21, fapi1-advanced, fapi-ciba, fapi2-security, fapi2-message-signing
     #[arg(long, value_parser = profile_named)]
     profile: Option<Profile>,
 }
@@ -110,7 +110,7 @@ impl Report {
 }
 
 fn profile_named(text: &str) -> Result<Profile, String> {
-    Profile::parse(text).ok_or_else(|| "use oauth21, fapi1-advanced, fapi2-security or fapi2-message-signing".to_owned())
+    Profile::parse(text).ok_or_else(|| "use oauth21, fapi1-advanced, fapi-ciba, fapi2-security or fapi2-message-signing".to_owned())
 }
 
 fn held_to(profile: Profile, config: &Config, report: &mut Report) {

@@ -105,7 +105,7 @@ settings! {
     "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "8", "",
         "Memory for cached state, in MiB.";
 
-    "profile" "" "" Kind::Choice(&["oauth21", "fapi1-advanced", "fapi2-security", "fapi2-message-signing"]), "", r#""fapi2-security""#,
+    "profile" "" "" Kind::Choice(&["oauth21", "fapi1-advanced", "fapi-ciba", "fapi2-security", "fapi2-message-signing"]), "", r#""fapi2-security""#,
         "Holds the whole server and all of its clients to a profile; settings that it needs follow, and one that contradicts it refuses to start.";
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";

@@ -76,6 +76,7 @@ async fn ciba_7_3_from_asking_to_tokens_once() {
         let (_, claims) = jwt::verified(tokens.id_token(), &server.get("/oidc/jwks").send().await.json());
         assert_eq!((&claims["sub"], &claims["aud"], claims.get("nonce")), (&json!(alice.account), &json!(client.id), None));
         assert_eq!(server.userinfo(&tokens.access).await.json()["sub"], alice.account.as_str());
+        assert_eq!(claims.get("acr"), None, "it was not asked for");
         Tokens::of(&server.refresh(&client, tokens.refresh()).await);
         let mark = server.mark().await;
         for _ in 0..3 {
@@ -83,6 +84,11 @@ async fn ciba_7_3_from_asking_to_tokens_once() {
         }
         assert_eq!(server.kinds_since(mark).await, ["BackchannelMisused"], "a replay is recorded once");
         // An id_token of this client says as well whom to ask.
+        let levelled = ask(server, &client, &alice, &[("acr_values", "urn:chancery:acr:password")]).await;
+        decide(&mut browser, "allow").await;
+        let tokens = Tokens::of(&poll(server, &client, &levelled).await);
+        let (_, claims) = jwt::verified(tokens.id_token(), &server.get("/oidc/jwks").send().await.json());
+        assert_eq!(claims["acr"], "urn:chancery:acr:password", "CIBA Core §7.1");
         let hinted = send(server, &client, &[("scope", "openid"), ("id_token_hint", tokens.id_token()), ("requested_expiry", "60")]).await;
         assert_eq!((hinted.status, &hinted.json()["expires_in"]), (200, &json!(60)));
         decide(&mut browser, "deny").await;

@@ -163,3 +163,60 @@ async fn ciba_13_nobody_tries_a_list_of_addresses_without_a_trace_and_without_an
     ask(&server, &other, &alice, &[]).await;
     assert_eq!(server.kinds_since(mark).await.len(), 4, "refusals beyond the limit leave nothing");
 }
+
+#[tokio::test]
+async fn fapi_ciba_5_2_2_what_a_client_registers_and_sends() {
+    let environment = [("CHANCERY_MTLS_PROXY_HEADER", "true"), ("CHANCERY_TRUSTED_PROXIES", "127.0.0.1/32")];
+    let server = Server::production(&environment, "profile = \"fapi-ciba\"\n").await;
+    let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(discovery["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
+    assert_eq!(discovery["backchannel_authentication_request_signing_alg_values_supported"], json!(["PS256", "ES256"]));
+    let key = Key::generate("ES256");
+    let good = json!({
+        "grant_types": [super::ciba::GRANT], "response_types": [], "redirect_uris": [], "backchannel_token_delivery_mode": "poll",
+        "backchannel_client_notification_endpoint": "https://app.example/told", "backchannel_authentication_request_signing_alg": "ES256",
+        "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256", "jwks": key.jwks(),
+        "id_token_signed_response_alg": "ES256", "tls_client_certificate_bound_access_tokens": true,
+        "require_signed_request_object": true,
+    });
+    let token = server.operator_token("admin").await;
+    let register = async |name: &str, value: Value| {
+        let mut members = good.clone();
+        members[name] = value;
+        server.post("/clients").bearer(&token).json(&members).send().await
+    };
+    for (name, bad) in [
+        ("backchannel_token_delivery_mode", json!("push")),
+        ("backchannel_authentication_request_signing_alg", json!(null)),
+        ("backchannel_authentication_request_signing_alg", json!("RS256")),
+        ("token_endpoint_auth_method", json!("client_secret_basic")),
+        ("tls_client_certificate_bound_access_tokens", json!(false)),
+    ] {
+        let refused = register(name, bad.clone()).await;
+        assert!(
+            refused.refusal() == (400, "invalid_client_metadata".to_owned()) && refused.text().contains(name),
+            "{name} {bad} {}",
+            refused.text()
+        );
+    }
+    assert_eq!(register("backchannel_token_delivery_mode", json!("ping")).await.status, 201);
+    let registered = register("client_name", json!("Meadow Bank")).await;
+    assert_eq!(registered.status, 201, "{}", registered.text());
+    let (client, alice) = (Client::of(&registered.json()), server.alice().await);
+    let now = server.app.now().0 / 1000;
+    let mut made = 0;
+    let mut sent = async |name: &str, value: Value| {
+        let mut claims = wish(&server, &client, &alice.email);
+        claims[name] = value;
+        made += 1;
+        let proof = json!({ "iss": client.id, "sub": client.id, "aud": server.issuer, "exp": now + 60, "jti": format!("a-{made}") });
+        let (request, assertion) = (key.sign(&claims), key.sign(&proof));
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let fields = [("request", request.as_str()), ("client_assertion", &assertion), ("client_assertion_type", kind)];
+        server.post("/oidc/backchannel").form(&fields).send().await
+    };
+    assert_eq!(sent("jti", json!("r-2")).await.status, 200);
+    assert_eq!(sent("binding_message", json!("")).await.refusal(), (400, "invalid_binding_message".to_owned()));
+    assert_eq!(sent("exp", json!(now + 3601)).await.refusal(), (400, "invalid_request".to_owned()));
+    assert_eq!(sent("nbf", json!(now - 3601)).await.refusal(), (400, "invalid_request".to_owned()));
+}

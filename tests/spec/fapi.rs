@@ -35,7 +35,7 @@ fn doctor(file: &Path, arguments: &[&str]) -> (bool, String) {
 #[test]
 fn the_shipped_profiles_are_met_and_each_fault_of_a_broken_copy_is_named() {
     let directory = tempfile::TempDir::with_prefix("chancery").unwrap();
-    for profile in ["oauth21", "fapi1-advanced", "fapi2-security", "fapi2-message-signing"] {
+    for profile in ["oauth21", "fapi1-advanced", "fapi-ciba", "fapi2-security", "fapi2-message-signing"] {
         let (content, said) = doctor(&shipped(profile), &[]);
         assert!(content && said.contains(&format!("meets the profile {profile}")), "{said}");
         let (same, _) = doctor(&shipped(profile), &["--profile", profile]);

@@ -26,6 +26,7 @@ use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::evidence::{self, EvidenceEvent, UnknownPersonHinted};
 use chancery_core::id::{AccountId, BackchannelId, ClientId, consent_stream};
+use chancery_core::profile::Profile;
 use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
 use chancery_core::time::Seconds;
 use chancery_core::token::opaque::Kind;
@@ -118,6 +119,8 @@ impl App {
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),
+            needs_message: policy.profiles(client).any(Profile::wants_binding_message),
+            wants_acr: parameters.contains_key("acr_values") || !client.metadata.default_acr_values.is_empty(),
             object,
             delivery_mode,
             auth_req_id: minted.text.clone(),

@@ -123,6 +123,7 @@ impl App {
             target: aim.target,
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&asked.scope, &client, keys)?,
+            wants_acr: asked.wants_acr,
             context,
             at,
         };

@@ -37,6 +37,9 @@ pub struct BackchannelRequested {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
+    /// The id_token shall say how the person signed in (`acr_values`).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub wants_acr: bool,
 }
 
 /// It polled faster than it was told to: from here on it has to wait longer.

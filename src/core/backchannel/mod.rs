@@ -66,6 +66,8 @@ pub struct Backchannel {
     pub answer: Answer,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub misused: BTreeSet<Misuse>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub wants_acr: bool,
     pub delivery_mode: DeliveryMode,
     /// How far telling the client is; `None` for one that polls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +108,7 @@ impl Stream for Backchannel {
                 binding_message: fact.sealed(&stream, "binding_message"),
                 answer: Answer::Waiting,
                 misused: BTreeSet::new(),
+                wants_acr: event.wants_acr,
                 delivery_mode: event.delivery_mode,
                 notice: (event.delivery_mode != DeliveryMode::Poll).then(|| Notice {
                     auth_req_id: fact.sealed(&stream, "auth_req_id"),
@@ -204,6 +207,9 @@ pub struct Ask {
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
+    /// A profile demands one.
+    pub needs_message: bool,
+    pub wants_acr: bool,
     /// The JWT that the request stood in.
     pub object: Option<ObjectUsed>,
     /// As its client is registered.
@@ -229,6 +235,10 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
     if let Some(Err(error)) = cmd.binding_message.as_deref().map(check_message) {
         return Decision::refuse(error);
     }
+    // FAPI-CIBA §5.2.2: what the person allows is what the client means.
+    if cmd.needs_message && cmd.binding_message.is_none() {
+        return Decision::refuse(OAuthError::invalid_binding_message("none").saying("A binding_message is needed here."));
+    }
     let is_told = cmd.delivery_mode != DeliveryMode::Poll;
     // CIBA Core §7.1: required where the client is told; no business of one that polls.
     let token = cmd.client_notification_token.as_deref().filter(|_| is_told);
@@ -249,6 +259,7 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
         object: cmd.object.clone(),
         resources: cmd.resources.clone(),
         scope: cmd.scope.clone(),
+        wants_acr: cmd.wants_acr,
     };
     let personal = Personal::default()
         .with("binding_message", cmd.binding_message.as_deref())

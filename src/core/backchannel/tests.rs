@@ -16,6 +16,8 @@ pub(super) fn wish() -> Ask {
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
+        needs_message: false,
+        wants_acr: false,
         object: None,
         delivery_mode: DeliveryMode::Poll,
         auth_req_id: "cha_rq_x".into(),
@@ -142,6 +144,12 @@ fn ciba_7_1_a_message_is_short_and_plain_and_the_wish_for_an_end_is_bounded() {
     }
     let ends = |requested| ask(&Ask { requested, ..wish() }).outcome.unwrap();
     assert_eq!((ends(None), ends(Some(Seconds(30))), ends(Some(Seconds(9_000)))), (t(600), t(30), t(600)));
+}
+
+#[test]
+fn fapi_ciba_5_2_2_where_it_is_demanded_a_request_says_what_it_is_about() {
+    assert_eq!(said(&ask(&Ask { needs_message: true, ..wish() })).1, "ok");
+    assert_eq!(said(&ask(&Ask { needs_message: true, binding_message: None, ..wish() })), (Vec::new(), "invalid_binding_message"));
 }
 
 #[test]

@@ -372,6 +372,7 @@ fn backchannel() {
         }),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         scope: scope("openid"),
+        wants_acr: true,
     };
     let told = BackchannelRequested { delivery_mode: DeliveryMode::Push, ..requested.clone() };
     let attempted =

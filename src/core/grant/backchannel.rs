@@ -43,6 +43,7 @@ pub struct GrantBackchannel {
     /// Digest of the refresh token to hand out, should there be one.
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
+    pub wants_acr: bool,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -81,6 +82,7 @@ pub fn decide(client: &Client, cmd: &GrantBackchannel, lifetimes: &Lifetimes) ->
         access,
         refresh,
         id_token_kid: cmd.id_token_kid.clone(),
+        wants_acr: cmd.wants_acr,
         at: cmd.at,
     };
     let personal = Personal::default().with("context", cmd.context.as_deref());
@@ -112,6 +114,7 @@ mod tests {
             target: Ok(Target::default()),
             refresh: digest("rt"),
             id_token_kid: None,
+            wants_acr: true,
             context: None,
             at: t(0),
         }
@@ -132,6 +135,7 @@ mod tests {
         assert_eq!((person.account, person.offline, person.consent_epoch), (alice(), true, 2));
         assert_eq!((grant.access.len(), grant.refresh.unwrap().generation, grant.code), (1, 0, None));
         assert_eq!(grant.scope, scope("openid offline_access api"));
+        assert!(person.claims.id_token.contains("acr"), "CIBA Core §7.1: it was asked for");
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
             Some(grant)
         }
         GrantEvent::BackchannelGranted(event) => {
+            let acr = event.wants_acr.then(|| "acr".into());
+            let claims = ClaimsRequest { id_token: acr.into_iter().collect(), ..ClaimsRequest::default() };
             let person = Person {
                 account: event.account,
                 session: event.session,
@@ -107,7 +109,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 auth_time: event.auth_time,
                 amr: event.amr.clone(),
                 nonce: None,
-                claims: ClaimsRequest::default(),
+                claims,
                 wants_auth_time: false,
                 consent_epoch: event.consent_epoch,
             };

@@ -317,6 +317,9 @@ pub struct BackchannelGranted {
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
     pub session: SessionId,
+    /// The id_token says how the person signed in.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub wants_acr: bool,
 }
 
 /// A token for the management interface, minted over the local socket.

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::Profile::{self, Fapi1Advanced as F1, Fapi2MessageSigning as MS, Fapi2Security as F2, OAuth21 as O21};
-use crate::client::metadata::{ApplicationType, AuthMethod, GrantType, Metadata, Rotation, SigningAlg, TokenFormat};
+use super::Profile::{self, Fapi1Advanced as F1, Fapi2MessageSigning as MS, Fapi2Security as F2, FapiCiba as FC, OAuth21 as O21};
+use crate::client::metadata::{ApplicationType, AuthMethod, DeliveryMode, GrantType, Metadata, Rotation, SigningAlg, TokenFormat};
 use crate::request::Policy;
 use crate::resource::Settings;
 
@@ -56,7 +56,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "issuer",
         of: Of::Always(|policy| policy.https),
-        by: &[(F1, "FAPI 1.0 Part 2 §8.5"), (F2, "§5.2.1"), (MS, "§5.2.1")],
+        by: &[(F1, "FAPI 1.0 Part 2 §8.5"), (FC, "FAPI 1.0 Part 2 §8.5"), (F2, "§5.2.1"), (MS, "§5.2.1")],
         sentence: "the issuer is not https",
     },
     Demand {
@@ -77,10 +77,11 @@ pub const DEMANDS: &[Demand] = &[
         by: &[(O21, "§10.1"), (F2, "§5.3.2.2"), (MS, "§5.3.2.2")],
         sentence: "set it to false",
     },
+    Demand { field: "ciba.enabled", of: Of::Always(|policy| policy.ciba), by: &[(FC, "FAPI-CIBA §5.2.2")], sentence: "set it to true" },
     Demand {
         field: "request_objects.unsigned",
         of: Of::Always(|policy| !policy.unsigned_request_objects),
-        by: &[(F1, "§5.2.2"), (F2, "§5.4.1"), (MS, "§5.3.1")],
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (F2, "§5.4.1"), (MS, "§5.3.1")],
         sentence: "set it to false",
     },
     Demand {
@@ -92,7 +93,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "lifetimes.code",
         of: Of::Always(|policy| policy.code_lifetime.0 <= 600),
-        by: &[(O21, "§4.1.2"), (F1, "RFC 6749 §4.1.2")],
+        by: &[(O21, "§4.1.2"), (F1, "RFC 6749 §4.1.2"), (FC, "RFC 6749 §4.1.2")],
         sentence: "set it to 10 minutes at most",
     },
     Demand {
@@ -113,7 +114,7 @@ pub const DEMANDS: &[Demand] = &[
             use AuthMethod::{PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth};
             matches!(own.token_endpoint_auth_method, PrivateKeyJwt | TlsClientAuth | SelfSignedTlsClientAuth)
         }),
-        by: &[(F1, "§5.2.2"), (F2, "§5.3.2.1"), (MS, "§5.3.2.1")],
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (F2, "§5.3.2.1"), (MS, "§5.3.2.1")],
         sentence: "use private_key_jwt, tls_client_auth or self_signed_tls_client_auth",
     },
     Demand {
@@ -121,13 +122,13 @@ pub const DEMANDS: &[Demand] = &[
         of: Of::Client(|profile, own, _| {
             own.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt || own.assertion_algs().all(|alg| profile.allows(alg.as_str()))
         }),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
     Demand {
         field: "tls_client_certificate_bound_access_tokens",
         of: Of::Client(|_, own, _| own.tls_client_certificate_bound_access_tokens),
-        by: &[(F1, "§5.2.2")],
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2")],
         sentence: "set it to true: tokens are bound to the client's certificate",
     },
     Demand {
@@ -139,7 +140,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "response_types",
         of: Of::Client(|profile, own, _| own.response_types.iter().all(|kind| profile.has_response_type(kind.as_str()))),
-        by: &[(O21, "§10.1"), (F1, "§5.2.2"), (F2, "§5.3.2.2"), (MS, "§5.3.2.2")],
+        by: &[(O21, "§10.1"), (F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (F2, "§5.3.2.2"), (MS, "§5.3.2.2")],
         sentence: "use code, or in FAPI 1.0 code id_token",
     },
     Demand {
@@ -160,7 +161,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "redirect_uris",
         of: Of::Client(|_, own, _| own.redirect_uris.iter().all(|uri| uri.starts_with("https://"))),
-        by: &[(F1, "FAPI 1.0 Part 1 §5.2.2")],
+        by: &[(F1, "FAPI 1.0 Part 1 §5.2.2"), (FC, "FAPI 1.0 Part 1 §5.2.2")],
         sentence: "use https",
     },
     Demand {
@@ -177,7 +178,7 @@ pub const DEMANDS: &[Demand] = &[
             let pushes = own.require_pushed_authorization_requests || policy.pushed_only;
             own.require_pkce || policy.pkce_for_all || !pushes
         }),
-        by: &[(F1, "§5.2.2")],
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2")],
         sentence: "set it to true where requests are pushed",
     },
     Demand {
@@ -191,7 +192,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "require_signed_request_object",
         of: Of::Client(|_, own, _| own.require_signed_request_object || own.response_types.is_empty()),
-        by: &[(F1, "§5.2.2"), (MS, "§5.3.1")],
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (MS, "§5.3.1")],
         sentence: "set it to true",
     },
     Demand {
@@ -200,32 +201,49 @@ pub const DEMANDS: &[Demand] = &[
             let needed = profile.wants_signed_requests() && !own.response_types.is_empty();
             own.request_object_signing_alg.map_or(!needed, |alg| profile.allows(alg.as_str()))
         }),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
     Demand {
         field: "id_token_signed_response_alg",
         of: Of::Client(|profile, own, _| allowed(profile, Some(own.id_token_signed_response_alg))),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
     Demand {
         field: "userinfo_signed_response_alg",
         of: Of::Client(|profile, own, _| allowed(profile, own.userinfo_signed_response_alg)),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
     Demand {
         field: "authorization_signed_response_alg",
         of: Of::Client(|profile, own, _| allowed(profile, own.authorization_signed_response_alg)),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
     Demand {
         field: "introspection_signed_response_alg",
         of: Of::Client(|profile, own, _| allowed(profile, own.introspection_signed_response_alg)),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
+    },
+    Demand {
+        field: "backchannel_authentication_request_signing_alg",
+        of: Of::Client(|profile, own, _| {
+            let needed = profile == FC && own.grant_types.contains(&GrantType::Ciba);
+            own.backchannel_authentication_request_signing_alg.map_or(!needed, |alg| profile.allows(alg.as_str()))
+        }),
+        by: &[(F1, "§8.6"), (FC, "FAPI-CIBA §5.2.2"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
+    },
+    Demand {
+        field: "backchannel_token_delivery_mode",
+        of: Of::Client(|profile, own, _| {
+            own.backchannel_token_delivery_mode.is_none_or(|mode| profile.has_delivery_mode(mode == DeliveryMode::Push))
+        }),
+        by: &[(FC, "FAPI-CIBA §5.2.2")],
+        sentence: "use poll or ping",
     },
     Demand {
         field: "refresh_token_rotation",
@@ -236,7 +254,7 @@ pub const DEMANDS: &[Demand] = &[
     Demand {
         field: "signing_alg",
         of: Of::Resource(|profile, own| own.token_format != TokenFormat::Jwt || allowed(profile, Some(own.signing_alg))),
-        by: &[(F1, "§8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
+        by: &[(F1, "§8.6"), (FC, "FAPI 1.0 Part 2 §8.6"), (F2, "§5.4.1"), (MS, "§5.4.1")],
         sentence: "name one of PS256, ES256 or, in FAPI 2.0, EdDSA",
     },
 ];

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `oauth21` | The OAuth 2.1 Authorization Framework (draft-ietf-oauth-v2-1), RFC 9700 |
 //! | `fapi1-advanced` | FAPI 1.0 Part 2: Advanced |
+//! | `fapi-ciba` | FAPI: Client Initiated Backchannel Authentication Profile, Implementer's Draft 1, on FAPI 1.0 Part 2 |
 //! | `fapi2-security` | FAPI 2.0 Security Profile |
 //! | `fapi2-message-signing` | FAPI 2.0 Message Signing, with signed requests, answers and introspection |
 //!
@@ -20,21 +21,24 @@ pub enum Profile {
     OAuth21,
     #[serde(rename = "fapi1-advanced")]
     Fapi1Advanced,
+    #[serde(rename = "fapi-ciba")]
+    FapiCiba,
     #[serde(rename = "fapi2-security")]
     Fapi2Security,
     #[serde(rename = "fapi2-message-signing")]
     Fapi2MessageSigning,
 }
 
-use Profile::{Fapi1Advanced, Fapi2MessageSigning, Fapi2Security, OAuth21};
+use Profile::{Fapi1Advanced, Fapi2MessageSigning, Fapi2Security, FapiCiba, OAuth21};
 
 impl Profile {
-    pub const ALL: &'static [Self] = &[OAuth21, Fapi1Advanced, Fapi2Security, Fapi2MessageSigning];
+    pub const ALL: &'static [Self] = &[OAuth21, Fapi1Advanced, FapiCiba, Fapi2Security, Fapi2MessageSigning];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             OAuth21 => "oauth21",
             Fapi1Advanced => "fapi1-advanced",
+            FapiCiba => "fapi-ciba",
             Fapi2Security => "fapi2-security",
             Fapi2MessageSigning => "fapi2-message-signing",
         }
@@ -48,7 +52,7 @@ impl Profile {
     pub const fn algorithms(self) -> Option<&'static [&'static str]> {
         match self {
             OAuth21 => None,
-            Fapi1Advanced => Some(&["PS256", "ES256"]),
+            Fapi1Advanced | FapiCiba => Some(&["PS256", "ES256"]),
             Fapi2Security | Fapi2MessageSigning => Some(&["PS256", "ES256", "EdDSA"]),
         }
     }
@@ -66,13 +70,28 @@ impl Profile {
     /// Every request stands in a signed object, which names its audience and lives for an hour at most. FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Message
     /// Signing §5.3.1.
     pub const fn wants_signed_requests(self) -> bool {
-        matches!(self, Fapi1Advanced | Fapi2MessageSigning)
+        matches!(self, Fapi1Advanced | FapiCiba | Fapi2MessageSigning)
     }
 
     /// An answer is signed: as a JWT (JARM), or, where that is all that is left, by an id_token beside the code. FAPI 1.0 Part 2 §5.2.2,
     /// FAPI 2.0 Message Signing §5.4.1.
     pub const fn wants_signed_answers(self) -> bool {
-        matches!(self, Fapi1Advanced | Fapi2MessageSigning)
+        matches!(self, Fapi1Advanced | FapiCiba | Fapi2MessageSigning)
+    }
+
+    /// An id_token beside the code may sign the answer instead. FAPI 1.0 Part 2 §5.2.2.
+    pub const fn has_detached_signatures(self) -> bool {
+        matches!(self, Fapi1Advanced | FapiCiba)
+    }
+
+    /// A request on the back channel says what it is about, on both screens. FAPI-CIBA §5.2.2.
+    pub const fn wants_binding_message(self) -> bool {
+        matches!(self, FapiCiba)
+    }
+
+    /// May the answer on the back channel come to the client like this? FAPI-CIBA §5.2.2: tokens are fetched, never pushed.
+    pub const fn has_delivery_mode(self, is_push: bool) -> bool {
+        !is_push || !matches!(self, FapiCiba)
     }
 
     /// Clients prove a key of their own. FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Security Profile §5.3.2.1.
@@ -84,7 +103,7 @@ impl Profile {
     pub fn has_response_type(self, kind: &str) -> bool {
         match self {
             OAuth21 => matches!(kind, "code" | "none"),
-            Fapi1Advanced => matches!(kind, "code" | "code id_token"),
+            Fapi1Advanced | FapiCiba => matches!(kind, "code" | "code id_token"),
             Fapi2Security | Fapi2MessageSigning => kind == "code",
         }
     }
@@ -94,6 +113,7 @@ impl Profile {
         match self {
             OAuth21 => &[("pkce.required", "\"all\"")],
             Fapi1Advanced => &[],
+            FapiCiba => &[("ciba.enabled", "true")],
             Fapi2Security | Fapi2MessageSigning => &[("pkce.required", "\"all\""), ("pushed_requests.required", "true")],
         }
     }

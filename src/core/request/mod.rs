@@ -175,6 +175,12 @@ impl Policy {
         GrantType::ALL.iter().copied().filter(is_on)
     }
 
+    /// How clients may learn of answers on the back channel.
+    pub fn delivery_modes(self) -> impl Iterator<Item = DeliveryMode> {
+        let is_on = move |mode: &DeliveryMode| self.profile.is_none_or(|profile| profile.has_delivery_mode(*mode == DeliveryMode::Push));
+        DeliveryMode::ALL.iter().copied().filter(is_on)
+    }
+
     /// Response types that a request may ask for.
     pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
         let of_profile = move |kind: &ResponseType| self.profile.is_none_or(|profile| profile.has_response_type(kind.as_str()));

@@ -40,6 +40,8 @@ struct BackchannelRequest {
     binding_message: Option<String>,
     /// Of a client that is told (ping, push): the bearer token that it knows us by, of 22 to 1024 characters.
     client_notification_token: Option<String>,
+    /// The id_token shall say how the person signed in; no level is promised.
+    acr_values: Option<String>,
     /// Seconds until it is too late for an answer.
     requested_expiry: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.

@@ -89,6 +89,7 @@ fn grant() {
         access: access("at-d", 0),
         refresh: Some(IssuedRefresh { cnf: None, digest: digest("rt-d"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) }),
         id_token_kid: Some("2027-01".into()),
+        wants_acr: true,
         at: t(0),
     }
     .into();

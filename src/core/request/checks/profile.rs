@@ -14,7 +14,7 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     }
     let is_signed = |profile: Profile| {
         // FAPI 1.0 Part 2 §5.2.2: an id_token beside the code vouches for it, as its detached signature.
-        let is_detached = profile == Profile::Fapi1Advanced && request.response_type.is_front_channel();
+        let is_detached = profile.has_detached_signatures() && request.response_type.is_front_channel();
         !profile.wants_signed_answers() || is_detached || request.response_mode.is_signed()
     };
     if asked.policy.profiles(asked.client).all(is_signed) {

@@ -58,7 +58,7 @@ pub(super) struct ClientMetadata {
     authorization_signed_response_alg: Option<String>,
     /// Signs introspection answers for this client; default RS256.
     introspection_signed_response_alg: Option<String>,
-    /// oauth21, fapi1-advanced, fapi2-security or fapi2-message-signing: what this client is held to.
+    /// oauth21, fapi1-advanced, fapi-ciba, fapi2-security or fapi2-message-signing: what this client is held to.
     chancery_profile: Option<String>,
     /// poll, ping or push: for CIBA.
     backchannel_token_delivery_mode: Option<String>,
