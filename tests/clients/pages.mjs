@@ -52,6 +52,16 @@ function journeys(server, client, { account, viewer, auditor }) {
     const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
     return json(await fetch(television.endpoints.device_authorization_endpoint, { method: 'POST', headers, body: new URLSearchParams(fields) }), 200);
   };
+  /// A bank asks somebody whom it knows, on their own screen.
+  const wants = async (person) => {
+    const { metadata, endpoints } = await Client.register(server, {
+      client_name: 'Meadow Bank', redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba'],
+      backchannel_token_delivery_mode: 'poll',
+    });
+    const { client_id, client_secret } = metadata;
+    const body = new URLSearchParams({ client_id, client_secret, scope: SCOPE, login_hint: person.email, binding_message: 'Pay 5 EUR <b>W4SCT</b>' });
+    await json(await fetch(endpoints.backchannel_authentication_endpoint, { method: 'POST', body }), 200);
+  };
   const end = (parameters = {}) => `${client.endpoints.end_session_endpoint}?${new URLSearchParams({ client_id: client.metadata.client_id, ...parameters })}`;
   return [
     { name: 'login', go: (visitor) => visitor.go(stranger.url), status: 200, kind: 'login' },
@@ -159,6 +169,30 @@ function journeys(server, client, { account, viewer, auditor }) {
       await signedUp(visitor, viewer);
       await visitor.go((await asks()).verification_uri_complete);
       return visitor.press('button[value=deny]');
+    } },
+    { name: 'requests-sign-in', go: (visitor) => visitor.go(`${server.origin}/account/requests`), status: 200, kind: 'login' },
+    { name: 'requests-nothing', status: 200, go: async (visitor) => {
+      await signedUp(visitor, viewer);
+      return visitor.go(`${server.origin}/account/requests`);
+    } },
+    { name: 'requests-allowed', status: 200, go: async (visitor) => {
+      await wants(viewer);
+      await signedUp(visitor, viewer);
+      await visitor.go(`${server.origin}/account/requests`);
+      return visitor.press('button[value=allow]');
+    } },
+    { name: 'requests-denied', status: 200, go: async (visitor) => {
+      await wants(viewer);
+      await signedUp(visitor, viewer);
+      await visitor.go(`${server.origin}/account/requests`);
+      return visitor.press('button[value=deny]');
+    } },
+    // Last of them: what it shows keeps waiting.
+    { name: 'requests-confirm', status: 200, kind: 'consent', go: async (visitor) => {
+      await wants(viewer);
+      await wants(viewer);
+      await signedUp(visitor, viewer);
+      return visitor.go(`${server.origin}/account/requests`);
     } },
     { name: 'audit-sign-in', go: (visitor) => visitor.go(`${server.origin}/admin/audit`), status: 200, kind: 'login' },
     { name: 'audit-timeline', status: 200, go: async (visitor) => {
@@ -388,7 +422,7 @@ const account = newAccount();
 // Nobody may sign in as often as there are pages: attempts for one address are counted.
 const viewer = newAccount();
 await checks.group('start', async (check) => {
-  server = await check('the server starts on empty data', () => Server.start());
+  server = await check('the server starts on empty data', () => Server.start({ env: { CHANCERY_CIBA_ENABLED: 'true' } }));
   client = await check('a client registers', () => Client.register(server, {
     client_name: 'Photo Album', redirect_uris: [callback.url], grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'client_secret_basic', scope: SCOPE,
