@@ -1,6 +1,6 @@
 //! CIBA Core 1.0, ping and push: the client is told that the person has answered.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chancery::app::context::Context;
 use chancery::app::operator::Command;
@@ -194,14 +194,15 @@ async fn ciba_10_3_1_tokens_that_nobody_acknowledged_are_dead() {
         assert_eq!(server.refresh(&client, tokens_of(&first).1).await.refusal(), (400, "invalid_grant".to_owned()));
         // A process that dies between its push and the answer.
         server.advance(10_000);
-        let sent: Arc<Mutex<Vec<String>>> = Arc::default();
-        let kept = sent.clone();
+        let (sent, mut came) = tokio::sync::mpsc::unbounded_channel();
         let dies: Post = Arc::new(move |posted: Posted| {
-            kept.lock().unwrap().push(posted.body);
+            sent.send(posted.body).unwrap();
             Box::pin(std::future::pending())
         });
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(500), deliver_by(server, &dies)).await.is_err());
-        let second: Value = serde_json::from_str(&sent.lock().unwrap()[0]).unwrap();
+        let second = tokio::select! {
+            _ = deliver_by(server, &dies) => panic!("it waits for an answer"),
+            body = came.recv() => serde_json::from_str::<Value>(&body.unwrap()).unwrap(),
+        };
         assert!(are_alive(server, &client, &second).await, "the client may have them");
         receiver.answers(200);
         assert_eq!(deliver(server).await, 0, "its time has not come");
