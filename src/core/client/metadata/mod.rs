@@ -173,14 +173,29 @@ pub struct Metadata {
 
 impl Metadata {
     /// The sector of a client: those of one sector read the same pairwise `sub`. The host of its `sector_identifier_uri`, else the
-    /// one that all its redirect URIs share (OpenID Connect Core 1.0 §8.1); `None` when they share none.
+    /// one that all its redirect URIs share (OpenID Connect Core 1.0 §8.1), or that of [`Self::sector_address`]; `None` when there is none.
     pub fn sector(&self) -> Option<&str> {
         if let Some(uri) = &self.sector_identifier_uri {
             return uri::host(uri);
         }
+        if self.redirect_uris.is_empty() {
+            return self.sector_address().and_then(uri::host);
+        }
         let mut hosts = self.redirect_uris.iter().map(|uri| uri::host(uri));
         let first = hosts.next()??;
         hosts.all(|host| host == Some(first)).then_some(first)
+    }
+
+    /// What shows, without redirect URIs, that a client belongs to a host: the keys there are its own, or its tokens go there and nowhere
+    /// else (CIBA Core §4).
+    pub fn sector_address(&self) -> Option<&str> {
+        let pushed_alone = self.backchannel_token_delivery_mode == Some(DeliveryMode::Push)
+            && self.grant_types.iter().all(|grant| matches!(grant, GrantType::Ciba | GrantType::RefreshToken));
+        if pushed_alone {
+            return self.backchannel_client_notification_endpoint.as_deref();
+        }
+        let proves = matches!(self.token_endpoint_auth_method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTlsClientAuth);
+        self.jwks_uri.as_deref().filter(|_| proves)
     }
 
     /// Are its access tokens bound to a key or a certificate, always?

@@ -286,7 +286,7 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     }
     // OpenID Connect Core 1.0 §8.1: without a sector nobody could say which clients read the same sub.
     if metadata.subject_type == SubjectType::Pairwise && metadata.sector().is_none() {
-        wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host, or a sector_identifier_uri.");
+        wrong.add("subject_type", "pairwise needs redirect URIs that all have the same host, or a sector_identifier_uri; without redirect URIs a jwks_uri whose keys the client proves.");
     }
     // Back-Channel Logout 1.0 §2.2, CIBA Core §4, OpenID Connect Registration 1.0 §2, §5: absolute, https, without a fragment; http only where a web
     // client may redirect to it, on loopback.
@@ -325,14 +325,24 @@ fn check_front_channel_logout(metadata: &Metadata, terms: Terms, wrong: &mut Pro
     }
 }
 
-/// Are all redirect URIs in the document behind `sector_identifier_uri`? OpenID Connect Registration 1.0 §5.
+/// Are all redirect URIs in the document behind `sector_identifier_uri`? OpenID Connect Registration 1.0 §5. A client without any is bound by
+/// its other address (CIBA Core §4): else everybody could name a sector and read its subjects.
 ///
 /// # Errors
 /// The problem, for the registrant.
 pub fn sector_lists(metadata: &Metadata, listed: &[String]) -> Result<(), FieldError> {
-    match metadata.redirect_uris.iter().find(|uri| !listed.contains(uri)) {
+    let refuse = |problem| Err(FieldError { field: "sector_identifier_uri", problem });
+    let is_listed = |uri: &str| listed.iter().any(|one| one == uri);
+    let mut own = metadata.redirect_uris.iter().map(String::as_str).collect::<Vec<_>>();
+    if own.is_empty() {
+        match metadata.sector_address() {
+            Some(address) => own.push(address),
+            None => return refuse("A client without redirect URIs needs a jwks_uri whose keys it proves.".to_string()),
+        }
+    }
+    match own.into_iter().find(|uri| !is_listed(uri)) {
         None => Ok(()),
-        Some(missing) => Err(FieldError { field: "sector_identifier_uri", problem: format!("Its document does not list {missing}.") }),
+        Some(missing) => refuse(format!("Its document does not list {missing}.")),
     }
 }
 

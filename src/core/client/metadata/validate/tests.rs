@@ -151,6 +151,41 @@ fn oidc_core_8_1_a_sector_document_stands_for_several_hosts() {
 }
 
 #[test]
+fn ciba_4_without_redirect_uris_the_sector_is_where_its_keys_or_its_tokens_are() {
+    let keys = "https://keys.example/jwks";
+    let base = |more: serde_json::Value| {
+        let mut all = json!({
+            "subject_type": "pairwise", "redirect_uris": [], "grant_types": ["urn:openid:params:grant-type:ciba"], "response_types": [],
+            "backchannel_token_delivery_mode": "poll", "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": keys,
+        });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        with(all)
+    };
+    let terms = Terms { ciba: true, ..TERMS };
+    let sector = |more| validate(&base(more), terms).map(|own| own.sector().map(ToString::to_string)).map_err(|wrong| wrong[0].field);
+    assert_eq!(sector(json!({})), Ok(Some("keys.example".to_string())));
+    // Who does not prove those keys may have named anybody's.
+    assert_eq!(sector(json!({ "token_endpoint_auth_method": "client_secret_basic" })), Err("subject_type"));
+    let push =
+        json!({ "backchannel_token_delivery_mode": "push", "backchannel_client_notification_endpoint": "https://told.example/ciba" });
+    assert_eq!(sector(push.clone()), Ok(Some("told.example".to_string())));
+    // The tokens of another grant go elsewhere.
+    let mut both = push;
+    both["grant_types"] = json!(["urn:openid:params:grant-type:ciba", "urn:ietf:params:oauth:grant-type:device_code"]);
+    assert_eq!(sector(both), Ok(Some("keys.example".to_string())));
+    let document = json!({ "sector_identifier_uri": "https://sector.example/uris.json" });
+    let metadata = validate(&base(document.clone()), terms).unwrap();
+    assert_eq!(metadata.sector(), Some("sector.example"));
+    assert!(super::sector_lists(&metadata, &[keys.to_string()]).is_ok());
+    assert!(super::sector_lists(&metadata, &[]).is_err(), "nobody named it there");
+    let mut device = document;
+    (device["grant_types"], device["token_endpoint_auth_method"]) =
+        (json!(["urn:ietf:params:oauth:grant-type:device_code"]), json!("none"));
+    let metadata = validate(&base(device), terms).unwrap();
+    assert!(super::sector_lists(&metadata, &[keys.to_string()]).is_err(), "nothing of it shows that it belongs there");
+}
+
+#[test]
 fn rfc7591_2_software_names_itself_in_bounded_words() {
     let long = "a".repeat(257);
     assert_eq!(fields(&with(json!({"software_id": long, "software_version": "a\nb"})), TERMS), ["software_id", "software_version"]);
