@@ -81,6 +81,7 @@ pub mod read_models;
 pub mod receipt;
 pub mod registration;
 pub mod remote;
+mod request_code;
 pub mod request_fetches;
 pub mod resources;
 pub mod revoke;

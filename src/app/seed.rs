@@ -207,6 +207,7 @@ pub(super) fn declared(client: &DeclaredClient) -> Declared {
         backchannel_token_delivery_mode: client.backchannel_token_delivery_mode.clone(),
         backchannel_client_notification_endpoint: client.backchannel_client_notification_endpoint.clone(),
         backchannel_authentication_request_signing_alg: client.backchannel_authentication_request_signing_alg.clone(),
+        backchannel_user_code_parameter: Some(client.backchannel_user_code_parameter),
         chancery_profile: client.chancery_profile.clone(),
         token_endpoint_auth_signing_alg: client.token_endpoint_auth_signing_alg.clone(),
         introspection_signed_response_alg: client.introspection_signed_response_alg.clone(),

@@ -64,6 +64,7 @@ pub struct DeclaredClient {
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
     pub backchannel_authentication_request_signing_alg: Option<String>,
+    pub backchannel_user_code_parameter: bool,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: bool,
 }
@@ -305,6 +306,7 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             backchannel_token_delivery_mode: fields.text("backchannel_token_delivery_mode"),
             backchannel_client_notification_endpoint: fields.text("backchannel_client_notification_endpoint"),
             backchannel_authentication_request_signing_alg: fields.text("backchannel_authentication_request_signing_alg"),
+            backchannel_user_code_parameter: fields.read("backchannel_user_code_parameter", reader::boolean).unwrap_or_default(),
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };

@@ -209,6 +209,7 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("backchannel_token_delivery_mode", text(&client.backchannel_token_delivery_mode)),
         ("backchannel_client_notification_endpoint", text(&client.backchannel_client_notification_endpoint)),
         ("backchannel_authentication_request_signing_alg", text(&client.backchannel_authentication_request_signing_alg)),
+        ("backchannel_user_code_parameter", client.backchannel_user_code_parameter.to_string()),
         ("chancery_profile", text(&client.chancery_profile)),
         ("chancery_receipts", client.chancery_receipts.to_string()),
     ]

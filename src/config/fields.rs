@@ -68,6 +68,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "backchannel_token_delivery_mode" Kind::Text, false, r#""poll""#, "for CIBA: how it learns of the answer: poll, ping or push";
     "backchannel_client_notification_endpoint" Kind::Text, false, r#""https://app.example/ciba""#, "where it is told, with ping and push";
     "backchannel_authentication_request_signing_alg" Kind::Text, false, r#""ES256""#, "its requests are signed with this, or refused";
+    "backchannel_user_code_parameter" Kind::Boolean, false, "true", "it can send the code that a person set for requests";
     "chancery_profile" Kind::Text, false, r#""fapi2-security""#, "holds this client to a profile: oauth21, fapi1-advanced, fapi-ciba, fapi2-security, fapi2-message-signing";
     "chancery_receipts" Kind::Boolean, false, "true", "answers carry receipts of the log; not for public clients";
 }

@@ -153,7 +153,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["backchannel_token_delivery_modes_supported"] =
             json!(policy.delivery_modes().map(DeliveryMode::as_str).collect::<Vec<_>>());
         document["backchannel_authentication_request_signing_alg_values_supported"] = json!(signing_algs(policy));
-        document["backchannel_user_code_parameter_supported"] = json!(false);
+        document["backchannel_user_code_parameter_supported"] = json!(true);
     }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {

@@ -83,6 +83,8 @@ registry! {
     ExpiredToken expired_token "expired_token" 400 false "The device code has expired; ask for a new one.";
     UnknownUserId unknown_user_id "unknown_user_id" 400 false "The hint names nobody here.";
     ExpiredLoginHintToken expired_login_hint_token "expired_login_hint_token" 400 false "The login_hint_token has expired.";
+    MissingUserCode missing_user_code "missing_user_code" 400 false "This person set a code for such requests; send it as user_code, with a client that is registered to.";
+    InvalidUserCode invalid_user_code "invalid_user_code" 400 false "The user_code is wrong, or there were too many wrong ones.";
     InvalidBindingMessage invalid_binding_message "invalid_binding_message" 400 false "A binding_message has at most 128 characters, and no control characters.";
     DeniedByPerson denied_by_person "access_denied" 400 false "The person denied the request.";
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";

@@ -48,6 +48,8 @@ pub enum Problem {
         field: &'static str,
         max: usize,
     },
+    /// The code for requests on the back channel: too short, too long, or not to be typed.
+    RequestCodeUnfit,
     /// Unknown, mistyped, expired or answered: all of them.
     UserCodeUnknown,
     /// All that one scope asks for, together.
@@ -60,7 +62,7 @@ impl Problem {
         match self {
             Self::WrongCredentials | Self::TooManyAttempts { .. } | Self::FormExpired | Self::ClaimsTooLong => None,
             Self::CurrentPasswordWrong => Some("current"),
-            Self::UserCodeUnknown => Some("user_code"),
+            Self::UserCodeUnknown | Self::RequestCodeUnfit => Some("user_code"),
             Self::ClaimInvalid { field } | Self::ClaimTooLong { field, .. } => Some(field),
             Self::LoginMissing => Some("login"),
             Self::EmailMissing | Self::EmailInvalid | Self::EmailTooLong { .. } | Self::EmailTaken => Some("email"),

@@ -146,12 +146,22 @@ impl Samples<'_> {
             tos_uri: None,
         };
         let nothing = |answered| backchannel::Nothing { page: self.page.clone(), answered };
+        let code = |done: Option<bool>, problems| backchannel::Code {
+            page: self.page.clone(),
+            csrf: self.say("csrf-1"),
+            is_there: done.is_some(),
+            done,
+            problems,
+        };
         vec![
             ("requests", nothing(None).render()),
             ("requests-allowed", nothing(Some(true)).render()),
             ("requests-denied", nothing(Some(false)).render()),
             ("requests-confirm", confirm(Some("W4SCT"), true).render()),
             ("requests-confirm-plain", confirm(None, false).render()),
+            ("requests-code", code(None, Vec::new()).render()),
+            ("requests-code-set", code(Some(true), Vec::new()).render()),
+            ("requests-code-unfit", code(None, vec![Problem::CurrentPasswordWrong, Problem::RequestCodeUnfit]).render()),
         ]
     }
 

@@ -168,7 +168,7 @@ async fn ciba_4_it_is_there_where_it_is_switched_on() {
     let discovery = on.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert_eq!(discovery["backchannel_authentication_endpoint"], format!("{}/backchannel", on.issuer));
     assert_eq!(discovery["backchannel_token_delivery_modes_supported"], json!(["poll", "ping", "push"]));
-    assert_eq!(discovery["backchannel_user_code_parameter_supported"], false);
+    assert_eq!(discovery["backchannel_user_code_parameter_supported"], true);
     let web = off.web_client().await;
     assert_eq!(off.token(&web, &[("grant_type", GRANT), ("auth_req_id", "x")]).await.error(), "unsupported_grant_type");
     assert_eq!(send(&off, &web, &[("scope", "openid")]).await.status, 404);

@@ -1,8 +1,9 @@
-//! CIBA Core 1.0: signed requests (§7.1.1), and hints that an issuer signed.
+//! CIBA Core 1.0: signed requests (§7.1.1), hints that an issuer signed, and the code that a person sets.
 
 use serde_json::{Value, json};
 
-use super::ciba::{ON, ask, bank, send};
+use super::ciba::{ON, ask, bank, send, signed_in};
+use crate::support::flow::PASSWORD;
 use crate::support::jwt::Key;
 use crate::support::*;
 
@@ -219,4 +220,47 @@ async fn fapi_ciba_5_2_2_what_a_client_registers_and_sends() {
     assert_eq!(sent("binding_message", json!("")).await.refusal(), (400, "invalid_binding_message".to_owned()));
     assert_eq!(sent("exp", json!(now + 3601)).await.refusal(), (400, "invalid_request".to_owned()));
     assert_eq!(sent("nbf", json!(now - 3601)).await.refusal(), (400, "invalid_request".to_owned()));
+}
+
+#[tokio::test]
+async fn ciba_7_1_who_does_not_know_the_code_of_a_person_does_not_ask_them() {
+    both::on_both(ON, async |server: &Server| {
+        let (knows, other) = (bank(server, json!({ "backchannel_user_code_parameter": true })).await, bank(server, json!({})).await);
+        let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);
+        let try_one = async |client: &Client, email: &str, code: Option<&str>| {
+            let fields: Vec<_> =
+                [("scope", "openid"), ("login_hint", email)].into_iter().chain(code.map(|code| ("user_code", code))).collect();
+            let answer = send(server, client, &fields).await;
+            if answer.status == 200 { "asked".to_owned() } else { answer.error() }
+        };
+        assert_eq!(try_one(&knows, &alice.email, Some("whatever")).await, "asked", "nobody set one");
+        let mut browser = signed_in(server, &alice).await;
+        let form = async |browser: &mut Browser<'_>, fields: &[(&str, &str)]| {
+            let page = browser.open("/account/requests/code").await;
+            browser.submit(&page, fields).await
+        };
+        for (password, code, status) in [("wrong password", "blue whale", 400), (PASSWORD, "short", 400), (PASSWORD, "blue whale", 200)] {
+            assert_eq!(form(&mut browser, &[("current", password), ("user_code", code), ("action", "set")]).await.status, status, "{code}");
+        }
+        assert_eq!(browser.at, "/account/requests/code?done=set");
+        assert!(server.leaves().await.iter().all(|leaf| !String::from_utf8_lossy(&leaf.leaf).contains("blue whale")));
+        assert_eq!(try_one(&other, &alice.email, None).await, "missing_user_code");
+        assert_eq!(try_one(&other, &alice.email, Some("blue whale")).await, "missing_user_code", "it is not registered to send one");
+        assert_eq!(try_one(&knows, &alice.email, None).await, "missing_user_code");
+        assert_eq!(try_one(&knows, &alice.email, Some("blue whale")).await, "asked");
+        assert_eq!(try_one(&other, &bob.email, None).await, "asked", "another person's code is another person's");
+        let mark = server.mark().await;
+        for n in 0..5 {
+            assert_eq!(try_one(&knows, &alice.email, Some(&format!("guess {n}"))).await, "invalid_user_code");
+        }
+        assert_eq!(server.kinds_since(mark).await, ["RequestCodeRefused"; 5]);
+        assert_eq!(try_one(&knows, &alice.email, Some("blue whale")).await, "invalid_user_code", "the right one is not looked at any more");
+        assert_eq!(server.kinds_since(mark).await.len(), 5);
+        server.advance(900_000);
+        assert_eq!(try_one(&knows, &alice.email, Some("blue whale")).await, "asked");
+        form(&mut browser, &[("current", PASSWORD), ("user_code", ""), ("action", "remove")]).await;
+        assert_eq!(browser.at, "/account/requests/code?done=removed");
+        assert_eq!(try_one(&other, &alice.email, None).await, "asked");
+    })
+    .await;
 }

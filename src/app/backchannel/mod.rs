@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`App::ask_backchannel`] | `BackchannelRequested` |
 //! | the same, of a hint that names nobody | `UnknownPersonHinted` |
+//! | the same, with a wrong code | `RequestCodeRefused` |
 //! | [`App::answer_backchannel`] | `ConsentGiven` + `BackchannelApproved`, or `ConsentDenied` + `BackchannelDenied` |
 //! | [`App::redeem_backchannel`] | `BackchannelGranted` + `BackchannelRedeemed`; `BackchannelPollingSlowed` for a hasty one |
 //! | [`App::deliver_notifications`] | `BackchannelNotificationAttempted`, with the tokens in push mode; how it went |
@@ -104,8 +105,9 @@ impl App {
             }
             found => found?,
         };
-        let waiting = self.waiting_for(account).await?.len();
         let context = context.as_client(&client.id);
+        let user_code = self.check_request_code(&context, client, account, parameters.get("user_code").map(String::as_str)).await?;
+        let waiting = self.waiting_for(account).await?.len();
         let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
         let seal = account_seal(account, key.ok_or_else(|| OAuthError::unknown_user_id("the account is erased"))?);
         let id = BackchannelId(random::uuid_v7(self.clock.now_ms()));
@@ -119,6 +121,7 @@ impl App {
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),
+            user_code,
             needs_message: policy.profiles(client).any(Profile::wants_binding_message),
             wants_acr: parameters.contains_key("acr_values") || !client.metadata.default_acr_values.is_empty(),
             object,

@@ -120,7 +120,7 @@ fn told(envelope: &Envelope) -> Told {
         },
         "AccountRegistered" => well(AccountChange, 1),
         "AccountEnabled" => well(AccountChange, 2),
-        "PasswordChanged" => well(AccountChange, 3),
+        "PasswordChanged" | "RequestCodeChosen" | "RequestCodeRemoved" => well(AccountChange, 3),
         "AccountDisabled" => well(AccountChange, 5),
         "ErasureOrdered" | "DataKeyDestroyed" => well(AccountChange, 6),
         "ErasureRefused" => failed(AccountChange, 6, INFORMATIONAL),
@@ -149,9 +149,12 @@ fn told(envelope: &Envelope) -> Told {
         "SigningKeyRetired" | "LogKeyRetired" | "EncryptionKeyWithdrawn" => well(EntityManagement, 11),
         "AuthorizationRequested" | "AuthorizationRequestPushed" => well(ApiActivity, 1),
         "AuthorizationRefused" => failed(ApiActivity, OTHER, INFORMATIONAL),
-        "PushedRequestMisused" | "DeviceCodeMisused" | "BackchannelMisused" | "UserCodeRefused" | "UnknownPersonHinted" => {
-            failed(ApiActivity, OTHER, MEDIUM)
-        }
+        "PushedRequestMisused"
+        | "DeviceCodeMisused"
+        | "BackchannelMisused"
+        | "UserCodeRefused"
+        | "UnknownPersonHinted"
+        | "RequestCodeRefused" => failed(ApiActivity, OTHER, MEDIUM),
         "AuditQueried" | "AuditTailOpened" => well(ApiActivity, 2),
         _ => well(ApiActivity, OTHER),
     }

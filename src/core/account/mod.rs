@@ -11,9 +11,11 @@
 
 pub mod claims;
 pub mod email;
+mod event;
 pub mod hold;
 pub mod profile;
 pub mod register;
+pub mod request_code;
 pub mod standing;
 
 use alloc::collections::BTreeSet;
@@ -21,12 +23,12 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
-use crate::events;
 use crate::id::AccountId;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::Timestamp;
+pub use event::*;
 pub use hold::{ErasureRefused, LegalHoldLifted, LegalHoldPlaced};
+use request_code::RequestCode;
 
 /// What an account may do on Chancery's own management interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,115 +37,6 @@ pub use hold::{ErasureRefused, LegalHoldLifted, LegalHoldPlaced};
 pub enum Role {
     Admin,
     Auditor,
-}
-
-/// `personal`: `email`, `name`, `password_hash`, `email_index`; of an account that begins with claims also `profile`,
-/// `email_verified`, `address`, `phone`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AccountRegistered {
-    pub account: AccountId,
-    pub at: Timestamp,
-    /// Commitment to the account's data key, so that an erasure can be told from a loss.
-    pub key_commitment: Digest,
-    pub roles: BTreeSet<Role>,
-    /// Owned by the configuration file: removing it there disables the account.
-    pub declared: bool,
-}
-
-/// The password was replaced, or hashed again with stronger parameters. `personal`: `password_hash`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PasswordChanged {
-    pub at: Timestamp,
-    pub reason: PasswordChange,
-}
-
-/// Why a password hash is new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PasswordChange {
-    Declared,
-    StrongerParameters,
-    /// The person chose another one.
-    Chosen,
-}
-
-/// What is said of the person changed; the actor tells who changed it. `personal`: `name`, `profile`, `email_verified`, `address`,
-/// `phone`: all of it as it is from here on, so that nobody can see from outside what there is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ProfileChanged {
-    pub at: Timestamp,
-}
-
-/// The person has another e-mail address, which nobody has verified. `personal`: `email`, `email_index`, `context`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct EmailChanged {
-    pub at: Timestamp,
-}
-
-/// The operator gave the account a role.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RoleGranted {
-    pub at: Timestamp,
-    pub role: Role,
-}
-
-/// The operator took a role back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RoleWithdrawn {
-    pub at: Timestamp,
-    pub role: Role,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AccountDisabled {
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AccountEnabled {
-    pub at: Timestamp,
-}
-
-/// The owner of the account or the operator ordered its erasure; the data key is destroyed after this.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ErasureOrdered {
-    pub at: Timestamp,
-}
-
-/// The account's data key is gone: its personal data can be read by nobody any more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DataKeyDestroyed {
-    pub at: Timestamp,
-}
-
-events! {
-    /// The history of an account.
-    AccountEvent {
-        AccountRegistered = 1,
-        PasswordChanged = 1,
-        ProfileChanged = 1,
-        EmailChanged = 1,
-        RoleGranted = 1,
-        RoleWithdrawn = 1,
-        AccountDisabled = 1,
-        AccountEnabled = 1,
-        LegalHoldPlaced = 1,
-        LegalHoldLifted = 1,
-        ErasureRefused = 1,
-        ErasureOrdered = 1,
-        DataKeyDestroyed = 1,
-    }
 }
 
 /// Whether an account can be used.
@@ -177,6 +70,9 @@ pub struct Account {
     pub address: Option<Sealed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Sealed>,
+    /// What clients have to know before they may ask on the back channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_code: Option<RequestCode>,
     /// When the profile changed, if it did since the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<Timestamp>,
@@ -237,6 +133,7 @@ impl Stream for Account {
                 email_verified: fact.sealed(&stream, "email_verified"),
                 address: fact.sealed(&stream, "address"),
                 phone: fact.sealed(&stream, "phone"),
+                request_code: None,
                 changed_at: None,
                 held_since: None,
             });
@@ -273,6 +170,16 @@ impl Stream for Account {
                 account.email_verified = None;
                 account.changed_at = Some(event.at);
             }
+            AccountEvent::RequestCodeChosen(_) => {
+                let hash = fact.sealed(&account.id.stream(), "request_code_hash");
+                account.request_code = Some(RequestCode { hash, wrong: 0, wrong_at: None });
+            }
+            AccountEvent::RequestCodeRemoved(_) => account.request_code = None,
+            AccountEvent::RequestCodeRefused(event) => {
+                if let Some(code) = &mut account.request_code {
+                    code.refuse(event.at);
+                }
+            }
             AccountEvent::RoleGranted(event) => drop(account.roles.insert(event.role)),
             AccountEvent::RoleWithdrawn(event) => drop(account.roles.remove(&event.role)),
             AccountEvent::AccountDisabled(_) => account.standing = Standing::Disabled,
@@ -281,7 +188,7 @@ impl Stream for Account {
             AccountEvent::LegalHoldLifted(_) => account.held_since = None,
             AccountEvent::ErasureOrdered(_) => account.standing = Standing::BeingErased,
             AccountEvent::DataKeyDestroyed(_) => {
-                account.standing = Standing::Erased;
+                (account.standing, account.request_code) = (Standing::Erased, None);
                 (account.email, account.name, account.password_hash, account.email_index) = (None, None, None, None);
                 (account.profile, account.email_verified, account.address, account.phone) = (None, None, None, None);
             }

@@ -12,6 +12,7 @@
 //! | one answer, by the person who was asked, while it waits | CIBA Core §8 |
 //! | a client that is told brings a token for that, with the syntax of a bearer token and 128 bits | CIBA Core §7.1 |
 //! | a client that gets its tokens pushed does not poll | CIBA Core §11 |
+//! | where the person set a code, only who knows it may ask | CIBA Core §7.1, §13 |
 //! | few requests wait for one person: nobody is worn down until they press Allow | CIBA Core §14; our own |
 //!
 //! Out of scope: what the tokens are (`grant::backchannel`), how the client is told of the answer (`notification`), who a hint names and how fast a client asked (the shell).
@@ -198,6 +199,16 @@ fn check_token(text: &str) -> Result<(), OAuthError> {
     ))
 }
 
+/// What a client knows of the code that the person set (CIBA Core §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserCode {
+    /// The person set none.
+    NotWanted,
+    Missing,
+    Wrong,
+    Right,
+}
+
 /// A client's wish to ask somebody.
 pub struct Ask {
     pub backchannel: BackchannelId,
@@ -207,6 +218,7 @@ pub struct Ask {
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
+    pub user_code: UserCode,
     /// A profile demands one.
     pub needs_message: bool,
     pub wants_acr: bool,
@@ -227,6 +239,12 @@ pub struct Ask {
 }
 
 pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
+    // CIBA Core §7.2, §13: before anything else is said of the person.
+    match cmd.user_code {
+        UserCode::NotWanted | UserCode::Right => {}
+        UserCode::Missing => return Decision::refuse(OAuthError::missing_user_code("the person set a code")),
+        UserCode::Wrong => return Decision::refuse(OAuthError::invalid_user_code("wrong, or too many wrong ones")),
+    }
     if cmd.waiting >= MOST_WAITING {
         return Decision::refuse(
             OAuthError::access_denied("too many requests wait").saying("Too many requests wait for this person; try again later."),

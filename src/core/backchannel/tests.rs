@@ -16,6 +16,7 @@ pub(super) fn wish() -> Ask {
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
+        user_code: UserCode::NotWanted,
         needs_message: false,
         wants_acr: false,
         object: None,
@@ -150,6 +151,13 @@ fn ciba_7_1_a_message_is_short_and_plain_and_the_wish_for_an_end_is_bounded() {
 fn fapi_ciba_5_2_2_where_it_is_demanded_a_request_says_what_it_is_about() {
     assert_eq!(said(&ask(&Ask { needs_message: true, ..wish() })).1, "ok");
     assert_eq!(said(&ask(&Ask { needs_message: true, binding_message: None, ..wish() })), (Vec::new(), "invalid_binding_message"));
+}
+
+#[test]
+fn ciba_13_where_the_person_set_a_code_only_who_knows_it_may_ask() {
+    let said_of = |user_code| said(&ask(&Ask { user_code, ..wish() })).1;
+    assert_eq!((said_of(UserCode::NotWanted), said_of(UserCode::Right)), ("ok", "ok"));
+    assert_eq!((said_of(UserCode::Missing), said_of(UserCode::Wrong)), ("missing_user_code", "invalid_user_code"));
 }
 
 #[test]

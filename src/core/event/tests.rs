@@ -12,6 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
+use crate::account::request_code::{RequestCodeChosen, RequestCodeRefused, RequestCodeRemoved};
 use crate::account::*;
 use crate::client::manage::{ClientDeleted, ClientKeysFetched, ClientReplaced, RegistrationAccessIssued};
 use crate::client::metadata::SigningAlg;
@@ -102,6 +103,9 @@ fn account() {
         PasswordChanged { at: t(1), reason: PasswordChange::StrongerParameters }.into(),
         ProfileChanged { at: t(2) }.into(),
         EmailChanged { at: t(2) }.into(),
+        RequestCodeChosen { at: t(2) }.into(),
+        RequestCodeRefused { client: client_id("app"), at: t(2) }.into(),
+        RequestCodeRemoved { at: t(2) }.into(),
         RoleGranted { at: t(2), role: Role::Auditor }.into(),
         RoleWithdrawn { at: t(2), role: Role::Auditor }.into(),
         AccountDisabled { at: t(2) }.into(),

@@ -38,6 +38,8 @@ struct BackchannelRequest {
     request: Option<String>,
     /// Shown on both screens, so that the person can compare.
     binding_message: Option<String>,
+    /// The code that the person set for such requests, of a client that is registered to send it.
+    user_code: Option<String>,
     /// Of a client that is told (ping, push): the bearer token that it knows us by, of 22 to 1024 characters.
     client_notification_token: Option<String>,
     /// The id_token shall say how the person signed in; no level is promised.

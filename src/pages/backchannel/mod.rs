@@ -7,7 +7,9 @@
 //!
 //! Out of scope: whose request it is (`app::backchannel`), routes (`routes::backchannel`).
 
+use super::field::Field;
 use super::link::Link;
+use super::problem::Problem;
 use super::{Page, Template};
 
 /// Posts `csrf`, `request` and `decision` = `allow` | `deny` to `/account/requests`.
@@ -54,4 +56,36 @@ pub struct Nothing {
     pub page: Page,
     /// Allowed, or denied.
     pub answered: Option<bool>,
+}
+
+/// Posts `csrf`, `current`, `user_code` and `action` = `set` | `remove` to `/account/requests/code`.
+#[derive(Template)]
+#[template(path = "backchannel/code.html")]
+pub struct Code {
+    pub page: Page,
+    pub csrf: String,
+    /// There is one already.
+    pub is_there: bool,
+    /// Set, or removed, a moment ago.
+    pub done: Option<bool>,
+    pub problems: Vec<Problem>,
+}
+
+impl Code {
+    fn fields(&self) -> [Field; 2] {
+        let (text, problems) = (self.page.text, self.problems.as_slice());
+        [
+            Field {
+                kind: "password",
+                autocomplete: "current-password",
+                ..Field::new("current", text.account.current_label, problems, text)
+            },
+            // No `new-password`: browsers would keep it as the password of this site.
+            Field {
+                hint: Some(text.backchannel.code_rules.to_owned()),
+                required: false,
+                ..Field::new("user_code", text.backchannel.code_label, problems, text)
+            },
+        ]
+    }
 }

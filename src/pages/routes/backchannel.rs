@@ -3,16 +3,18 @@
 //! | Rule | Source |
 //! |---|---|
 //! | only the person who is asked sees and answers it | CIBA Core §8 |
+//! | a code of the person's own keeps clients away that do not know it; it is set with the password | CIBA Core §7.1; our own |
 //! | the answer comes from our own page, in this browser | RFC 6749 §10.12 |
 //! | after the answer the browser is redirected: no form is sent twice by reload | RFC 9700 §4.12 |
 
+use chancery_core::account::request_code::is_acceptable;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
-use super::account::{Account, own_forms};
+use super::account::{Account, not_proven, own_forms};
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
 use super::sign_in::SignInForm;
@@ -25,7 +27,7 @@ use crate::http::error::Refused;
 use crate::http::form::{StrictForm, StrictQuery};
 use crate::http::params::Params;
 use crate::http::server::{Server, context};
-use crate::pages::{self, Link};
+use crate::pages::{self, Link, Problem};
 
 /// Purpose of the form token.
 const PURPOSE: &str = "backchannel";
@@ -51,6 +53,18 @@ struct AnswerForm {
     decision: Option<String>,
 }
 
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+struct CodeForm {
+    csrf: Option<String>,
+    /// The password.
+    current: Option<String>,
+    /// The code, of 6 to 64 characters.
+    user_code: Option<String>,
+    /// set or remove.
+    action: Option<String>,
+}
+
 #[OpenApi(tag = "Group::Browser")]
 impl Requests {
     /// What clients ask the person
@@ -72,6 +86,57 @@ impl Requests {
                 };
                 Shown::page(&pages::backchannel::Nothing { page: page_for(&self.0, request, None), answered }, StatusCode::OK, own_forms())
             }
+        }
+    }
+
+    /// The form for the code without which nobody may ask
+    #[oai(path = "/account/requests/code", method = "get", operation_id = "requestsCode")]
+    async fn code(&self, request: &Request, query: StrictQuery<JustDone>) -> Result<Shown, Refused> {
+        let cookies = Cookies::of(&self.0, request);
+        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else { return Shown::redirect(HERE) };
+        let done = match query.params.get("done") {
+            Some("set") => Some(true),
+            Some("removed") => Some(false),
+            _ => None,
+        };
+        self.code_page(request, &cookies, &current, done, Vec::new())
+    }
+
+    /// Set the code, or remove it
+    #[oai(path = "/account/requests/code", method = "post", operation_id = "requestsCodeForm")]
+    async fn change_code(&self, request: &Request, form: StrictForm<CodeForm>) -> Result<Shown, Refused> {
+        let (cookies, account) = (Cookies::of(&self.0, request), Account(self.0.clone()));
+        let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else { return Shown::redirect(HERE) };
+        if let Err(error) = account.check_form(request, cookies.session.as_deref(), PURPOSE, &form.params) {
+            return refusal(&self.0, request, &error);
+        }
+        let wrong = |problem| self.code_page(request, &cookies, &current, None, vec![problem]);
+        let code = match form.params.get("action") {
+            Some("remove") => None,
+            Some("set") => Some(form.params.get("user_code").unwrap_or_default()),
+            _ => return refusal(&self.0, request, &OAuthError::invalid_request("unknown action")),
+        };
+        if code.is_some_and(|code| !is_acceptable(code)) {
+            return wrong(Problem::RequestCodeUnfit);
+        }
+        let password = form.params.get("current").unwrap_or_default();
+        if password.is_empty() {
+            return wrong(Problem::CurrentPasswordWrong);
+        }
+        let email = self.0.app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default();
+        let proven = match account.prove(request, &email, password).await {
+            Ok(proven) => proven,
+            Err(error) => match not_proven(&error, Problem::CurrentPasswordWrong) {
+                Some(problem) => return wrong(problem),
+                None => return refusal(&self.0, request, &error),
+            },
+        };
+        let context = context(request).as_account(current.account.id);
+        match self.0.app.choose_request_code(&context, &proven, code).await {
+            Ok(()) => {
+                Shown::redirect(if code.is_some() { "/account/requests/code?done=set" } else { "/account/requests/code?done=removed" })
+            }
+            Err(error) => refusal(&self.0, request, &error),
         }
     }
 
@@ -107,6 +172,21 @@ impl Requests {
 }
 
 impl Requests {
+    fn code_page(
+        &self,
+        request: &Request,
+        cookies: &Cookies,
+        current: &Current,
+        done: Option<bool>,
+        problems: Vec<Problem>,
+    ) -> Result<Shown, Refused> {
+        let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        let csrf = self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE);
+        let is_there = current.account.request_code.is_some();
+        let page = pages::backchannel::Code { page: page_for(&self.0, request, None), csrf, is_there, done, problems };
+        Shown::page(&page, status, own_forms())
+    }
+
     /// RFC 6749 §10.12: our own page, in this browser.
     fn check_form(&self, request: &Request, cookies: &Cookies, form: &Params) -> Result<(), OAuthError> {
         let sent = form.get("csrf").unwrap_or_default();

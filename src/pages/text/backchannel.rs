@@ -13,6 +13,16 @@ pub struct BackchannelText {
     pub nothing_note: &'static str,
     pub allowed_note: &'static str,
     pub denied_note: &'static str,
+    pub code_title: &'static str,
+    pub code_note: &'static str,
+    pub code_label: &'static str,
+    pub code_rules: &'static str,
+    pub code_button: &'static str,
+    pub code_remove_button: &'static str,
+    pub code_link: &'static str,
+    pub code_back_link: &'static str,
+    pub code_set_note: &'static str,
+    pub code_removed_note: &'static str,
 }
 
 pub const EN: BackchannelText = BackchannelText {
@@ -25,6 +35,16 @@ pub const EN: BackchannelText = BackchannelText {
     nothing_note: "When an application asks you, load this page again.",
     allowed_note: "The request was allowed.",
     denied_note: "The request was denied.",
+    code_title: "Code for requests",
+    code_note: "With a code of yours, applications can ask you only if you told them the code before. Do not use your password.",
+    code_label: "New code",
+    code_rules: "6 to 64 characters.",
+    code_button: "Save the code",
+    code_remove_button: "Remove the code",
+    code_link: "Code for requests",
+    code_back_link: "Back to the requests",
+    code_set_note: "The code was saved.",
+    code_removed_note: "The code was removed.",
 };
 
 pub const DE: BackchannelText = BackchannelText {
@@ -37,4 +57,14 @@ pub const DE: BackchannelText = BackchannelText {
     nothing_note: "Wenn eine Anwendung Sie fragt, laden Sie diese Seite neu.",
     allowed_note: "Die Anfrage wurde erlaubt.",
     denied_note: "Die Anfrage wurde abgelehnt.",
+    code_title: "Code für Anfragen",
+    code_note: "Mit einem eigenen Code können Anwendungen Sie nur fragen, wenn Sie ihnen den Code vorher genannt haben. Nehmen Sie nicht Ihr Passwort.",
+    code_label: "Neuer Code",
+    code_rules: "6 bis 64 Zeichen.",
+    code_button: "Code speichern",
+    code_remove_button: "Code entfernen",
+    code_link: "Code für Anfragen",
+    code_back_link: "Zurück zu den Anfragen",
+    code_set_note: "Der Code wurde gespeichert.",
+    code_removed_note: "Der Code wurde entfernt.",
 };

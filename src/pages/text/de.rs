@@ -124,6 +124,7 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Geben Sie Ihren Namen ein.".to_owned(),
         Problem::NameTooLong { max } => format!("Der Name darf höchstens {max} Zeichen haben."),
         Problem::NameInvalid => "Der Name enthält Zeichen, die nicht verwendet werden können.".to_owned(),
+        Problem::RequestCodeUnfit => "Der Code braucht 6 bis 64 Zeichen.".to_owned(),
         Problem::UserCodeUnknown => {
             "Diesen Code gibt es hier nicht, oder er ist abgelaufen. Vergleichen Sie ihn mit dem Gerät, oder holen Sie dort einen neuen."
                 .to_owned()

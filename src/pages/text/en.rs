@@ -118,6 +118,7 @@ fn problem(problem: &Problem) -> String {
         Problem::NameMissing => "Enter your name.".to_owned(),
         Problem::NameTooLong { max } => format!("The name can have {max} characters at most."),
         Problem::NameInvalid => "The name has characters that cannot be used.".to_owned(),
+        Problem::RequestCodeUnfit => "The code needs 6 to 64 characters.".to_owned(),
         Problem::UserCodeUnknown => {
             "There is no such code here, or it is over. Compare it with the device, or ask the device for a new one.".to_owned()
         }

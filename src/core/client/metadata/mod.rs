@@ -163,6 +163,9 @@ pub struct Metadata {
     /// What its requests on the back channel are signed with; they are not without it (CIBA Core §4, §7.1.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backchannel_authentication_request_signing_alg: Option<SigningAlg>,
+    /// It can send the code that a person set (CIBA Core §4).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub backchannel_user_code_parameter: bool,
     /// A profile that it is held to, besides the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chancery_profile: Option<Profile>,
@@ -309,6 +312,7 @@ pub struct Asked {
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
     pub backchannel_authentication_request_signing_alg: Option<String>,
+    pub backchannel_user_code_parameter: Option<bool>,
     pub chancery_profile: Option<String>,
     pub chancery_receipts: Option<bool>,
     pub contacts: Option<Vec<String>>,

@@ -161,6 +161,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         backchannel_client_notification_endpoint: asked.backchannel_client_notification_endpoint.clone(),
         backchannel_authentication_request_signing_alg: wrong
             .optional("backchannel_authentication_request_signing_alg", asked.backchannel_authentication_request_signing_alg.as_deref()),
+        backchannel_user_code_parameter: asked.backchannel_user_code_parameter.unwrap_or(false),
         chancery_profile: asked.chancery_profile.as_deref().map(|text| wrong.choice("chancery_profile", Some(text), Profile::OAuth21)),
         chancery_receipts: asked.chancery_receipts.unwrap_or(false),
     }

@@ -66,6 +66,8 @@ pub(super) struct ClientMetadata {
     backchannel_client_notification_endpoint: Option<String>,
     /// Requests on the back channel are signed with this (RS256, PS256, ES256, ES384 or EdDSA), or refused.
     backchannel_authentication_request_signing_alg: Option<String>,
+    /// The client can send the code that a person set for such requests (user_code).
+    backchannel_user_code_parameter: Option<bool>,
     /// public or pairwise.
     subject_type: Option<String>,
     /// Lists the redirect URIs of one sector, for pairwise subjects.
