@@ -78,7 +78,7 @@ impl Code {
             Field {
                 kind: "password",
                 autocomplete: "current-password",
-                ..Field::new("current", text.account.current_label, problems, text)
+                ..Field::new("current", text.account.email_password_label, problems, text)
             },
             // No `new-password`: browsers would keep it as the password of this site.
             Field {
