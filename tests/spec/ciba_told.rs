@@ -250,7 +250,7 @@ async fn ciba_12_what_went_wrong_is_pushed() {
 }
 
 #[tokio::test]
-async fn ciba_4_7_1_a_client_that_is_told_says_where_and_with_what() {
+async fn ciba_7_1_a_client_that_is_told_says_where_and_with_what() {
     let server = Server::with(&[], ON).await;
     let receiver = Receiver::start().await;
     let metadata = |members: Value| {

@@ -53,7 +53,7 @@ fn ciba_7_3_what_the_client_is_told_with_is_kept_for_one_that_is_told_alone() {
 }
 
 #[test]
-fn ciba_10_2_12_what_is_said_when() {
+fn ciba_12_what_is_said_when() {
     let say = |mode, rest: Option<BackchannelEvent>, at| {
         let own = match rest {
             Some(event) => after(mode, [event]),
