@@ -187,6 +187,10 @@ function journeys(server, client, { account, viewer, auditor }) {
       await visitor.go(`${server.origin}/account/requests`);
       return visitor.press('button[value=deny]');
     } },
+    { name: 'requests-code', status: 200, go: async (visitor) => {
+      await signedUp(visitor, viewer);
+      return visitor.go(`${server.origin}/account/requests/code`);
+    } },
     // Last of them: what it shows keeps waiting.
     { name: 'requests-confirm', status: 200, kind: 'consent', go: async (visitor) => {
       await wants(viewer);
