@@ -380,7 +380,7 @@ fn backchannel() {
     };
     let told = BackchannelRequested { delivery_mode: DeliveryMode::Push, ..requested.clone() };
     let attempted =
-        |attempt, at, message, grant| BackchannelNotificationAttempted { at: t(at), attempt: number, grant, message, next_at: t(at + 10) };
+        |number, at, message, grant| BackchannelNotificationAttempted { at: t(at), attempt: number, grant, message, next_at: t(at + 10) };
     let approved = BackchannelApproved {
         account: alice(),
         amr: vec!["pwd".into()],

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
-use crate::client::metadata::{AuthMethod, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg};
+use crate::client::metadata::{AuthMethod, DeliveryMode, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg};
 use crate::details::Types;
 use crate::digest::Digest;
 use crate::error::OAuthError;
