@@ -11,7 +11,7 @@ use crate::support::jwt::verified;
 use crate::support::*;
 
 /// The private half of a client, and its public one.
-fn pair() -> (PrivateKey, Value) {
+pub(super) fn pair() -> (PrivateKey, Value) {
     let private = PrivateKey::generate(&ECDH_P256).unwrap();
     let public = private.compute_public_key().unwrap();
     let (x, y) = public.as_ref()[1..].split_at(32);
@@ -20,7 +20,7 @@ fn pair() -> (PrivateKey, Value) {
 }
 
 /// RFC 7518 §4.6 with A256GCM: header and content.
-fn open(token: &str, private: &PrivateKey) -> (Value, String) {
+pub(super) fn open(token: &str, private: &PrivateKey) -> (Value, String) {
     let parts: Vec<_> = token.split('.').collect();
     let [protected, "", vector, ciphertext, tag] = parts[..] else { panic!("{token}") };
     let header: Value = serde_json::from_slice(&B64.decode(protected).unwrap()).unwrap();
@@ -120,7 +120,7 @@ async fn oidc_core_10_2_a_key_behind_an_address_is_fetched_and_without_one_there
 }
 
 /// OpenID Connect Core 1.0 §10.2 for A256GCM, by primitives alone: the SHA-256 of the secret is the key.
-fn open_with_secret(token: &str, secret: &str) -> (Value, String) {
+pub(super) fn open_with_secret(token: &str, secret: &str) -> (Value, String) {
     let parts: Vec<_> = token.split('.').collect();
     let [protected, "", vector, ciphertext, tag] = parts[..] else { panic!("{token}") };
     let key = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());

@@ -10,6 +10,7 @@ mod audit_questions;
 mod audit_then;
 mod backup;
 mod ciba;
+mod encrypted_answers;
 mod encryption;
 mod erasure;
 mod fail_closed;

@@ -90,9 +90,19 @@ pub struct Metadata {
     /// Signs answers in the `.jwt` response modes (JARM §3); RS256 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_signed_response_alg: Option<SigningAlg>,
+    /// Encrypts them after that (JARM §3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_enc: Option<ContentEnc>,
     /// Signs introspection for this client when it asks for a JWT (RFC 9701 §6); RS256 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_signed_response_alg: Option<SigningAlg>,
+    /// Encrypts it after that (RFC 9701 §6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_enc: Option<ContentEnc>,
     #[serde(default)]
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of one sector (OpenID Connect Core 1.0 §8.1); fetched and held against this registration.
@@ -195,11 +205,21 @@ impl Metadata {
         .filter_map(|(field, name)| Some((field, name?)))
     }
 
+    /// What is encrypted to it, each with its algorithm.
+    pub const fn response_encryption(&self) -> [Option<EncryptionAlg>; 4] {
+        [
+            self.id_token_encrypted_response_alg,
+            self.userinfo_encrypted_response_alg,
+            self.authorization_encrypted_response_alg,
+            self.introspection_encrypted_response_alg,
+        ]
+    }
+
     /// Are keys derived from its secret? Then the secret is kept as ciphertext: its digest, which stands in the log otherwise, would be such a
     /// key (OpenID Connect Core 1.0 §10.2 derives it by SHA-256).
     pub fn derives_keys(&self) -> bool {
-        let algs = [self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg, self.request_object_encryption_alg];
-        algs.contains(&Some(EncryptionAlg::Dir))
+        let dir = Some(EncryptionAlg::Dir);
+        self.response_encryption().contains(&dir) || self.request_object_encryption_alg == dir
     }
 
     /// Does the client authenticate with a secret?
@@ -257,7 +277,11 @@ pub struct Asked {
     pub userinfo_encrypted_response_alg: Option<String>,
     pub userinfo_encrypted_response_enc: Option<String>,
     pub authorization_signed_response_alg: Option<String>,
+    pub authorization_encrypted_response_alg: Option<String>,
+    pub authorization_encrypted_response_enc: Option<String>,
     pub introspection_signed_response_alg: Option<String>,
+    pub introspection_encrypted_response_alg: Option<String>,
+    pub introspection_encrypted_response_enc: Option<String>,
     pub subject_type: Option<String>,
     pub sector_identifier_uri: Option<String>,
     pub scope: Option<String>,
@@ -303,7 +327,25 @@ pub struct Asked {
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub authorization_signing_alg_values_supported: Option<Vec<String>>,
+    pub authorization_encryption_alg_values_supported: Option<Vec<String>>,
+    pub authorization_encryption_enc_values_supported: Option<Vec<String>>,
     pub introspection_signing_alg_values_supported: Option<Vec<String>>,
+    pub introspection_encryption_alg_values_supported: Option<Vec<String>>,
+    pub introspection_encryption_enc_values_supported: Option<Vec<String>>,
+}
+
+impl Asked {
+    /// What shall be encrypted to the client, each with its algorithm.
+    pub fn response_encryption(&self) -> impl Iterator<Item = &str> {
+        [
+            &self.id_token_encrypted_response_alg,
+            &self.userinfo_encrypted_response_alg,
+            &self.authorization_encrypted_response_alg,
+            &self.introspection_encrypted_response_alg,
+        ]
+        .into_iter()
+        .filter_map(|alg| alg.as_deref())
+    }
 }
 
 /// What the rules need to know besides the metadata itself.
@@ -335,4 +377,6 @@ pub struct Terms {
     pub assertion_issuers: bool,
     /// Clients may ask people on the back channel.
     pub ciba: bool,
+    /// What the whole server is held to.
+    pub profile: Option<Profile>,
 }

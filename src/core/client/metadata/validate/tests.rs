@@ -17,6 +17,7 @@ const TERMS: Terms = Terms {
     token_exchange: false,
     assertion_issuers: false,
     ciba: false,
+    profile: None,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
@@ -221,8 +222,25 @@ fn oidc_registration_2_encryption_needs_a_key_and_has_a_default_content() {
 }
 
 #[test]
+fn jarm_3_and_rfc9701_6_encryption_of_answers_has_the_same_rules() {
+    for what in ["authorization", "introspection"] {
+        let (alg, enc) = (&alloc::format!("{what}_encrypted_response_alg"), &alloc::format!("{what}_encrypted_response_enc"));
+        let keys = json!({"keys": []});
+        let can = Terms { jwks_encrypts: true, ..KEYS };
+        let metadata = validate(&with(json!({ "jwks": keys, alg: "ECDH-ES" })), can).unwrap();
+        let chosen = serde_json::to_value(&metadata).unwrap();
+        assert_eq!((&chosen[alg], &chosen[enc]), (&json!("ECDH-ES"), &json!("A128CBC-HS256")), "the default");
+        assert_eq!(fields(&with(json!({ enc: "A256GCM" })), TERMS), [enc.as_str()], "an enc without an alg");
+        assert_eq!(fields(&with(json!({ alg: "ECDH-ES" })), TERMS), ["jwks"], "no key to encrypt to");
+        assert_eq!(fields(&with(json!({ "jwks": keys, alg: "RSA1_5" })), can), [alg.as_str()]);
+        assert_eq!(fields(&with(json!({ "jwks": keys, alg: "ECDH-ES", enc: "A192GCM" })), can), [enc.as_str()]);
+    }
+}
+
+#[test]
 fn oidc_core_10_2_a_shared_key_needs_a_secret_and_no_other_key() {
-    for member in ["id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"] {
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        let member = &alloc::format!("{what}_encrypted_response_alg");
         let metadata = validate(&with(json!({ member: "dir" })), TERMS).unwrap();
         assert!(metadata.derives_keys());
         for method in ["none", "private_key_jwt"] {
