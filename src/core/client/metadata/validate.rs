@@ -271,7 +271,8 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     }
     // OpenID Connect Registration 1.0 §2: tokens in a redirect of a web client pass over https only.
     if metadata.grant_types.contains(&implicit) && metadata.application_type == ApplicationType::Web {
-        for uri in metadata.redirect_uris.iter().filter(|uri| !uri.starts_with("https://") || host(uri) == Some("localhost")) {
+        let is_localhost = |uri| host(uri).is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
+        for uri in metadata.redirect_uris.iter().filter(|uri| !uri.starts_with("https://") || is_localhost(uri)) {
             wrong.add("redirect_uris", &format!("{uri}: with the implicit grant a web client uses https and no localhost."));
         }
     }
