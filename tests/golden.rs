@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::Server;
 
 /// Compares with the file, or writes it.
-fn golden(path: &str, text: &str) {
+pub fn golden(path: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -29,6 +29,9 @@ fn conformance() {
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             let Some(name) = line.strip_prefix("async fn ").and_then(|rest| rest.split('(').next()) else { continue };
@@ -41,6 +44,7 @@ fn conformance() {
     let rows: Vec<_> = rows.iter().map(|(specification, section, rest)| format!("| {specification} | {section} | {rest}")).collect();
     let head = "# Conformance\n\nEach rule with the test in `tests/spec` that holds it through HTTP. Written by \
                 `UPDATE_GOLDEN=1 cargo test --test main golden`; the rules themselves have more tests beside the code.\n\n\
+                [conformance/musts.md](conformance/musts.md) goes the other way: demand by demand of each specification, with its test.\n\n\
                 | Specification | Section | Rule | Test |\n|---|---|---|---|\n";
     // What is written by hand: every test that it names has to be there.
     let plans = include_str!("golden/certification.md");

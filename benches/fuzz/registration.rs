@@ -2,6 +2,7 @@
 
 use chancery::http::json;
 use chancery_core::client::metadata::{Asked, Metadata, Terms, choices, validate};
+use chancery_core::profile::Profile;
 
 use super::Target;
 
@@ -71,6 +72,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             token_exchange: all,
             assertion_issuers: all,
             ciba: all,
+            profile: (!all).then_some(Profile::Fapi2Security),
         };
         match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {
             Ok(metadata) => {

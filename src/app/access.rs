@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | a JWT says `typ` `at+jwt`, iss, sub, aud, client_id, jti, iat, exp, scope, and when and how the person signed in | RFC 9068 §2.1, §2.2 |
+//! | it is signed with an algorithm of the client's profile, or not at all | FAPI 2.0 Security Profile §5.4.1 |
 //! | a JWT is signed only once everything else is decided: a refused request costs no signature | our own |
 //! | it is known to its grant by the digest of its `jti`, so that it can be introspected and revoked like any other | our own |
 //! | whoever brings one back is asked for its signature first: a `jti` alone is nothing | our own |
@@ -132,6 +133,12 @@ impl App {
             Form::Opaque(text) => return Ok(text),
             Form::Jwt { jti, alg, audience } => (jti, alg, audience),
         };
+        // FAPI 1.0 Part 2 §8.6, FAPI 2.0 Security Profile §5.4.1: not with another algorithm either because the resource server wants it so.
+        if !self.policy().allows_for(spoken.client, alg.as_str()) {
+            let sentence =
+                format!("Tokens for {} are signed with {}, which the profile of this client leaves out.", audience.as_str(), alg.as_str());
+            return Err(OAuthError::invalid_target("the algorithm of the resource server").saying(sentence));
+        }
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
         set("iss", json!(self.endpoints.issuer));

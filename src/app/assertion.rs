@@ -131,7 +131,7 @@ impl App {
         let policy = self.policy();
         let allowed: Vec<_> = AssertionAlg::ALL
             .iter()
-            .filter(|alg| !alg.is_mac() && policy.allows(alg.as_str()))
+            .filter(|alg| !alg.is_mac() && policy.allows_for(client, alg.as_str()))
             .filter_map(|alg| Algorithm::parse(alg.as_str()))
             .collect();
         let (issuer, rule, claims) = self.issuers.verify(text, &allowed).map_err(invalid)?;

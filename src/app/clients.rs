@@ -48,9 +48,8 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         alg.zip(jwks).is_some_and(|(alg, jwks)| Recipient::choose(jwks, alg).is_some())
     };
     let settled = choices::settle(asked, terms, &|alg| encrypts(alg.as_str()))?;
-    let algs = [&settled.id_token_encrypted_response_alg, &settled.userinfo_encrypted_response_alg];
-    let to_keys = || algs.iter().copied().flatten().filter(|alg| *alg != EncryptionAlg::Dir.as_str());
-    terms.jwks_encrypts = to_keys().all(|alg| encrypts(alg));
+    let to_keys = || settled.response_encryption().filter(|alg| *alg != EncryptionAlg::Dir.as_str());
+    terms.jwks_encrypts = to_keys().all(encrypts);
     // Keys that are for encryption alone check nothing, and are keys all the same.
     terms.jwks_usable |= terms.jwks_encrypts && to_keys().next().is_some();
     let metadata = metadata::validate(&settled, terms)?;
@@ -73,6 +72,7 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         token_exchange: policy.token_exchange,
         assertion_issuers: policy.assertion_issuers,
         ciba: policy.ciba,
+        profile: policy.profile,
     }
 }
 

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use chancery_core::base64url;
+use chancery_core::client::Client;
 use chancery_core::decision::{Draft, Personal};
 use chancery_core::digest::Digest;
 use chancery_core::dpop::{self, ALGS, Confirmation, Nonce, Proof, Sent};
@@ -53,7 +54,16 @@ pub struct Presented<'a> {
     pub method: &'a str,
     /// One of our endpoints.
     pub uri: &'a str,
-    pub token: Option<&'a str>,
+    pub beside: Beside<'a>,
+}
+
+/// What stands beside a proof.
+#[derive(Clone, Copy)]
+pub enum Beside<'a> {
+    /// The access token that it opens.
+    Token(&'a str),
+    /// The client that sends it.
+    Client(Option<&'a Client>),
 }
 
 /// The nonces of all nodes.
@@ -100,7 +110,13 @@ impl App {
     /// `invalid_dpop_proof`, `use_dpop_nonce`.
     pub fn check_proof(&self, presented: &Presented<'_>) -> Result<Proven, OAuthError> {
         let policy = self.policy();
-        let allowed: Vec<_> = ALGS.iter().filter(|alg| policy.allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
+        // FAPI 2.0 Security Profile §5.4.1: proofs are JWTs too, and a profile can be one client's.
+        let (token, client) = match presented.beside {
+            Beside::Token(token) => (Some(token), None),
+            Beside::Client(client) => (None, client),
+        };
+        let allows = |alg: &str| client.map_or(policy.allows(alg), |client| policy.allows_for(client, alg));
+        let allowed: Vec<_> = ALGS.iter().filter(|alg| allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
         let proof = chancery_jose::dpop::verify(presented.proof, &allowed).map_err(|why| {
             OAuthError::invalid_dpop_proof(why.to_string()).saying("The DPoP header is no proof that this server accepts.")
         })?;
@@ -118,7 +134,7 @@ impl App {
             method: presented.method,
             uri: presented.uri,
             alias: alias.as_deref(),
-            token: presented.token,
+            token,
             now: self.now().numeric_date(),
             lifetime,
             tolerance,

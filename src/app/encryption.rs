@@ -1,9 +1,11 @@
-//! Encrypting to a client: its id_tokens and its userinfo, where it registered that; keys that are derived from its secret.
+//! Encrypting to a client: its id_tokens, its userinfo, answers of the authorization endpoint and of introspection, where it registered that;
+//! keys that are derived from its secret.
 //!
 //! | Rule | Source |
 //! |---|---|
 //! | to a key of the client for this algorithm, fetched if it is behind an address | OpenID Connect Core 1.0 §10.2 |
 //! | a shared key is the left end of a SHA-2 hash of the client's secret, as long as it has to be | OpenID Connect Core 1.0 §10.2 |
+//! | what is signed is signed first | OpenID Connect Core 1.0 §16.14, JARM §2.2, RFC 9701 §6 |
 //! | without one there is no token: never in clear instead | our own |
 
 use chancery_core::client::metadata::{ContentEnc, EncryptionAlg};
@@ -17,6 +19,22 @@ use super::context::Context;
 use super::{App, random};
 
 impl App {
+    /// What was signed for the client, encrypted to it if it registered that. `cty` says that a JWT is inside (RFC 7519 §5.2).
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when the client has no key for this that could be read.
+    pub(super) async fn nested_for(
+        &self,
+        client: &Client,
+        (alg, enc): (Option<EncryptionAlg>, Option<ContentEnc>),
+        signed: String,
+    ) -> Result<String, OAuthError> {
+        match alg {
+            None => Ok(signed),
+            Some(alg) => self.encrypt_for(client, (alg, enc), Some("JWT"), signed.as_bytes()).await,
+        }
+    }
+
     /// Encrypts to the client. `cty` is `JWT` for what was signed before.
     ///
     /// # Errors

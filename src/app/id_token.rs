@@ -78,13 +78,7 @@ impl App {
         }
         claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
         let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))?;
-        match metadata.id_token_encrypted_response_alg {
-            None => Ok(signed),
-            // OpenID Connect Core 1.0 §16.14: signed, then encrypted.
-            Some(alg) => {
-                self.encrypt_for(token.client, (alg, metadata.id_token_encrypted_response_enc), Some("JWT"), signed.as_bytes()).await
-            }
-        }
+        self.nested_for(token.client, (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc), signed).await
     }
 
     /// The claims that the `claims` parameter names, as far as the account has them (OpenID Connect Core 1.0 §5.5).

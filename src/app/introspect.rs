@@ -5,7 +5,7 @@
 //! | active only for the token's own client, its resource server, or one with the `introspect` permission | RFC 7662 §4 |
 //! | everybody else, and every dead or unknown token, gets `{"active":false}` and nothing more | RFC 7662 §2.2 |
 //! | a public client cannot ask | RFC 7662 §2.1 |
-//! | signed for the asker, if it names the media type | RFC 9701 §4, §5 |
+//! | signed for the asker, if it names the media type; encrypted to it, if it registered that | RFC 9701 §4, §5, §6 |
 
 use std::sync::Arc;
 
@@ -243,7 +243,7 @@ impl App {
     /// for no access token and no id_token.
     ///
     /// # Errors
-    /// `server_error` when nothing can be signed.
+    /// `server_error` when nothing can be signed; `temporarily_unavailable` when the asker's key cannot be read.
     pub async fn signed_introspection(&self, caller: &Authenticated, answer: &Value) -> Result<String, OAuthError> {
         let asker = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let claims = json!({
@@ -253,7 +253,10 @@ impl App {
             "token_introspection": answer,
         });
         let alg = asker.metadata.introspection_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(asker));
-        self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)
+        // RFC 8725 §3.11: of a nested JWT the inner one says what it is.
+        let signed = self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)?;
+        let metadata = &asker.metadata;
+        self.nested_for(asker, (metadata.introspection_encrypted_response_alg, metadata.introspection_encrypted_response_enc), signed).await
     }
 
     /// A grant and what it rests on, as of one moment.

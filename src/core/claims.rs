@@ -6,7 +6,7 @@
 //! | a request names claims for userinfo and for the id_token; unknown ones are ignored | OpenID Connect Core 1.0 §5.5 |
 //! | `null`, or an object with `essential`, `value`, `values` | OpenID Connect Core 1.0 §5.5.1 |
 //! | an essential `acr` must be reached | OpenID Connect Core 1.0 §5.5.1.1 |
-//! | `sub` with a value names who has to be there | OpenID Connect Core 1.0 §5.5.1, §3.1.2.2 |
+//! | `sub` with a value names who has to be there; one that names nobody clearly is refused | OpenID Connect Core 1.0 §5.5.1, §3.1.2.2 |
 //!
 //! Values of other claims are not kept: they would be somebody's personal data in the log, and no claim is changed to suit a wish.
 
@@ -67,7 +67,7 @@ pub fn scopes_of(names: &BTreeSet<String>) -> Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     pub request: ClaimsRequest,
-    /// The `sub` that the id_token must have.
+    /// The `sub` that the answer must be about.
     pub sub: Option<String>,
     /// Levels of which one must be reached; `None` when that is no condition.
     pub essential_acr: Option<BTreeSet<String>>,
@@ -94,8 +94,11 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
             if !matches!(wish, Value::Null | Value::Object(_)) {
                 return refuse("Each claim in claims is null or a JSON object.");
             }
-            if name == "sub" {
-                parsed.sub = wish.get("value").and_then(Value::as_str).map(ToString::to_string).or(parsed.sub);
+            if name == "sub" && (wish.get("value").is_some() || wish.get("values").is_some()) {
+                let Some(named) = one_person(wish).filter(|named| parsed.sub.as_ref().is_none_or(|other| other == named)) else {
+                    return refuse("sub in claims names one person, by a string.");
+                };
+                parsed.sub = Some(named);
             }
             if place == "id_token" && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
                 parsed.essential_acr = values(wish);
@@ -108,6 +111,18 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
         }
     }
     Ok(parsed)
+}
+
+/// Whom a wish for `sub` names. §5.5.1: an answer about anybody else must not be given, so that a number, or a choice of people, is not
+/// passed over like the wish for another claim.
+fn one_person(wish: &Value) -> Option<String> {
+    let many = match wish.get("values") {
+        None => &[][..],
+        Some(many) => many.as_array()?,
+    };
+    let mut named = wish.get("value").into_iter().chain(many);
+    let first = named.next()?;
+    first.as_str().filter(|_| named.all(|other| other == first)).map(ToString::to_string)
 }
 
 fn values(wish: &Value) -> Option<BTreeSet<String>> {
@@ -141,6 +156,29 @@ mod tests {
     fn oidc_core_5_5_1_sub_and_an_essential_acr_are_conditions() {
         let parsed = parse(r#"{"id_token": {"sub": {"value": "s"}, "acr": {"essential": true, "values": ["a", "b"]}}}"#).unwrap();
         assert_eq!((parsed.sub.as_deref(), parsed.essential_acr), (Some("s"), Some(["a", "b"].map(String::from).into())));
+    }
+
+    #[test]
+    fn oidc_core_5_5_1_a_sub_names_one_person_by_a_string() {
+        for wish in [r#"{"value": "s"}"#, r#"{"values": ["s"]}"#, r#"{"value": "s", "values": ["s", "s"]}"#] {
+            let both = alloc::format!("{{\"userinfo\": {{\"sub\": {wish}}}, \"id_token\": {{\"sub\": {{\"value\": \"s\"}}}}}}");
+            assert_eq!(parse(&both).unwrap().sub.as_deref(), Some("s"), "{wish}");
+        }
+        for wish in ["null", "{}", r#"{"essential": true}"#] {
+            assert_eq!(parse(&alloc::format!("{{\"id_token\": {{\"sub\": {wish}}}}}")).unwrap().sub, None, "{wish}");
+        }
+        for wish in [
+            r#"{"value": 1}"#,
+            r#"{"value": null}"#,
+            r#"{"values": []}"#,
+            r#"{"values": "s"}"#,
+            r#"{"values": ["s", "t"]}"#,
+            r#"{"value": "s", "values": ["t"]}"#,
+            r#"{"value": "t"}"#,
+        ] {
+            let both = alloc::format!("{{\"userinfo\": {{\"sub\": {{\"value\": \"s\"}}}}, \"id_token\": {{\"sub\": {wish}}}}}");
+            assert_eq!(parse(&both).unwrap_err().code(), "invalid_request", "{wish}");
+        }
     }
 
     #[test]

@@ -132,13 +132,9 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     });
     let algs: Vec<_> = EncryptionAlg::ALL.iter().map(|one| one.as_str()).collect();
     let contents: Vec<_> = ContentEnc::ALL.iter().map(|one| one.as_str()).collect();
-    for (member, words) in [
-        ("id_token_encryption_alg_values_supported", &algs),
-        ("id_token_encryption_enc_values_supported", &contents),
-        ("userinfo_encryption_alg_values_supported", &algs),
-        ("userinfo_encryption_enc_values_supported", &contents),
-    ] {
-        document[member] = json!(words);
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        document[alloc::format!("{what}_encryption_alg_values_supported")] = json!(algs);
+        document[alloc::format!("{what}_encryption_enc_values_supported")] = json!(contents);
     }
     if policy.encrypted_request_objects {
         document["request_object_encryption_alg_values_supported"] = json!(algs);

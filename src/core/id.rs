@@ -19,8 +19,12 @@ macro_rules! uuid_id {
             /// The stream that holds its history.
             pub fn stream(&self) -> String { format!(concat!($prefix, "-{}"), self.0) }
 
-            /// Reads the hyphenated form.
-            pub fn parse(text: &str) -> Option<Self> { Uuid::try_parse(text).ok().map(Self) }
+            /// Reads the form in which it is written, hyphens and small letters: one text for each, as OpenID Connect Core 1.0 §14
+            /// wants it of a `sub`.
+            pub fn parse(text: &str) -> Option<Self> {
+                let id = Uuid::try_parse(text).ok()?;
+                (id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(Self(id))
+            }
         }
 
         impl fmt::Display for $name {
@@ -99,4 +103,19 @@ impl fmt::Display for ClientId {
 /// The stream of what one account allowed one client.
 pub fn consent_stream(account: AccountId, client: &ClientId) -> String {
     format!("consent-{account}-{client}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oidc_core_14_an_id_has_one_text() {
+        let text = "01a1fc15-89d7-7b17-918b-b59aee50a778";
+        assert_eq!(AccountId::parse(text).unwrap().to_string(), text);
+        let simple = text.replace('-', "");
+        for other in [text.to_uppercase(), format!("{{{text}}}"), format!("urn:uuid:{text}"), format!("{text} "), simple, String::new()] {
+            assert_eq!(AccountId::parse(&other), None, "{other}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use poem::Request;
 
 use super::error::Refused;
 use super::server::Server;
-use crate::app::dpop::{Presented, Proven};
+use crate::app::dpop::{Beside, Presented, Proven};
 
 const HEADER: &str = "dpop";
 
@@ -21,14 +21,14 @@ const HEADER: &str = "dpop";
 ///
 /// # Errors
 /// `invalid_dpop_proof`, `use_dpop_nonce` with the nonce.
-pub fn proven(server: &Server, request: &Request, uri: &str, token: Option<&str>) -> Result<Option<Proven>, Refused> {
+pub fn proven(server: &Server, request: &Request, uri: &str, beside: Beside<'_>) -> Result<Option<Proven>, Refused> {
     let mut sent = request.headers().get_all(HEADER).iter();
     let value = match (sent.next(), sent.next()) {
         (None, _) => return Ok(None),
         (Some(value), None) => value.to_str().map_err(|_| OAuthError::invalid_dpop_proof("not ASCII"))?,
         (Some(_), Some(_)) => return Err(OAuthError::invalid_dpop_proof("two headers").saying("Send one DPoP header.").into()),
     };
-    let presented = Presented { proof: value.trim(), method: request.method().as_str(), uri, token };
+    let presented = Presented { proof: value.trim(), method: request.method().as_str(), uri, beside };
     match server.app.check_proof(&presented) {
         Ok(proven) => Ok(Some(proven)),
         Err(error) if error.code == Code::UseDpopNonce => Err(Refused::from(error).with_nonce(server.app.newest_nonce())),

@@ -124,6 +124,35 @@ async function signed(check, server) {
   });
 }
 
+/// The same, and introspection as a JWT, encrypted to the client after that: the library opens both.
+async function sealed(check, server) {
+  const { publicKey, privateKey } = await jose.generateKeyPair('ECDH-ES+A128KW', { extractable: true });
+  const jwk = { ...(await jose.exportJWK(publicKey)), kid: 'own', alg: 'ECDH-ES+A128KW', use: 'enc' };
+  const config = await register(server, {
+    jwks: { keys: [jwk] },
+    authorization_signed_response_alg: 'ES256', authorization_encrypted_response_alg: 'ECDH-ES+A128KW', authorization_encrypted_response_enc: 'A256GCM',
+    introspection_signed_response_alg: 'ES256', introspection_encrypted_response_alg: 'ECDH-ES+A128KW',
+  });
+  const { authorization_encryption_alg_values_supported: algs, introspection_encryption_enc_values_supported: encs } = config.serverMetadata();
+  await check.also('discovery names what answers are encrypted with', () => assert.ok(algs.includes('ECDH-ES+A128KW') && encs.includes('A128CBC-HS256')));
+  oidc.useJwtResponseMode(config);
+  const key = await crypto.subtle.importKey('jwk', await jose.exportJWK(privateKey), { name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits']);
+  oidc.enableDecryptingResponses(config, ['A256GCM', 'A128CBC-HS256'], { key, alg: 'ECDH-ES+A128KW', kid: 'own' });
+  const { parameters, expected } = await attempt();
+  const answer = await check('the person signs in and consents', () => new Agent().authorize(oidc.buildAuthorizationUrl(config, parameters), {
+    redirectUri: REDIRECT_URI, account: newAccount(), register: true,
+  }));
+  await check.also('the answer is an envelope, and no code can be read', () => {
+    assert.deepEqual([...answer.searchParams.keys()], ['response']);
+    assert.equal(answer.searchParams.get('response').split('.').length, 5);
+  });
+  const tokens = await check('it is opened, verified and redeemed', () => oidc.authorizationCodeGrant(config, answer, expected));
+  await check('introspection is opened and verified', async () => {
+    const seen = await oidc.tokenIntrospection(config, tokens.access_token);
+    assert.deepEqual([seen.active, seen.sub], [true, tokens.claims().sub]);
+  });
+}
+
 /// Request objects that are signed by the client and encrypted to the server, by a library that knows nothing of it.
 async function encrypted(check, server) {
   const { publicKey, privateKey } = await jose.generateKeyPair('ES256', { extractable: true });
@@ -327,6 +356,7 @@ for (const backend of backends()) {
   await group('pushed requests', (check) => pushed(check, server));
   await group('DPoP', (check) => proving(check, server));
   await group('JARM', (check) => signed(check, server));
+  await group('encrypted answers', (check) => sealed(check, server));
   await group('encrypted requests', (check) => encrypted(check, server));
   await group('authorization details', (check) => details(check, server));
   await group('device', (check) => device(check, server));

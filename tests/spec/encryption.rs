@@ -11,7 +11,7 @@ use crate::support::jwt::verified;
 use crate::support::*;
 
 /// The private half of a client, and its public one.
-fn pair() -> (PrivateKey, Value) {
+pub(super) fn pair() -> (PrivateKey, Value) {
     let private = PrivateKey::generate(&ECDH_P256).unwrap();
     let public = private.compute_public_key().unwrap();
     let (x, y) = public.as_ref()[1..].split_at(32);
@@ -20,7 +20,7 @@ fn pair() -> (PrivateKey, Value) {
 }
 
 /// RFC 7518 §4.6 with A256GCM: header and content.
-fn open(token: &str, private: &PrivateKey) -> (Value, String) {
+pub(super) fn open(token: &str, private: &PrivateKey) -> (Value, String) {
     let parts: Vec<_> = token.split('.').collect();
     let [protected, "", vector, ciphertext, tag] = parts[..] else { panic!("{token}") };
     let header: Value = serde_json::from_slice(&B64.decode(protected).unwrap()).unwrap();
@@ -119,8 +119,31 @@ async fn oidc_core_10_2_a_key_behind_an_address_is_fetched_and_without_one_there
     }
 }
 
+#[tokio::test]
+async fn oidc_core_10_2_of_several_keys_the_one_for_encryption_is_taken_and_named() {
+    let server = Server::start().await;
+    let alice = server.alice().await;
+    let ((private, own), (_, mut signs), (_, mut other)) = (pair(), pair(), pair());
+    signs["keys"][0].as_object_mut().unwrap().extend([("use".to_owned(), json!("sig")), ("alg".to_owned(), json!("ES256"))]);
+    signs["keys"][0]["kid"] = json!("s");
+    other["keys"][0].as_object_mut().unwrap().extend([("alg".to_owned(), json!("ECDH-ES+A128KW")), ("kid".to_owned(), json!("o"))]);
+    // Whatever stands first.
+    for order in [[&signs, &other, &own], [&own, &other, &signs], [&other, &own, &signs]] {
+        let keys: Vec<_> = order.iter().map(|set| set["keys"][0].clone()).collect();
+        let client = server.client(asked(json!({ "jwks": { "keys": keys } }))).await;
+        let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
+        for token in [tokens.id_token().to_owned(), server.userinfo(&tokens.access).await.text()] {
+            assert_eq!(open(&token, &private).0["kid"], "e");
+        }
+    }
+    // Keys that are for signatures alone are none.
+    let mut alone = asked(json!({ "jwks": signs }));
+    alone["redirect_uris"] = json!(["https://app.example/cb"]);
+    assert_eq!(server.post("/clients").json(&alone).send().await.error(), "invalid_client_metadata");
+}
+
 /// OpenID Connect Core 1.0 §10.2 for A256GCM, by primitives alone: the SHA-256 of the secret is the key.
-fn open_with_secret(token: &str, secret: &str) -> (Value, String) {
+pub(super) fn open_with_secret(token: &str, secret: &str) -> (Value, String) {
     let parts: Vec<_> = token.split('.').collect();
     let [protected, "", vector, ciphertext, tag] = parts[..] else { panic!("{token}") };
     let key = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());

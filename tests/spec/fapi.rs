@@ -353,6 +353,66 @@ async fn fapi2_security_5_3_2_1_one_client_can_be_held_to_it() {
 }
 
 #[tokio::test]
+async fn fapi2_security_5_4_1_one_client_is_held_to_its_algorithms_everywhere() {
+    let api = |alg: &str| format!("[[resource]]\nidentifier = \"https://{alg}.example\"\nscope = \"api\"\nsigning_alg = \"{alg}\"\n");
+    let members = "chancery_profile = \"fapi2-security\"\nrequire_pkce = true\nrequire_pushed_authorization_requests = true\nscope = \"openid api\"\n";
+    let world = World::new(&format!("{}{}", api("RS256"), api("PS256")), members).await;
+    let (server, alice) = (&world.server, world.server.alice().await);
+    let mut browser = Browser::new(server);
+    let mut code = async |resource: &str| {
+        let pushed = world.push(&[("scope", "openid api"), ("resource", resource)]).await;
+        world.brought(&mut browser, &alice, &pushed).await.code()
+    };
+    // A proof is a JWT too: not with RS256, and the code is still good.
+    let granted = code("https://PS256.example").await;
+    let mark = server.mark().await;
+    for alg in ["RS256", "ES384"] {
+        let refused = world.redemption(&granted).header("dpop", &Prover::new(alg).for_token(server)).send().await;
+        assert_eq!(refused.refusal(), (400, "invalid_dpop_proof".to_owned()), "{alg}");
+    }
+    assert_eq!(server.kinds_since(mark).await, [""; 0]);
+    let tokens = Tokens::of(&world.redemption(&granted).header("dpop", &world.prover.for_token(server)).send().await);
+    assert_eq!(verified(&tokens.access, &server.get("/oidc/jwks").send().await.json()).0["alg"], "PS256");
+    // A resource server that wants another algorithm gets no token of this client.
+    let other = code("https://RS256.example").await;
+    let mark = server.mark().await;
+    let refused = world.redemption(&other).header("dpop", &world.prover.for_token(server)).send().await;
+    assert_eq!(refused.refusal(), (400, "invalid_target".to_owned()));
+    assert!(refused.sentence().contains("RS256"), "{}", refused.sentence());
+    assert_eq!(server.kinds_since(mark).await, [""; 0], "no event, no token");
+}
+
+#[tokio::test]
+async fn rp_metadata_choices_4_a_profile_leaves_only_its_own() {
+    let server = Server::production(&[], "").await;
+    let token = server.operator_token("admin").await;
+    let lists = json!({
+        "redirect_uris": ["https://app.example/cb"], "jwks": Key::generate("ES256").jwks(), "dpop_bound_access_tokens": true,
+        "require_pkce": true, "require_pushed_authorization_requests": true, "chancery_profile": "fapi2-security",
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg": "RS256", "token_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES384", "EdDSA", "PS256"],
+        "authorization_signing_alg_values_supported": ["RS256", "PS256"],
+    });
+    let answer = server.post("/clients").bearer(&token).json(&lists).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let taken = answer.json();
+    for (member, value) in [
+        ("token_endpoint_auth_method", "private_key_jwt"),
+        ("token_endpoint_auth_signing_alg", "ES256"),
+        ("id_token_signed_response_alg", "EdDSA"),
+        ("authorization_signed_response_alg", "PS256"),
+    ] {
+        assert_eq!(taken[member], value, "{member}");
+    }
+    let mut none = lists;
+    none["id_token_signing_alg_values_supported"] = json!(["RS256", "ES384"]);
+    let refused = server.post("/clients").bearer(&token).json(&none).send().await;
+    assert_eq!(refused.refusal(), (400, "invalid_client_metadata".to_owned()));
+    assert!(refused.sentence().contains("PS256, ES256, EdDSA"), "{}", refused.sentence());
+}
+
+#[tokio::test]
 async fn oauth21_4_1_1_pkce_is_for_everybody_and_older_clients_are_told() {
     let mut server = Server::with(&[], "[response_types]\nfront_channel = true\n").await;
     let hybrid =

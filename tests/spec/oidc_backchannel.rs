@@ -205,6 +205,29 @@ async fn backchannel_2_2_the_address_is_absolute_and_has_no_fragment() {
 }
 
 #[tokio::test]
+async fn backchannel_2_2_a_query_of_the_address_is_kept() {
+    let server = Server::start().await;
+    let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let uri = format!("http://{}/out?tenant=7&x=%20&", socket.local_addr().unwrap());
+    let (client, alice) = (server.client(json!({ "backchannel_logout_uri": uri })).await, server.alice().await);
+    let (mut browser, _) = signed_in(&server, &client, &alice).await;
+    sign_out(&mut browser).await;
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = socket.accept().await.unwrap();
+        let mut sent = Vec::new();
+        while !sent.contains(&b'\n') {
+            let mut part = [0; 4096];
+            let length = stream.read(&mut part).await.unwrap();
+            sent.extend_from_slice(&part[..length]);
+        }
+        stream.write_all(b"HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(sent).unwrap().lines().next().unwrap().to_owned()
+    });
+    deliver(&server).await;
+    assert_eq!(asked.await.unwrap(), "POST /out?tenant=7&x=%20& HTTP/1.1");
+}
+
+#[tokio::test]
 async fn backchannel_2_7_tokens_without_offline_access_die_with_the_session_and_the_others_live() {
     let server = Server::start().await;
     let receiver = Receiver::start().await;

@@ -62,6 +62,34 @@ async fn oidc_discovery_3_every_advertised_endpoint_answers() {
 }
 
 #[tokio::test]
+async fn oidc_discovery_3_what_has_to_be_in_the_document_is() {
+    for (toml, front_channel) in [("", false), (include_str!("../../profiles/oidc-certification.toml"), true)] {
+        let document = document(&Server::with(&[], toml).await).await;
+        for (member, word) in [
+            ("scopes_supported", "openid"),
+            ("response_types_supported", "code"),
+            ("grant_types_supported", "authorization_code"),
+            ("subject_types_supported", "public"),
+            ("id_token_signing_alg_values_supported", "RS256"),
+            ("token_endpoint_auth_signing_alg_values_supported", "RS256"),
+        ] {
+            assert!(words(&document, member).contains(&word.to_owned()), "{member} {word}");
+        }
+        for (member, word) in [
+            ("response_types_supported", "id_token"),
+            ("response_types_supported", "id_token token"),
+            ("grant_types_supported", "implicit"),
+        ] {
+            assert_eq!(words(&document, member).contains(&word.to_owned()), front_channel, "{member} {word}");
+        }
+        for (member, value) in document.as_object().unwrap() {
+            let unsigned = value.as_array().is_some_and(|all| all.contains(&json!("none"))) && member.contains("signing_alg");
+            assert_eq!(unsigned, front_channel && member == "request_object_signing_alg_values_supported", "{member}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn oidc_discovery_3_every_client_authentication_method_works_everywhere_it_is_promised() {
     let server = Server::start().await;
     let document = document(&server).await;

@@ -71,6 +71,32 @@ async fn frontchannel_2_off_by_default_and_then_nobody_registers_it() {
 }
 
 #[tokio::test]
+async fn frontchannel_2_the_address_is_of_the_origin_of_a_redirect_uri_and_has_no_fragment() {
+    let server = Server::with(&[], ON).await;
+    let register = async |uri: &str| {
+        let asked = json!({ "redirect_uris": ["https://app.example/cb", "https://two.example:8443/cb"], "frontchannel_logout_uri": uri });
+        server.post("/oidc/reg").json(&asked).send().await
+    };
+    for uri in ["https://app.example/out", "https://app.example/out?a=b&c", "https://two.example:8443/"] {
+        assert_eq!(register(uri).await.json()["frontchannel_logout_uri"], uri);
+    }
+    for uri in [
+        "https://evil.example/out",
+        "https://app.example:8443/out",
+        "https://two.example/out",
+        "http://app.example/out",
+        "https://app.example.evil.example/out",
+        "https://app.example@evil.example/out",
+        "https://app.example/out#x",
+        "/out",
+        "//app.example/out",
+        "javascript:alert(1)",
+    ] {
+        assert_eq!(register(uri).await.refusal(), (400, "invalid_client_metadata".to_owned()), "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn session_management_4_2_the_state_binds_client_origin_and_browser() {
     let server = Server::with(&[], ON).await;
     let (client, alice) = (server.web_client().await, server.alice().await);

@@ -7,21 +7,21 @@ use crate::support::flow::{PASSWORD, Tokens, page_of};
 use crate::support::jwt::verified;
 use crate::support::*;
 
-const FRONT: [&str; 5] = ["id_token", "id_token token", "code id_token", "code token", "code id_token token"];
+pub const FRONT: [&str; 5] = ["id_token", "id_token token", "code id_token", "code token", "code id_token token"];
 
-async fn front_channel() -> (Server, Client) {
+pub async fn front_channel() -> (Server, Client) {
     let server = Server::with(&[], "[response_types]\nfront_channel = true\n").await;
     let all = [&["code", "none"][..], &FRONT].concat();
     let client = server.client(json!({ "response_types": all, "grant_types": ["authorization_code", "implicit", "refresh_token"] })).await;
     (server, client)
 }
 
-async fn claims(server: &Server, token: &str) -> Value {
+pub async fn claims(server: &Server, token: &str) -> Value {
     verified(token, &server.get("/oidc/jwks").send().await.json()).1
 }
 
 /// A parameter in the fragment of the redirect.
-fn in_fragment(answer: &Answer, name: &str) -> Option<String> {
+pub fn in_fragment(answer: &Answer, name: &str) -> Option<String> {
     let (_, fragment) = answer.location().split_once('#')?;
     form_urlencoded::parse(fragment.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
 }
@@ -303,5 +303,16 @@ async fn rfc9207_2_every_answer_names_the_issuer_in_every_mode() {
             let failed = (scope != "openid").then(|| "consent_required".to_owned());
             assert_eq!((named("iss"), named("error")), (issuer.clone(), failed), "{kind} {mode}");
         }
+    }
+}
+
+#[tokio::test]
+async fn rfc9207_2_4_the_issuer_of_the_answer_is_the_one_of_its_id_token() {
+    let (server, client) = front_channel().await;
+    let alice = server.alice().await;
+    for kind in FRONT.into_iter().filter(|kind| kind.contains("id_token")) {
+        let answer = Browser::new(&server).authorize(&client, &alice, &[("response_type", kind)]).await;
+        let id_token = claims(&server, &in_fragment(&answer, "id_token").unwrap()).await;
+        assert_eq!(id_token["iss"].as_str(), in_fragment(&answer, "iss").as_deref(), "{kind}");
     }
 }

@@ -65,6 +65,34 @@ async fn oidc_rp_logout_3_no_address_that_is_not_registered_for_a_known_client()
 }
 
 #[tokio::test]
+async fn oidc_rp_logout_2_a_hint_that_is_not_of_this_session_ends_nothing_unasked() {
+    let server = Server::start().await;
+    let members = json!({ "post_logout_redirect_uris": [AFTER] });
+    let (client, other) = (server.client(members.clone()).await, server.client(members).await);
+    let (alice, bob) = (server.alice().await, server.person("bob@example.com").await);
+    let foreign = Browser::new(&server).tokens(&client, &bob, &[]).await.id_token().to_owned();
+    let elsewhere = Browser::new(&server).tokens(&client, &alice, &[]).await.id_token().to_owned();
+    let mut browser = Browser::new(&server);
+    browser.authorize(&client, &alice, &[]).await.code();
+    let of_another_client = Browser::new(&server).tokens(&other, &alice, &[]).await.id_token().to_owned();
+    // Of another person, of another session of this one, of a client that this session never met.
+    for hint in [&foreign, &elsewhere, &of_another_client] {
+        for pairs in [vec![("id_token_hint", hint.as_str())], vec![("id_token_hint", hint), ("post_logout_redirect_uri", AFTER)]] {
+            let mark = server.mark().await;
+            let page = browser.open(&query(&pairs)).await;
+            assert_eq!((page.status, page_of(&page)), (200, "logout"), "{pairs:?}");
+            let still = browser.clone().open(&client.request(&[("prompt", "none")])).await;
+            assert!(still.sent("code").is_some(), "asked, and not signed out");
+            assert!(!server.kinds_since(mark).await.contains(&"SessionEnded".to_owned()));
+        }
+    }
+    let page = browser.open(&query(&[("id_token_hint", &elsewhere)])).await;
+    browser.submit(&page, &[("logout", "yes")]).await;
+    let gone = browser.open(&client.request(&[("prompt", "none")])).await;
+    assert_eq!(gone.sent("error").as_deref(), Some("login_required"), "yes is yes");
+}
+
+#[tokio::test]
 async fn rfc6749_10_12_nobody_else_can_sign_a_person_out() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);

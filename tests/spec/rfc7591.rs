@@ -54,6 +54,54 @@ async fn rfc7591_3_2_2_every_bad_field_is_listed() {
 }
 
 #[tokio::test]
+async fn rfc7591_3_2_2_an_error_is_json_in_ascii_whatever_was_sent() {
+    let server = Server::start().await;
+    for (members, code) in [
+        (json!({ "redirect_uris": ["https://b\u{fc}cher.example/cb"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": ["ftp://a\"b\\c"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": ["https://app.example/cb"], "grant_types": ["\u{441}\u{43e}\u{434}\"\n"] }), "invalid_client_metadata"),
+        (json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "\u{7}" }), "invalid_client_metadata"),
+        (json!({ "redirect_uris": ["https://app.example/cb"], "software_statement": "\u{e9}" }), "invalid_software_statement"),
+    ] {
+        for path in ["/oidc/reg", "/clients"] {
+            let answer = server.post(path).json(&members).send().await;
+            assert_eq!((answer.refusal(), answer.header("content-type")), ((400, code.to_owned()), "application/json"), "{path} {members}");
+            // RFC 6749 §5.2: what a description may hold.
+            let plain = |letter: char| matches!(letter, '\x20'..='\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
+            assert!(!answer.sentence().is_empty() && answer.sentence().chars().all(plain), "{}", answer.sentence());
+            assert_eq!(answer.header("cache-control"), "no-store");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc7591_5_a_client_of_redirects_registers_where_to_and_each_is_one_of_three_kinds() {
+    let server = Server::start().await;
+    for application in ["web", "native"] {
+        for (uri, web, native) in [
+            ("https://app.example/cb", true, true),
+            ("http://localhost:8080/cb", true, true),
+            ("http://127.0.0.1/cb", true, true),
+            ("com.example.app:/cb", false, true),
+            ("http://app.example/cb", false, false),
+            ("ftp://app.example/cb", false, false),
+            ("javascript:alert(1)", false, false),
+            ("data:text/html,x", false, false),
+        ] {
+            let fine = if application == "web" { web } else { native };
+            let asked = json!({ "redirect_uris": [uri], "application_type": application });
+            let answer = server.post("/oidc/reg").json(&asked).send().await;
+            assert_eq!(answer.status, if fine { 201 } else { 400 }, "{application} {uri}: {}", answer.text());
+        }
+        let none = json!({ "grant_types": ["authorization_code"], "application_type": application });
+        assert_eq!(server.post("/oidc/reg").json(&none).send().await.refusal().1, "invalid_redirect_uri");
+    }
+    // Whoever is redirected nowhere needs none.
+    let machine = json!({ "grant_types": ["client_credentials"], "scope": "api" });
+    assert_eq!(server.post("/oidc/reg").json(&machine).send().await.status, 201);
+}
+
+#[tokio::test]
 async fn rfc7591_2_management_scopes_are_nobodys_and_introspection_is_the_operators_to_give() {
     let server = Server::start().await;
     for scope in ["admin", "openid audit:read", "metrics:read"] {

@@ -150,6 +150,25 @@ async fn rfc7592_2_2_the_secret_follows_the_method() {
 }
 
 #[tokio::test]
+async fn rfc7592_5_a_token_cannot_be_guessed() {
+    let server = Server::start().await;
+    let client = registered(&server, json!({})).await;
+    let other = registered(&server, json!({})).await;
+    let (own, foreign) = (text(&client, "registration_access_token"), text(&other, "registration_access_token"));
+    // At least 128 bits that the two do not share, six to a letter.
+    let differing = own.chars().zip(foreign.chars()).filter(|(one, another)| one != another).count();
+    assert!(own.len() == foreign.len() && differing >= 22, "{own} {foreign}");
+    let mut letters: Vec<_> = own.chars().collect();
+    for at in 0..letters.len() {
+        let right = std::mem::replace(&mut letters[at], if own.as_bytes()[at] == b'x' { 'y' } else { 'x' });
+        let guess: String = letters.iter().collect();
+        assert_eq!(server.get(&path(&server, &client)).bearer(&guess).send().await.status, 401, "letter {at}");
+        letters[at] = right;
+    }
+    assert_eq!(manage(&server, "GET", &client, None).await.status, 200);
+}
+
+#[tokio::test]
 async fn rfc7592_5_of_many_replacements_with_one_token_one_wins() {
     both::on_both("", async |server: &Server| {
         let client = registered(server, json!({})).await;

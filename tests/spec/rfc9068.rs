@@ -90,6 +90,28 @@ async fn rfc9068_4_a_jwt_is_introspected_and_revoked_like_any_other() {
 }
 
 #[tokio::test]
+async fn rfc9068_3_no_jwt_for_nobody_in_particular_or_for_two() {
+    let other = "https://other.example";
+    let toml = format!("{}\n[[resource]]\nidentifier = \"{other}\"\nscope = \"api write\"\nsigning_alg = \"RS256\"\n", declared("RS256"));
+    let server = Server::with(&[], &toml).await;
+    let client = server.client(json!({ "scope": "openid email api write" })).await;
+    let alice = server.alice().await;
+    let mut browser = Browser::new(&server);
+    let plain = browser.tokens(&client, &alice, &[("scope", "openid email api")]).await;
+    assert!(plain.access.starts_with("cha_at_"), "without a resource it is no JWT");
+    let jwks = server.get("/oidc/jwks").send().await.json();
+    let grant = ("grant_type", "client_credentials");
+    let two = server.token(&client, &[grant, ("resource", API), ("resource", other)]).await;
+    assert_eq!(two.refusal(), (400, "invalid_target".to_owned()));
+    // RFC 9068 §2.2.3, §5: each has an audience of its own, and the words that mean something there.
+    for (resource, scope) in [(API, "api"), (other, "api write")] {
+        let token = Tokens::of(&server.token(&client, &[grant, ("resource", resource), ("scope", "api write")]).await);
+        let (header, claims) = verified(&token.access, &jwks);
+        assert_eq!((&claims["aud"], &claims["scope"], &header["typ"]), (&json!(resource), &json!(scope), &json!("at+jwt")));
+    }
+}
+
+#[tokio::test]
 async fn rfc9068_5_no_token_passes_for_another_kind() {
     let server = Server::with(&[], &declared("RS256")).await;
     let (client, alice) = (server.web_client().await, server.alice().await);

@@ -191,6 +191,67 @@ async fn oidc_core_6_2_a_reference_is_fetched_from_a_registered_address() {
 }
 
 #[tokio::test]
+async fn oidc_core_6_1_no_object_inside_an_object() {
+    let server = Server::start().await;
+    let documents = Documents::start().await;
+    let (client, key) = signing_client(&server, json!({ "request_uris": [documents.url("/r")] })).await;
+    let whole = key.sign(&claims(&server, &client, json!({})));
+    let by_value = async |object: &str| error(&server.get(&client.request(&[("request", object)])).send().await);
+    let by_reference = async |object: &str| {
+        documents.put("/r", object);
+        error(&server.get(&client.request(&[("request_uri", &documents.url("/r"))])).send().await)
+    };
+    for (inside, code) in [
+        (json!({ "request": whole }), "invalid_request_object"),
+        (json!({ "request_uri": documents.url("/r") }), "invalid_request_object"),
+        (json!({ "request": null }), "invalid_request_object"),
+        // And it says of the client and of the answer what stands beside it.
+        (json!({ "client_id": "other" }), "invalid_request_object"),
+        (json!({ "response_type": "none" }), "invalid_request"),
+    ] {
+        let object = key.sign(&claims(&server, &client, inside.clone()));
+        assert_eq!((by_value(&object).await.as_deref(), by_reference(&object).await.as_deref()), (Some(code), Some(code)), "{inside}");
+    }
+    assert_eq!((by_value(&whole).await, by_reference(&whole).await), (None, None));
+}
+
+#[tokio::test]
+async fn oidc_core_6_2_plain_http_is_never_asked_in_production() {
+    let documents = Documents::start().await;
+    for (toml, networks, reached) in [("", "", 0), (CERTIFICATION, "", 0), (CERTIFICATION, "127.0.0.0/8", 1)] {
+        let server = Server::production(&[("CHANCERY_OUTGOING_ALLOWED_NETWORKS", networks)], toml).await;
+        let admin = server.operator_token("admin").await;
+        let metadata = json!({ "redirect_uris": ["https://app.example/cb"], "scope": "openid", "request_uris": [documents.url("/r")] });
+        let client = Client::of(&server.post("/clients").bearer(&admin).json(&metadata).send().await.json());
+        let (asked, answer) = (documents.asked("/r"), server.get(&client.request(&[("request_uri", &documents.url("/r"))])).send().await);
+        assert_eq!((error(&answer).as_deref(), documents.asked("/r") - asked), (Some("invalid_request_uri"), reached), "{networks}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_core_6_3_2_only_the_registered_algorithm_and_only_the_clients_keys() {
+    let server = Server::start().await;
+    let documents = Documents::start().await;
+    let (one, other) = (Key::generate("ES256"), Key::generate("PS256"));
+    let mut jwks = one.jwks();
+    jwks["keys"].as_array_mut().unwrap().push(other.jwks()["keys"][0].clone());
+    let address = json!([documents.url("/r")]);
+    let strict = server.client(json!({ "jwks": jwks, "request_object_signing_alg": "ES256", "request_uris": address })).await;
+    let free = server.client(json!({ "jwks": jwks, "request_uris": address })).await;
+    let stranger = server.client(json!({ "jwks": Key::generate("ES256").jwks(), "request_uris": address })).await;
+    let refused = Some("invalid_request_object".to_owned());
+    for (client, key, expected) in
+        [(&strict, &one, None), (&strict, &other, refused.clone()), (&free, &one, None), (&free, &other, None), (&stranger, &one, refused)]
+    {
+        let object = key.sign(&claims(&server, client, json!({})));
+        documents.put("/r", &object);
+        for (name, value) in [("request", &object), ("request_uri", &documents.url("/r"))] {
+            assert_eq!(error(&server.get(&client.request(&[(name, value)])).send().await), expected, "{} {name}", key.alg());
+        }
+    }
+}
+
+#[tokio::test]
 async fn rfc9101_10_5_discovery_names_what_objects_may_be_signed_with() {
     for (toml, has_none) in [("", false), (CERTIFICATION, true)] {
         let document = Server::with(&[], toml).await.get("/oidc/.well-known/openid-configuration").send().await.json();

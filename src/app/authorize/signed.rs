@@ -1,4 +1,5 @@
-//! Answers as signed JWTs (JARM): whoever carries them through the browser can neither change nor make one.
+//! Answers as signed JWTs (JARM): whoever carries them through the browser can neither change nor make one, nor, where the client wants that,
+//! read it.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -6,8 +7,9 @@
 //! | the one parameter is `response` | JARM §2.3 |
 //! | errors are answers too | JARM §2.1 |
 //! | signed with what the client registered, RS256 without | JARM §3 |
+//! | encrypted after that, if the client registered it; then never in clear | JARM §2.2, §3 |
 //!
-//! Out of scope: encryption, which modes there are (`core::request`).
+//! Out of scope: which modes there are (`core::request`).
 
 use chancery_core::client::Client;
 use chancery_core::error::OAuthError;
@@ -20,10 +22,10 @@ use crate::app::App;
 const LIFETIME: i64 = 120;
 
 impl App {
-    /// The answer in the form that the request asked for. It is signed before anything is appended.
+    /// The answer in the form that the request asked for. It is signed and encrypted before anything is appended.
     ///
     /// # Errors
-    /// `server_error` when nothing can be signed.
+    /// `server_error` when nothing can be signed; `temporarily_unavailable` when the client's key cannot be read.
     pub(super) async fn signed_if_asked(&self, client: &Client, answer: Answer) -> Result<Answer, OAuthError> {
         if !answer.response_mode.is_signed() {
             return Ok(answer);
@@ -34,6 +36,9 @@ impl App {
         claims.insert("exp".to_owned(), json!(self.now().numeric_date() + LIFETIME));
         let alg = client.metadata.authorization_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(client));
         let signed = self.keys.current().await?.sign(alg, &Value::Object(claims))?;
-        Ok(Answer { parameters: vec![("response", signed)], ..answer })
+        let metadata = &client.metadata;
+        let wish = (metadata.authorization_encrypted_response_alg, metadata.authorization_encrypted_response_enc);
+        let response = self.nested_for(client, wish, signed).await?;
+        Ok(Answer { parameters: vec![("response", response)], ..answer })
     }
 }

@@ -109,14 +109,16 @@ fn rfc8414_2_a_client_can_register_every_word_that_is_promised() {
     for alg in words("userinfo_signing_alg_values_supported") {
         assert!(register(|asked| asked.userinfo_signed_response_alg = Some(alg)).is_ok());
     }
-    for alg in words("id_token_encryption_alg_values_supported") {
-        for enc in words("id_token_encryption_enc_values_supported") {
-            let change = |asked: &mut Asked| {
-                asked.jwks = Some(json!({"keys": []}));
-                asked.id_token_encrypted_response_alg = Some(alg.clone());
-                asked.id_token_encrypted_response_enc = Some(enc.clone());
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        let list = |of: &str| words(&alloc::format!("{what}_encryption_{of}_values_supported"));
+        for (alg, enc) in list("alg").iter().flat_map(|alg| list("enc").into_iter().map(move |enc| (alg.clone(), enc))) {
+            let single = |of: &str| alloc::format!("{what}_encrypted_response_{of}");
+            let members = json!({ "jwks": {"keys": []}, single("alg"): alg, single("enc"): enc });
+            let uris = |asked: &mut Asked| {
+                let own = asked.redirect_uris.take();
+                *asked = Asked { redirect_uris: own, ..serde_json::from_value(members).unwrap() };
             };
-            assert!(register(change).is_ok(), "{alg} {enc}");
+            assert!(register(uris).is_ok(), "{what} {alg} {enc}");
         }
     }
     for kind in words("subject_types_supported") {

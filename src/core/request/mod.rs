@@ -197,9 +197,14 @@ impl Policy {
         self.profile.into_iter().chain(client.metadata.chancery_profile)
     }
 
+    /// Is this algorithm one of all the profiles that a client is held to?
+    pub fn allows_for(self, client: &Client, alg: &str) -> bool {
+        self.profiles(client).all(|profile| profile.allows(alg))
+    }
+
     /// What answers for this client are signed with where it names nothing.
     pub fn usual_alg(self, client: &Client) -> SigningAlg {
-        let has = self.profiles(client).all(|profile| profile.allows(SigningAlg::Rs256.as_str()));
+        let has = self.allows_for(client, SigningAlg::Rs256.as_str());
         if has { SigningAlg::Rs256 } else { SigningAlg::Ps256 }
     }
 

@@ -10,6 +10,7 @@ use poem_openapi::{Object, OpenApi};
 use super::Group;
 use super::token::{authenticate, client_of, receipt_for};
 use crate::app::authorize::Sent;
+use crate::app::dpop::Beside;
 use crate::http::cors::AnsweredClient;
 use crate::http::dpop;
 use crate::http::error::Refused;
@@ -71,7 +72,8 @@ impl PushedRequests {
         let mut caller = authenticate(&self.0, &context(request), request, &form.params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
-        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, None)
+        let beside = Beside::Client(caller.client.state.as_deref());
+        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, beside)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         let rates = &self.0.app.config.rate_limits;
         self.0.count_name(REQUESTS, &client, rates.pushed_requests_per_client)?;

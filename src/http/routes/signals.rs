@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::Group;
 use crate::app::certificate::Chain;
 use crate::app::context::Context;
+use crate::app::dpop::Beside;
 use crate::app::feeds::poll::Poll;
 use crate::app::feeds::streams::{self, Edit, MANAGE, READ, Sent};
 use crate::app::receipt::{self, Receipt};
@@ -329,7 +330,7 @@ impl Signals {
             Scheme::Dpop => {
                 let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
                 let uri = format!("{}{path}", app.endpoints.issuer);
-                let found = dpop::proven(&self.0, request, &uri, Some(&token)).map_err(refused)?;
+                let found = dpop::proven(&self.0, request, &uri, Beside::Token(&token)).map_err(refused)?;
                 Some(found.ok_or_else(|| refused(missing().into()))?)
             }
         };

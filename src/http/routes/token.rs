@@ -13,6 +13,7 @@ use super::Group;
 use crate::app::assertion;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
+use crate::app::dpop::Beside;
 use crate::app::exchange;
 use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, OwnRequest, Refreshing};
@@ -152,7 +153,8 @@ impl Token {
         let mut caller = authenticate(&self.0, &context, request, params).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
-        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, None)
+        let beside = Beside::Client(caller.client.state.as_deref());
+        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, beside)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
         let need = |name: &'static str| {

@@ -6,6 +6,7 @@ use poem_openapi::OpenApi;
 
 use super::Group;
 use crate::app::certificate::Chain;
+use crate::app::dpop::Beside;
 use crate::app::userinfo::{Brought, UserInfo as Claimed};
 use crate::http::challenge::Challenge;
 use crate::http::challenge::Scheme;
@@ -90,7 +91,7 @@ impl UserInfo {
             Scheme::Bearer => None,
             Scheme::Dpop => {
                 let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
-                let found = dpop::proven(&self.0, request, &self.0.app.endpoints.userinfo, Some(&token)).map_err(refused)?;
+                let found = dpop::proven(&self.0, request, &self.0.app.endpoints.userinfo, Beside::Token(&token)).map_err(refused)?;
                 Some(found.ok_or_else(|| refused(missing().into()))?)
             }
         };

@@ -5,12 +5,13 @@
 //! |---|---|
 //! | a single value beside its list stands in the list | §2 |
 //! | it is taken if we can do it, else the first of the list that we can do | §4 |
+//! | what a profile leaves out, the server's or the client's own, we cannot do | our own; FAPI 1.0 Part 2 §8.6, FAPI 2.0 Security Profile §5.4.1 |
 //! | none that we can do is `invalid_client_metadata` | §4 |
 //! | the answer has the single value and never the list | §2 |
 //! | a list alone is no wish: what is off without its single value (encryption, signed userinfo, one algorithm for request objects) stays off | our own |
 //! | a method or an algorithm that needs keys or a secret is one that we can do when those are there | our own |
 //!
-//! Lists of what is not built here (encrypted introspection and authorization responses) are unknown members, and ignored.
+//! Lists of what is not built here are unknown members, and ignored.
 
 use alloc::format;
 use alloc::string::String;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use super::words::Words;
 use super::{Asked, AssertionAlg, AuthMethod, ContentEnc, EncryptionAlg, RequestObjectAlg, SigningAlg, SubjectType, Terms};
 use crate::account::FieldError;
+use crate::profile::Profile;
 
 /// What the shell knows of the keys of a registration: is there one that this encrypts to?
 pub type Encrypts<'a> = &'a dyn Fn(EncryptionAlg) -> bool;
@@ -31,27 +33,21 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     let mut wrong = Vec::new();
     let mut settled = asked.clone();
     let mut own = Settling { wrong: &mut wrong };
+    let profiles: Vec<_> = terms.profile.into_iter().chain(asked.chancery_profile.as_deref().and_then(Profile::parse)).collect();
+    let allows = |alg: &str| profiles.iter().all(|profile| profile.allows(alg));
+    let signs = |alg: SigningAlg| allows(alg.as_str());
     // In force without being asked for, so that a list decides alone.
     own.always::<SubjectType>("subject_types_supported", &asked.subject_types_supported, &mut settled.subject_type, |_| true);
     let signed = &mut settled.id_token_signed_response_alg;
-    own.always::<SigningAlg>("id_token_signing_alg_values_supported", &asked.id_token_signing_alg_values_supported, signed, |_| true);
+    own.always("id_token_signing_alg_values_supported", &asked.id_token_signing_alg_values_supported, signed, signs);
     let signed = &mut settled.authorization_signed_response_alg;
-    own.always::<SigningAlg>(
-        "authorization_signing_alg_values_supported",
-        &asked.authorization_signing_alg_values_supported,
-        signed,
-        |_| true,
-    );
+    own.always("authorization_signing_alg_values_supported", &asked.authorization_signing_alg_values_supported, signed, signs);
     let signed = &mut settled.introspection_signed_response_alg;
-    own.always::<SigningAlg>(
-        "introspection_signing_alg_values_supported",
-        &asked.introspection_signing_alg_values_supported,
-        signed,
-        |_| true,
-    );
+    own.always("introspection_signing_alg_values_supported", &asked.introspection_signing_alg_values_supported, signed, signs);
     let has_keys = asked.jwks_uri.is_some() || terms.jwks_usable;
+    let wants_keys = profiles.iter().any(|profile| profile.wants_client_keys());
     let can = |method: AuthMethod| match method {
-        AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt | AuthMethod::None => true,
+        AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt | AuthMethod::None => !wants_keys,
         AuthMethod::PrivateKeyJwt => has_keys,
         AuthMethod::TlsClientAuth => terms.client_certificates && terms.client_authorities && names_certificate(asked),
         AuthMethod::SelfSignedTlsClientAuth => terms.client_certificates && (terms.jwks_certified || asked.jwks_uri.is_some()),
@@ -64,19 +60,19 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     );
     // Off without a single value.
     let list = &asked.token_endpoint_auth_signing_alg_values_supported;
-    own.wished::<AssertionAlg>(
-        "token_endpoint_auth_signing_alg_values_supported",
-        list,
-        &mut settled.token_endpoint_auth_signing_alg,
-        |_| true,
-    );
+    let can = |alg: AssertionAlg| allows(alg.as_str());
+    own.wished("token_endpoint_auth_signing_alg_values_supported", list, &mut settled.token_endpoint_auth_signing_alg, can);
     let list = &asked.userinfo_signing_alg_values_supported;
-    own.wished::<SigningAlg>("userinfo_signing_alg_values_supported", list, &mut settled.userinfo_signed_response_alg, |_| true);
+    own.wished("userinfo_signing_alg_values_supported", list, &mut settled.userinfo_signed_response_alg, signs);
     let list = &asked.backchannel_authentication_request_signing_alg_values_supported;
     let signed = &mut settled.backchannel_authentication_request_signing_alg;
-    own.wished::<SigningAlg>("backchannel_authentication_request_signing_alg_values_supported", list, signed, |_| has_keys);
+    let can = |alg: SigningAlg| has_keys && allows(alg.as_str());
+    own.wished("backchannel_authentication_request_signing_alg_values_supported", list, signed, can);
     let list = &asked.request_object_signing_alg_values_supported;
-    let can = |alg: RequestObjectAlg| alg != RequestObjectAlg::None || terms.unsigned_request_objects;
+    let can = |alg: RequestObjectAlg| match alg {
+        RequestObjectAlg::None => terms.unsigned_request_objects,
+        alg => allows(alg.as_str()),
+    };
     own.wished("request_object_signing_alg_values_supported", list, &mut settled.request_object_signing_alg, can);
     let to_keys = |alg: EncryptionAlg| asked.jwks_uri.is_some() || encrypts(alg);
     let method = settled.token_endpoint_auth_method.as_deref().unwrap_or(AuthMethod::Basic.as_str());
@@ -86,6 +82,10 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     own.wished("id_token_encryption_alg_values_supported", list, &mut settled.id_token_encrypted_response_alg, to_client);
     let list = &asked.userinfo_encryption_alg_values_supported;
     own.wished("userinfo_encryption_alg_values_supported", list, &mut settled.userinfo_encrypted_response_alg, to_client);
+    let list = &asked.authorization_encryption_alg_values_supported;
+    own.wished("authorization_encryption_alg_values_supported", list, &mut settled.authorization_encrypted_response_alg, to_client);
+    let list = &asked.introspection_encryption_alg_values_supported;
+    own.wished("introspection_encryption_alg_values_supported", list, &mut settled.introspection_encrypted_response_alg, to_client);
     let list = &asked.request_object_encryption_alg_values_supported;
     own.wished("request_object_encryption_alg_values_supported", list, &mut settled.request_object_encryption_alg, |_: EncryptionAlg| {
         terms.encrypted_request_objects
@@ -102,6 +102,18 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
             &asked.userinfo_encryption_enc_values_supported,
             &settled.userinfo_encrypted_response_alg,
             &mut settled.userinfo_encrypted_response_enc,
+        ),
+        (
+            "authorization_encryption_enc_values_supported",
+            &asked.authorization_encryption_enc_values_supported,
+            &settled.authorization_encrypted_response_alg,
+            &mut settled.authorization_encrypted_response_enc,
+        ),
+        (
+            "introspection_encryption_enc_values_supported",
+            &asked.introspection_encryption_enc_values_supported,
+            &settled.introspection_encrypted_response_alg,
+            &mut settled.introspection_encrypted_response_enc,
         ),
         (
             "request_object_encryption_enc_values_supported",
@@ -188,6 +200,7 @@ mod tests {
         token_exchange: false,
         assertion_issuers: false,
         ciba: false,
+        profile: None,
     };
 
     /// The single member after the choice, or the fields that are wrong.
@@ -232,15 +245,54 @@ mod tests {
             ("userinfo_signing_alg_values_supported", "userinfo_signed_response_alg", json!(["RS256"])),
             ("id_token_encryption_alg_values_supported", "id_token_encrypted_response_alg", json!(["ECDH-ES"])),
             ("id_token_encryption_enc_values_supported", "id_token_encrypted_response_enc", json!(["A256GCM"])),
+            ("authorization_encryption_alg_values_supported", "authorization_encrypted_response_alg", json!(["ECDH-ES"])),
+            ("introspection_encryption_alg_values_supported", "introspection_encrypted_response_alg", json!(["ECDH-ES"])),
             ("request_object_signing_alg_values_supported", "request_object_signing_alg", json!(["ES256"])),
             ("request_object_encryption_alg_values_supported", "request_object_encryption_alg", json!(["dir"])),
             ("token_endpoint_auth_signing_alg_values_supported", "token_endpoint_auth_signing_alg", json!(["ES256"])),
         ] {
             assert_eq!(chosen(json!({ list: all }), single, TERMS), Ok(Value::Null), "{list}");
         }
-        let with_enc =
-            json!({ "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encryption_enc_values_supported": ["A192GCM", "A256GCM"] });
-        assert_eq!(chosen(with_enc, "id_token_encrypted_response_enc", TERMS), Ok(json!("A256GCM")));
+        for what in ["id_token", "userinfo", "authorization", "introspection"] {
+            let single = |member: &str| alloc::format!("{what}_encrypted_response_{member}");
+            let list = |member: &str| alloc::format!("{what}_encryption_{member}_values_supported");
+            let with = json!({ single("alg"): "RSA-OAEP", list("alg"): ["RSA-OAEP", "ECDH-ES"], list("enc"): ["A192GCM", "A256GCM"] });
+            assert_eq!(chosen(with.clone(), &single("alg"), TERMS), Ok(json!("ECDH-ES")), "{what}: the key that is there");
+            assert_eq!(chosen(with, &single("enc"), TERMS), Ok(json!("A256GCM")), "{what}");
+        }
+    }
+
+    #[test]
+    fn fapi2_security_5_4_1_a_profile_leaves_only_its_own() {
+        let listed = |what: &str| json!({ alloc::format!("{what}_signing_alg_values_supported"): ["RS256", "ES384", "EdDSA", "PS256"] });
+        for what in ["id_token", "authorization", "introspection"] {
+            let single = alloc::format!("{what}_signed_response_alg");
+            assert_eq!(chosen(listed(what), &single, TERMS), Ok(json!("RS256")));
+            for (profile, taken) in [(Profile::Fapi1Advanced, "PS256"), (Profile::Fapi2Security, "EdDSA"), (Profile::OAuth21, "RS256")] {
+                let server = Terms { profile: Some(profile), ..TERMS };
+                assert_eq!(chosen(listed(what), &single, server), Ok(json!(taken)), "{what}: the server's");
+                let mut own = listed(what);
+                own["chancery_profile"] = json!(profile.as_str());
+                assert_eq!(chosen(own.clone(), &single, TERMS), Ok(json!(taken)), "{what}: the client's");
+                let both = Terms { profile: Some(Profile::Fapi1Advanced), ..TERMS };
+                assert_eq!(chosen(own, &single, both), Ok(json!("PS256")), "{what}: what one of them leaves out is out");
+            }
+        }
+        for (list, single, wish, taken) in [
+            ("userinfo_signing_alg_values_supported", "userinfo_signed_response_alg", "RS256", "PS256"),
+            ("request_object_signing_alg_values_supported", "request_object_signing_alg", "RS256", "PS256"),
+            ("token_endpoint_auth_signing_alg_values_supported", "token_endpoint_auth_signing_alg", "RS256", "PS256"),
+        ] {
+            let asked = json!({ list: ["RS256", "PS256"], single: wish, "chancery_profile": "fapi2-security" });
+            assert_eq!(chosen(asked, single, TERMS), Ok(json!(taken)), "{list}");
+        }
+        let (list, single) = ("token_endpoint_auth_methods_supported", "token_endpoint_auth_method");
+        let methods = |profile: Value| json!({ list: ["client_secret_basic", "private_key_jwt"], "chancery_profile": profile });
+        let keys = Terms { jwks_usable: true, ..TERMS };
+        assert_eq!(chosen(methods(Value::Null), single, keys), Ok(json!("client_secret_basic")));
+        assert_eq!(chosen(methods(json!("fapi2-security")), single, keys), Ok(json!("private_key_jwt")));
+        let none = json!({ "id_token_signing_alg_values_supported": ["RS256"], "chancery_profile": "fapi2-security" });
+        assert_eq!(chosen(none, "id_token_signed_response_alg", TERMS), Err(alloc::vec!["id_token_signing_alg_values_supported"]));
     }
 
     #[test]

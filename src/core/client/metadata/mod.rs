@@ -9,6 +9,7 @@
 //! | `uri` | which redirect URIs may be registered, and which requested one equals a registered one |
 
 pub mod choices;
+mod sector;
 mod uri;
 mod validate;
 mod words;
@@ -23,8 +24,9 @@ use crate::client::certificate::Name;
 use crate::profile::Profile;
 use crate::scope::Scope;
 use crate::time::Seconds;
+pub use sector::sector_lists;
 pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_uri_matches};
-pub use validate::{sector_lists, validate};
+pub use validate::validate;
 use words::Words;
 pub use words::{
     ApplicationType, AssertionAlg, AuthMethod, ContentEnc, DeliveryMode, EncryptionAlg, GrantType, IdTokenClaims, RequestObjectAlg,
@@ -90,9 +92,19 @@ pub struct Metadata {
     /// Signs answers in the `.jwt` response modes (JARM §3); RS256 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_signed_response_alg: Option<SigningAlg>,
+    /// Encrypts them after that (JARM §3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_enc: Option<ContentEnc>,
     /// Signs introspection for this client when it asks for a JWT (RFC 9701 §6); RS256 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_signed_response_alg: Option<SigningAlg>,
+    /// Encrypts it after that (RFC 9701 §6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_enc: Option<ContentEnc>,
     #[serde(default)]
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of one sector (OpenID Connect Core 1.0 §8.1); fetched and held against this registration.
@@ -175,32 +187,6 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The sector of a client: those of one sector read the same pairwise `sub`. The host of its `sector_identifier_uri`, else the
-    /// one that all its redirect URIs share (OpenID Connect Core 1.0 §8.1), or that of [`Self::sector_address`]; `None` when there is none.
-    pub fn sector(&self) -> Option<&str> {
-        if let Some(uri) = &self.sector_identifier_uri {
-            return uri::host(uri);
-        }
-        if self.redirect_uris.is_empty() {
-            return self.sector_address().and_then(uri::host);
-        }
-        let mut hosts = self.redirect_uris.iter().map(|uri| uri::host(uri));
-        let first = hosts.next()??;
-        hosts.all(|host| host == Some(first)).then_some(first)
-    }
-
-    /// What shows, without redirect URIs, that a client belongs to a host: the keys there are its own, or its tokens go there and nowhere
-    /// else (CIBA Core §4).
-    pub fn sector_address(&self) -> Option<&str> {
-        let pushed_alone = self.backchannel_token_delivery_mode == Some(DeliveryMode::Push)
-            && self.grant_types.iter().all(|grant| matches!(grant, GrantType::Ciba | GrantType::RefreshToken));
-        if pushed_alone {
-            return self.backchannel_client_notification_endpoint.as_deref();
-        }
-        let proves = matches!(self.token_endpoint_auth_method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTlsClientAuth);
-        self.jwks_uri.as_deref().filter(|_| proves)
-    }
-
     /// Are its access tokens bound to a key or a certificate, always?
     pub const fn binds_tokens(&self) -> bool {
         self.dpop_bound_access_tokens || self.tls_client_certificate_bound_access_tokens
@@ -219,11 +205,21 @@ impl Metadata {
         .filter_map(|(field, name)| Some((field, name?)))
     }
 
+    /// What is encrypted to it, each with its algorithm.
+    pub const fn response_encryption(&self) -> [Option<EncryptionAlg>; 4] {
+        [
+            self.id_token_encrypted_response_alg,
+            self.userinfo_encrypted_response_alg,
+            self.authorization_encrypted_response_alg,
+            self.introspection_encrypted_response_alg,
+        ]
+    }
+
     /// Are keys derived from its secret? Then the secret is kept as ciphertext: its digest, which stands in the log otherwise, would be such a
     /// key (OpenID Connect Core 1.0 §10.2 derives it by SHA-256).
     pub fn derives_keys(&self) -> bool {
-        let algs = [self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg, self.request_object_encryption_alg];
-        algs.contains(&Some(EncryptionAlg::Dir))
+        let dir = Some(EncryptionAlg::Dir);
+        self.response_encryption().contains(&dir) || self.request_object_encryption_alg == dir
     }
 
     /// Does the client authenticate with a secret?
@@ -281,7 +277,11 @@ pub struct Asked {
     pub userinfo_encrypted_response_alg: Option<String>,
     pub userinfo_encrypted_response_enc: Option<String>,
     pub authorization_signed_response_alg: Option<String>,
+    pub authorization_encrypted_response_alg: Option<String>,
+    pub authorization_encrypted_response_enc: Option<String>,
     pub introspection_signed_response_alg: Option<String>,
+    pub introspection_encrypted_response_alg: Option<String>,
+    pub introspection_encrypted_response_enc: Option<String>,
     pub subject_type: Option<String>,
     pub sector_identifier_uri: Option<String>,
     pub scope: Option<String>,
@@ -330,8 +330,26 @@ pub struct Asked {
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub authorization_signing_alg_values_supported: Option<Vec<String>>,
+    pub authorization_encryption_alg_values_supported: Option<Vec<String>>,
+    pub authorization_encryption_enc_values_supported: Option<Vec<String>>,
     pub introspection_signing_alg_values_supported: Option<Vec<String>>,
+    pub introspection_encryption_alg_values_supported: Option<Vec<String>>,
+    pub introspection_encryption_enc_values_supported: Option<Vec<String>>,
     pub backchannel_authentication_request_signing_alg_values_supported: Option<Vec<String>>,
+}
+
+impl Asked {
+    /// What shall be encrypted to the client, each with its algorithm.
+    pub fn response_encryption(&self) -> impl Iterator<Item = &str> {
+        [
+            &self.id_token_encrypted_response_alg,
+            &self.userinfo_encrypted_response_alg,
+            &self.authorization_encrypted_response_alg,
+            &self.introspection_encrypted_response_alg,
+        ]
+        .into_iter()
+        .filter_map(|alg| alg.as_deref())
+    }
 }
 
 /// What the rules need to know besides the metadata itself.
@@ -363,4 +381,6 @@ pub struct Terms {
     pub assertion_issuers: bool,
     /// Clients may ask people on the back channel.
     pub ciba: bool,
+    /// What the whole server is held to.
+    pub profile: Option<Profile>,
 }

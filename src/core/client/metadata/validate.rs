@@ -73,20 +73,28 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
     if !given(&asked.response_types) && !grant_types.contains(&GrantType::AuthorizationCode) {
         response_types.clear();
     }
-    let id_token_encryption = keys::encryption(
-        ("id_token_encrypted_response_alg", asked.id_token_encrypted_response_alg.as_deref()),
-        ("id_token_encrypted_response_enc", asked.id_token_encrypted_response_enc.as_deref()),
-        wrong,
+    let mut encryption = |alg: (&'static str, &Option<String>), enc: (&'static str, &Option<String>)| {
+        keys::encryption((alg.0, alg.1.as_deref()), (enc.0, enc.1.as_deref()), wrong)
+    };
+    let id_token_encryption = encryption(
+        ("id_token_encrypted_response_alg", &asked.id_token_encrypted_response_alg),
+        ("id_token_encrypted_response_enc", &asked.id_token_encrypted_response_enc),
     );
-    let userinfo_encryption = keys::encryption(
-        ("userinfo_encrypted_response_alg", asked.userinfo_encrypted_response_alg.as_deref()),
-        ("userinfo_encrypted_response_enc", asked.userinfo_encrypted_response_enc.as_deref()),
-        wrong,
+    let userinfo_encryption = encryption(
+        ("userinfo_encrypted_response_alg", &asked.userinfo_encrypted_response_alg),
+        ("userinfo_encrypted_response_enc", &asked.userinfo_encrypted_response_enc),
     );
-    let request_encryption = keys::encryption(
-        ("request_object_encryption_alg", asked.request_object_encryption_alg.as_deref()),
-        ("request_object_encryption_enc", asked.request_object_encryption_enc.as_deref()),
-        wrong,
+    let answer_encryption = encryption(
+        ("authorization_encrypted_response_alg", &asked.authorization_encrypted_response_alg),
+        ("authorization_encrypted_response_enc", &asked.authorization_encrypted_response_enc),
+    );
+    let introspection_encryption = encryption(
+        ("introspection_encrypted_response_alg", &asked.introspection_encrypted_response_alg),
+        ("introspection_encrypted_response_enc", &asked.introspection_encrypted_response_enc),
+    );
+    let request_encryption = encryption(
+        ("request_object_encryption_alg", &asked.request_object_encryption_alg),
+        ("request_object_encryption_enc", &asked.request_object_encryption_enc),
     );
     Metadata {
         client_name: asked.client_name.clone(),
@@ -125,8 +133,12 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         userinfo_encrypted_response_enc: userinfo_encryption.1,
         authorization_signed_response_alg: wrong
             .optional("authorization_signed_response_alg", asked.authorization_signed_response_alg.as_deref()),
+        authorization_encrypted_response_alg: answer_encryption.0,
+        authorization_encrypted_response_enc: answer_encryption.1,
         introspection_signed_response_alg: wrong
             .optional("introspection_signed_response_alg", asked.introspection_signed_response_alg.as_deref()),
+        introspection_encrypted_response_alg: introspection_encryption.0,
+        introspection_encrypted_response_enc: introspection_encryption.1,
         subject_type: wrong.choice("subject_type", asked.subject_type.as_deref(), SubjectType::Public),
         sector_identifier_uri: asked.sector_identifier_uri.clone(),
         scope: scope(asked.scope.as_deref(), wrong),
@@ -263,7 +275,8 @@ fn check_uris(metadata: &Metadata, wrong: &mut Problems) {
     }
     // OpenID Connect Registration 1.0 §2: tokens in a redirect of a web client pass over https only.
     if metadata.grant_types.contains(&implicit) && metadata.application_type == ApplicationType::Web {
-        for uri in metadata.redirect_uris.iter().filter(|uri| !uri.starts_with("https://") || host(uri) == Some("localhost")) {
+        let is_localhost = |uri| host(uri).is_some_and(|host| host.eq_ignore_ascii_case("localhost"));
+        for uri in metadata.redirect_uris.iter().filter(|uri| !uri.starts_with("https://") || is_localhost(uri)) {
             wrong.add("redirect_uris", &format!("{uri}: with the implicit grant a web client uses https and no localhost."));
         }
     }
@@ -323,27 +336,6 @@ fn check_front_channel_logout(metadata: &Metadata, terms: Terms, wrong: &mut Pro
         wrong.add("frontchannel_logout_uri", &problem);
     } else if !metadata.redirect_uris.iter().any(|own| origin_of(own) == origin_of(uri)) {
         wrong.add("frontchannel_logout_uri", "Its scheme, host and port must be those of a redirect URI.");
-    }
-}
-
-/// Are all redirect URIs in the document behind `sector_identifier_uri`? OpenID Connect Registration 1.0 §5. A client without any is bound by
-/// its other address (CIBA Core §4): else everybody could name a sector and read its subjects.
-///
-/// # Errors
-/// The problem, for the registrant.
-pub fn sector_lists(metadata: &Metadata, listed: &[String]) -> Result<(), FieldError> {
-    let refuse = |problem| Err(FieldError { field: "sector_identifier_uri", problem });
-    let is_listed = |uri: &str| listed.iter().any(|one| one == uri);
-    let mut own = metadata.redirect_uris.iter().map(String::as_str).collect::<Vec<_>>();
-    if own.is_empty() {
-        match metadata.sector_address() {
-            Some(address) => own.push(address),
-            None => return refuse("A client without redirect URIs needs a jwks_uri whose keys it proves.".to_string()),
-        }
-    }
-    match own.into_iter().find(|uri| !is_listed(uri)) {
-        None => Ok(()),
-        Some(missing) => refuse(format!("Its document does not list {missing}.")),
     }
 }
 

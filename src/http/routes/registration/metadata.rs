@@ -56,8 +56,14 @@ pub(super) struct ClientMetadata {
     userinfo_encrypted_response_enc: Option<String>,
     /// Signs answers in the .jwt response modes (JARM); default RS256.
     authorization_signed_response_alg: Option<String>,
+    /// Encrypts them after that, as id_tokens.
+    authorization_encrypted_response_alg: Option<String>,
+    authorization_encrypted_response_enc: Option<String>,
     /// Signs introspection answers for this client; default RS256.
     introspection_signed_response_alg: Option<String>,
+    /// Encrypts them after that, as id_tokens.
+    introspection_encrypted_response_alg: Option<String>,
+    introspection_encrypted_response_enc: Option<String>,
     /// oauth21, fapi1-advanced, fapi-ciba, fapi2-security or fapi2-message-signing: what this client is held to.
     chancery_profile: Option<String>,
     /// poll, ping or push: for CIBA.
@@ -128,5 +134,9 @@ pub(super) struct ClientMetadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     authorization_signing_alg_values_supported: Option<Vec<String>>,
+    authorization_encryption_alg_values_supported: Option<Vec<String>>,
+    authorization_encryption_enc_values_supported: Option<Vec<String>>,
     introspection_signing_alg_values_supported: Option<Vec<String>>,
+    introspection_encryption_alg_values_supported: Option<Vec<String>>,
+    introspection_encryption_enc_values_supported: Option<Vec<String>>,
 }

@@ -15,7 +15,7 @@ use crate::client::metadata::uri::{is_odd, origin_of};
 use crate::client::metadata::{Asked, AuthMethod, ContentEnc, EncryptionAlg, Metadata, RequestObjectAlg, Terms};
 use crate::request::object::LONGEST_REFERENCE;
 
-/// OpenID Connect Registration 1.0 §2: A128CBC-HS256 when only the algorithm is said; the content alone says nothing.
+/// OpenID Connect Registration 1.0 §2, JARM §3, RFC 9701 §6: A128CBC-HS256 when only the algorithm is said; the content alone says nothing.
 pub(super) fn encryption(
     alg: (&'static str, Option<&str>),
     enc: (&'static str, Option<&str>),
@@ -39,8 +39,7 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
     if asked.jwks_uri.is_some() && asked.jwks.is_some() {
         wrong.add("jwks_uri", "Send jwks or jwks_uri, not both.");
     }
-    let algs = [metadata.id_token_encrypted_response_alg, metadata.userinfo_encrypted_response_alg];
-    let encrypts = algs.iter().flatten().any(|alg| *alg != EncryptionAlg::Dir);
+    let encrypts = metadata.response_encryption().iter().flatten().any(|alg| *alg != EncryptionAlg::Dir);
     if encrypts && metadata.jwks_uri.is_none() && !terms.jwks_encrypts {
         wrong.add("jwks", "Encryption needs a public key for each algorithm in jwks, or a jwks_uri.");
     }

@@ -17,6 +17,7 @@ const TERMS: Terms = Terms {
     token_exchange: false,
     assertion_issuers: false,
     ciba: false,
+    profile: None,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
 const ALL_FLOWS: Terms = Terms { front_channel: true, ..TERMS };
@@ -146,8 +147,13 @@ fn oidc_core_8_1_a_sector_document_stands_for_several_hosts() {
     let asked = with(json!({"subject_type": "pairwise", "redirect_uris": hosts, "sector_identifier_uri": sector}));
     let metadata = validate(&asked, TERMS).unwrap();
     assert_eq!(metadata.sector(), Some("sector.example"));
-    assert!(super::sector_lists(&metadata, &["https://b.example/cb".to_string(), "https://a.example/cb".to_string()]).is_ok());
-    assert_eq!(super::sector_lists(&metadata, &["https://b.example/cb".to_string()]).unwrap_err().field, "sector_identifier_uri");
+    assert!(
+        crate::client::metadata::sector_lists(&metadata, &["https://b.example/cb".to_string(), "https://a.example/cb".to_string()]).is_ok()
+    );
+    assert_eq!(
+        crate::client::metadata::sector_lists(&metadata, &["https://b.example/cb".to_string()]).unwrap_err().field,
+        "sector_identifier_uri"
+    );
 }
 
 #[test]
@@ -176,13 +182,13 @@ fn ciba_4_without_redirect_uris_the_sector_is_where_its_keys_or_its_tokens_are()
     let document = json!({ "sector_identifier_uri": "https://sector.example/uris.json" });
     let metadata = validate(&base(document.clone()), terms).unwrap();
     assert_eq!(metadata.sector(), Some("sector.example"));
-    assert!(super::sector_lists(&metadata, &[keys.to_string()]).is_ok());
-    assert!(super::sector_lists(&metadata, &[]).is_err(), "nobody named it there");
+    assert!(crate::client::metadata::sector_lists(&metadata, &[keys.to_string()]).is_ok());
+    assert!(crate::client::metadata::sector_lists(&metadata, &[]).is_err(), "nobody named it there");
     let mut device = document;
     (device["grant_types"], device["token_endpoint_auth_method"]) =
         (json!(["urn:ietf:params:oauth:grant-type:device_code"]), json!("none"));
     let metadata = validate(&base(device), terms).unwrap();
-    assert!(super::sector_lists(&metadata, &[keys.to_string()]).is_err(), "nothing of it shows that it belongs there");
+    assert!(crate::client::metadata::sector_lists(&metadata, &[keys.to_string()]).is_err(), "nothing of it shows that it belongs there");
 }
 
 #[test]
@@ -256,8 +262,25 @@ fn oidc_registration_2_encryption_needs_a_key_and_has_a_default_content() {
 }
 
 #[test]
+fn jarm_3_and_rfc9701_6_encryption_of_answers_has_the_same_rules() {
+    for what in ["authorization", "introspection"] {
+        let (alg, enc) = (&alloc::format!("{what}_encrypted_response_alg"), &alloc::format!("{what}_encrypted_response_enc"));
+        let keys = json!({"keys": []});
+        let can = Terms { jwks_encrypts: true, ..KEYS };
+        let metadata = validate(&with(json!({ "jwks": keys, alg: "ECDH-ES" })), can).unwrap();
+        let chosen = serde_json::to_value(&metadata).unwrap();
+        assert_eq!((&chosen[alg], &chosen[enc]), (&json!("ECDH-ES"), &json!("A128CBC-HS256")), "the default");
+        assert_eq!(fields(&with(json!({ enc: "A256GCM" })), TERMS), [enc.as_str()], "an enc without an alg");
+        assert_eq!(fields(&with(json!({ alg: "ECDH-ES" })), TERMS), ["jwks"], "no key to encrypt to");
+        assert_eq!(fields(&with(json!({ "jwks": keys, alg: "RSA1_5" })), can), [alg.as_str()]);
+        assert_eq!(fields(&with(json!({ "jwks": keys, alg: "ECDH-ES", enc: "A192GCM" })), can), [enc.as_str()]);
+    }
+}
+
+#[test]
 fn oidc_core_10_2_a_shared_key_needs_a_secret_and_no_other_key() {
-    for member in ["id_token_encrypted_response_alg", "userinfo_encrypted_response_alg"] {
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        let member = &alloc::format!("{what}_encrypted_response_alg");
         let metadata = validate(&with(json!({ member: "dir" })), TERMS).unwrap();
         assert!(metadata.derives_keys());
         for method in ["none", "private_key_jwt"] {
