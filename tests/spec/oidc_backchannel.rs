@@ -4,6 +4,8 @@ use chancery::app::context::Context;
 use chancery::app::operator::Command;
 use chancery::cli::serve;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::support::flow::Person;
 use crate::support::jwt::verified;
