@@ -1,7 +1,8 @@
 //! What the specifications demand of a server, demand by demand, with the test that holds it: the lists in `tests/spec/musts`.
 //!
 //! A list has sections in the order of the specification. A demand is a sentence in our words, and after it the tests
-//! (`file::name`, of `tests/spec`) or one reason why there is none: `not built: ...`, `does not apply: ...` or `departs: ...`.
+//! (`file::name` of `tests/spec`, or a program of `tests/clients` where a real client holds it) or one reason why there is none: `not built: ...`,
+//! `does not apply: ...` or `departs: ...`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,6 +55,9 @@ fn lists() -> BTreeMap<String, Specification> {
 
 /// Is there a test of this name, which runs?
 fn is_test(named: &str) -> bool {
+    if named.starts_with("clients/") {
+        return folder().with_file_name(named).is_file();
+    }
     let Some((file, test)) = named.split_once("::") else { return false };
     let text = std::fs::read_to_string(folder().join(format!("{file}.rs"))).unwrap_or_default();
     let declared =
@@ -114,7 +118,7 @@ fn golden_of_the_lists() {
         }
     }
     let head = "# What the specifications demand\n\nEvery MUST, MUST NOT, REQUIRED and SHALL that binds an authorization server or OpenID provider, in \
-                our words, and the test of `tests/spec` that holds it through HTTP. Written from the lists in `tests/spec/musts` by \
+                our words, and the test of `tests/spec` that holds it through HTTP, or the real client of `tests` that does. Written from the lists in `tests/spec/musts` by \
                 `UPDATE_GOLDEN=1 cargo test --test main golden`; a test fails when one that is named is not there.\n\n*Not built*: the server does \
                 not do it and does not promise it. *Does not apply*: what the demand is about does not occur here. *Departs*: the server does \
                 otherwise on purpose.\n\n| Specification | Demands | Held | Not built | Do not apply | Departs |\n|---|---|---|---|---|---|\n";

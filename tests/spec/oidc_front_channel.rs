@@ -103,6 +103,7 @@ async fn session_management_4_2_the_state_binds_client_origin_and_browser() {
     let mut browser = Browser::new(&server);
     let answer = browser.authorize(&client, &alice, &[]).await;
     let state = answer.sent("session_state").unwrap();
+    assert!(!state.contains(' '), "OpenID Connect Session Management 1.0 §2");
     let (digest, salt) = state.split_once('.').unwrap();
     let kept = browser.cookies["chancery_state"].clone();
     let text = format!("{} https://app.example {kept} {salt}", client.id);

@@ -31,6 +31,58 @@ async fn rfc7591_3_2_1_the_answer_is_what_is_registered() {
 }
 
 #[tokio::test]
+async fn rfc7591_3_2_1_everything_that_was_registered_comes_back() {
+    let server = Server::with(&[], include_str!("../../profiles/oidc-certification.toml")).await;
+    let key = jwt::Key::generate("ES256").jwks();
+    let address = |path: &str| format!("https://app.example/{path}");
+    let common = json!({
+        "redirect_uris": [address("cb"), address("cb2?x=1")], "client_name": "Caf\u{e9}", "client_uri": address(""),
+        "policy_uri": address("policy"), "tos_uri": address("tos"), "logo_uri": address("logo.png"), "contacts": ["ops@app.example", "Jane"],
+        "initiate_login_uri": address("start"), "software_id": "calendar", "software_version": "1.2", "application_type": "web",
+        "post_logout_redirect_uris": [address("bye")], "backchannel_logout_uri": address("out"), "backchannel_logout_session_required": true,
+        "frontchannel_logout_uri": address("frame"), "frontchannel_logout_session_required": true,
+        "id_token_signed_response_alg": "ES256", "userinfo_signed_response_alg": "PS256", "authorization_signed_response_alg": "EdDSA",
+        "introspection_signed_response_alg": "ES384", "subject_type": "pairwise", "default_max_age": 3600, "require_auth_time": true,
+        "default_acr_values": ["urn:chancery:acr:password"], "request_uris": [address("request")], "id_token_claims": "all",
+        "require_pushed_authorization_requests": true, "require_pkce": true, "refresh_grace_seconds": 10, "refresh_token_rotation": "always",
+        "allowed_origins": ["https://spa.example"], "chancery_receipts": true,
+    });
+    for own in [
+        json!({
+            "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256", "jwks": key,
+            "request_object_signing_alg": "ES256", "require_signed_request_object": true, "dpop_bound_access_tokens": true,
+            "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "scope": "email openid",
+        }),
+        json!({
+            "token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "HS384", "jwks_uri": address("jwks"),
+            "id_token_encrypted_response_alg": "RSA-OAEP-256", "id_token_encrypted_response_enc": "A256GCM",
+            "userinfo_encrypted_response_alg": "ECDH-ES", "userinfo_encrypted_response_enc": "A128GCM",
+            "request_object_encryption_alg": "RSA-OAEP", "request_object_encryption_enc": "A256CBC-HS512",
+            "grant_types": ["authorization_code", "implicit"], "response_types": ["code id_token token", "id_token"], "scope": "openid",
+        }),
+    ] {
+        let mut sent = common.clone();
+        sent.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        let answer = server.post("/oidc/reg").json(&sent).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let registered = answer.json();
+        let path = registered["registration_client_uri"].as_str().unwrap().strip_prefix(&server.origin).unwrap().to_owned();
+        let read = server.get(&path).bearer(registered["registration_access_token"].as_str().unwrap()).send().await.json();
+        // Of a list of words the order says nothing.
+        let sorted = |value: &Value| {
+            let mut all = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            all.sort_by_key(Value::to_string);
+            all
+        };
+        for (member, value) in sent.as_object().unwrap() {
+            for (told, at) in [(&registered, "registering"), (&read, "reading")] {
+                assert_eq!(sorted(&told[member]), sorted(value), "{member}, {at}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn rfc7591_3_2_2_every_bad_field_is_listed() {
     let server = Server::start().await;
     let uris = server.post("/oidc/reg").json(&json!({ "redirect_uris": ["http://evil.example/cb", "https://a#b"] })).send().await;

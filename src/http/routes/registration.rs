@@ -279,5 +279,13 @@ fn members(metadata: &Metadata) -> Value {
     if metadata.token_endpoint_auth_method == AuthMethod::None {
         answer["require_pkce"] = json!(true);
     }
+    // Both logouts name the session, whatever was asked: RFC 7591 §3.2.1 wants the client told what holds.
+    let logouts = [
+        ("backchannel_logout_session_required", &metadata.backchannel_logout_uri),
+        ("frontchannel_logout_session_required", &metadata.frontchannel_logout_uri),
+    ];
+    for (member, _) in logouts.iter().filter(|(_, uri)| uri.is_some()) {
+        answer[member] = json!(true);
+    }
     answer
 }
