@@ -92,6 +92,16 @@ fn cited(name: &str) -> Option<(String, String, String)> {
     Some((book, section.join("."), words[section.len()..].join(" ")))
 }
 
+/// A variable of the runtime below us: it counts for nothing, and what stands in it can end nothing.
+#[test]
+fn a_number_of_threads_that_is_none_does_no_harm() {
+    for wrong in ["abc", "0", "", "99999999999999999999"] {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"));
+        let output = { program }.args(["config", "example"]).env_clear().env("TOKIO_WORKER_THREADS", wrong).output().unwrap();
+        assert!(output.status.success(), "{wrong:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 /// What `--help` says, of the program and of each of its commands.
 #[test]
 fn help() {

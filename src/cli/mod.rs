@@ -48,11 +48,14 @@ pub mod witness;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::app::random;
 use crate::app::start::Opening;
@@ -153,11 +156,24 @@ pub fn main() -> ExitCode {
     if cli.serve.change_issuer && cli.command.is_some() {
         Cli::command().error(ErrorKind::ArgumentConflict, "--change-issuer belongs to `chancery serve`").exit();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return outcome::exit_code(Err(anyhow::Error::new(error).context("no threads"))),
+    let asked = match &cli.command {
+        None | Some(Command::Serve(_)) => configuration(&cli.flags).map(|config| config.threads),
+        Some(_) => Ok(None),
     };
-    outcome::exit_code(runtime.block_on(run(cli)))
+    let runtime = asked.and_then(|threads| runtime(threads.unwrap_or_else(one_is_spare)));
+    outcome::exit_code(runtime.and_then(|runtime| runtime.block_on(run(cli))))
+}
+
+/// The writer of the log has a thread of its own, which is busy whenever the others are
+/// (docs/adr/0036-a-processor-for-the-writer.md).
+fn one_is_spare() -> NonZeroUsize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(processors - 1).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn runtime(threads: NonZeroUsize) -> anyhow::Result<Runtime> {
+    // Said outright: the runtime would otherwise read TOKIO_WORKER_THREADS, and panic over what is no number.
+    Builder::new_multi_thread().worker_threads(threads.get()).enable_all().build().context("no threads")
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

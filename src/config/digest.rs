@@ -4,6 +4,7 @@
 //! digest goes in: no secret, no declared user, of the database only its kind.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +27,7 @@ impl Config {
             ("trusted_proxies", list(self.trusted_proxies.iter().map(ToString::to_string).collect())),
             ("registration", if self.registration == Registration::Open { "open" } else { "initial_access_token" }.to_owned()),
             ("cache_mb", self.cache_mb.to_string()),
+            ("threads", self.threads.map_or(0, NonZeroUsize::get).to_string()),
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),

@@ -40,6 +40,7 @@ pub mod value;
 mod tests;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub struct Config {
     pub registration: Registration,
     pub software_issuers: Vec<SoftwareIssuer>,
     pub cache_mb: u64,
+    /// Threads that answer requests; `None`: as many as suit the machine.
+    pub threads: Option<NonZeroUsize>,
     pub pkce: PkceRequired,
     /// Clients may ask people on the back channel.
     pub ciba: bool,
@@ -245,6 +248,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         registration: Registration::InitialAccessToken,
         software_issuers: reader.list("software_statement_issuers", declared::software_issuer),
         cache_mb: reader.integer("cache_mb"),
+        threads: usize::try_from(reader.integer("threads")).ok().and_then(NonZeroUsize::new),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         ciba: reader.boolean("ciba.enabled"),
         profile: reader.choice("profile").and_then(Profile::parse),

@@ -104,6 +104,8 @@ settings! {
         "Whose statements about software count in a registration (RFC 7591 section 2.3): issuer and file with its JWK set.";
     "cache_mb" "" "" Kind::Integer { min: 1, max: 65_536 }, "8", "",
         "Memory for cached state, in MiB.";
+    "threads" "" "" Kind::Integer { min: 0, max: 1024 }, "0", "",
+        "Threads that answer requests; writing, hashing and reading from disk have others. 0: one fewer than there are processors, at least one.";
 
     "profile" "" "" Kind::Choice(&["oauth21", "fapi1-advanced", "fapi-ciba", "fapi2-security", "fapi2-message-signing"]), "", r#""fapi2-security""#,
         "Holds the whole server and all of its clients to a profile; settings that it needs follow, and one that contradicts it refuses to start.";

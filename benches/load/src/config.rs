@@ -47,6 +47,9 @@ pub struct Config {
     /// Seconds of load before the measurement
     #[arg(long, default_value_t = 1.0)]
     pub warmup: f64,
+    /// Seconds of a window: operations so far and their cost, window by window, beside the whole (not for revoke)
+    #[arg(long, value_parser = seconds)]
+    pub series: Option<f64>,
     #[arg(long, default_value = "bench-rs256")]
     pub client_id: String,
     #[arg(long, default_value = "bench-secret-0123456789abcdef0123456789abcdef")]
@@ -88,6 +91,11 @@ pub struct Config {
     /// Copied into the result
     #[arg(long, default_value = "")]
     pub label: String,
+}
+
+/// A length of time that is one.
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|seconds: &f64| *seconds >= 0.05 && seconds.is_finite()).ok_or_else(|| "seconds, at least 0.05".to_owned())
 }
 
 impl Config {

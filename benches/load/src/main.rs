@@ -65,6 +65,10 @@ impl Tally {
         Self { measuring: false, latencies: BTreeMap::new(), errors: 0, error_sample: None }
     }
 
+    fn ops(&self) -> u64 {
+        self.latencies.get("op").map_or(0, Histogram::len)
+    }
+
     fn record(&mut self, name: &'static str, micros: u64) {
         let histogram = self.latencies.entry(name).or_insert_with(new_histogram);
         histogram.saturating_record(micros.max(1));
@@ -103,6 +107,12 @@ impl Meter {
         pids.push(std::process::id());
         let cpu = vec![0.0; pids.len()];
         Self { pids, begun: None, wall: 0.0, cpu }
+    }
+
+    /// CPU seconds of all servers so far, without the load program's own.
+    fn servers_now(&self) -> f64 {
+        let now = self.now();
+        now[..now.len().saturating_sub(1)].iter().sum()
     }
 
     fn now(&self) -> Vec<f64> {
@@ -145,15 +155,27 @@ async fn run(config: Config) -> Result<Value> {
     }
     let sample = actors.first().and_then(|actor| actor.tokens.first()).map(describe);
 
-    if config.workload == Workload::Revoke {
+    let series = if config.workload == Workload::Revoke {
         run_batches(&config, actors, &tally, &meter).await?;
+        Vec::new()
     } else {
-        run_steadily(&config, actors, &tally, &meter).await?;
-    }
-    Ok(report(&config, &servers, &tally.borrow(), &meter.borrow(), sample))
+        run_steadily(&config, actors, &tally, &meter).await?
+    };
+    let mut result = report(&config, &servers, &tally.borrow(), &meter.borrow(), sample);
+    result["series"] = json!(series);
+    Ok(result)
 }
 
-async fn run_steadily(config: &Config, actors: Vec<Actor>, tally: &Rc<RefCell<Tally>>, meter: &Rc<RefCell<Meter>>) -> Result<()> {
+/// One window of `--series`: operations so far at its end, and what one of its own cost the servers.
+async fn window(until: Instant, tally: &RefCell<Tally>, meter: &RefCell<Meter>) -> Value {
+    let (ops, cpu) = (tally.borrow().ops(), meter.borrow().servers_now());
+    tokio::time::sleep_until(until.into()).await;
+    let (after, cpu) = (tally.borrow().ops(), meter.borrow().servers_now() - cpu);
+    let own = after.saturating_sub(ops);
+    json!({"ops": after, "own_ops": own, "cpu_ms_per_op": if own > 0 { cpu * 1000.0 / own as f64 } else { 0.0 }})
+}
+
+async fn run_steadily(config: &Config, actors: Vec<Actor>, tally: &Rc<RefCell<Tally>>, meter: &Rc<RefCell<Meter>>) -> Result<Vec<Value>> {
     let deadline = Instant::now() + Duration::from_secs_f64(config.warmup + config.duration);
     let mut tasks = Vec::new();
     for mut actor in actors {
@@ -169,13 +191,20 @@ async fn run_steadily(config: &Config, actors: Vec<Actor>, tally: &Rc<RefCell<Ta
     tokio::time::sleep(Duration::from_secs_f64(config.warmup)).await;
     meter.borrow_mut().start();
     tally.borrow_mut().measuring = true;
+    let mut series = Vec::new();
+    if let Some(seconds) = config.series {
+        while Instant::now() < deadline {
+            let until = deadline.min(Instant::now() + Duration::from_secs_f64(seconds));
+            series.push(window(until, tally, meter).await);
+        }
+    }
     tokio::time::sleep_until(deadline.into()).await;
     tally.borrow_mut().measuring = false;
     meter.borrow_mut().stop();
     for task in tasks {
         task.await.map_err(|e| e.to_string())?;
     }
-    Ok(())
+    Ok(series)
 }
 
 /// For operations that use up their token: users fetch a batch of tokens, then all of them use
@@ -315,7 +344,7 @@ fn report(config: &Config, servers: &[(String, u32)], tally: &Tally, meter: &Met
             "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99), "max_ms": at(1.0),
         })
     };
-    let ops = tally.latencies.get("op").map_or(0, |histogram| histogram.len());
+    let ops = tally.ops();
     let per_op = |cpu: f64| {
         if ops > 0 { cpu * 1000.0 / ops as f64 } else { 0.0 }
     };

@@ -10,6 +10,7 @@ fn hostile_values_are_refused_with_a_sentence() {
         ("cache_mb = 1.5", "cache_mb: is a fraction; write a whole number."),
         ("cache_mb = \"many\"", "cache_mb: \"many\" is not a whole number; write 1 to 65536."),
         ("cache_mb = true", "cache_mb: is true or false; write a whole number."),
+        ("threads = 1025", "threads: \"1025\" is out of bounds; write 0 to 1024."),
         ("lifetimes.code = -5", "lifetimes.code: \"-5\" is negative; a duration is at least 0."),
         ("lifetimes.code = 9223372036854775807", "lifetimes.code: \"9223372036854775807\" is out of bounds"),
         ("lifetimes.code = \"99999999999999999999d\"", "lifetimes.code: \"99999999999999999999d\" is out of bounds"),
