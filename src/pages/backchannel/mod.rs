@@ -82,6 +82,7 @@ impl Code {
             },
             // No `new-password`: browsers would keep it as the password of this site.
             Field {
+                autocomplete: "one-time-code",
                 hint: Some(text.backchannel.code_rules.to_owned()),
                 required: false,
                 ..Field::new("user_code", text.backchannel.code_label, problems, text)
