@@ -3,13 +3,16 @@
 //! | Rule | Source |
 //! |---|---|
 //! | a scope asks for its claims, as far as the account has them | OpenID Connect Core 1.0 §5.4 |
+//! | what was asked for with another value is left out | OpenID Connect Core 1.0 §5.5.1 |
 //! | only what is told is decrypted | our own |
 //! | what changed is one event, and a race is decided again on the claims that won | DESIGN: rule 4 |
 
 use chancery_core::account::claims::{By, Claims, FIELDS, Stated};
 use chancery_core::account::profile::{self, Change};
 use chancery_core::account::{Account, FieldError};
+use chancery_core::claims::wanted::{Place, Wanted};
 use chancery_core::error::OAuthError;
+use chancery_core::grant::Person;
 use chancery_core::id::AccountId;
 use chancery_core::scope::Scope;
 use serde_json::{Map, Value, json};
@@ -53,6 +56,17 @@ impl App {
             None => drop(told.remove("email_verified")),
         }
         Ok(told)
+    }
+
+    /// Leaves out what has another value than the client asked for (OpenID Connect Core 1.0 §5.5.1).
+    ///
+    /// # Errors
+    /// `server_error` when the values cannot be read.
+    pub(super) async fn keep_wanted(&self, person: &Person, place: Place, told: &mut Map<String, Value>) -> Result<(), OAuthError> {
+        let Some(text) = self.unseal_optional(person.claim_values.as_ref()).await? else { return Ok(()) };
+        let wanted = Wanted::read(&text).ok_or_else(|| OAuthError::server_error("claim values that are not ours"))?;
+        wanted.keep(place, told);
+        Ok(())
     }
 
     /// Everything that is said of the person.

@@ -7,7 +7,7 @@
 //! | `at_hash`, `c_hash`, `s_hash` vouch for what stands beside it | OpenID Connect Core 1.0 §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1 |
 //! | a pushed one names the `auth_req_id`, and vouches for the refresh token too | CIBA Core §10.3.1 |
 //! | `acr` when it was asked for: the level that was reached | OpenID Connect Core 1.0 §2 |
-//! | single claims as the `claims` parameter names them | OpenID Connect Core 1.0 §5.5 |
+//! | single claims as the `claims` parameter names them, with the values that it wants | OpenID Connect Core 1.0 §5.5, §5.5.1 |
 //! | a refreshed one keeps iss, sub, aud and auth_time, and has no nonce | OpenID Connect Core 1.0 §12.2 |
 //! | the claims of scopes only if the client is registered for them here | OpenID Connect Core 1.0 §5.4; our own |
 
@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use chancery_core::account::Account;
 use chancery_core::acr;
 use chancery_core::claims;
+use chancery_core::claims::wanted::Place;
 use chancery_core::client::Client;
 use chancery_core::client::metadata::IdTokenClaims;
 use chancery_core::error::OAuthError;
@@ -77,6 +78,7 @@ impl App {
             claims.append(&mut self.scope_claims(token.account, token.scope).await?);
         }
         claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
+        self.keep_wanted(token.person, Place::IdToken, &mut claims).await?;
         let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))?;
         self.nested_for(token.client, (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc), signed).await
     }

@@ -6,6 +6,7 @@
 //! | a bound token needs its key, or its certificate | RFC 9449 §7.1, RFC 8705 §3 |
 //! | `sub` is the one that this client reads everywhere | §5.3.2, §8 |
 
+use chancery_core::claims::wanted::Place;
 use chancery_core::client::Client;
 use chancery_core::dpop::Held;
 use chancery_core::error::OAuthError;
@@ -58,6 +59,7 @@ impl App {
         claims.append(&mut self.scope_claims(account, &bearer.scope).await?);
         if let GrantKind::Person(person) = &bearer.grant.kind {
             claims.append(&mut self.single_claims(account, &person.claims.userinfo).await?);
+            self.keep_wanted(person, Place::Userinfo, &mut claims).await?;
         }
         let info = self.in_its_form(client, claims).await?;
         Ok(Told { client: client.id.clone(), info })

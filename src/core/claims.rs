@@ -7,8 +7,9 @@
 //! | `null`, or an object with `essential`, `value`, `values` | OpenID Connect Core 1.0 §5.5.1 |
 //! | an essential `acr` must be reached | OpenID Connect Core 1.0 §5.5.1.1 |
 //! | `sub` with a value names who has to be there; one that names nobody clearly is refused | OpenID Connect Core 1.0 §5.5.1, §3.1.2.2 |
-//!
-//! Values of other claims are not kept: they would be somebody's personal data in the log, and no claim is changed to suit a wish.
+//! | another claim with a value is told if it has that value (`wanted`) | OpenID Connect Core 1.0 §5.5.1 |
+
+pub mod wanted;
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::account::claims::RULES;
 use crate::error::OAuthError;
 use crate::scope::Scope;
+use wanted::{Place, Wanted};
 
 /// Longest `claims` parameter in bytes.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -71,6 +73,8 @@ pub struct Parsed {
     pub sub: Option<String>,
     /// Levels of which one must be reached; `None` when that is no condition.
     pub essential_acr: Option<BTreeSet<String>>,
+    /// The values that other claims must have to be told.
+    pub wanted: Wanted,
 }
 
 /// Reads the parameter.
@@ -84,8 +88,8 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
     }
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(text) else { return refuse("claims is not a JSON object.") };
     let mut parsed = Parsed::default();
-    for (place, known_login) in [("userinfo", &[][..]), ("id_token", OF_LOGIN)] {
-        let asked = match members.get(place) {
+    for (member, place, known_login) in [("userinfo", Place::Userinfo, &[][..]), ("id_token", Place::IdToken, OF_LOGIN)] {
+        let asked = match members.get(member) {
             None | Some(Value::Null) => continue,
             Some(Value::Object(asked)) => asked,
             Some(_) => return refuse("userinfo and id_token in claims are JSON objects."),
@@ -100,12 +104,15 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
                 };
                 parsed.sub = Some(named);
             }
-            if place == "id_token" && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
+            if place == Place::IdToken && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
                 parsed.essential_acr = values(wish);
             }
-            let is_known = known_login.contains(&name.as_str()) || scope_of(name).is_some();
-            if is_known {
-                let names = if place == "id_token" { &mut parsed.request.id_token } else { &mut parsed.request.userinfo };
+            let is_of_person = scope_of(name).is_some();
+            if is_of_person && parsed.wanted.note(place, name, wish).is_none() {
+                return refuse("values of a claim in claims is a JSON array.");
+            }
+            if is_of_person || known_login.contains(&name.as_str()) {
+                let names = if place == Place::IdToken { &mut parsed.request.id_token } else { &mut parsed.request.userinfo };
                 names.insert(name.clone());
             }
         }
@@ -189,6 +196,7 @@ mod tests {
             "x",
             r#"{"userinfo": []}"#,
             r#"{"id_token": {"email": true}}"#,
+            r#"{"id_token": {"email": {"values": "a@example.com"}}}"#,
             &alloc::format!("{{\"a\": \"{}\"}}", "x".repeat(8192)),
         ] {
             assert_eq!(parse(bad).unwrap_err().code(), "invalid_request", "{bad}");

@@ -184,6 +184,50 @@ async fn oidc_core_5_5_claims_are_asked_for_one_by_one() {
 }
 
 #[tokio::test]
+async fn oidc_core_5_5_1_a_claim_with_another_value_is_left_out() {
+    let server = server().await;
+    let (client, alice) = (client(&server).await, server.alice().await);
+    let wish = json!({
+        "userinfo": { "email": { "essential": true, "value": "mallory@example.com" }, "name": { "values": ["Bob", "Alice Liddell"] } },
+        "id_token": { "name": { "value": "Bob" }, "email": { "value": "alice@example.com" }, "auth_time": { "value": 1 } },
+    });
+    let wish = wish.to_string();
+    let asked = |scope| [("scope", scope), ("claims", wish.as_str())];
+    let (email, name) = (json!("alice@example.com"), json!("Alice Liddell"));
+    let mut browser = Browser::new(&server);
+    let mark = server.mark().await;
+    // Asked by the claims alone, and again where the scopes bring the same claims.
+    for scope in ["openid", "openid profile email"] {
+        let tokens = browser.tokens(&client, &alice, &asked(scope)).await;
+        let id_token = claims(&server, tokens.id_token()).await;
+        assert_eq!((&id_token["email"], id_token.get("name")), (&email, None), "{scope}");
+        assert_eq!(id_token["auth_time"], NOW / 1000, "when it was is no wish");
+        let refreshed = Tokens::of(&server.refresh(&client, tokens.refresh()).await);
+        let id_token = claims(&server, refreshed.id_token()).await;
+        assert_eq!((&id_token["email"], id_token.get("name")), (&email, None), "{scope}");
+        for access in [&tokens.access, &refreshed.access] {
+            let told = server.userinfo(access).await.json();
+            assert_eq!((told.get("email"), &told["name"]), (None, &name), "{scope}");
+        }
+    }
+    // Without a page, and through the browser.
+    let silent = [&asked("openid profile email")[..], &[("prompt", "none"), ("response_type", "code id_token token")]].concat();
+    let answer = browser.open(&client.request(&silent)).await;
+    let id_token = claims(&server, &sent(&answer, "id_token").unwrap()).await;
+    assert_eq!((&id_token["email"], id_token.get("name")), (&email, None));
+    let told = server.userinfo(&sent(&answer, "access_token").unwrap()).await.json();
+    assert_eq!((told.get("email"), &told["name"]), (None, &name));
+    // What the client believed of her is nobody's business.
+    assert!(server.kinds_since(mark).await.iter().any(|kind| kind == "CodeIssued"));
+    for leaf in server.leaves().await {
+        assert!(!String::from_utf8_lossy(&leaf.leaf).contains("mallory"));
+    }
+    let bad = json!({ "userinfo": { "email": { "values": "alice@example.com" } } }).to_string();
+    let refused = browser.open(&client.request(&[("claims", &bad), ("prompt", "none")])).await;
+    assert_eq!(refused.sent("error").as_deref(), Some("invalid_request"));
+}
+
+#[tokio::test]
 async fn oidc_core_5_5_1_a_sub_with_a_value_names_who_has_to_be_there() {
     let server = Server::start().await;
     let (client, alice, bob) = (server.web_client().await, server.alice().await, server.person("bob@example.com").await);

@@ -22,7 +22,7 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 13] = [
+const FOR_PEOPLE: [&str; 14] = [
     "email",
     "name",
     "context",
@@ -31,6 +31,7 @@ const FOR_PEOPLE: [&str; 13] = [
     "source",
     "login_hint",
     "authorization_details",
+    "claim_values",
     "address",
     "profile",
     "phone",

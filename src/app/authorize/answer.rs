@@ -179,6 +179,7 @@ impl App {
             consent_epoch: asked.consent_epoch,
             nonce: asked.private.nonce.clone(),
             authorization_details: asked.private.authorization_details.clone(),
+            claim_values: asked.private.claim_values.clone(),
             context: asked.private.context.clone(),
             at: self.now(),
         }

@@ -176,6 +176,7 @@ impl App {
                 .map(|text| Details::read(text))
                 .transpose()?
                 .map(|own| own.text()),
+            claim_values: parameters.get("claims").map(|text| claims::parse(text)).transpose()?.and_then(|parsed| parsed.wanted.text()),
             context: context.personal(),
         };
         let (next, current) = self.first_step(&request, browser, &client.id).await?;

@@ -227,6 +227,7 @@ impl App {
             nonce: self.unseal_optional(interaction.nonce.as_ref()).await?,
             login_hint: None,
             authorization_details: self.unseal_optional(interaction.authorization_details.as_ref()).await?,
+            claim_values: self.unseal_optional(interaction.claim_values.as_ref()).await?,
             context: context.personal(),
         };
         Ok(decide!(self, &context, |work| self.grant_once(work, interaction, current, consent.as_ref(), &private, &seal))?)

@@ -148,6 +148,7 @@ impl App {
             amr: session.amr.clone(),
             nonce: None,
             claims: chancery_core::claims::ClaimsRequest::default(),
+            claim_values: None,
             wants_auth_time: false,
             consent_epoch: consent.withdrawals,
         };

@@ -8,6 +8,7 @@ use super::event::IssuedRefresh;
 use super::exchanged::Exchanged;
 use super::{Code, DETAILS, Grant, GrantEvent, GrantKind, Person};
 use crate::claims::ClaimsRequest;
+use crate::claims::wanted::CLAIM_VALUES;
 use crate::id::{ClientId, GrantId, SessionId};
 use crate::scope::Scope;
 use crate::stream::Fact;
@@ -42,6 +43,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 amr: event.amr.clone(),
                 nonce: fact.sealed(&event.grant.stream(), "nonce"),
                 claims: event.claims.clone(),
+                claim_values: fact.sealed(&event.grant.stream(), CLAIM_VALUES),
                 wants_auth_time: event.wants_auth_time,
                 consent_epoch: event.consent_epoch,
             };
@@ -69,6 +71,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 amr: event.amr.clone(),
                 nonce: None,
                 claims: event.claims.clone(),
+                claim_values: fact.sealed(&event.grant.stream(), CLAIM_VALUES),
                 wants_auth_time: event.wants_auth_time,
                 consent_epoch: event.consent_epoch,
             };
@@ -90,6 +93,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 amr: event.amr.clone(),
                 nonce: None,
                 claims: ClaimsRequest::default(),
+                claim_values: None,
                 wants_auth_time: false,
                 consent_epoch: event.consent_epoch,
             };
@@ -110,6 +114,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 amr: event.amr.clone(),
                 nonce: None,
                 claims,
+                claim_values: None,
                 wants_auth_time: false,
                 consent_epoch: event.consent_epoch,
             };
@@ -129,6 +134,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                     amr: Vec::new(),
                     nonce: None,
                     claims: ClaimsRequest::default(),
+                    claim_values: None,
                     wants_auth_time: false,
                     consent_epoch: event.consent_epoch.unwrap_or(0),
                 })

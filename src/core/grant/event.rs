@@ -63,7 +63,8 @@ pub struct IssuedRefresh {
     pub expires_at: Timestamp,
 }
 
-/// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `authorization_details`, `context`.
+/// An authorization code left for a client (RFC 6749 §4.1.2). `personal`: `nonce`, `authorization_details`,
+/// `claim_values`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeIssued {
@@ -98,7 +99,8 @@ pub struct CodeIssued {
     pub wants_auth_time: bool,
 }
 
-/// An authorization whose tokens pass through the browser, without a code (OpenID Connect Core 1.0 §3.2). `personal`: `context`.
+/// An authorization whose tokens pass through the browser, without a code (OpenID Connect Core 1.0 §3.2). `personal`:
+/// `authorization_details`, `claim_values`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImplicitlyGranted {

@@ -18,6 +18,7 @@ use super::event::{
 use super::target::Target;
 use super::{DETAILS, GrantEvent, Lifetimes};
 use crate::claims::ClaimsRequest;
+use crate::claims::wanted::CLAIM_VALUES;
 use crate::client::Client;
 use crate::client::metadata::GrantType;
 use crate::decision::{Decision, Draft, Personal};
@@ -52,6 +53,8 @@ pub struct IssueCode {
     pub nonce: Option<String>,
     /// In their one text (RFC 9396).
     pub authorization_details: Option<String>,
+    /// The values that claims were asked for with, in their one text.
+    pub claim_values: Option<String>,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -76,7 +79,10 @@ impl Lifetimes {
 }
 
 pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> {
-    let context = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, cmd.authorization_details.as_deref());
+    let context = Personal::default()
+        .with("context", cmd.context.as_deref())
+        .with_whole(DETAILS, cmd.authorization_details.as_deref())
+        .with_whole(CLAIM_VALUES, cmd.claim_values.as_deref());
     let Some(code) = cmd.code else {
         let event = ImplicitlyGranted {
             grant: cmd.grant,

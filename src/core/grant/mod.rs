@@ -107,6 +107,9 @@ pub struct Person {
     pub nonce: Option<Sealed>,
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     pub claims: ClaimsRequest,
+    /// The values that claims were asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_values: Option<Sealed>,
     /// Whether `auth_time` was asked for (OpenID Connect Core 1.0 §2).
     pub wants_auth_time: bool,
     /// How often the consent had been withdrawn before.

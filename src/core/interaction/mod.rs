@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::wanted::CLAIM_VALUES;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
@@ -24,7 +25,8 @@ use crate::request::Request;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// A valid request that waits for its person. `personal`: `state`, `nonce`, `login_hint`, `authorization_details`, `context`.
+/// A valid request that waits for its person. `personal`: `state`, `nonce`, `login_hint`, `authorization_details`,
+/// `claim_values`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationRequested {
@@ -131,6 +133,9 @@ pub struct Interaction {
     /// What exactly is asked for (RFC 9396).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<Sealed>,
+    /// The values that claims were asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_values: Option<Sealed>,
 }
 
 impl Stream for Interaction {
@@ -157,6 +162,7 @@ impl Stream for Interaction {
                         nonce: fact.sealed(&stream, "nonce"),
                         login_hint: fact.sealed(&stream, "login_hint"),
                         authorization_details: fact.sealed(&stream, "authorization_details"),
+                        claim_values: fact.sealed(&stream, CLAIM_VALUES),
                     })
                 }
                 InteractionEvent::AuthorizationAnsweredAtOnce(event) => Ok(Self {
@@ -173,6 +179,7 @@ impl Stream for Interaction {
                     nonce: None,
                     login_hint: None,
                     authorization_details: None,
+                    claim_values: None,
                 }),
                 _ => out_of_order,
             };
@@ -198,6 +205,8 @@ pub struct Private {
     pub login_hint: Option<String>,
     /// In its one text (`details`).
     pub authorization_details: Option<String>,
+    /// In their one text (`claims::wanted`).
+    pub claim_values: Option<String>,
     pub context: Option<String>,
 }
 
@@ -230,6 +239,7 @@ pub fn open(cmd: &Open) -> Decision<InteractionEvent, ()> {
         .with("nonce", cmd.private.nonce.as_deref())
         .with("login_hint", cmd.private.login_hint.as_deref())
         .with_whole("authorization_details", cmd.private.authorization_details.as_deref())
+        .with_whole(CLAIM_VALUES, cmd.private.claim_values.as_deref())
         .with("context", cmd.private.context.as_deref());
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }

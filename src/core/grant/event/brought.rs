@@ -81,6 +81,7 @@ impl TokenExchanged {
                 amr: self.amr.clone(),
                 nonce: None,
                 claims: ClaimsRequest::default(),
+                claim_values: None,
                 wants_auth_time: false,
                 consent_epoch: self.consent_epoch.unwrap_or(0),
             }),

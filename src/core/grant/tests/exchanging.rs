@@ -33,6 +33,7 @@ fn person() -> Person {
         amr: vec!["pwd".into()],
         nonce: None,
         claims: ClaimsRequest::default(),
+        claim_values: None,
         wants_auth_time: true,
         consent_epoch: 1,
     }

@@ -43,12 +43,15 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         consent_epoch: 0,
         nonce: Some("n".into()),
         authorization_details: None,
+        claim_values: Some("{}".into()),
         context: None,
         at: t(0),
     };
     let decision = issue::code(&cmd, &LIFETIMES);
     assert_eq!(said(&decision), (vec![issued()], "ok"));
-    assert_eq!(decision.events[0].personal.iter().collect::<Vec<_>>(), [("nonce", "n")]);
+    let personal = &decision.events[0].personal;
+    assert_eq!(personal.iter().collect::<Vec<_>>(), [("claim_values", "{}"), ("nonce", "n")]);
+    assert!(personal.is_whole("claim_values"), "it is read back");
 }
 
 #[test]
