@@ -57,7 +57,7 @@ pub fn target() -> Target {
 fn is_accepted(bytes: &[u8]) -> bool {
     let Ok(asked) = json::parse(bytes).and_then(json::typed::<Asked>) else { return false };
     let mut accepted = false;
-    for all in [true, false] {
+    for (all, profile) in [(true, None), (false, None), (true, Some(Profile::Fapi2Security)), (false, Some(Profile::Fapi2Security))] {
         let terms = Terms {
             by_operator: all,
             jwks_usable: all,
@@ -72,7 +72,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             token_exchange: all,
             assertion_issuers: all,
             ciba: all,
-            profile: (!all).then_some(Profile::Fapi2Security),
+            profile,
         };
         match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {
             Ok(metadata) => {
