@@ -1,21 +1,24 @@
-//! Makes the log of a stopped server on SQLite large: `cargo run --release --example fill -- DATABASE EVENTS`.
+//! Makes the log of a stopped server on SQLite large: `cargo run --release --example fill -- DATA-DIRECTORY EVENTS`, with the
+//! server's settings in the environment.
 //!
-//! The newest grant whose code was redeemed is written again and again under new ids and digests, through `Ledger::append`: three events and one row
-//! each, as a code flow leaves them. Sealed values are copied, so that they do not open; nothing that a measurement asks for opens them. For
-//! measuring what a large log costs (`benches/scale`) and for nothing else: the server has issued none of these tokens.
+//! The newest grant whose code was redeemed is written again and again under new ids and digests, through `Ledger::append`: three
+//! events and one row each, as a code flow leaves them; heads are signed as the server's are. Sealed values are copied, so that
+//! they do not open; nothing that a measurement asks for opens them. For measuring what a large log costs (`benches/scale`) and for nothing else: the server has issued none of these tokens.
 
 #![allow(clippy::disallowed_methods, reason = "a measuring program reads clock and entropy")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use chancery::app::clock::Clock;
+use chancery::app::random;
+use chancery::app::start::{self, Opening};
+use chancery::config::{Database, Flags, Sources, resolve};
+use chancery_ledger::Ledger;
 use chancery_ledger::recorded::{Freshness, Recorded};
 use chancery_ledger::write::{Actor, Expected, NewEvent, Row, RowWrite, StreamWrite, Write};
-use chancery_ledger::{Ledger, Options};
 use chancery_projections::envelope::Envelope;
-use chancery_projections::inline;
 use uuid::Uuid;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -24,10 +27,6 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 const NEWEST: u64 = 1000;
 /// Appends under way at once.
 const AT_ONCE: usize = 128;
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
 
 /// One grant as the log and the read models have it.
 struct Template {
@@ -121,17 +120,15 @@ fn another_digest() -> String {
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [database, events] = arguments.as_slice() else { return Err("fill DATABASE EVENTS".into()) };
+    let [directory, events] = arguments.as_slice() else { return Err("fill DATA-DIRECTORY EVENTS".into()) };
     let until: u64 = events.parse()?;
-    if !std::path::Path::new(database).exists() {
-        return Err(format!("there is no {database}").into());
+    let flags = Flags { data_dir: Some(directory.clone()), ..Flags::default() };
+    let config = resolve(&Sources::of_process(&flags))?;
+    if !matches!(&config.database, Database::Sqlite(path) if path.exists()) {
+        return Err(format!("there is no log on SQLite in {directory}").into());
     }
-    let mut options = Options::new(Arc::new(now_ms));
-    options.inline_set = inline::SET.into();
-    options.level = chancery_core::event::level();
-    options.deadline = Duration::from_secs(60);
-    options.cache_bytes = 1 << 20;
-    let ledger = Ledger::open_sqlite(database, options)?;
+    let secrets = config.secrets(random::fill)?;
+    let ledger = start::open(config, &secrets, Clock::System, Opening::default()).await?.ledger;
     let template = Arc::new(Template::newest(&ledger).await?);
     let size = ledger.head().await?.size;
     let left = Arc::new(AtomicU64::new(until.saturating_sub(size).div_ceil(template.events())));
