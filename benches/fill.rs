@@ -128,7 +128,8 @@ async fn main() -> Result<(), Failed> {
         return Err(format!("there is no log on SQLite in {directory}").into());
     }
     let secrets = config.secrets(random::fill)?;
-    let ledger = start::open(config, &secrets, Clock::System, Opening::default()).await?.ledger;
+    let app = start::open(config, &secrets, Clock::System, Opening::default()).await?;
+    let ledger = app.ledger.clone();
     let template = Arc::new(Template::newest(&ledger).await?);
     let size = ledger.head().await?.size;
     let left = Arc::new(AtomicU64::new(until.saturating_sub(size).div_ceil(template.events())));
