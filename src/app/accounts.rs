@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use chancery_core::account::claims::{By, Claims, Stated};
 use chancery_core::account::register::{self, Register};
-use chancery_core::account::standing;
 use chancery_core::account::{Account, AccountEvent, FieldError, PasswordChange, Role, Standing};
+use chancery_core::account::{sources, standing};
 use chancery_core::decision::{Decision, Draft};
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -69,7 +69,11 @@ impl App {
     /// Every problem of the form, a taken address among them; or the log cannot be written.
     pub async fn register_account(&self, context: &Context, form: &Form<'_>) -> Result<AccountId, NotRegistered> {
         let mut problems = register::problems(form.email, form.password, form.name);
-        let claims = Claims::default().stating(&form.stated, By::Operator).unwrap_or_else(|wrong| {
+        let (stated, sources) = sources::apart(&form.stated, By::Operator).unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            Default::default()
+        });
+        let claims = Claims::default().stating(&stated, By::Operator).unwrap_or_else(|wrong| {
             problems.extend(wrong);
             Claims::default()
         });
@@ -95,6 +99,7 @@ impl App {
             password_hash,
             email_index: chancery_core::base64url::encode(&index),
             claims,
+            sources: sources.unwrap_or_default(),
             key_commitment: Digest(key.commitment()),
             roles: form.roles.clone(),
             declared: form.declared,

@@ -4,12 +4,17 @@
 //! |---|---|
 //! | a scope asks for its claims, as far as the account has them | OpenID Connect Core 1.0 §5.4 |
 //! | what was asked for with another value is left out | OpenID Connect Core 1.0 §5.5.1 |
+//! | what others assert is passed on as it is, where its name is let through | OpenID Connect Core 1.0 §5.6.2 |
 //! | only what is told is decrypted | our own |
-//! | what changed is one event, and a race is decided again on the claims that won | DESIGN: rule 4 |
+//! | what changed is one append, and a race is decided again on the claims that won | DESIGN: rule 4 |
+
+use std::collections::BTreeMap;
 
 use chancery_core::account::claims::{By, Claims, FIELDS, Stated};
 use chancery_core::account::profile::{self, Change};
+use chancery_core::account::sources::{self, Sources};
 use chancery_core::account::{Account, FieldError};
+use chancery_core::claims::through::Through;
 use chancery_core::claims::wanted::{Place, Wanted};
 use chancery_core::error::OAuthError;
 use chancery_core::grant::Person;
@@ -29,6 +34,23 @@ pub enum NotChanged {
     /// What was stated has problems: all of them.
     Problems(Vec<FieldError>),
     Refused(OAuthError),
+}
+
+/// What is told, of whom, and where.
+pub(super) struct Telling<'a> {
+    pub account: &'a Account,
+    pub person: &'a Person,
+    pub place: Place,
+    /// The scopes whose claims are told there.
+    pub scope: Option<&'a Scope>,
+}
+
+/// What is stated of a person, and by whom.
+struct Said {
+    stated: Stated,
+    by: By,
+    /// What others assert, if anything was said of that.
+    others: Option<Sources>,
 }
 
 impl From<OAuthError> for NotChanged {
@@ -58,15 +80,45 @@ impl App {
         Ok(told)
     }
 
-    /// Leaves out what has another value than the client asked for (OpenID Connect Core 1.0 §5.5.1).
+    /// Leaves out what has another value than the client asked for (OpenID Connect Core 1.0 §5.5.1), and adds what others assert (§5.6.2).
     ///
     /// # Errors
-    /// `server_error` when the values cannot be read.
-    pub(super) async fn keep_wanted(&self, person: &Person, place: Place, told: &mut Map<String, Value>) -> Result<(), OAuthError> {
-        let Some(text) = self.unseal_optional(person.claim_values.as_ref()).await? else { return Ok(()) };
-        let wanted = Wanted::read(&text).ok_or_else(|| OAuthError::server_error("claim values that are not ours"))?;
-        wanted.keep(place, told);
+    /// `server_error` when the values or the account's data cannot be read.
+    pub(super) async fn settle(&self, told: &mut Map<String, Value>, to: &Telling<'_>) -> Result<(), OAuthError> {
+        let wanted = match self.unseal_optional(to.person.claim_values.as_ref()).await? {
+            Some(text) => Wanted::read(&text).ok_or_else(|| OAuthError::server_error("claim values that are not ours"))?,
+            None => Wanted::default(),
+        };
+        wanted.keep(to.place, told);
+        let asked = match to.place {
+            Place::IdToken => &to.person.claims.id_token,
+            Place::Userinfo => &to.person.claims.userinfo,
+        };
+        let through = Through { place: to.place, scope: to.scope, asked, wanted: &wanted };
+        told.append(&mut self.sources_of(to.account).await?.told(|name| through.lets(name)));
         Ok(())
+    }
+
+    /// What others assert of the person.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn sources_of(&self, account: &Account) -> Result<Sources, OAuthError> {
+        let (names, sources) = (account.claim_names.as_ref(), account.claim_sources.as_ref());
+        let (Some(names), Some(sources)) = (self.unseal_optional(names).await?, self.unseal_optional(sources).await?) else {
+            return Ok(Sources::default());
+        };
+        // Without the texts: there are secrets in them.
+        Sources::read(&names, &sources).ok_or_else(|| OAuthError::server_error("claim sources that are not ours"))
+    }
+
+    /// The claims that others assert, each with the name of its source.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn asserted_by_others(&self, account: &Account) -> Result<BTreeMap<String, String>, OAuthError> {
+        let Some(text) = self.unseal_optional(account.claim_names.as_ref()).await? else { return Ok(BTreeMap::new()) };
+        sources::names_in(&text).ok_or_else(|| OAuthError::server_error("claim names that are not ours"))
     }
 
     /// Everything that is said of the person.
@@ -100,8 +152,10 @@ impl App {
         if state.is_none() {
             return Err(OAuthError::not_found("no such account").saying("There is no such account.").into());
         }
+        let (stated, others) = sources::apart(stated, by).map_err(NotChanged::Problems)?;
+        let said = Said { stated, by, others };
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
-        let outcome = decide!(self, context, |work| self.change_profile_once(work, account, stated, by, context, &seal));
+        let outcome = decide!(self, context, |work| self.change_profile_once(work, account, &said, context, &seal));
         outcome.map_err(OAuthError::from)?.map_err(NotChanged::Problems)
     }
 
@@ -109,22 +163,28 @@ impl App {
         &self,
         mut work: Work<'_>,
         account: AccountId,
-        stated: &Stated,
-        by: By,
+        said: &Said,
         context: &Context,
         seal: &Seal,
     ) -> Result<Result<bool, Vec<FieldError>>, Stop> {
         let mut loaded = work.load::<Account>(&account.stream()).await?;
         let state = loaded.or(|| OAuthError::not_found("no such account"))?.clone();
         let before = self.claims_of(&state).await?;
-        let after = match before.stating(stated, by) {
+        let after = match before.stating(&said.stated, said.by) {
             Ok(after) => after,
             Err(problems) => return Ok(Err(problems)),
         };
         let decision = profile::change(&state, &Change { before, after, context: context.personal(), at: self.now() });
         decision.outcome?;
-        let is_news = !decision.events.is_empty();
-        work.record(&mut loaded, decision.events, seal)?;
+        let mut events = decision.events;
+        if let Some(others) = &said.others {
+            let (before, after) = (self.sources_of(&state).await?, others.clone());
+            let decision = sources::change(&state, &sources::Change { before, after, context: context.personal(), at: self.now() });
+            decision.outcome?;
+            events.extend(decision.events);
+        }
+        let is_news = !events.is_empty();
+        work.record(&mut loaded, events, seal)?;
         work.commit().await?;
         Ok(Ok(is_news))
     }

@@ -152,7 +152,7 @@ fn what(envelope: &Envelope) -> Option<What> {
         ("AccountRegistered", _) if by_person => What::Registered,
         ("AccountRegistered", _) => What::RegisteredByOperator,
         ("ProfileChanged", _) if by_person => What::ProfileChanged,
-        ("ProfileChanged", _) => What::ProfileChangedByOperator,
+        ("ProfileChanged" | "ClaimSourcesChanged", _) => What::ProfileChangedByOperator,
         ("EmailChanged", _) => What::EmailChanged,
         ("PasswordChanged", "chosen") => What::PasswordChanged,
         ("PasswordChanged", "declared") => What::PasswordSetByOperator,

@@ -26,6 +26,7 @@ use chancery_core::time::Timestamp;
 use chancery_core::token::hash;
 use serde_json::{Map, Value, json};
 
+use super::claims::Telling;
 use super::signing::KeySet;
 use super::{App, seconds};
 
@@ -74,11 +75,13 @@ impl App {
     pub(super) async fn id_token(&self, token: &IdToken<'_>, keys: &KeySet) -> Result<String, OAuthError> {
         let metadata = &token.client.metadata;
         let mut claims = self.id_token_claims(token)?;
-        if metadata.id_token_claims == IdTokenClaims::All || token.with_scope_claims {
-            claims.append(&mut self.scope_claims(token.account, token.scope).await?);
+        let scope = (metadata.id_token_claims == IdTokenClaims::All || token.with_scope_claims).then_some(token.scope);
+        if let Some(scope) = scope {
+            claims.append(&mut self.scope_claims(token.account, scope).await?);
         }
         claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
-        self.keep_wanted(token.person, Place::IdToken, &mut claims).await?;
+        let to = Telling { account: token.account, person: token.person, place: Place::IdToken, scope };
+        self.settle(&mut claims, &to).await?;
         let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))?;
         self.nested_for(token.client, (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc), signed).await
     }

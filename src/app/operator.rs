@@ -341,7 +341,9 @@ impl App {
             .map(|own| json!({ "client_id": own.client, "client_name": own.name, "scope": own.scope, "since": rfc3339(own.since.0) }));
         answer["sessions"] = sessions.collect();
         answer["allowed"] = allowed.collect();
-        answer["claims"] = Value::Object(self.scope_claims(&state, &Scope::of(&["profile", "email", "address", "phone"])).await?);
+        let mut claims = self.scope_claims(&state, &Scope::of(&["profile", "email", "address", "phone"])).await?;
+        claims.append(&mut self.sources_of(&state).await?.shown());
+        answer["claims"] = Value::Object(claims);
         Ok(answer)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chancery_core::account::claims::{By, Claims};
-use chancery_core::account::{FieldError, register};
+use chancery_core::account::{FieldError, register, sources};
 use chancery_core::client::Origin;
 use chancery_core::client::metadata::Asked;
 use chancery_core::error::OAuthError;
@@ -93,7 +93,10 @@ impl App {
     pub async fn seed_things(&self, context: &Context) -> Result<Seeded, NotSeeded> {
         for user in &self.config.users {
             let mut problems = register::problems(&user.email, user.password.expose(), user.name.as_deref());
-            problems.extend(Claims::default().stating(&user.claims, By::Operator).err().into_iter().flatten());
+            match sources::apart(&user.claims, By::Operator) {
+                Ok((stated, _)) => problems.extend(Claims::default().stating(&stated, By::Operator).err().into_iter().flatten()),
+                Err(wrong) => problems.extend(wrong),
+            }
             if !problems.is_empty() {
                 return Err(listed("user", &user.email, &problems));
             }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::certificate::Chain;
+use super::claims::Telling;
 use super::context::Context;
 use super::dpop::Proven;
 
@@ -59,7 +60,8 @@ impl App {
         claims.append(&mut self.scope_claims(account, &bearer.scope).await?);
         if let GrantKind::Person(person) = &bearer.grant.kind {
             claims.append(&mut self.single_claims(account, &person.claims.userinfo).await?);
-            self.keep_wanted(person, Place::Userinfo, &mut claims).await?;
+            let to = Telling { account, person, place: Place::Userinfo, scope: Some(&bearer.scope) };
+            self.settle(&mut claims, &to).await?;
         }
         let info = self.in_its_form(client, claims).await?;
         Ok(Told { client: client.id.clone(), info })

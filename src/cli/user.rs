@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use chancery_core::account::Role;
 use chancery_core::account::claims::{Stated, stated_in};
+use chancery_core::account::sources::{NAMES, SOURCES};
 use clap::Subcommand;
 use serde_json::{Map, Value};
 
@@ -154,13 +155,17 @@ pub struct Claims {
     /// A standard claim of OpenID Connect Core §5.1, a part of the address after `address.`; may be repeated
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = name_and_text)]
     claims: Vec<(String, String)>,
-    /// Read claims from a JSON object as userinfo answers it, or - for standard input
+    /// Read claims from a JSON object as userinfo answers it, `_claim_names` and `_claim_sources` too, or - for standard input
     #[arg(long, value_name = "FILE")]
     claims_file: Option<PathBuf>,
 }
 
 fn name_and_text(text: &str) -> Result<(String, String), String> {
     let (name, text) = text.split_once('=').ok_or("write NAME=TEXT, such as given_name=Alice")?;
+    // An access token may be among them, and secrets are never on a command line.
+    if [NAMES, SOURCES].contains(&name) {
+        return Err("what others assert is read with --claims-file".to_owned());
+    }
     Ok((name.to_owned(), text.to_owned()))
 }
 

@@ -11,6 +11,7 @@ use super::given::Raw;
 use super::problem::Problem;
 use super::reader;
 use super::secret::Secret;
+use super::stated;
 use super::table::Kind;
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
@@ -75,7 +76,7 @@ pub struct DeclaredUser {
     pub email: String,
     pub password: Secret,
     pub name: Option<String>,
-    /// Standard claims by name, a part of the address after `address.`; the rules of accounts say which are acceptable.
+    /// Standard claims by name, a part of the address after `address.`, and what others assert; the rules of accounts say which are acceptable.
     pub claims: BTreeMap<String, String>,
 }
 
@@ -328,7 +329,7 @@ pub fn users(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredUser
             email: fields.text("email").unwrap_or_default(),
             password: fields.secret("password").unwrap_or_else(|| Secret::new("")),
             name: fields.text("name"),
-            claims: fields.read("claims", claims).unwrap_or_default(),
+            claims: fields.read("claims", stated::claims).unwrap_or_default(),
         };
         if !user.email.is_empty() && !seen.insert(user.email.to_lowercase()) {
             fields.refuse("email", "is declared twice; give each user their own.".to_owned());
@@ -336,32 +337,6 @@ pub fn users(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredUser
         users.push(user);
     }
     users
-}
-
-/// Texts and truths by name; those of a table within it after its name and a dot.
-fn claims(_: Kind, raw: &Raw) -> Result<BTreeMap<String, String>, String> {
-    let wrong = || "is not a table of claims; write { given_name = \"Alice\", address = { country = \"UK\" } }.".to_owned();
-    let Raw::Table(members) = raw else { return Err(wrong()) };
-    let mut flat = BTreeMap::new();
-    for (name, value) in members {
-        match value {
-            Raw::Table(parts) => {
-                for (part, value) in parts {
-                    flat.insert(format!("{name}.{part}"), plain(value).ok_or_else(wrong)?);
-                }
-            }
-            value => drop(flat.insert(name.clone(), plain(value).ok_or_else(wrong)?)),
-        }
-    }
-    Ok(flat)
-}
-
-fn plain(raw: &Raw) -> Option<String> {
-    match raw {
-        Raw::Text(text) => Some(text.clone()),
-        Raw::Boolean(truth) => Some(truth.to_string()),
-        _ => None,
-    }
 }
 
 /// The resource servers, in the order of the file.

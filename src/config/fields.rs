@@ -78,7 +78,7 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
     "password" Kind::Secret, true, r#""correct horse battery staple""#, "";
     "name" Kind::Text, false, r#""Alice""#, "";
     "claims" Kind::Table, false, r#"{ given_name = "Alice", email_verified = true, address = { locality = "London", country = "UK" } }"#,
-        "standard claims by the names of OpenID Connect Core §5.1";
+        "standard claims by the names of OpenID Connect Core §5.1; also _claim_names and _claim_sources (§5.6.2), as tables";
 }
 
 fields! { FEED, "Fields of `[[feed]]`: what of the log goes where.":

@@ -33,6 +33,7 @@ pub mod proof;
 pub mod reader;
 pub mod secret;
 pub mod source;
+mod stated;
 pub mod table;
 pub mod value;
 

@@ -3,12 +3,16 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the claims of each scope | OpenID Connect Core 1.0 §5.4 |
-//! | a request names claims for userinfo and for the id_token; unknown ones are ignored | OpenID Connect Core 1.0 §5.5 |
+//! | a request names claims for userinfo and for the id_token | OpenID Connect Core 1.0 §5.5 |
+//! | one that is none of the standard may be a claim of others; the person is asked for it by its name | OpenID Connect Core 1.0 §5.6.2; our own |
+//! | what can be no claim of a person is ignored | OpenID Connect Core 1.0 §5.5 |
 //! | `null`, or an object with `essential`, `value`, `values` | OpenID Connect Core 1.0 §5.5.1 |
 //! | an essential `acr` must be reached | OpenID Connect Core 1.0 §5.5.1.1 |
 //! | `sub` with a value names who has to be there; one that names nobody clearly is refused | OpenID Connect Core 1.0 §5.5.1, §3.1.2.2 |
 //! | another claim with a value is told if it has that value (`wanted`) | OpenID Connect Core 1.0 §5.5.1 |
+//! | what others assert is told where its name is let through (`through`) | OpenID Connect Core 1.0 §5.6.2 |
 
+pub mod through;
 pub mod wanted;
 
 use alloc::collections::BTreeSet;
@@ -19,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account::claims::RULES;
+use crate::account::sources::is_name;
 use crate::error::OAuthError;
 use crate::scope::Scope;
 use wanted::{Place, Wanted};
@@ -26,7 +31,18 @@ use wanted::{Place, Wanted};
 /// Longest `claims` parameter in bytes.
 pub const MAX_BYTES: usize = 8 * 1024;
 
-/// The scope that brings a claim; `None` for a claim that is unknown here.
+/// Claims beyond the standard ones that a request may name: the person has to read them all.
+const MOST_SINGLE: usize = 32;
+
+/// Beginning of the word by which a consent holds a claim that no scope brings. It is no scope: no token has it.
+const SINGLE: &str = "urn:chancery:claim:";
+
+/// The claim that a word of a consent means, if it means one.
+pub fn single(word: &str) -> Option<&str> {
+    word.strip_prefix(SINGLE)
+}
+
+/// The scope that brings a claim; `None` for a claim that is not one of the standard.
 pub fn scope_of(name: &str) -> Option<&'static str> {
     match name {
         "email" => Some("email"),
@@ -54,9 +70,17 @@ impl ClaimsRequest {
         self.id_token.is_empty() && self.userinfo.is_empty()
     }
 
-    /// The scopes whose words tell a person what these claims are.
+    /// The scopes whose words tell a person what these claims are; of a claim that no scope brings, a word of its own ([`single`]).
     pub fn scopes(&self) -> Scope {
-        scopes_of(&self.id_token).union(&scopes_of(&self.userinfo))
+        let named: Vec<_> = self.singles().into_iter().map(|name| alloc::format!("{SINGLE}{name}")).collect();
+        let singles = Scope::of(&named.iter().map(String::as_str).collect::<Vec<_>>());
+        scopes_of(&self.id_token).union(&scopes_of(&self.userinfo)).union(&singles)
+    }
+
+    /// The claims that no scope brings: only others can assert them.
+    fn singles(&self) -> BTreeSet<&str> {
+        let all = self.id_token.iter().chain(&self.userinfo).map(String::as_str);
+        all.filter(|name| scope_of(name).is_none() && is_name(name)).collect()
     }
 }
 
@@ -107,7 +131,7 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
             if place == Place::IdToken && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
                 parsed.essential_acr = values(wish);
             }
-            let is_of_person = scope_of(name).is_some();
+            let is_of_person = scope_of(name).is_some() || is_name(name);
             if is_of_person && parsed.wanted.note(place, name, wish).is_none() {
                 return refuse("values of a claim in claims is a JSON array.");
             }
@@ -116,6 +140,9 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
                 names.insert(name.clone());
             }
         }
+    }
+    if parsed.request.singles().len() > MOST_SINGLE {
+        return refuse("claims names more than 32 claims that are not standard.");
     }
     Ok(parsed)
 }
@@ -153,10 +180,31 @@ mod tests {
                 "id_token": {"auth_time": {"essential": true}, "acr": {"values": ["urn:mace:incommon:iap:silver"]}}}"#,
         )
         .unwrap();
-        assert_eq!(parsed.request.userinfo, ["given_name", "nickname", "email"].map(String::from).into());
+        let asked = ["given_name", "nickname", "email", "http://example.info/claims/groups"];
+        assert_eq!(parsed.request.userinfo, asked.map(String::from).into());
         assert_eq!(parsed.request.id_token, ["auth_time", "acr"].map(String::from).into());
         assert_eq!((parsed.essential_acr, parsed.sub), (None, None));
-        assert_eq!(parsed.request.scopes(), scope("profile email"));
+        // What no scope brings is a word of its own: the person reads its name.
+        assert_eq!(parsed.request.scopes(), scope("profile email urn:chancery:claim:http://example.info/claims/groups"));
+        assert_eq!(single("urn:chancery:claim:http://example.info/claims/groups"), Some("http://example.info/claims/groups"));
+        assert_eq!(single("profile"), None);
+    }
+
+    #[test]
+    fn oidc_core_5_5_what_can_be_no_claim_of_a_person_is_ignored() {
+        let wish = r#"{"userinfo": {"iss": null, "_claim_names": null, "two words": null, "": null, "auth_time": null},
+                       "id_token": {"aud": null, "sub": null, "_claim_sources": {"value": 1}}}"#;
+        assert_eq!(parse(wish).unwrap(), Parsed::default());
+    }
+
+    #[test]
+    fn claims_that_are_not_standard_are_bounded() {
+        let wish = |count: usize| {
+            let many: serde_json::Map<_, _> = (0..count).map(|n| (alloc::format!("c{n}"), Value::Null)).collect();
+            serde_json::json!({ "userinfo": many, "id_token": { "email": null, "c0": null, "acr": null } }).to_string()
+        };
+        assert_eq!(parse(&wish(32)).unwrap().request.userinfo.len(), 32);
+        assert_eq!(parse(&wish(33)).unwrap_err().code(), "invalid_request");
     }
 
     #[test]

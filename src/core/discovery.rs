@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value, json};
 
 use crate::account::claims;
+use crate::account::sources::TYPES;
 use crate::acr;
 use crate::client::metadata::{
     AssertionAlg, AuthMethod, ContentEnc, DeliveryMode, EncryptionAlg, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg,
@@ -119,7 +120,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "acr_values_supported": acr::SUPPORTED,
         "prompt_values_supported": policy.prompts().map(|(_, text)| text).collect::<Vec<_>>(),
         "claims_supported": claims(),
-        "claim_types_supported": ["normal"],
+        "claim_types_supported": TYPES,
         "claims_parameter_supported": true,
         "request_parameter_supported": true,
         "request_uri_parameter_supported": true,

@@ -8,6 +8,7 @@
 //! | RFC 6749 §2.3, OpenID Connect Core 1.0 §9 client authentication | [`client::authenticate`] |
 //! | RFC 6749 §3.1, OpenID Connect Core 1.0 §3.1.2 authorization request | [`request`] |
 //! | OpenID Connect Core 1.0 §5.4, §5.5 claims | [`claims`], [`acr`] |
+//! | OpenID Connect Core 1.0 §5.6 claims of other providers | [`account::sources`], [`claims::through`] |
 //! | RFC 6749 §3.3, OpenID Connect Core 1.0 §5.4 scope | [`scope`] |
 //! | RFC 6749 §5.2 and every other error code | [`error`] |
 //! | RFC 7009 revocation | [`grant::revoke`] |

@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | client, what it asks and where the answer goes are shown | OpenID Connect Core 1.0 §3.1.2.4, RFC 9700 §4.11 |
+//! | a claim that no scope brings is asked for by its name | OpenID Connect Core 1.0 §5.5; docs/adr/0044 |
 //! | offline access is explained | OpenID Connect Core 1.0 §11 |
 //! | policy, terms and logo of the client are shown | OpenID Connect Registration 1.0 §2 |
 //!
@@ -69,7 +70,10 @@ impl Consent {
 pub(super) fn scope_line(text: &Text, scope: &str) -> String {
     match text.scope(scope) {
         Some(words) => format!("- {words}"),
-        None => format!("- {}{}{}", text.other_scope.0, one_line(scope), text.other_scope.1),
+        None => {
+            let (before, name, after) = text.other(scope);
+            format!("- {before}{}{after}", one_line(name))
+        }
     }
 }
 
@@ -94,6 +98,7 @@ mod tests {
              - See your e-mail address\n\
              - Keep access while you are away\n\
              - Use the permission \u{201c}calendar:write\u{201d}\n\
+             - See the detail \u{201c}credit_score\u{201d} about you, if it is known here\n\
              - Pay {amount} to {name}\n\
              You will be sent back to calendar.meadow.example.\n\
              Privacy policy: https://meadow.example/privacy\n\

@@ -205,12 +205,13 @@ impl Samples<'_> {
             sentence: (self.page.text.account.happened)(what),
             name: name.map(|name| self.say(name)),
         };
+        let others = [("credit_score".to_owned(), "bank".to_owned())].into();
         account::Overview {
             page: self.page.clone(),
             csrf: self.say("csrf-1"),
             done: Some(Done::Withdrawn),
             email: self.say("alice@example.org"),
-            claims: account::said(claims, self.page.text).into_iter().map(|(label, text)| (label, self.say(&text))).collect(),
+            claims: account::said(claims, &others, self.page.text).into_iter().map(|(label, text)| (label, self.say(&text))).collect(),
             sessions: vec![session("s-1", "Firefox, Linux, 192.0.2.1", true), session("s-2", "Safari, iPhone, 2001:db8::1", false)],
             apps: vec![account::App {
                 open: Link::web("https://meadow.example/login?iss=https%3A%2F%2Fid.example"),
@@ -296,7 +297,10 @@ impl Samples<'_> {
             logo: Some(self.say("/assets/seal.svg")),
             policy_uri: Some(self.link("https://meadow.example/privacy")),
             tos_uri: Some(self.link("https://meadow.example/terms")),
-            scopes: standard.into_iter().chain([self.say("calendar:write")]).collect(),
+            scopes: standard
+                .into_iter()
+                .chain([self.say("calendar:write"), format!("urn:chancery:claim:{}", self.say("credit_score"))])
+                .collect(),
             details: vec![Detail { words: self.say("Pay 5 EUR to Ann"), sentence: self.say("Pay {amount} to {name}") }],
             account: self.say("alice@example.org"),
         }

@@ -16,6 +16,8 @@ mod de;
 pub mod device;
 mod en;
 
+use chancery_core::claims::single;
+
 use super::error::Trouble;
 use super::problem::Problem;
 
@@ -62,6 +64,7 @@ pub struct Text {
     pub consent_list: Around,
     pub consent_return: Around,
     pub other_scope: Around,
+    pub single_claim: Around,
     pub allow_button: &'static str,
     pub deny_button: &'static str,
     pub policy_link: &'static str,
@@ -125,6 +128,12 @@ impl Text {
     /// What a scope means; `None` for one that is not ours, which is shown by its name.
     pub fn scope(&self, scope: &str) -> Option<&'static str> {
         (self.scope)(scope)
+    }
+
+    /// The words around the name of what is not ours: a claim that was asked for one by one, or a scope.
+    pub fn other<'a>(&self, scope: &'a str) -> (&'static str, &'a str, &'static str) {
+        let (around, name) = single(scope).map_or((self.other_scope, scope), |name| (self.single_claim, name));
+        (around.0, name, around.1)
     }
 
     /// What is wrong and how to put it right, in one sentence.

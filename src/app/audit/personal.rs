@@ -6,7 +6,8 @@
 //! | no data key, and the account is erased or the request was abandoned | `erased` |
 //! | no data key and no order that it be destroyed | `lost`: never taken for an erasure |
 //!
-//! Password hashes, secrets and blind indexes are ciphertext for a program, not for a person: they are withheld whoever asks.
+//! Password hashes, secrets (`claim_sources` has access tokens) and blind indexes are ciphertext for a program, not for a person: they are
+//! withheld whoever asks.
 
 use chancery_core::account::{Account, Standing};
 use chancery_core::error::OAuthError;
@@ -22,7 +23,7 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 14] = [
+const FOR_PEOPLE: [&str; 15] = [
     "email",
     "name",
     "context",
@@ -32,6 +33,7 @@ const FOR_PEOPLE: [&str; 14] = [
     "login_hint",
     "authorization_details",
     "claim_values",
+    "claim_names",
     "address",
     "profile",
     "phone",

@@ -126,7 +126,7 @@ fn told(envelope: &Envelope) -> Told {
         "ErasureRefused" => failed(AccountChange, 6, INFORMATIONAL),
         "RoleGranted" => well(AccountChange, 7),
         "RoleWithdrawn" => well(AccountChange, 8),
-        "ProfileChanged" | "EmailChanged" | "LegalHoldPlaced" | "LegalHoldLifted" => well(AccountChange, OTHER),
+        "ProfileChanged" | "ClaimSourcesChanged" | "EmailChanged" | "LegalHoldPlaced" | "LegalHoldLifted" => well(AccountChange, OTHER),
         "StreamHoldPlaced" | "StreamHoldLifted" => well(EntityManagement, OTHER),
         "ConsentGiven" => well(AuthorizeSession, 1),
         "ConsentDenied" => failed(AuthorizeSession, 1, INFORMATIONAL),

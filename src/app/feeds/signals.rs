@@ -37,10 +37,11 @@ const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 
 /// Events that are told, with what they are called outside.
-pub const TOLD: [(&str, &str, &str); 7] = [
+pub const TOLD: [(&str, &str, &str); 8] = [
     ("SessionEnded", CAEP, "session-revoked"),
     ("PasswordChanged", CAEP, "credential-change"),
     ("ProfileChanged", CAEP, "token-claims-change"),
+    ("ClaimSourcesChanged", CAEP, "token-claims-change"),
     ("EmailChanged", CAEP, "token-claims-change"),
     ("AccountDisabled", RISC, "account-disabled"),
     ("AccountEnabled", RISC, "account-enabled"),
@@ -163,7 +164,7 @@ impl App {
                 details.insert("credential_type".into(), json!("password"));
                 details.insert("change_type".into(), json!("update"));
             }
-            "ProfileChanged" | "EmailChanged" => {
+            "ProfileChanged" | "ClaimSourcesChanged" | "EmailChanged" => {
                 let state = self.read::<Account>(&account.stream()).await?;
                 let at = envelope.data.get("at").and_then(Value::as_i64).unwrap_or(envelope.recorded_at);
                 // Of several changes the last one counts, as userinfo will say.

@@ -53,6 +53,14 @@ pub struct ProfileChanged {
     pub at: Timestamp,
 }
 
+/// What other providers assert of the person, or where it is found, is another from here on, as the operator says. `personal`:
+/// `claim_names`, `claim_sources`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClaimSourcesChanged {
+    pub at: Timestamp,
+}
+
 /// The person has another e-mail address, which nobody has verified. `personal`: `email`, `email_index`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -108,6 +116,7 @@ events! {
         AccountRegistered = 1,
         PasswordChanged = 1,
         ProfileChanged = 1,
+        ClaimSourcesChanged = 1,
         EmailChanged = 1,
         RoleGranted = 1,
         RoleWithdrawn = 1,

@@ -16,6 +16,7 @@ pub mod hold;
 pub mod profile;
 pub mod register;
 pub mod request_code;
+pub mod sources;
 pub mod standing;
 
 use alloc::collections::BTreeSet;
@@ -70,6 +71,11 @@ pub struct Account {
     pub address: Option<Sealed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Sealed>,
+    /// Which claims others assert, and where: two JSON texts, there together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_names: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_sources: Option<Sealed>,
     /// What clients have to know before they may ask on the back channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_code: Option<RequestCode>,
@@ -133,6 +139,8 @@ impl Stream for Account {
                 email_verified: fact.sealed(&stream, "email_verified"),
                 address: fact.sealed(&stream, "address"),
                 phone: fact.sealed(&stream, "phone"),
+                claim_names: None,
+                claim_sources: None,
                 request_code: None,
                 changed_at: None,
                 held_since: None,
@@ -163,6 +171,12 @@ impl Stream for Account {
                 account.phone = fact.sealed(&stream, "phone");
                 account.changed_at = Some(event.at);
             }
+            AccountEvent::ClaimSourcesChanged(event) => {
+                let stream = account.id.stream();
+                account.claim_names = fact.sealed(&stream, sources::CLAIM_NAMES);
+                account.claim_sources = fact.sealed(&stream, sources::CLAIM_SOURCES);
+                account.changed_at = Some(event.at);
+            }
             AccountEvent::EmailChanged(event) => {
                 let stream = account.id.stream();
                 account.email = fact.sealed(&stream, "email");
@@ -191,6 +205,7 @@ impl Stream for Account {
                 (account.standing, account.request_code) = (Standing::Erased, None);
                 (account.email, account.name, account.password_hash, account.email_index) = (None, None, None, None);
                 (account.profile, account.email_verified, account.address, account.phone) = (None, None, None, None);
+                (account.claim_names, account.claim_sources) = (None, None);
             }
         }
         Ok(account)
@@ -279,27 +294,35 @@ mod tests {
 
     #[test]
     fn registration_seals_everything_personal() {
-        let cmd = register::Register {
+        let cmd = |claims, sources| register::Register {
             account: alice(),
             email: " alice@example.com ".into(),
             name: Some("  ".into()),
             password_hash: "$scrypt$".into(),
             email_index: "index".into(),
-            claims: claims::Claims::default(),
+            claims,
+            sources,
             key_commitment: digest("key"),
             roles: [].into(),
             declared: false,
             context: None,
             at: t(0),
         };
-        let decision = register::decide(&cmd);
+        let decision = register::decide(&cmd(claims::Claims::default(), sources::Sources::default()));
         assert_eq!(said(&decision), ([registered()].into(), "ok"));
         let personal: Vec<_> = decision.events[0].personal.iter().collect();
         assert_eq!(personal, [("email", "alice@example.com"), ("email_index", "index"), ("password_hash", "$scrypt$")]);
         let stated = [("given_name".into(), "Alice".into()), ("email_verified".into(), "true".into())].into();
         let claims = claims::Claims::default().stating(&stated, claims::By::Operator).ok().unwrap();
-        let with_claims = register::decide(&register::Register { claims, ..cmd });
+        let with_claims = register::decide(&cmd(claims, sources::Sources::default()));
         let fields: Vec<_> = with_claims.events[0].personal.iter().map(|(field, _)| field).collect();
         assert_eq!(fields, ["address", "email", "email_index", "email_verified", "password_hash", "phone", "profile"]);
+        let others = [("_claim_names", r#"{"x":"b"}"#), ("_claim_sources", r#"{"b":{"endpoint":"https://b.example"}}"#)];
+        let others: claims::Stated = others.map(|(name, text)| (name.into(), text.into())).into();
+        let sources = sources::apart(&others, claims::By::Operator).ok().and_then(|(_, sources)| sources).unwrap();
+        let with_sources = register::decide(&cmd(claims::Claims::default(), sources));
+        assert_eq!(said(&with_sources), ([registered(), ClaimSourcesChanged { at: t(0) }.into()].into(), "ok"));
+        let fields: Vec<_> = with_sources.events[1].personal.iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["claim_names", "claim_sources"]);
     }
 }

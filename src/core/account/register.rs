@@ -13,6 +13,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::claims::Claims;
+use super::sources::{self, Sources};
 use super::{AccountEvent, AccountRegistered, FieldError, Role, profile};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
@@ -28,6 +29,8 @@ pub struct Register {
     pub email_index: String,
     /// Everything besides the address and the name.
     pub claims: Claims,
+    /// What others assert.
+    pub sources: Sources,
     pub key_commitment: Digest,
     pub roles: BTreeSet<Role>,
     pub declared: bool,
@@ -80,7 +83,7 @@ fn is_email(text: &str) -> bool {
         && !domain.contains("..")
 }
 
-/// The account, as one event.
+/// The account, as one event; what others assert of the person, as a second.
 pub fn decide(cmd: &Register) -> Decision<AccountEvent, AccountId> {
     let event = AccountRegistered {
         account: cmd.account,
@@ -96,7 +99,11 @@ pub fn decide(cmd: &Register) -> Decision<AccountEvent, AccountId> {
         .with("email_index", Some(cmd.email_index.as_str()))
         .with("context", cmd.context.as_deref());
     let personal = if cmd.claims.is_empty() { personal } else { profile::with_claims(personal, &cmd.claims) };
-    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], cmd.account)
+    let mut drafts = alloc::vec![Draft::new(event.into(), personal)];
+    if !cmd.sources.is_empty() {
+        drafts.push(sources::stating(&cmd.sources, cmd.context.as_deref(), cmd.at));
+    }
+    Decision::accept(drafts, cmd.account)
 }
 
 #[cfg(test)]

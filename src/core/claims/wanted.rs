@@ -75,12 +75,21 @@ impl Wanted {
         serde_json::from_str(text).ok()
     }
 
-    /// Leaves out the claims that have another value than one of those that were asked for.
-    pub fn keep(&self, place: Place, told: &mut Map<String, Value>) {
-        let wanted = match place {
+    /// Was a value asked for?
+    pub(super) fn is_for(&self, place: Place, name: &str) -> bool {
+        self.of(place).contains_key(name)
+    }
+
+    fn of(&self, place: Place) -> &BTreeMap<String, Vec<Value>> {
+        match place {
             Place::IdToken => &self.id_token,
             Place::Userinfo => &self.userinfo,
-        };
+        }
+    }
+
+    /// Leaves out the claims that have another value than one of those that were asked for.
+    pub fn keep(&self, place: Place, told: &mut Map<String, Value>) {
+        let wanted = self.of(place);
         told.retain(|name, value| wanted.get(name).is_none_or(|acceptable| acceptable.contains(value)));
     }
 }

@@ -13,8 +13,21 @@ use crate::stream::FoldError;
 use crate::testing::evolve;
 
 /// Names of fields that are sealed somewhere.
-const SEALED: &[&str] =
-    &["address", "context", "email", "email_index", "email_verified", "name", "nonce", "password_hash", "phone", "profile", "state"];
+const SEALED: &[&str] = &[
+    "address",
+    "claim_names",
+    "claim_sources",
+    "context",
+    "email",
+    "email_index",
+    "email_verified",
+    "name",
+    "nonce",
+    "password_hash",
+    "phone",
+    "profile",
+    "state",
+];
 
 /// The example of every type.
 fn examples<S: Stream>() -> Vec<S::Event> {

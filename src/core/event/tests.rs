@@ -102,6 +102,7 @@ fn account() {
         AccountRegistered { account, at: t(0), key_commitment, roles: [Role::Admin].into(), declared: false }.into(),
         PasswordChanged { at: t(1), reason: PasswordChange::StrongerParameters }.into(),
         ProfileChanged { at: t(2) }.into(),
+        ClaimSourcesChanged { at: t(2) }.into(),
         EmailChanged { at: t(2) }.into(),
         RequestCodeChosen { at: t(2) }.into(),
         RequestCodeRefused { client: client_id("app"), at: t(2) }.into(),

@@ -10,6 +10,8 @@
 
 mod device;
 
+use std::collections::BTreeMap;
+
 use chancery_core::account::claims::{Claims, Kind, RULES, Rule};
 
 pub use device::device;
@@ -179,14 +181,18 @@ pub fn groups(claims: &Claims, typed: impl Fn(&str) -> Option<String>, problems:
     GROUPS.iter().map(group).collect()
 }
 
-/// Label and text of what is said of the person, in the order of the form.
-pub fn said(claims: &Claims, text: &Text) -> Vec<(&'static str, String)> {
+/// Label and text of what is said of the person, in the order of the form; what others say by its name and source alone.
+pub fn said(claims: &Claims, others: &BTreeMap<String, String>, text: &Text) -> Vec<(&'static str, String)> {
     let names = GROUPS.iter().flat_map(|group| group.iter());
     let mut said: Vec<_> = names.filter_map(|name| Some(((text.account.claim)(name), claims.get(name)?.to_owned()))).collect();
     for (flag, whole) in [("email_verified", None), ("phone_number_verified", Some("phone_number"))] {
         if claims.get(flag).is_some() && whole.is_none_or(|whole| claims.get(whole).is_some()) {
             said.push(((text.account.claim)(flag), text.account.yes.to_owned()));
         }
+    }
+    if !others.is_empty() {
+        let named: Vec<_> = others.iter().map(|(name, source)| format!("{name} ({source})")).collect();
+        said.push((text.account.others_label, named.join(", ")));
     }
     said
 }

@@ -33,6 +33,7 @@ pub fn of(event: &Envelope) -> String {
         "InitialAccessTokenUsed" => "A client was registered with an initial access token.".to_owned(),
         "InitialAccessTokenRevoked" => "An initial access token was taken back.".to_owned(),
         "AccountRegistered" => "An account was made.".to_owned(),
+        "ClaimSourcesChanged" => "What other providers assert of the person was stated anew.".to_owned(),
         "EmailChanged" => "The person has another e-mail address.".to_owned(),
         "PasswordChanged" => format!("The password was replaced ({}).", words("reason")),
         "AccountDisabled" => "The account was disabled.".to_owned(),

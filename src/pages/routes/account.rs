@@ -291,7 +291,7 @@ impl Account {
             csrf: self.form_token(cookies),
             done,
             email: app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default(),
-            claims: account::said(&app.claims_of(&current.account).await?, text),
+            claims: account::said(&app.claims_of(&current.account).await?, &app.asserted_by_others(&current.account).await?, text),
             sessions,
             apps: apps.collect(),
             history: history.collect(),

@@ -57,6 +57,7 @@ pub struct AccountText {
 
     pub data_title: &'static str,
     pub data_none: &'static str,
+    pub others_label: &'static str,
     pub profile_link: &'static str,
     pub password_link: &'static str,
     pub email_link: &'static str,

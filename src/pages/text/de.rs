@@ -35,6 +35,7 @@ pub(super) const TEXT: Text = Text {
     consent_list: ("Wenn Sie zustimmen, darf ", ":"),
     consent_return: ("Sie werden zurückgeleitet zu ", "."),
     other_scope: ("Die Berechtigung \u{201e}", "\u{201c} nutzen"),
+    single_claim: ("Die Angabe \u{201e}", "\u{201c} über Sie sehen, falls sie hier bekannt ist"),
     allow_button: "Erlauben",
     deny_button: "Ablehnen",
     policy_link: "Datenschutzerklärung",

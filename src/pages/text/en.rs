@@ -35,6 +35,7 @@ pub(super) const TEXT: Text = Text {
     consent_list: ("If you allow it, ", " may:"),
     consent_return: ("You will be sent back to ", "."),
     other_scope: ("Use the permission \u{201c}", "\u{201d}"),
+    single_claim: ("See the detail \u{201c}", "\u{201d} about you, if it is known here"),
     allow_button: "Allow",
     deny_button: "Deny",
     policy_link: "Privacy policy",

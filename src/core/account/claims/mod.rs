@@ -8,7 +8,7 @@
 //! | that an address or a number was verified is never the person's own word | OpenID Connect Core 1.0 §5.1 |
 //! | every text is bounded, and all that one scope asks for together | our own |
 //!
-//! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), aggregated and distributed claims.
+//! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), what other providers assert (`sources`).
 
 mod syntax;
 
@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::FieldError;
+use super::sources::{NAMES, SOURCES};
 use syntax::normal;
 
 /// What the text of a claim may be.
@@ -220,7 +221,8 @@ impl Claims {
     }
 }
 
-/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, and an `address` with its parts.
+/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert,
+/// each of its two members as JSON text.
 ///
 /// # Errors
 /// Members of another type.
@@ -231,6 +233,7 @@ pub fn stated_in(members: &Map<String, Value>) -> Result<Stated, Vec<FieldError>
         Value::String(text) => drop(stated.insert(name, text.clone())),
         Value::Bool(truth) => drop(stated.insert(name, truth.to_string())),
         Value::Null => drop(stated.insert(name, String::new())),
+        Value::Object(_) if [NAMES, SOURCES].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
         _ => problems.push(FieldError { field: "claims", problem: format!("The claim {} must be text.", shown(&name)) }),
     };
     for (name, value) in members {

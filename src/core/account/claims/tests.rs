@@ -110,6 +110,10 @@ fn statements_come_as_userinfo_would_answer_them() {
     let read = stated_in(object.as_object().unwrap()).unwrap();
     let expected = [("address.country", "UK"), ("email_verified", "true"), ("given_name", "Ada"), ("nickname", "")];
     assert_eq!(read, stated(&expected));
+    let others = json!({"_claim_names": {"credit_score": "b"}, "_claim_sources": null});
+    let expected = [("_claim_names", r#"{"credit_score":"b"}"#), ("_claim_sources", "")];
+    assert_eq!(stated_in(others.as_object().unwrap()).unwrap(), stated(&expected));
+    assert!(stated_in(json!({"_claim_sources": ["b"]}).as_object().unwrap()).is_err());
     assert!(stated_in(json!({"given_name": 5}).as_object().unwrap()).is_err());
     assert!(stated_in(json!({"address": {"country": []}}).as_object().unwrap()).is_err());
 }

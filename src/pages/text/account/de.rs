@@ -13,6 +13,7 @@ pub const TEXT: AccountText = AccountText {
 
     data_title: "Was über Sie bekannt ist",
     data_none: "Nichts außer Ihrer E-Mail-Adresse.",
+    others_label: "Von anderen über Sie ausgesagt",
     profile_link: "Daten ändern",
     password_link: "Passwort ändern",
     email_link: "E-Mail-Adresse ändern",

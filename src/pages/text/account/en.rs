@@ -13,6 +13,7 @@ pub const TEXT: AccountText = AccountText {
 
     data_title: "What is known about you",
     data_none: "Nothing besides your e-mail address.",
+    others_label: "Said of you by others",
     profile_link: "Change your data",
     password_link: "Change your password",
     email_link: "Change e-mail address",
