@@ -25,6 +25,7 @@ mod metadata_choices;
 mod metrics;
 mod moving;
 mod oidc_backchannel;
+mod oidc_claim_sources;
 mod oidc_claims;
 mod oidc_core;
 mod oidc_core_musts;
