@@ -213,7 +213,7 @@ impl App {
                 let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
                 Seal { key: Some(key.ok_or_else(|| invalid("the account is erased"))?), subject: Some(account.to_string()) }
             }
-            None => Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None },
+            None => Seal { key: Some(self.client_key(&client.id).await?), subject: None },
         };
         let mut loaded: Loaded<Grant> = work.fresh(id.stream());
         work.record(&mut loaded, decision.events, &seal)?;

@@ -26,6 +26,7 @@ use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
 
 use super::App;
 use super::certificate::Chain;
+use super::client_documents::Asks;
 use super::context::Context;
 use super::dpop::Proven;
 use super::once::Once;
@@ -90,6 +91,7 @@ impl App {
     /// `invalid_client`, `invalid_request` for two mechanisms.
     pub async fn authenticate_client(&self, context: &Context, presented: &Presented) -> Result<Authenticated, OAuthError> {
         let id = named_client(presented)?;
+        self.look_up_document(context, &id, Asks::Client).await?;
         let stream = id.stream();
         let loaded = self.load_client(&stream).await?;
         let Some(client) = loaded.state.as_deref() else {

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::App;
 use super::context::Context;
-use super::remote::Wanted;
+use super::remote::{Wanted, Whose};
 use super::work::{Seal, Stop, Work, decide};
 
 /// Keys that say nothing are fresh for so long, and so are those that say more.
@@ -38,12 +38,12 @@ const PAUSE_MS: i64 = 60 * 1000;
 /// Clients whose times are kept. Beyond them the oldest go, and cost a fetch more.
 const MOST: usize = 10_000;
 
-/// When the keys of a client were looked for.
+/// When the keys of a client, or the document that it is, were looked for.
 #[derive(Clone, Copy)]
-struct Looked {
-    tried_at: i64,
-    found_at: i64,
-    fresh_until: i64,
+pub(super) struct Looked {
+    pub tried_at: i64,
+    pub found_at: i64,
+    pub fresh_until: i64,
 }
 
 /// The times at which this node fetched.
@@ -55,11 +55,11 @@ pub struct Fetches {
 }
 
 impl Fetches {
-    fn of(&self, client: &ClientId) -> Option<Looked> {
+    pub(super) fn of(&self, client: &ClientId) -> Option<Looked> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).get(client).copied()
     }
 
-    fn note(&self, client: &ClientId, looked: Looked) {
+    pub(super) fn note(&self, client: &ClientId, looked: Looked) {
         let mut all = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST
             && !all.contains_key(client)
@@ -70,7 +70,7 @@ impl Fetches {
         all.insert(client.clone(), looked);
     }
 
-    fn gate(&self, client: &ClientId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn gate(&self, client: &ClientId) -> Arc<tokio::sync::Mutex<()>> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that nobody holds any more go, so that the map is no longer than the requests under way.
         gates.retain(|_, gate| Arc::strong_count(gate) > 1);
@@ -109,7 +109,7 @@ impl App {
         if looked.is_none_or(|own| now >= own.tried_at + PAUSE_MS) {
             let tried = Looked { tried_at: now, ..looked.unwrap_or(Looked { tried_at: now, found_at: i64::MIN, fresh_until: i64::MIN }) };
             self.fetches.note(&client.id, tried);
-            match self.find_keys(uri).await? {
+            match self.find_keys(uri, Whose::of(&client)).await? {
                 Ok((jwks, fresh_for)) => {
                     let fresh_for = fresh_for.map_or(FRESH_MS, |own| i64::try_from(own.as_millis()).unwrap_or(FRESH_MS).min(FRESH_MS));
                     self.keep_keys(context, &client, &jwks).await?;
@@ -138,8 +138,8 @@ impl App {
         (now < looked.fresh_until && is_known).then(|| jwks.clone())
     }
 
-    async fn find_keys(&self, uri: &str) -> Result<Result<(Value, Option<Duration>), String>, OAuthError> {
-        let wanted = Wanted { url: uri.to_owned(), accept: "application/jwk-set+json, application/json", most: MAX_JWKS };
+    async fn find_keys(&self, uri: &str, whose: Whose) -> Result<Result<(Value, Option<Duration>), String>, OAuthError> {
+        let wanted = Wanted { url: uri.to_owned(), accept: "application/jwk-set+json, application/json", most: MAX_JWKS, whose };
         let fetched = match self.fetch(wanted).await? {
             Ok(fetched) => fetched,
             Err(why) => return Ok(Err(why)),
@@ -164,7 +164,7 @@ impl App {
 }
 
 /// The members that say what a key is and is for; what nobody here understands stays out of the log.
-fn public_members(sent: &Value) -> Value {
+pub(super) fn public_members(sent: &Value) -> Value {
     const MEMBERS: [&str; 11] = ["kty", "use", "key_ops", "alg", "kid", "crv", "n", "e", "x", "y", "x5c"];
     let keys = sent.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
     let picked = keys.map(|key| {

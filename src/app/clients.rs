@@ -84,8 +84,9 @@ impl App {
     pub async fn declare_client(&self, context: &Context, declared: &Declared) -> Result<(), NotRegistered> {
         let metadata = validate(&declared.asked, true, self.policy()).map_err(NotRegistered::Problems)?;
         let wrong = |field, problem: &str| NotRegistered::Problems(vec![FieldError { field, problem: problem.to_owned() }]);
-        let id =
-            ClientId::parse(&declared.client_id).ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
+        let id = ClientId::parse(&declared.client_id)
+            .filter(|id| id.host().is_none())
+            .ok_or_else(|| wrong("client_id", "Use 1 to 128 characters of A-Z a-z 0-9 - . _ ~."))?;
         if metadata.has_secret() != declared.secret.is_some() {
             return Err(wrong(
                 "client_secret",

@@ -40,7 +40,10 @@ impl App {
             let Some(since) = consent.given_at else { continue };
             let client = self.read::<Client>(&consent.client.stream()).await?;
             allowed.push(Allowed {
-                name: client.as_ref().and_then(|own| own.metadata.client_name.clone()),
+                name: client
+                    .as_ref()
+                    .filter(|own| own.metadata.client_name.is_some() || own.document.is_some())
+                    .map(|own| own.shown_name().to_owned()),
                 disabled: client.as_ref().is_none_or(|own| !own.is_active()),
                 initiate_login_uri: client.filter(|own| own.is_active()).and_then(|own| own.metadata.initiate_login_uri.clone()),
                 client: consent.client,

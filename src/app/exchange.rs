@@ -146,7 +146,7 @@ impl App {
     /// Under the key of whom the new token speaks for.
     async fn exchange_seal(&self, subject: &Subject, client: &Client) -> Result<Seal, OAuthError> {
         let Some(person) = &subject.person else {
-            return Ok(Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None });
+            return Ok(Seal { key: Some(self.client_key(&client.id).await?), subject: None });
         };
         let account = person.account.to_string();
         let key = self.vault.open(KeyKind::Account, &account).await.map_err(vault_trouble)?;

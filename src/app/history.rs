@@ -97,7 +97,7 @@ impl App {
             let stream = consent_stream(account, &consent.client);
             let version = self.load::<Consent>(&stream, Freshness::Fresh).await?.version;
             let client = self.read::<Client>(&consent.client.stream()).await?;
-            let name = client.and_then(|own| own.metadata.client_name.clone()).unwrap_or_else(|| consent.client.to_string());
+            let name = client.map_or_else(|| consent.client.to_string(), |own| own.shown_name().to_owned());
             self.tell(&stream, version, Some(&name), &mut entries).await?;
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.position));

@@ -15,7 +15,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::ClientId;
 
 use super::App;
-use super::remote::Wanted;
+use super::remote::{Wanted, Whose};
 
 /// Bytes of one picture.
 const MOST_BYTES: usize = 64 * 1024;
@@ -69,7 +69,12 @@ impl App {
         if let Some(logo) = self.kept_logo(&id, &uri, now) {
             return Ok(logo);
         }
-        let wanted = Wanted { url: uri.clone(), accept: "image/png, image/jpeg, image/gif, image/webp", most: MOST_BYTES };
+        let wanted = Wanted {
+            url: uri.clone(),
+            accept: "image/png, image/jpeg, image/gif, image/webp",
+            most: MOST_BYTES,
+            whose: Whose::of(&client),
+        };
         let logo = match self.fetch(wanted).await? {
             Ok(fetched) => media_type(&fetched.body).map(|media_type| Logo { media_type, bytes: fetched.body.into() }),
             Err(why) => {

@@ -6,7 +6,7 @@
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`exchange`], [`assertion`], [`device`], [`backchannel`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
-//! | [`remote`], [`request_fetches`], [`logo`] | documents behind addresses of clients; how many of their requests are fetched; their pictures |
+//! | [`remote`], [`fetch_shares`], [`client_documents`], [`logo`] | documents behind addresses of clients; how much is fetched; documents that clients are; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
@@ -38,6 +38,7 @@ pub mod catalogue;
 pub mod certificate;
 pub mod claims;
 pub mod client_auth;
+pub mod client_documents;
 pub mod client_keys;
 pub mod clients;
 pub mod clock;
@@ -53,6 +54,7 @@ pub mod encryption;
 pub mod erasure;
 pub mod exchange;
 pub mod feeds;
+pub mod fetch_shares;
 mod hint;
 pub mod history;
 pub mod housekeeping;
@@ -82,7 +84,6 @@ pub mod receipt;
 pub mod registration;
 pub mod remote;
 mod request_code;
-pub mod request_fetches;
 pub mod resources;
 pub mod revoke;
 pub mod seed;
@@ -157,7 +158,9 @@ pub struct Parts {
     /// When keys of clients were fetched.
     pub fetches: client_keys::Fetches,
     /// What this node fetches for request objects.
-    pub request_fetches: request_fetches::RequestFetches,
+    pub request_fetches: fetch_shares::FetchShares,
+    /// Documents that clients are.
+    pub documents: client_documents::Documents,
     pub logos: logo::Logos,
     /// Receivers of signals that wait for some.
     pub waiting: feeds::poll::Waiting,

@@ -28,7 +28,7 @@ use super::context::Context;
 pub use super::install::Invited;
 use super::install::{Install, joined};
 use super::mint;
-use super::remote::Wanted;
+use super::remote::{Wanted, Whose};
 use super::vault::KeyKind;
 use super::work::{Seal, Stop, Work, decide};
 
@@ -126,7 +126,7 @@ impl App {
             let problem = FieldError { field: "sector_identifier_uri", problem: problem.to_owned() };
             NotRegistered::Problems(vec![problem])
         };
-        let wanted = Wanted { url: uri.clone(), accept: "application/json", most: MOST_SECTOR };
+        let wanted = Wanted { url: uri.clone(), accept: "application/json", most: MOST_SECTOR, whose: Whose::Registered };
         let fetched = self.fetch(wanted).await?.map_err(|why| {
             tracing::info!(why, "a sector document could not be fetched");
             refuse("Its document could not be read.")

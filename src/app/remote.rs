@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chancery_core::client::{Client, Origin};
 use chancery_core::error::OAuthError;
 
 use super::App;
@@ -15,6 +16,8 @@ pub struct Fetched {
     pub body: Vec<u8>,
     /// How long it says that it is fresh; `None` when it says nothing.
     pub fresh_for: Option<Duration>,
+    /// Without its parameters, in lower case.
+    pub media_type: Option<String>,
 }
 
 /// What is asked for.
@@ -23,6 +26,21 @@ pub struct Wanted {
     pub accept: &'static str,
     /// Bytes.
     pub most: usize,
+    pub whose: Whose,
+}
+
+/// Whose word the address is. What the operator lets requests reach besides the public internet is meant for clients that somebody let
+/// in; a stranger's document, and whatever it names, comes from there and nowhere else (CIMD §8.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Registered,
+    Strangers,
+}
+
+impl Whose {
+    pub fn of(client: &Client) -> Self {
+        if client.origin == Origin::Document { Self::Strangers } else { Self::Registered }
+    }
 }
 
 /// Gets a document, or a sentence for the log.

@@ -72,7 +72,7 @@ impl App {
                 let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(super::work::vault_trouble)?;
                 Ok(Seal { key, subject: Some(account.to_string()) })
             }
-            None => Ok(Seal { key: Some(self.data_key(KeyKind::Client, grant.client.as_str()).await?), subject: None }),
+            None => Ok(Seal { key: Some(self.client_key(&grant.client).await?), subject: None }),
         }
     }
 

@@ -110,7 +110,8 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         authorities: super::certificate::Authorities::default(),
         people: super::seed::People::default(),
         fetches: super::client_keys::Fetches::default(),
-        request_fetches: super::request_fetches::RequestFetches::default(),
+        request_fetches: super::fetch_shares::FetchShares::default(),
+        documents: super::client_documents::Documents::default(),
         logos: super::logo::Logos::default(),
     });
     let context = Context::of_server("server", random::uuid_v7(app.clock.now_ms()).to_string());

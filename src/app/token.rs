@@ -26,7 +26,6 @@ use super::client_auth::Authenticated;
 use super::context::Context;
 use super::mint::Minted;
 use super::signing::KeySet;
-use super::vault::KeyKind;
 use super::work::{Loaded, Seal, Stop, Work, decide};
 use super::{App, random};
 
@@ -97,7 +96,7 @@ impl App {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         let context = context.as_client(&client.id);
         let scope = asked.scope.map(Scope::parse).transpose()?;
-        let seal = Seal { key: Some(self.data_key(KeyKind::Client, client.id.as_str()).await?), subject: None };
+        let seal = Seal { key: Some(self.client_key(&client.id).await?), subject: None };
         let outcome = decide!(self, &context, |work| self.client_credentials_once(work, &context, caller, scope.clone(), asked, &seal));
         self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chancery_core::error::OAuthError;
+use chancery_core::id::ClientId;
 use chancery_core::stream::Sealed;
 
 use super::vault::{Aad, DataKey, KeyKind};
@@ -26,6 +27,14 @@ impl App {
     pub async fn epoch_key(&self) -> Result<Arc<DataKey>, OAuthError> {
         let month = clock::month(self.clock.now_ms());
         Ok(self.vault.epoch(&month).await.map_err(vault_trouble)?.0)
+    }
+
+    /// The data key of a client. What nobody registered has none of its own: strangers make no keys.
+    ///
+    /// # Errors
+    /// As for [`Self::data_key`].
+    pub async fn client_key(&self, client: &ClientId) -> Result<Arc<DataKey>, OAuthError> {
+        if client.host().is_some() { self.epoch_key().await } else { self.data_key(KeyKind::Client, client.as_str()).await }
     }
 
     /// Opens a ciphertext of a state.

@@ -20,7 +20,7 @@ use crate::app::clock::Clock;
 use crate::app::context::Context;
 use crate::app::housekeeping::{self, Refusals};
 use crate::app::logouts;
-use crate::app::remote;
+use crate::app::remote::{self, Whose};
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
 use crate::cli::{certificates, feeding, signal, watched};
@@ -349,11 +349,16 @@ pub fn guarded_post(app: &App) -> anyhow::Result<remote::Post> {
 /// # Errors
 /// TLS without its ciphers.
 pub fn guarded_get(app: &App) -> anyhow::Result<remote::Get> {
-    let client = Outgoing::new(&app.config.outgoing_networks, !app.is_production())?;
-    Ok(Arc::new(move |wanted| {
-        let client = client.clone();
+    let loopback = !app.is_production();
+    Ok(get_through(Outgoing::new(&app.config.outgoing_networks, loopback)?, Outgoing::new(&[], loopback)?))
+}
+
+/// The same through clients of the caller's: the second for strangers.
+pub fn get_through(registered: Outgoing, strangers: Outgoing) -> remote::Get {
+    Arc::new(move |wanted| {
+        let client = if wanted.whose == Whose::Strangers { strangers.clone() } else { registered.clone() };
         Box::pin(async move { client.get(&wanted.url, wanted.accept, wanted.most).await.map_err(|failure| failure.to_string()) })
-    }))
+    })
 }
 
 /// What the limits refused in whole minutes that are over.

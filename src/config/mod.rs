@@ -14,6 +14,8 @@
 //! Out of scope: the meaning of client metadata (`chancery_core`), signing keys (`chancery_jose`).
 
 pub mod check;
+mod client_documents;
+mod database;
 pub mod declared;
 pub mod digest;
 pub mod example;
@@ -42,9 +44,11 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use client_documents::ClientDocuments;
+pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
@@ -83,6 +87,7 @@ pub struct Config {
     pub pkce: PkceRequired,
     /// Clients may ask people on the back channel.
     pub ciba: bool,
+    pub client_documents: ClientDocuments,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -125,15 +130,6 @@ pub struct Config {
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
-}
-
-/// Where the log is kept.
-#[derive(Clone)]
-pub enum Database {
-    /// The file inside the data directory.
-    Sqlite(PathBuf),
-    /// The URL, which may hold a password.
-    Postgres(Secret),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +238,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         listen: listeners(reader),
         ops_listen: reader.list("ops.listen", value::listener).into_iter().flatten().collect(),
         ops_hosts: reader.list("ops.hosts", value::host),
-        database: database(reader, &data_dir),
+        database: database::read(reader, &data_dir),
         data_dir,
         allowed_origins: reader.list("allowed_origins", value::origin),
         trusted_proxies: reader.list("trusted_proxies", Cidr::parse),
@@ -252,6 +248,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         threads: usize::try_from(reader.integer("threads")).ok().and_then(NonZeroUsize::new),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         ciba: reader.boolean("ciba.enabled"),
+        client_documents: client_documents::read(reader),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
@@ -316,29 +313,6 @@ fn listeners(reader: &mut Reader) -> Vec<SocketAddr> {
         reader.refuse("listen", "is empty; name at least one address such as 127.0.0.1:3000.");
     }
     listen
-}
-
-fn database(reader: &mut Reader, data_dir: &Path) -> Database {
-    let Some(found) = reader.secret("database_url") else { return Database::Sqlite(data_dir.join("chancery.db")) };
-    let url = found.secret.expose();
-    // Only the scheme may be named: the rest may hold a password.
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_lowercase()).unwrap_or_default();
-    let sentence = match scheme.as_str() {
-        "postgres" | "postgresql" => {
-            if url.len() > scheme.len() + 3 {
-                return Database::Postgres(found.secret);
-            }
-            "names no host; write postgres://user@host/database."
-        }
-        "kurrentdb" | "esdb" | "kurrent" | "eventstore" => {
-            "KurrentDB is not supported yet; use postgres://, or unset it for embedded SQLite."
-        }
-        "sqlite" => "SQLite needs no URL; unset it, and set data_dir for another place.",
-        "mysql" | "mariadb" => "MySQL is not supported; use postgres://, or unset it for embedded SQLite.",
-        _ => "is not a postgres:// or postgresql:// URL; unset it for embedded SQLite.",
-    };
-    reader.refuse("database_url", sentence);
-    Database::Sqlite(data_dir.join("chancery.db"))
 }
 
 fn keys(reader: &mut Reader) -> Keys {

@@ -115,6 +115,15 @@ settings! {
     "ciba.enabled" "" "" Kind::Boolean, "false", "",
         "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";
 
+    "client_documents.enabled" "" "" Kind::Boolean, "false", "",
+        "A client_id may be the https URL of a document in which the client says what it is (CIMD, draft 02): nobody registers it.";
+    "client_documents.allowed_hosts" "" "" Kind::List, "[]", r#"["client.example", "*.apps.example"]"#,
+        "Hosts whose documents are taken, *. for all below one; empty = of every host.";
+    "client_documents.denied_hosts" "" "" Kind::List, "[]", r#"["*.evil.example"]"#,
+        "Hosts whose documents are not taken, whatever is allowed.";
+    "client_documents.scopes" "" "" Kind::List, r#"["openid", "profile", "email", "offline_access"]"#, "",
+        "The most that such clients may ask for; scopes of resource servers stand here too.";
+
     "pushed_requests.required" "" "" Kind::Boolean, "false", "",
         "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
 
@@ -211,6 +220,11 @@ settings! {
         "Request objects fetched from addresses of one client_id.";
     "rate_limits.request_uri_fetches" "" "" Kind::Rate, r#""600/1m""#, "",
         "Request objects fetched for all clients together.";
+
+    "rate_limits.client_documents_per_host" "" "" Kind::Rate, r#""20/1m""#, "",
+        "Documents of clients fetched from one host; those that are known have as much again.";
+    "rate_limits.client_documents" "" "" Kind::Rate, r#""120/1m""#, "",
+        "Documents of clients fetched from all hosts together; those that are known have as much again.";
 
     "rate_limits.pushed_requests_per_address" "" "" Kind::Rate, r#""120/1m""#, "",
         "Pushed authorization requests of public clients from one address: their names are public.";

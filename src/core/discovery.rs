@@ -152,6 +152,10 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["backchannel_authentication_request_signing_alg_values_supported"] = json!(signing_algs(policy));
         document["backchannel_user_code_parameter_supported"] = json!(true);
     }
+    // CIMD §6.
+    if policy.client_documents {
+        document["client_id_metadata_document_supported"] = json!(true);
+    }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {
         document["tls_client_certificate_bound_access_tokens"] = json!(true);

@@ -14,6 +14,7 @@
 //! | RFC 7009 revocation | [`grant::revoke`] |
 //! | RFC 7523 §2.1 assertions as grants | [`grant::assertion`] |
 //! | RFC 7591, OpenID Connect Registration 1.0 client metadata | [`client::metadata`] |
+//! | draft-ietf-oauth-client-id-metadata-document-02 (CIMD) clients that describe themselves | [`client::document`], [`id`] |
 //! | OpenID Connect RP Metadata Choices 1.0 | [`client::metadata::choices`] |
 //! | RFC 7591 §1.2 initial access tokens | [`invitation`] |
 //! | RFC 7592 registration management | [`client::manage`] |

@@ -66,6 +66,8 @@ pub struct Outgoing {
     allowed: Arc<[Cidr]>,
     /// Development: loopback is where the clients are.
     loopback: bool,
+    /// For one request.
+    patience: Duration,
 }
 
 impl Outgoing {
@@ -77,10 +79,24 @@ impl Outgoing {
         let mut roots = RootCertStore::empty();
         // Broken certificates among the system's are its affair; an empty store then refuses every server.
         let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::trusting(roots, allowed, loopback)
+    }
+
+    /// With roots of the caller's.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn trusting(roots: RootCertStore, allowed: &[Cidr], loopback: bool) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), allowed: allowed.into(), loopback })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), allowed: allowed.into(), loopback, patience: PATIENCE })
+    }
+
+    /// With another patience.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Posts a body of some type, with an Authorization header if there is one; the status says how it was taken. The body of the answer is
@@ -97,7 +113,7 @@ impl Outgoing {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let asked = self.exchange(url, request.body(body).map_err(|_| Failure::Url)?, 0);
-        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Failure::Timeout)).map(|(status, _)| status)
+        tokio::time::timeout(self.patience, asked).await.unwrap_or(Err(Failure::Timeout)).map(|(status, _)| status)
     }
 
     /// May the addresses of this URL be connected to now? For whoever checks a set-up.
@@ -120,7 +136,8 @@ impl Outgoing {
     /// Every way in which there is no document.
     pub async fn get(&self, url: &str, accept: &'static str, most: usize) -> Result<Fetched, Failure> {
         let request = Request::get("/").header(header::ACCEPT, accept).body(String::new()).map_err(|_| Failure::Url)?;
-        let (status, fetched) = tokio::time::timeout(PATIENCE, self.exchange(url, request, most)).await.unwrap_or(Err(Failure::Timeout))?;
+        let (status, fetched) =
+            tokio::time::timeout(self.patience, self.exchange(url, request, most)).await.unwrap_or(Err(Failure::Timeout))?;
         if status == StatusCode::OK { Ok(fetched) } else { Err(Failure::Status(status.as_u16())) }
     }
 
@@ -188,9 +205,9 @@ async fn answered(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failure::Http)?;
     let reading = async {
         let answer = sender.send_request(request).await.map_err(|_| Failure::Http)?;
-        let (status, fresh_for) = (answer.status(), fresh_for(answer.headers()));
+        let (status, fresh_for, media_type) = (answer.status(), fresh_for(answer.headers()), media_type(answer.headers()));
         let body = if most > 0 && status == StatusCode::OK { body(answer, most).await? } else { Vec::new() };
-        Ok((status, Fetched { body, fresh_for }))
+        Ok((status, Fetched { body, fresh_for, media_type }))
     };
     let mut reading = std::pin::pin!(reading);
     // What was read ends the exchange: dropping the connection leaves the rest unread. A connection that is done first may have
@@ -223,6 +240,11 @@ fn fresh_for(headers: &HeaderMap) -> Option<Duration> {
     }
     let age = directives.iter().find_map(|one| one.strip_prefix("max-age="))?;
     age.trim_matches('"').parse().ok().map(Duration::from_secs)
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
 /// Is it an address of the public internet? RFC 6890 and its registries; what embeds an IPv4 address counts as that address.

@@ -23,8 +23,11 @@ pub enum JsonError {
     NotAnObject,
 }
 
-/// Reads one JSON object and nothing after it.
-pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
+/// Reads one JSON object and nothing after it. The caller bounds the bytes.
+///
+/// # Errors
+/// Which of the two it is not.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Unique.deserialize(&mut deserializer).map_err(|_| JsonError::Invalid)?;
     deserializer.end().map_err(|_| JsonError::Invalid)?;

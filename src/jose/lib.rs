@@ -28,7 +28,7 @@
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
 //! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
-//! | `json` | JSON without repeated members | RFC 7515 §4 |
+//! | [`json`] | JSON without repeated members | RFC 7515 §4 |
 //!
 //! Everything that reads is bounded and never panics, whatever the bytes; the tests hold it against random and mutated
 //! input, the vectors of the RFCs, and two unrelated implementations. No error holds a secret or a token.
@@ -37,7 +37,7 @@ pub mod alg;
 pub mod dpop;
 pub mod ed25519;
 mod header;
-mod json;
+pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod jwks;

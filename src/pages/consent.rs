@@ -4,15 +4,18 @@
 //! |---|---|
 //! | client, what it asks and where the answer goes are shown | OpenID Connect Core 1.0 §3.1.2.4, RFC 9700 §4.11 |
 //! | a claim that no scope brings is asked for by its name | OpenID Connect Core 1.0 §5.5; docs/adr/0044 |
+//! | of a client that nobody registered the host is its name, and what it calls itself is said to be its own word | CIMD §8.5 |
 //! | offline access is explained | OpenID Connect Core 1.0 §11 |
 //! | policy, terms and logo of the client are shown | OpenID Connect Registration 1.0 §2 |
 //!
 //! Out of scope: what needs consent and what was given before (`core`).
 
+use chancery_core::digest::Digest;
+
 use super::link::Link;
 use super::{Page, Template, Text};
 
-/// Posts `csrf` and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
+/// Posts `csrf`, `shown` and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct Consent {
@@ -21,6 +24,8 @@ pub struct Consent {
     pub switch_action: String,
     pub csrf: String,
     pub client: String,
+    /// What a client that nobody registered calls itself; `client` is its host then.
+    pub calls_itself: Option<String>,
     /// Where the answer goes: its host is shown.
     pub redirect_uri: Link,
     /// The client's logo as we serve it: a path on our origin.
@@ -44,6 +49,11 @@ pub struct Detail {
 }
 
 impl Consent {
+    /// The digest of the text of the page. The form brings it back: what is allowed is what was read.
+    pub fn shown(&self) -> Digest {
+        Digest::of(self.consent_text().as_bytes())
+    }
+
     /// What the person read, as plain text, one statement per line: recorded by its hash, and rebuilt from the log by an auditor.
     ///
     /// The account is left out on purpose: the hash stays in the log for ever, and with the rest of the text known it would
@@ -52,10 +62,9 @@ impl Consent {
     pub fn consent_text(&self) -> String {
         let text = self.page.text;
         let client = one_line(&self.client);
-        let mut lines = vec![
-            format!("{}{client}{}", text.consent_title.0, text.consent_title.1),
-            format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
-        ];
+        let mut lines = vec![format!("{}{client}{}", text.consent_title.0, text.consent_title.1)];
+        lines.extend(self.calls_itself.iter().map(|name| format!("{}{}{}", text.calls_itself.0, one_line(name), text.calls_itself.1)));
+        lines.push(format!("{}{client}{}", text.consent_list.0, text.consent_list.1));
         lines.extend(self.scopes.iter().map(|scope| scope_line(text, scope)));
         lines.extend(self.details.iter().map(|detail| format!("- {}", one_line(&detail.sentence))));
         lines.push(format!("{}{}{}", text.consent_return.0, self.redirect_uri.host(), text.consent_return.1));
@@ -84,7 +93,7 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::pages::samples;
+    use crate::pages::{Template as _, samples};
 
     #[test]
     fn the_text_is_what_was_shown() {
@@ -105,6 +114,25 @@ mod tests {
              Terms of service: https://meadow.example/terms\n\
              [Allow] [Deny]"
         );
+    }
+
+    #[test]
+    fn cimd_8_5_what_a_stranger_calls_itself_is_said_to_be_its_own_word() {
+        let mut consent = samples::consent();
+        consent.client = "meadow.example".to_owned();
+        consent.calls_itself = Some("Your Bank\n[Allow]".to_owned());
+        let text = consent.consent_text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "meadow.example asks for access");
+        assert_eq!(lines[1], "It calls itself \u{201c}Your Bank [Allow]\u{201d}, which nobody here has checked.");
+    }
+
+    #[test]
+    fn the_form_brings_back_what_was_shown() {
+        let (consent, mut other) = (samples::consent(), samples::consent());
+        assert!(consent.render().unwrap().contains(&format!("name=\"shown\" value=\"{}\"", consent.shown())));
+        other.calls_itself = Some("Your Bank".to_owned());
+        assert_ne!(consent.shown(), other.shown());
     }
 
     #[test]

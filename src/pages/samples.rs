@@ -61,6 +61,8 @@ impl Samples<'_> {
     fn forms(&self) -> Vec<Rendered> {
         let all_wrong = vec![Problem::NameTooLong { max: 100 }, Problem::EmailInvalid, Problem::PasswordTooShort { min: 12 }];
         let plain_consent = Consent { logo: None, policy_uri: None, tos_uri: None, ..self.consent() };
+        let calls_itself = Some(self.say("Meadow Calendar"));
+        let stranger = Consent { client: self.say("meadow.example"), calls_itself, logo: None, ..self.consent() };
         let mut pages = vec![
             ("login", self.login(Vec::new()).render()),
             ("login-bare", Login { client: None, login: String::new(), register_url: None, ..self.login(Vec::new()) }.render()),
@@ -71,6 +73,7 @@ impl Samples<'_> {
             ("register-wrong", self.register(all_wrong).render()),
             ("consent", self.consent().render()),
             ("consent-plain", plain_consent.render()),
+            ("consent-stranger", stranger.render()),
             ("form-post", self.form_post().render()),
         ];
         let logout = Logout {
@@ -293,6 +296,7 @@ impl Samples<'_> {
             switch_action: self.say("/auth/interaction/abc/switch"),
             csrf: self.say("csrf-1"),
             client: self.say("Meadow Calendar"),
+            calls_itself: None,
             redirect_uri: self.link("https://calendar.meadow.example/cb"),
             logo: Some(self.say("/assets/seal.svg")),
             policy_uri: Some(self.link("https://meadow.example/privacy")),

@@ -61,6 +61,7 @@ pub struct Text {
     pub login_link: &'static str,
 
     pub consent_title: Around,
+    pub calls_itself: Around,
     pub consent_list: Around,
     pub consent_return: Around,
     pub other_scope: Around,

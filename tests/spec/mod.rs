@@ -12,6 +12,7 @@ mod backup;
 mod ciba;
 mod ciba_signed;
 mod ciba_told;
+mod cimd;
 mod encrypted_answers;
 mod encryption;
 mod erasure;

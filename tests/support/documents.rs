@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rcgen::SanType;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::mtls::Authority;
 
 #[derive(Clone, Default)]
 struct Document {
+    /// 0 never answers.
     status: u16,
     /// Each with its line end.
     headers: String,
@@ -23,30 +28,37 @@ pub struct Documents {
 
 impl Documents {
     pub async fn start() -> Self {
+        Self::begin(None).await
+    }
+
+    /// Over TLS, for `localhost` and 127.0.0.1.
+    pub async fn start_tls(authority: &Authority) -> Self {
+        let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())];
+        Self::begin(Some(authority.issue("documents", names).acceptor())).await
+    }
+
+    async fn begin(tls: Option<TlsAcceptor>) -> Self {
         let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let origin = format!("http://{}", socket.local_addr().unwrap());
+        let address = socket.local_addr().unwrap();
+        let origin = if tls.is_some() { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
         let documents: Arc<Mutex<BTreeMap<String, Document>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (kept, seen) = (documents.clone(), asked.clone());
         let task = tokio::spawn(async move {
             loop {
-                let (mut stream, _) = socket.accept().await.unwrap();
-                let mut sent = Vec::new();
-                while !sent.ends_with(b"\r\n\r\n") {
-                    let mut part = [0; 4096];
-                    match stream.read(&mut part).await {
-                        Ok(0) | Err(_) => break,
-                        Ok(length) => sent.extend_from_slice(&part[..length]),
+                let (stream, _) = socket.accept().await.unwrap();
+                let (kept, seen, tls) = (kept.clone(), seen.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => answer_one(stream, &kept, &seen).await,
+                        // Whoever trusts another authority hangs up.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                answer_one(stream, &kept, &seen).await;
+                            }
+                        }
                     }
-                }
-                let head = String::from_utf8(sent).unwrap();
-                let Some(path) = head.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { continue };
-                seen.lock().unwrap().push(path.to_owned());
-                let missing = Document { status: 404, ..Document::default() };
-                let found = kept.lock().unwrap().get(path).cloned().unwrap_or(missing);
-                let Document { status, headers, body } = found;
-                let answer = format!("HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
-                let _ = stream.write_all(answer.as_bytes()).await;
+                });
             }
         });
         Self { origin, documents, asked, task }
@@ -69,6 +81,28 @@ impl Documents {
     pub fn asked(&self, path: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|own| *own == path).count()
     }
+}
+
+async fn answer_one(mut stream: impl AsyncRead + AsyncWrite + Unpin, kept: &Mutex<BTreeMap<String, Document>>, seen: &Mutex<Vec<String>>) {
+    let mut sent = Vec::new();
+    while !sent.ends_with(b"\r\n\r\n") {
+        let mut part = [0; 4096];
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => sent.extend_from_slice(&part[..length]),
+        }
+    }
+    let head = String::from_utf8(sent).unwrap();
+    let Some(path) = head.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return };
+    seen.lock().unwrap().push(path.to_owned());
+    let missing = Document { status: 404, ..Document::default() };
+    let Document { status, headers, body } = kept.lock().unwrap().get(path).cloned().unwrap_or(missing);
+    if status == 0 {
+        return std::future::pending().await;
+    }
+    let answer = format!("HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 impl Drop for Documents {

@@ -7,13 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chancery_core::digest::Digest;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, SanType};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::call::Answer;
 
@@ -35,6 +35,13 @@ impl Authority {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// As the one authority that somebody trusts.
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        roots
     }
 
     pub fn pem(&self) -> String {
@@ -76,6 +83,14 @@ impl Identity {
     pub fn self_signed(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         Self { chain: vec![params(name, Vec::new()).self_signed(&key).unwrap().der().clone()], key }
+    }
+
+    /// For a server of its own.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(self.key.serialize_der()).into();
+        TlsAcceptor::from(Arc::new(config.with_single_cert(self.chain.clone(), key).unwrap()))
     }
 
     /// RFC 8705 §3.1.
@@ -123,8 +138,7 @@ pub struct Caller<'a> {
 
 impl Caller<'_> {
     fn config(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.server.0.der().clone()).unwrap();
+        let roots = self.server.roots();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder =
             ClientConfig::builder_with_provider(provider).with_protocol_versions(&[self.version]).unwrap().with_root_certificates(roots);

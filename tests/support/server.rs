@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -17,6 +18,7 @@ use chancery::app::start::{self, Opening};
 use chancery::app::{App, random};
 use chancery::cli::{archive, certificates, serve};
 use chancery::config::{self, Flags, Sources};
+use chancery::http::guarded::Outgoing;
 use chancery::http::limits::ConnectionLimits;
 use chancery::http::listen::{self, Listener};
 use chancery::http::tls::Served;
@@ -28,6 +30,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::mtls::Authority;
+
 /// When every test begins: 2026-09-21T14:13:20Z.
 pub const NOW: i64 = 1_790_000_000_000;
 
@@ -36,6 +40,8 @@ pub const NOW: i64 = 1_790_000_000_000;
 pub struct Given {
     pub environment: Vec<(&'static str, String)>,
     pub toml: String,
+    /// The authority whose servers it fetches documents from, instead of the system's, and how long it waits for them.
+    pub fetches: Option<(Arc<Authority>, Duration)>,
 }
 
 pub struct Server {
@@ -57,6 +63,16 @@ pub struct Server {
     follower: tokio::task::JoinHandle<()>,
 }
 
+/// What production mode behind something that ends TLS needs.
+pub const PRODUCTION: [(&str, &str); 6] = [
+    ("OIDC_ISSUER", "https://id.example"),
+    ("OIDC_COOKIE_SECRET", "pQ3x8kL0vZr5TnYw2sHd7uJc4mBf6gAe"),
+    ("CHANCERY_MASTER_KEY", "6e3b0a9cf17d4e2285b1c7d0934fae61d8207f5b3c9e4a1602bd58f7e1c4936a"),
+    ("CHANCERY_SCRYPT_LN", "13"),
+    ("CHANCERY_SCRYPT_P", "10"),
+    ("CHANCERY_DATA_DIR", ""),
+];
+
 impl Server {
     /// Development mode, no rate limits, cheap password hashes.
     pub async fn start() -> Self {
@@ -65,14 +81,22 @@ impl Server {
 
     pub async fn with(environment: &[(&'static str, &str)], toml: &str) -> Self {
         let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let given = Given { environment, toml: toml.to_owned() };
+        let given = Given { environment, toml: toml.to_owned(), fetches: None };
+        let opened = Self::open(given, Arc::new(directory()), Clock::manual(NOW)).await;
+        opened.unwrap_or_else(|why| panic!("the server does not start: {why}"))
+    }
+
+    /// That fetches from servers of this authority.
+    pub async fn fetching(authority: &Arc<Authority>, environment: &[(&'static str, &str)], toml: &str) -> Self {
+        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let given = Given { environment, toml: toml.to_owned(), fetches: Some((authority.clone(), Duration::from_millis(500))) };
         let opened = Self::open(given, Arc::new(directory()), Clock::manual(NOW)).await;
         opened.unwrap_or_else(|why| panic!("the server does not start: {why}"))
     }
 
     /// With a configuration file that may be refused: the sentence.
     pub async fn try_with(toml: &str) -> Result<Self, String> {
-        let given = Given { environment: Vec::new(), toml: toml.to_owned() };
+        let given = Given { toml: toml.to_owned(), ..Given::default() };
         Self::open(given, Arc::new(directory()), Clock::manual(NOW)).await
     }
 
@@ -83,15 +107,7 @@ impl Server {
 
     /// Production mode behind something that ends TLS.
     pub async fn production(environment: &[(&'static str, &str)], toml: &str) -> Self {
-        let fixed = [
-            ("OIDC_ISSUER", "https://id.example"),
-            ("OIDC_COOKIE_SECRET", "pQ3x8kL0vZr5TnYw2sHd7uJc4mBf6gAe"),
-            ("CHANCERY_MASTER_KEY", "6e3b0a9cf17d4e2285b1c7d0934fae61d8207f5b3c9e4a1602bd58f7e1c4936a"),
-            ("CHANCERY_SCRYPT_LN", "13"),
-            ("CHANCERY_SCRYPT_P", "10"),
-            ("CHANCERY_DATA_DIR", ""),
-        ];
-        Self::with(&[&fixed, environment].concat(), toml).await
+        Self::with(&[&PRODUCTION, environment].concat(), toml).await
     }
 
     async fn open(given: Given, directory: Arc<TempDir>, clock: Clock) -> Result<Self, String> {
@@ -105,6 +121,11 @@ impl Server {
         app.record_start(&context).await.map_err(|why| why.detail.to_string())?;
         let pem = secrets.jwks_private_key.as_ref().map(|pem| pem.expose().to_owned());
         app.ensure_keys(&context, pem.as_deref()).await.map_err(|why| why.detail.to_string())?;
+        if let Some((authority, patience)) = &given.fetches {
+            let loopback = !app.is_production();
+            let client = |networks: &[_]| Outgoing::trusting(authority.roots(), networks, loopback).unwrap().waiting(*patience);
+            app.remote.connect(serve::get_through(client(&app.config.outgoing_networks), client(&[])));
+        }
         let routed = serve::server(&app, &secrets).map_err(|why| why.to_string())?;
         let follower = tokio::spawn(follow::run(app.ledger.clone()));
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -242,7 +263,7 @@ impl Server {
     /// Another start on files that were left, with PostgreSQL or with SQLite.
     pub async fn reopen(files: &Arc<TempDir>, database: Option<String>) -> Result<Self, String> {
         let environment = database.map(|url| ("DATABASE_URL", url)).into_iter().collect();
-        Self::open(Given { environment, toml: String::new() }, files.clone(), Clock::manual(NOW)).await
+        Self::open(Given { environment, ..Given::default() }, files.clone(), Clock::manual(NOW)).await
     }
 
     pub fn address(&self) -> SocketAddr {

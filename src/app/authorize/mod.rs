@@ -36,6 +36,7 @@ use chancery_core::request::{self, Arrival, Asked, Parameters, Refusal, Request,
 use chancery_ledger::recorded::Freshness;
 
 use super::App;
+use super::client_documents::Asks;
 use super::context::Context;
 use super::sessions::Current;
 use super::work::Stop;
@@ -150,7 +151,7 @@ impl App {
     /// # Errors
     /// A page, or an error for the client.
     pub async fn authorize(&self, context: &Context, sent: &Sent<'_>, browser: Browser<'_>) -> Result<Step, Failed> {
-        let client = self.requesting_client(sent.parameters).await?;
+        let client = self.requesting_client(context, sent.parameters).await?;
         let resolved = match self.resolve(context, &client, sent, browser).await {
             Ok(Ok(resolved)) => resolved,
             Ok(Err(interaction)) => return Ok(Step::Interact { interaction, browser: None }),
@@ -179,7 +180,7 @@ impl App {
             claim_values: parameters.get("claims").map(|text| claims::parse(text)).transpose()?.and_then(|parsed| parsed.wanted.text()),
             context: context.personal(),
         };
-        let (next, current) = self.first_step(&request, browser, &client.id).await?;
+        let (next, current) = self.first_step(&request, browser, &client).await?;
         match next {
             Next::Refuse(error) => {
                 if let Some(brought) = brought {
@@ -246,12 +247,13 @@ impl App {
         }
     }
 
-    async fn requesting_client(&self, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {
+    async fn requesting_client(&self, context: &Context, parameters: &Parameters) -> Result<Arc<Client>, OAuthError> {
         let Some(named) = parameters.get("client_id") else {
             return Err(OAuthError::invalid_request("client_id is missing").saying("client_id is missing."));
         };
         let unknown = || OAuthError::invalid_request("unknown client").saying("There is no client with this client_id here.");
         let id = ClientId::parse(named).ok_or_else(unknown)?;
+        self.look_up_document(context, &id, Asks::Browser).await?;
         self.load_client(&id.stream()).await?.state.filter(|own| own.is_active()).ok_or_else(unknown)
     }
 
@@ -273,7 +275,7 @@ impl App {
 
     /// What has to happen first. A grant may be decided from cached state, since its append asserts everything it rests on; whatever
     /// else comes out is decided again on what the log says now.
-    async fn first_step(&self, request: &Request, browser: Browser<'_>, client: &ClientId) -> Result<(Next, Option<Current>), OAuthError> {
+    async fn first_step(&self, request: &Request, browser: Browser<'_>, client: &Client) -> Result<(Next, Option<Current>), OAuthError> {
         let (current, beside) = self.answering(request, &[], browser, Freshness::Cached).await?;
         let next = self.next_step(request, &Seated::new(current.as_ref(), beside), client, Freshness::Cached).await?;
         if matches!(next, Next::Grant) {
@@ -287,12 +289,12 @@ impl App {
         &self,
         request: &Request,
         seated: &Seated<'_>,
-        client: &ClientId,
+        client: &Client,
         freshness: Freshness,
     ) -> Result<Next, OAuthError> {
         let Seated { current, beside, authenticated, chosen } = *seated;
         let consent = match current {
-            Some(current) => self.load::<Consent>(&consent_stream(current.account.id, client), freshness).await?.state,
+            Some(current) => self.load::<Consent>(&consent_stream(current.account.id, &client.id), freshness).await?.state,
             None => None,
         };
         Ok(next::decide(&Seen {
@@ -302,6 +304,7 @@ impl App {
             beside,
             session: current.map(|current| &*current.session),
             consent: consent.as_deref(),
+            client,
             production: self.is_production(),
             at: self.now(),
         }))

@@ -25,7 +25,7 @@ use chancery_jose::{Algorithm, RegisteredClaims, jws, opening};
 use super::{Browser, Sent};
 use crate::app::App;
 use crate::app::context::Context;
-use crate::app::remote::Wanted;
+use crate::app::remote::{Wanted, Whose};
 
 /// A pushed request in the hands of a browser.
 pub(super) struct Brought {
@@ -115,14 +115,18 @@ impl App {
         let (address, digest) = object::reference(uri, client)?;
         let limits = &self.config.rate_limits;
         let (of_client, of_all) = (limits.request_uri_fetches_per_client, limits.request_uri_fetches);
-        let fetching = self.request_fetches.begin(&client.id, of_client, of_all, self.now().0);
+        let fetching = self.request_fetches.begin(client.id.as_str(), of_client, of_all, self.now().0);
         let fetching = fetching.ok_or_else(|| {
             OAuthError::temporarily_unavailable("too many request objects are fetched")
                 .saying("Too many requests of this kind are on their way; try again in a minute.")
         })?;
         // RFC 9101 §5.2.3: the type of what comes is not always right in the field; its signature is what counts.
-        let wanted =
-            Wanted { url: address.to_owned(), accept: "application/oauth-authz-req+jwt, application/jwt, */*;q=0.1", most: jws::MAX_TOKEN };
+        let wanted = Wanted {
+            url: address.to_owned(),
+            accept: "application/oauth-authz-req+jwt, application/jwt, */*;q=0.1",
+            most: jws::MAX_TOKEN,
+            whose: Whose::of(client),
+        };
         let fetched = self.fetch(wanted).await?.map_err(|why| {
             OAuthError::invalid_request_uri(format!("not fetched: {why}")).saying("What request_uri names could not be read.")
         })?;

@@ -80,7 +80,7 @@ impl App {
         let (interaction, client) = self.step_of(id, browser).await?;
         let (current, beside) = self.answering(&interaction.request, &own_sessions(&interaction), browser, Freshness::Fresh).await?;
         let seated = Seated::new(current.as_ref(), beside).at(&interaction);
-        match self.next_step(&interaction.request, &seated, &client.id, Freshness::Fresh).await? {
+        match self.next_step(&interaction.request, &seated, &client, Freshness::Fresh).await? {
             Next::Choose => Ok(Ok(Show::Choose { client, request: Box::new(interaction.request.clone()) })),
             Next::SignIn => {
                 // Whoever was chosen and has to prove it need not type the address again.
@@ -196,7 +196,7 @@ impl App {
         })?;
         let seated = Seated::new(Some(&current), beside).at(&interaction);
         // Only when nothing but the consent is missing: a stale login must not be skipped by posting the form.
-        if self.next_step(&interaction.request, &seated, &client.id, Freshness::Fresh).await? != Next::AskConsent {
+        if self.next_step(&interaction.request, &seated, &client, Freshness::Fresh).await? != Next::AskConsent {
             return Err(OAuthError::invalid_request("no consent is asked for").saying("Go back and load the page again.").into());
         }
         let answer = consent::Answer {
@@ -262,7 +262,7 @@ impl App {
                 work.commit().await?;
                 return Ok(answer);
             }
-        } else if !recorded.state.as_ref().is_some_and(|own| own.covers(&interaction.request.consent_scope())) {
+        } else if !recorded.state.as_ref().is_some_and(|own| own.covers_of(&parents.client, &interaction.request.consent_scope())) {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
         let asked = Granting {

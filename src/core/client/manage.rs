@@ -142,6 +142,12 @@ pub fn issue_access(client: &Client, registration_access: Digest, at: Timestamp)
     if client.origin == Origin::Declared {
         return Decision::refuse(super::owned_by_the_file());
     }
+    if client.origin == Origin::Document {
+        return Decision::refuse(
+            OAuthError::conflict("the client is a document")
+                .saying("Nobody registered this client, and nobody manages it: its document says what it is."),
+        );
+    }
     if client.deleted {
         return Decision::refuse(super::gone());
     }

@@ -5,11 +5,13 @@
 //! | what a registration may say | `metadata` |
 //! | how a client proves who it is | `authenticate`, `certificate` |
 //! | a generated secret is kept as a digest; one that an operator chose or that keys are derived from, as ciphertext | DESIGN: rule 7, OpenID Connect Core 1.0 §10.2 |
+//! | a client that nobody registered says in a document what it is | `document` |
 //! | who registered it may read, replace and delete it | `manage` |
 //! | two secrets may be valid at a time, so that one can be replaced without an outage | our own |
 
 pub mod authenticate;
 pub mod certificate;
+pub mod document;
 pub mod manage;
 pub mod metadata;
 
@@ -26,6 +28,7 @@ use crate::events;
 use crate::id::{ClientId, InvitationId};
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::Timestamp;
+use document::{ClientDocumentRead, Document};
 use manage::{ClientDeleted, ClientKeysFetched, ClientReplaced, FetchedKeys, RegistrationAccessIssued};
 use metadata::Metadata;
 
@@ -42,12 +45,14 @@ pub enum Origin {
     InvitedRegistration,
     /// Dynamic registration by anybody.
     OpenRegistration,
+    /// Nobody: its name is the URL of a document that says what it is.
+    Document,
 }
 
 impl Origin {
     /// Does the operator vouch for it? Only then are early errors redirected without a click (RFC 9700 §4.11.2).
     pub const fn is_vouched(self) -> bool {
-        !matches!(self, Self::OpenRegistration)
+        !matches!(self, Self::OpenRegistration | Self::Document)
     }
 }
 
@@ -106,6 +111,7 @@ events! {
         ClientEnabled = 1,
         ClientDeleted = 1,
         ClientKeysFetched = 1,
+        ClientDocumentRead = 1,
         RegistrationAccessIssued = 1,
     }
 }
@@ -138,6 +144,9 @@ pub struct Client {
     /// What was found behind `jwks_uri` last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<FetchedKeys>,
+    /// Of a client that nobody registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
 }
 
 impl Client {
@@ -146,11 +155,34 @@ impl Client {
         self.metadata.token_endpoint_auth_method == metadata::AuthMethod::None
     }
 
+    fn of_document(event: &ClientDocumentRead) -> Self {
+        Self {
+            id: event.client.clone(),
+            metadata: event.metadata.clone(),
+            origin: Origin::Document,
+            secrets: Vec::new(),
+            disabled: false,
+            registered_at: event.at,
+            contacts: None,
+            registration_access: None,
+            invitation: None,
+            deleted: false,
+            keys: None,
+            document: Some(Document::first(event)),
+        }
+    }
+
     /// Keys from another address than the new one are not its keys.
     fn forget_keys_unless(&mut self, new: &Metadata) {
         if self.metadata.jwks_uri != new.jwks_uri {
             self.keys = None;
         }
+    }
+
+    /// What people read as its name. What a stranger calls itself nobody has checked; its host is known (CIMD §8.5).
+    pub fn shown_name(&self) -> &str {
+        let host = self.id.host().filter(|_| self.origin == Origin::Document);
+        host.or(self.metadata.client_name.as_deref()).unwrap_or(self.id.as_str())
     }
 
     pub fn is_active(&self) -> bool {
@@ -169,8 +201,10 @@ impl Stream for Client {
 
     fn evolve(state: Option<Self>, fact: &Fact<'_, ClientEvent>) -> Result<Self, FoldError> {
         let Some(mut client) = state else {
-            let ClientEvent::ClientRegistered(event) = fact.event else {
-                return Err(FoldError::OutOfOrder { name: fact.event.event_type().name });
+            let event = match fact.event {
+                ClientEvent::ClientRegistered(event) => event,
+                ClientEvent::ClientDocumentRead(event) => return Ok(Self::of_document(event)),
+                other => return Err(FoldError::OutOfOrder { name: other.event_type().name }),
             };
             let secret = event.secret.map(Secret::Digest).or_else(|| sealed_secret(&event.client, fact.personal, fact));
             return Ok(Self {
@@ -185,6 +219,7 @@ impl Stream for Client {
                 invitation: event.invitation,
                 deleted: false,
                 keys: None,
+                document: None,
             });
         };
         match fact.event {
@@ -218,6 +253,14 @@ impl Stream for Client {
                 client.secrets.clear();
                 client.contacts = None;
                 client.keys = None;
+            }
+            ClientEvent::ClientDocumentRead(event) => {
+                client.forget_keys_unless(&event.metadata);
+                client.document = Some(match &client.document {
+                    Some(own) => own.next(&client.metadata, event),
+                    None => return Err(FoldError::OutOfOrder { name: "ClientDocumentRead" }),
+                });
+                client.metadata = event.metadata.clone();
             }
             ClientEvent::ClientKeysFetched(event) => {
                 client.keys = Some(FetchedKeys { digest: event.digest, jwks: event.jwks.clone(), at: event.at });

@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | asked again when more is wanted | OpenID Connect Core 1.0 §3.1.2.4 |
+//! | and when a client that describes itself is described otherwise | CIMD §8.4 |
 //! | what was shown is in the event by its hash | our own |
 //! | withdrawing it ends every token that rests on it, by one event | GDPR art. 7(3); our own |
 
@@ -10,6 +11,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::Client;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
@@ -68,6 +70,13 @@ impl Consent {
     /// Does it cover all of this?
     pub fn covers(&self, scope: &Scope) -> bool {
         self.given_at.is_some() && scope.is_within(&self.scope)
+    }
+
+    /// The same for a client that says itself what it is: what was allowed before it called itself so, or sent people there, was allowed
+    /// to another (CIMD §8.4).
+    pub fn covers_of(&self, client: &Client, scope: &Scope) -> bool {
+        let is_known = |at: Timestamp| client.document.as_ref().is_none_or(|own| own.told_at <= at);
+        self.given_at.is_some_and(is_known) && self.covers(scope)
     }
 
     /// Does a grant that began after this many withdrawals still stand on it?

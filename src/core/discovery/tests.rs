@@ -44,6 +44,7 @@ const ALL_FLOWS: Policy = Policy {
     token_exchange: true,
     assertion_issuers: true,
     ciba: true,
+    client_documents: true,
     profile: None,
     https: true,
     code_lifetime: crate::time::Seconds(60),

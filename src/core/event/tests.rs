@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::*;
 use crate::account::request_code::{RequestCodeChosen, RequestCodeRefused, RequestCodeRemoved};
 use crate::account::*;
+use crate::client::document::ClientDocumentRead;
 use crate::client::manage::{ClientDeleted, ClientKeysFetched, ClientReplaced, RegistrationAccessIssued};
 use crate::client::metadata::SigningAlg;
 use crate::client::*;
@@ -143,7 +144,9 @@ fn client() {
     after.jwks = Some(serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}));
     after.client_name = Some("Example".into());
     after.default_max_age = Some(Seconds(3600));
-    check::<Client>(vec![vec![
+    let (itself, document) = (client_id("https://client.example/metadata.json"), digest("bytes of the document"));
+    let described = vec![ClientDocumentRead { at: t(0), client: itself, document, metadata: metadata() }.into()];
+    let registered = vec![
         registered("app", metadata()),
         ClientRedeclared { before: metadata(), metadata: after, at: t(1) }.into(),
         ClientDisabled { at: t(2) }.into(),
@@ -166,7 +169,8 @@ fn client() {
         }
         .into(),
         ClientDeleted { at: t(7), before: metadata() }.into(),
-    ]]);
+    ];
+    check::<Client>(vec![registered, described]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | only by the client it was issued to | RFC 6749 §4.1.3 |
 //! | with the `redirect_uri` that was really used | RFC 6749 §4.1.3 |
+//! | what became of the `redirect_uri` in the document of a client that describes itself counts | CIMD §8.4 |
 //! | the client is registered for the grant | RFC 6749 §5.2 |
 //! | a challenge once sent makes the verifier mandatory; a verifier without a challenge is refused | RFC 9700 §2.1.1, §4.8.2 |
 //! | a code that was bound to a key needs a proof of that key | RFC 9449 §10 |
@@ -21,7 +22,7 @@ use super::target::Target;
 use super::{Code, DETAILS, Grant, GrantEvent, Lifetimes};
 use crate::base64url;
 use crate::client::Client;
-use crate::client::metadata::GrantType;
+use crate::client::metadata::{GrantType, redirect_uri_matches};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
@@ -95,6 +96,10 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         }
         return refusal.recording(MisuseRefused { misuse: Misuse::CodeWithOtherKey, by: client.id.clone(), at: cmd.at });
     }
+    // The code went there when that was still said to be the client's: who reads it there now may be somebody else.
+    if client.document.is_some() && !is_registered(client, &code.redirect_uri) {
+        return refuse("the document does not name the redirect_uri any more");
+    }
     if let Err(wrong) = check_redirect_uri(code, cmd.redirect_uri.as_deref()) {
         return Decision::refuse(wrong);
     }
@@ -126,6 +131,11 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     let event = CodeRedeemed { access, refresh, scope: narrowed, id_token_kid: cmd.id_token_kid.clone(), at: cmd.at };
     let personal = Personal::default().with("context", cmd.context.as_deref()).with_whole(DETAILS, details);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
+}
+
+fn is_registered(client: &Client, uri: &str) -> bool {
+    let (own, kind) = (&client.metadata.redirect_uris, client.metadata.application_type);
+    own.iter().any(|one| redirect_uri_matches(one, uri, kind, true))
 }
 
 /// RFC 6749 §4.1.3: required when the authorization request had it. Where that left it out, the only registered one was meant, and no

@@ -10,9 +10,11 @@
 //! | `id_token_hint` of somebody else: that person has to sign in | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | `prompt=create`: the page for a new account, once per request | Initiating User Registration via OpenID Connect 1.0 §4 |
 //! | consent: `prompt=consent`, or more is wanted than was allowed | OpenID Connect Core 1.0 §3.1.2.4, §11 |
+//! | what a client that describes itself was allowed before it was described so does not count | CIMD §8.4 |
 //! | authorization details are asked for each time: what was allowed once is no answer about another payment | RFC 9396 §3; our own |
 //! | a private-use or loopback URI proves no client: consent each time, in production | RFC 8252 §8.6 |
 
+use crate::client::Client;
 use crate::client::metadata::origin_of;
 use crate::consent::Consent;
 use crate::error::OAuthError;
@@ -46,6 +48,7 @@ pub struct Seen<'a> {
     /// The browser's session, if its account is active.
     pub session: Option<&'a Session>,
     pub consent: Option<&'a Consent>,
+    pub client: &'a Client,
     pub production: bool,
     pub at: Timestamp,
 }
@@ -99,7 +102,7 @@ fn consent_is_needed(seen: &Seen<'_>) -> bool {
         // RFC 9396 §3: what is particular is allowed once, for this request.
         || !seen.request.authorization_details.is_empty()
         || unproven
-        || !seen.consent.is_some_and(|consent| consent.covers(&seen.request.consent_scope()))
+        || !seen.consent.is_some_and(|consent| consent.covers_of(seen.client, &seen.request.consent_scope()))
 }
 
 #[cfg(test)]
@@ -127,6 +130,7 @@ mod tests {
         beside: usize,
         session: Option<Session>,
         consent: Option<Consent>,
+        client: Client,
         production: bool,
     }
 
@@ -148,6 +152,7 @@ mod tests {
             beside: 0,
             session: signed_in(alice()),
             consent,
+            client: client(),
             production: true,
         }
     }
@@ -157,10 +162,10 @@ mod tests {
         let mut world = world();
         world.request.prompt = prompts.iter().copied().collect();
         change(&mut world);
-        let World { request, authenticated, chosen, beside, session, consent, production } = &world;
+        let World { request, authenticated, chosen, beside, session, consent, client, production } = &world;
         let (session, consent) = (session.as_ref(), consent.as_ref());
         let (authenticated, chosen, beside, production) = (*authenticated, *chosen, *beside, *production);
-        match decide(&Seen { request, authenticated, chosen, beside, session, consent, production, at: t(100) }) {
+        match decide(&Seen { request, authenticated, chosen, beside, session, consent, client, production, at: t(100) }) {
             Next::Refuse(error) => Err(error.code()),
             next => Ok(next),
         }
@@ -251,6 +256,18 @@ mod tests {
         assert_eq!(both(|world| world.request.scope = scope("openid phone")), ask);
         assert_eq!(both(|world| world.consent = Some(fold([allowed("openid"), ConsentWithdrawn { at: t(2) }.into()]))), ask);
         assert_eq!(next(&[Prompt::Consent], |_| ()), Ok(Next::AskConsent));
+    }
+
+    #[test]
+    fn cimd_8_4_consent_when_the_client_is_described_otherwise_since() {
+        let told_at = |at: i64| {
+            move |world: &mut World| {
+                world.client.document = Some(crate::client::document::Document { digest: digest("document"), at: t(9), told_at: t(at) });
+            }
+        };
+        // Alice allowed it at 1.
+        assert_eq!(both(told_at(1)), [Ok(Next::Grant), Ok(Next::Grant)]);
+        assert_eq!(both(told_at(2)), [Ok(Next::AskConsent), Err("consent_required")]);
     }
 
     #[test]

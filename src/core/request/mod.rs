@@ -142,6 +142,8 @@ pub struct Policy {
     pub assertion_issuers: bool,
     /// Clients may ask people on the back channel (CIBA).
     pub ciba: bool,
+    /// A client may be the document behind its name (CIMD).
+    pub client_documents: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.

@@ -28,6 +28,7 @@ pub fn of(event: &Envelope) -> String {
         "ClientReplaced" => "The client replaced its registration.".to_owned(),
         "ClientDeleted" => "The client deleted its registration.".to_owned(),
         "ClientKeysFetched" => "Other keys of the client were found at its address.".to_owned(),
+        "ClientDocumentRead" => "The document that the client is was read, and says something new.".to_owned(),
         "RegistrationAccessIssued" => "Another registration access token was handed out.".to_owned(),
         "InitialAccessTokenIssued" => "An initial access token was issued.".to_owned(),
         "InitialAccessTokenUsed" => "A client was registered with an initial access token.".to_owned(),

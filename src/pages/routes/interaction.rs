@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use chancery_core::account::claims::Stated;
 use chancery_core::client::Client;
 use chancery_core::details::Details;
-use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::id::AccountId;
 use chancery_core::request::Request as AuthorizationRequest;
@@ -55,6 +54,8 @@ struct Forms {
     choose: Option<String>,
     /// allow, deny or switch.
     decision: Option<String>,
+    /// The digest of the text that is allowed.
+    shown: Option<String>,
     email: Option<String>,
     name: Option<String>,
 }
@@ -83,8 +84,7 @@ impl Interactions {
             return self.choose(request, &uid, &cookies, session).await;
         }
         match form.params.get("decision") {
-            Some("allow") => self.consent(request, &uid, &cookies, true).await,
-            Some("deny") => self.consent(request, &uid, &cookies, false).await,
+            Some("allow" | "deny") => self.consent(request, &uid, &cookies, &form.params).await,
             Some("switch") => self.switch(request, &uid, &cookies).await,
             Some(_) => refusal(&self.0, request, &OAuthError::invalid_request("unknown decision")),
             None => self.sign_in(request, &uid, &cookies, &form.params).await,
@@ -206,6 +206,7 @@ impl Interactions {
             switch_action: format!("/auth/interaction/{uid}"),
             csrf: self.form_token(cookies),
             client: name_of(client),
+            calls_itself: client.document.as_ref().and_then(|_| client.metadata.client_name.clone()),
             redirect_uri,
             logo: self.0.app.shows_logo(client).then(|| format!("/logo/{}", client.id)),
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
@@ -250,12 +251,11 @@ impl Interactions {
         }
     }
 
-    async fn consent(&self, request: &Request, uid: &str, cookies: &Cookies, allow: bool) -> Result<Shown, Refused> {
-        // The text is rendered again from the same state: its digest is what the person was shown.
-        let text = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
+    async fn consent(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
+        let shown = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
             Ok(Ok(Show::Consent { client, request: asked, account, details })) => {
                 let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
-                self.consent_page(request, uid, cookies, &client, waiting).await?.consent_text()
+                self.consent_page(request, uid, cookies, &client, waiting).await?.shown()
             }
             Ok(Ok(Show::Choose { .. } | Show::SignIn { .. } | Show::Register)) => {
                 return Shown::redirect(&format!("/auth/interaction/{uid}"));
@@ -263,7 +263,13 @@ impl Interactions {
             Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),
             Err(Failed::Page(error)) => return refusal(&self.0, request, &error),
         };
-        match self.0.app.consent_in(&context(request), uid, cookies.browser(), Digest::of(text.as_bytes()), allow).await {
+        let allow = form.get("decision") == Some("allow");
+        // A client may say something else of itself by now, and one that nobody registered says so when it likes: what is allowed, and
+        // stands in the log by its digest, is what the person read (CIMD §8.4).
+        if allow && form.get("shown") != Some(shown.to_string().as_str()) {
+            return Shown::redirect(&format!("/auth/interaction/{uid}"));
+        }
+        match self.0.app.consent_in(&context(request), uid, cookies.browser(), shown, allow).await {
             Ok(answer) | Err(Failed::Answer(answer)) => send(&self.0, request, &answer),
             Err(Failed::Page(error)) => refusal(&self.0, request, &error),
         }
@@ -350,7 +356,7 @@ impl Interactions {
 const PURPOSE: &str = "interaction";
 
 pub(super) fn name_of(client: &Client) -> String {
-    client.metadata.client_name.clone().unwrap_or_else(|| client.id.to_string())
+    client.shown_name().to_owned()
 }
 
 /// The rules' sentence as the page's problem, so that it can be translated.

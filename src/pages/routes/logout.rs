@@ -73,7 +73,11 @@ impl Logout {
             page: page_for(&self.0, request, query.params.get("ui_locales")),
             action: "/oidc/session/end".to_owned(),
             csrf: self.0.forms.form_token(bound_to(&cookies), PURPOSE),
-            client: asked.client.as_ref().and_then(|client| client.metadata.client_name.clone()),
+            client: asked
+                .client
+                .as_ref()
+                .filter(|own| own.metadata.client_name.is_some() || own.document.is_some())
+                .map(|own| own.shown_name().to_owned()),
             account,
             beside,
             hidden: carried.chain([("session".to_owned(), session.to_string())]).collect(),

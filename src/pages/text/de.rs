@@ -32,6 +32,7 @@ pub(super) const TEXT: Text = Text {
     login_link: "Anmelden",
 
     consent_title: ("", " bittet um Zugriff"),
+    calls_itself: ("Es nennt sich \u{201e}", "\u{201c}; niemand hier hat das geprüft."),
     consent_list: ("Wenn Sie zustimmen, darf ", ":"),
     consent_return: ("Sie werden zurückgeleitet zu ", "."),
     other_scope: ("Die Berechtigung \u{201e}", "\u{201c} nutzen"),

@@ -32,6 +32,7 @@ pub(super) const TEXT: Text = Text {
     login_link: "Sign in",
 
     consent_title: ("", " asks for access"),
+    calls_itself: ("It calls itself \u{201c}", "\u{201d}, which nobody here has checked."),
     consent_list: ("If you allow it, ", " may:"),
     consent_return: ("You will be sent back to ", "."),
     other_scope: ("Use the permission \u{201c}", "\u{201d}"),

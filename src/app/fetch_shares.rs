@@ -1,10 +1,11 @@
-//! How much is fetched for request objects: shares of each client and of all together.
+//! How much is fetched because strangers ask for it: shares of each client, or of each host, and of all together.
 //!
 //! | Rule | Source |
 //! |---|---|
 //! | a request names an address that its client registered, and anybody may send such requests: without a share of its own one client has us fetch without end | RFC 9101 §10.4.1 |
 //! | so many in a while for one client, and for all of them (`rate_limits.request_uri_fetches`) | RFC 9101 §10.4.1, our own |
-//! | few at the same time for one client, whose server may be slow on purpose | RFC 9101 §10.4.1, our own |
+//! | the same for each host of documents that clients are (`rate_limits.client_documents`): whoever names one need not be anybody | CIMD §8.6, our own |
+//! | few at the same time for one of them, whose server may be slow on purpose | RFC 9101 §10.4.1, our own |
 //! | what is kept is bounded; where there is no room nothing is fetched | our own |
 //!
 //! Shares are of this node. Out of scope: what may be reached, and how long and large an answer may be (`http::guarded`).
@@ -12,25 +13,23 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chancery_core::id::ClientId;
-
 use crate::config::Rate;
 
-/// Under way at the same time for one client.
-const MOST_OF_CLIENT: u32 = 4;
+/// Under way at the same time for one owner: a client, or a host.
+const MOST_OF_OWNER: u32 = 4;
 /// And for all.
 const MOST: u32 = 64;
-/// Clients that are remembered.
-const MOST_CLIENTS: usize = 10_000;
+/// Owners that are remembered.
+const MOST_OWNERS: usize = 10_000;
 
 /// The shares of this node.
 #[derive(Default)]
-pub struct RequestFetches(Mutex<Shares>);
+pub struct FetchShares(Mutex<Shares>);
 
 #[derive(Default)]
 struct Shares {
     all: Share,
-    clients: HashMap<ClientId, Share>,
+    owners: HashMap<String, Share>,
 }
 
 /// A bucket by the time at which it is full again, in milliseconds, and what is under way.
@@ -66,31 +65,31 @@ impl Share {
 
 /// A fetch under way; over when it is dropped.
 pub struct Fetching<'a> {
-    own: &'a RequestFetches,
-    client: ClientId,
+    own: &'a FetchShares,
+    owner: String,
 }
 
-impl RequestFetches {
-    /// Begins a fetch for a client, at `now` in milliseconds; `None` when its share or everybody's is used up.
-    pub fn begin(&self, client: &ClientId, of_client: Option<Rate>, of_all: Option<Rate>, now: i64) -> Option<Fetching<'_>> {
+impl FetchShares {
+    /// Begins a fetch for a client or a host, at `now` in milliseconds; `None` when its share or everybody's is used up.
+    pub fn begin(&self, owner: &str, of_owner: Option<Rate>, of_all: Option<Rate>, now: i64) -> Option<Fetching<'_>> {
         let mut shares = self.lock();
         shares.all.bound(of_all, now);
-        if let Some(share) = shares.clients.get_mut(client) {
-            share.bound(of_client, now);
+        if let Some(share) = shares.owners.get_mut(owner) {
+            share.bound(of_owner, now);
         }
-        let before = shares.clients.get(client).copied();
-        if before.is_none() && shares.clients.len() >= MOST_CLIENTS {
-            shares.clients.retain(|_, share| !share.is_idle(now));
-            if shares.clients.len() >= MOST_CLIENTS {
+        let before = shares.owners.get(owner).copied();
+        if before.is_none() && shares.owners.len() >= MOST_OWNERS {
+            shares.owners.retain(|_, share| !share.is_idle(now));
+            if shares.owners.len() >= MOST_OWNERS {
                 return None;
             }
         }
-        // Both or none: a client that has used up its own takes nothing of the others.
-        let own = before.unwrap_or_default().after(of_client, MOST_OF_CLIENT, now)?;
+        // Both or none: who has used up its own takes nothing of the others.
+        let own = before.unwrap_or_default().after(of_owner, MOST_OF_OWNER, now)?;
         shares.all = shares.all.after(of_all, MOST, now)?;
-        shares.clients.insert(client.clone(), own);
+        shares.owners.insert(owner.to_owned(), own);
         drop(shares);
-        Some(Fetching { own: self, client: client.clone() })
+        Some(Fetching { own: self, owner: owner.to_owned() })
     }
 
     /// A panic elsewhere leaves counts that are still whole.
@@ -103,7 +102,7 @@ impl Drop for Fetching<'_> {
     fn drop(&mut self) {
         let mut shares = self.own.lock();
         shares.all.under_way = shares.all.under_way.saturating_sub(1);
-        if let Some(share) = shares.clients.get_mut(&self.client) {
+        if let Some(share) = shares.owners.get_mut(&self.owner) {
             share.under_way = share.under_way.saturating_sub(1);
         }
     }
@@ -117,23 +116,19 @@ mod tests {
 
     const RATE: Option<Rate> = Some(Rate { count: 3, window: Duration::from_secs(60) });
 
-    fn id(name: &str) -> ClientId {
-        ClientId::parse(name).unwrap()
-    }
-
-    fn passes(own: &RequestFetches, name: &str, rate: (Option<Rate>, Option<Rate>), now: i64) -> bool {
-        own.begin(&id(name), rate.0, rate.1, now).is_some()
+    fn passes(own: &FetchShares, name: &str, rate: (Option<Rate>, Option<Rate>), now: i64) -> bool {
+        own.begin(name, rate.0, rate.1, now).is_some()
     }
 
     #[test]
     fn rfc9101_10_4_1_a_client_has_its_share_and_all_have_one_together() {
-        let own = RequestFetches::default();
+        let own = FetchShares::default();
         for _ in 0..3 {
             assert!(passes(&own, "a", (RATE, None), 0));
         }
         assert!(!passes(&own, "a", (RATE, None), 0) && passes(&own, "b", (RATE, None), 0));
         assert!(!passes(&own, "a", (RATE, None), 19_999) && passes(&own, "a", (RATE, None), 20_000), "one each twenty seconds");
-        let own = RequestFetches::default();
+        let own = FetchShares::default();
         for name in ["a", "b", "c"] {
             assert!(passes(&own, name, (None, RATE), 0));
         }
@@ -142,7 +137,7 @@ mod tests {
 
     #[test]
     fn who_is_refused_takes_nothing_of_the_others() {
-        let own = RequestFetches::default();
+        let own = FetchShares::default();
         for _ in 0..50 {
             passes(&own, "a", (RATE, Some(Rate { count: 5, ..RATE.unwrap() })), 0);
         }
@@ -151,10 +146,10 @@ mod tests {
 
     #[test]
     fn rfc9101_10_4_1_a_slow_server_holds_few_of_us() {
-        let own = RequestFetches::default();
-        let held: Vec<_> = (0..10).filter_map(|_| own.begin(&id("slow"), None, None, 0)).collect();
-        assert_eq!(held.len(), MOST_OF_CLIENT as usize);
-        let others: Vec<_> = (0..100).filter_map(|n| own.begin(&id(&format!("c{n}")), None, None, 0)).collect();
+        let own = FetchShares::default();
+        let held: Vec<_> = (0..10).filter_map(|_| own.begin("slow", None, None, 0)).collect();
+        assert_eq!(held.len(), MOST_OF_OWNER as usize);
+        let others: Vec<_> = (0..100).filter_map(|n| own.begin(&format!("c{n}"), None, None, 0)).collect();
         assert_eq!(held.len() + others.len(), MOST as usize);
         drop((held, others));
         assert!(passes(&own, "slow", (None, None), 0) && own.lock().all.under_way == 0);
@@ -162,12 +157,12 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_a_clock_that_steps_back_shuts_nobody_out() {
-        let own = RequestFetches::default();
-        for n in 0..MOST_CLIENTS {
+        let own = FetchShares::default();
+        for n in 0..MOST_OWNERS {
             assert!(passes(&own, &format!("c{n}"), (RATE, None), 0));
         }
         assert!(!passes(&own, "late", (RATE, None), 0), "no room");
-        assert!(passes(&own, "late", (RATE, None), 20_000) && own.lock().clients.len() == 1);
+        assert!(passes(&own, "late", (RATE, None), 20_000) && own.lock().owners.len() == 1);
         for _ in 0..2 {
             assert!(passes(&own, "late", (RATE, None), 20_000));
         }
