@@ -70,11 +70,15 @@ impl ClaimsRequest {
         self.id_token.is_empty() && self.userinfo.is_empty()
     }
 
-    /// The scopes whose words tell a person what these claims are; of a claim that no scope brings, a word of its own ([`single`]).
+    /// The scopes whose words tell a person what these claims are.
     pub fn scopes(&self) -> Scope {
+        scopes_of(&self.id_token).union(&scopes_of(&self.userinfo))
+    }
+
+    /// Of each claim that no scope brings, a word of its own ([`single`]).
+    pub fn single_words(&self) -> Scope {
         let named: Vec<_> = self.singles().into_iter().map(|name| alloc::format!("{SINGLE}{name}")).collect();
-        let singles = Scope::of(&named.iter().map(String::as_str).collect::<Vec<_>>());
-        scopes_of(&self.id_token).union(&scopes_of(&self.userinfo)).union(&singles)
+        Scope::of(&named.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The claims that no scope brings: only others can assert them.
@@ -131,7 +135,8 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
             if place == Place::IdToken && name == "acr" && wish.get("essential") == Some(&Value::Bool(true)) {
                 parsed.essential_acr = values(wish);
             }
-            let is_of_person = scope_of(name).is_some() || is_name(name);
+            // Beyond the bound they are ignored, as claims are that nobody knows.
+            let is_of_person = scope_of(name).is_some() || (is_name(name) && parsed.request.singles().len() < MOST_SINGLE);
             if is_of_person && parsed.wanted.note(place, name, wish).is_none() {
                 return refuse("values of a claim in claims is a JSON array.");
             }
@@ -140,9 +145,6 @@ pub fn parse(text: &str) -> Result<Parsed, OAuthError> {
                 names.insert(name.clone());
             }
         }
-    }
-    if parsed.request.singles().len() > MOST_SINGLE {
-        return refuse("claims names more than 32 claims that are not standard.");
     }
     Ok(parsed)
 }
@@ -184,8 +186,9 @@ mod tests {
         assert_eq!(parsed.request.userinfo, asked.map(String::from).into());
         assert_eq!(parsed.request.id_token, ["auth_time", "acr"].map(String::from).into());
         assert_eq!((parsed.essential_acr, parsed.sub), (None, None));
+        assert_eq!(parsed.request.scopes(), scope("profile email"));
         // What no scope brings is a word of its own: the person reads its name.
-        assert_eq!(parsed.request.scopes(), scope("profile email urn:chancery:claim:http://example.info/claims/groups"));
+        assert_eq!(parsed.request.single_words(), scope("urn:chancery:claim:http://example.info/claims/groups"));
         assert_eq!(single("urn:chancery:claim:http://example.info/claims/groups"), Some("http://example.info/claims/groups"));
         assert_eq!(single("profile"), None);
     }
@@ -204,7 +207,7 @@ mod tests {
             serde_json::json!({ "userinfo": many, "id_token": { "email": null, "c0": null, "acr": null } }).to_string()
         };
         assert_eq!(parse(&wish(32)).unwrap().request.userinfo.len(), 32);
-        assert_eq!(parse(&wish(33)).unwrap_err().code(), "invalid_request");
+        assert_eq!(parse(&wish(33)).unwrap().request.userinfo.len(), 32);
     }
 
     #[test]

@@ -70,7 +70,11 @@ impl App {
         };
         let parents = self.assert_parents(&mut work, client, current.session.id, current.account.id).await?;
         let consent = work.load::<Consent>(&consent_stream(current.account.id, client)).await?;
-        if !consent.state.as_ref().is_some_and(|own| own.covers_of(&parents.client, &request.consent_scope())) {
+        if !consent
+            .state
+            .as_ref()
+            .is_some_and(|own| own.covers_of(&parents.client, &request.consent_scope(current.account.has_claims_of_others())))
+        {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
         let (watched, consent_epoch) = (current.watched.as_slice(), epoch_of(&consent));

@@ -303,6 +303,7 @@ impl App {
             chosen,
             beside,
             session: current.map(|current| &*current.session),
+            has_claims_of_others: current.is_some_and(|current| current.account.has_claims_of_others()),
             consent: consent.as_deref(),
             client,
             production: self.is_production(),

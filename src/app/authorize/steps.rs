@@ -202,7 +202,7 @@ impl App {
         let answer = consent::Answer {
             account: current.account.id,
             client: client.id.clone(),
-            scope: interaction.request.consent_scope(),
+            scope: interaction.request.consent_scope(current.account.has_claims_of_others()),
             text,
             allow,
             context: context.personal(),
@@ -262,7 +262,11 @@ impl App {
                 work.commit().await?;
                 return Ok(answer);
             }
-        } else if !recorded.state.as_ref().is_some_and(|own| own.covers_of(&parents.client, &interaction.request.consent_scope())) {
+        } else if !recorded
+            .state
+            .as_ref()
+            .is_some_and(|own| own.covers_of(&parents.client, &interaction.request.consent_scope(current.account.has_claims_of_others())))
+        {
             return Err(OAuthError::consent_required("the consent was withdrawn meanwhile").into());
         }
         let asked = Granting {

@@ -104,6 +104,11 @@ impl Account {
     }
 
     /// The ciphertext of the claims that a scope asks for, the name apart.
+    /// Do other providers assert anything about the person?
+    pub fn has_claims_of_others(&self) -> bool {
+        self.claim_names.is_some()
+    }
+
     pub fn claims_of(&self, scope: &str) -> Option<&Sealed> {
         match scope {
             "profile" => self.profile.as_ref(),

@@ -47,6 +47,8 @@ pub struct Seen<'a> {
     pub beside: usize,
     /// The browser's session, if its account is active.
     pub session: Option<&'a Session>,
+    /// Other providers assert something about whose session it is.
+    pub has_claims_of_others: bool,
     pub consent: Option<&'a Consent>,
     pub client: &'a Client,
     pub production: bool,
@@ -102,7 +104,7 @@ fn consent_is_needed(seen: &Seen<'_>) -> bool {
         // RFC 9396 §3: what is particular is allowed once, for this request.
         || !seen.request.authorization_details.is_empty()
         || unproven
-        || !seen.consent.is_some_and(|consent| consent.covers_of(seen.client, &seen.request.consent_scope()))
+        || !seen.consent.is_some_and(|own| own.covers_of(seen.client, &seen.request.consent_scope(seen.has_claims_of_others)))
 }
 
 #[cfg(test)]
@@ -132,6 +134,7 @@ mod tests {
         consent: Option<Consent>,
         client: Client,
         production: bool,
+        has_claims_of_others: bool,
     }
 
     fn signed_in(account: AccountId) -> Option<Session> {
@@ -154,6 +157,7 @@ mod tests {
             consent,
             client: client(),
             production: true,
+            has_claims_of_others: false,
         }
     }
 
@@ -162,10 +166,11 @@ mod tests {
         let mut world = world();
         world.request.prompt = prompts.iter().copied().collect();
         change(&mut world);
-        let World { request, authenticated, chosen, beside, session, consent, client, production } = &world;
+        let World { request, authenticated, chosen, beside, session, consent, client, production, has_claims_of_others } = &world;
         let (session, consent) = (session.as_ref(), consent.as_ref());
         let (authenticated, chosen, beside, production) = (*authenticated, *chosen, *beside, *production);
-        match decide(&Seen { request, authenticated, chosen, beside, session, consent, client, production, at: t(100) }) {
+        let (has_claims_of_others, at) = (*has_claims_of_others, t(100));
+        match decide(&Seen { request, authenticated, chosen, beside, session, has_claims_of_others, consent, client, production, at }) {
             Next::Refuse(error) => Err(error.code()),
             next => Ok(next),
         }
@@ -174,6 +179,17 @@ mod tests {
     /// The same with and without `prompt=none`.
     fn both(change: impl Fn(&mut World)) -> [Result<Next, &'static str>; 2] {
         [next(&[], &change), next(&[Prompt::None], &change)]
+    }
+
+    #[test]
+    fn oidc_core_5_5_a_claim_that_nobody_asserts_is_asked_of_nobody() {
+        let wish = |world: &mut World| world.request.claims.userinfo = ["credit_score".into()].into();
+        assert_eq!(both(wish), [Ok(Next::Grant), Ok(Next::Grant)]);
+        let known = |world: &mut World| {
+            wish(world);
+            world.has_claims_of_others = true;
+        };
+        assert_eq!(both(known), [Ok(Next::AskConsent), Err("consent_required")]);
     }
 
     #[test]

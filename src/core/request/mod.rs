@@ -97,9 +97,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// What the person is asked to allow: the scopes, and those whose words tell what single claims mean.
-    pub fn consent_scope(&self) -> Scope {
-        self.scope.union(&self.claims.scopes())
+    /// What the person is asked to allow: the scopes, those whose words tell what single claims mean, and the names of claims that only
+    /// others can assert, if others assert anything about the person.
+    pub fn consent_scope(&self, has_claims_of_others: bool) -> Scope {
+        let asked = self.scope.union(&self.claims.scopes());
+        if has_claims_of_others { asked.union(&self.claims.single_words()) } else { asked }
     }
 }
 

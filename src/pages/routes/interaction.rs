@@ -211,7 +211,7 @@ impl Interactions {
             logo: self.0.app.shows_logo(client).then(|| format!("/logo/{}", client.id)),
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
-            scopes: in_reading_order(&asked.consent_scope()),
+            scopes: in_reading_order(&asked.consent_scope(account.as_ref().is_some_and(|own| own.has_claims_of_others()))),
             details: in_words(&self.0, waiting.details),
             account: email,
         })
