@@ -44,7 +44,8 @@ fn conformance() {
     let rows: Vec<_> = rows.iter().map(|(specification, section, rest)| format!("| {specification} | {section} | {rest}")).collect();
     let head = "# Conformance\n\nEach rule with the test in `tests/spec` that holds it through HTTP. Written by \
                 `UPDATE_GOLDEN=1 cargo test --test main golden`; the rules themselves have more tests beside the code.\n\n\
-                [conformance/musts.md](conformance/musts.md) goes the other way: demand by demand of each specification, with its test.\n\n\
+                [conformance/musts.md](conformance/musts.md) goes the other way: demand by demand of each specification, with its test; \
+                [conformance/peer.md](conformance/peer.md) sets us beside oidc-provider.\n\n\
                 | Specification | Section | Rule | Test |\n|---|---|---|---|\n";
     // What is written by hand: every test that it names has to be there.
     let plans = include_str!("golden/certification.md");
