@@ -254,7 +254,7 @@ impl App {
         });
         let alg = asker.metadata.introspection_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(asker));
         // RFC 8725 §3.11: of a nested JWT the inner one says what it is.
-        let signed = self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)?;
+        let signed = self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims).await?;
         let metadata = &asker.metadata;
         self.nested_for(asker, (metadata.introspection_encrypted_response_alg, metadata.introspection_encrypted_response_enc), signed).await
     }

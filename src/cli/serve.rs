@@ -247,6 +247,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
             if let Err(error) = keys.refresh_keys().await {
                 tracing::warn!(detail = %error.detail, "signing keys could not be read again");
             }
+            keys.look_after_signer().await;
             if let Err(error) = keys.refresh_notary().await {
                 tracing::warn!(detail = %error.detail, "the key of the log could not be read again");
             }

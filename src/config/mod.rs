@@ -34,6 +34,7 @@ pub mod problem;
 pub mod proof;
 pub mod reader;
 pub mod secret;
+mod signer;
 pub mod source;
 mod stated;
 pub mod table;
@@ -59,6 +60,7 @@ pub use mtls::Mtls;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
 pub use secret::{CookieSecrets, MasterKey, Secret};
+pub use signer::Signer;
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
@@ -108,6 +110,8 @@ pub struct Config {
     pub outgoing_networks: Vec<Cidr>,
     pub dpop: Dpop,
     pub keys: Keys,
+    /// Who holds signing keys outside of this process.
+    pub signer: Option<Signer>,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
@@ -264,6 +268,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
             proof_lifetime: reader.duration("dpop.proof_lifetime"),
         },
         keys: keys(reader),
+        signer: signer::read(reader),
         lifetimes: lifetimes::read(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),

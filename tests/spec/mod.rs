@@ -65,6 +65,7 @@ mod rfc9470;
 mod rfc9700;
 mod rfc9701;
 mod side_by_side;
+mod signer;
 mod ssf;
 mod taking_away;
 mod time;

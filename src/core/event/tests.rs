@@ -301,6 +301,7 @@ fn key() {
         public_jwk: public_jwk.into(),
         source: KeySource::Generated,
         signs_at: Some(t(1)),
+        held_as: None,
         at: t(0),
     };
     check::<Key>(vec![vec![
