@@ -56,6 +56,7 @@ pub mod exchange;
 pub mod external;
 pub mod feeds;
 pub mod fetch_shares;
+pub mod guesses;
 mod hint;
 pub mod history;
 pub mod housekeeping;
