@@ -103,7 +103,8 @@ impl App {
     /// The refusal to make a key here that the signer is to have.
     pub(super) fn externally_held(&self, alg: SigningAlg) -> Option<OAuthError> {
         self.config.signer.as_ref()?.key_of(alg)?;
-        let sentence = "The signer holds the keys of this algorithm: make another one there, name it in signer.keys, and start the server again.";
+        let sentence =
+            "The signer holds the keys of this algorithm: make another one there, name it in signer.keys, and start the server again.";
         Some(OAuthError::conflict("held by the signer").saying(sentence))
     }
 

@@ -24,6 +24,7 @@ pub mod fields;
 pub mod file;
 pub mod given;
 pub mod issuer;
+mod keys;
 mod lifetimes;
 mod limits;
 pub mod mode;
@@ -34,7 +35,6 @@ pub mod problem;
 pub mod proof;
 pub mod reader;
 pub mod secret;
-mod signer;
 pub mod source;
 mod stated;
 pub mod table;
@@ -53,6 +53,7 @@ pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
+pub use keys::{Keys, Signer};
 pub use lifetimes::Lifetimes;
 pub use limits::RateLimits;
 pub use mode::Mode;
@@ -60,7 +61,6 @@ pub use mtls::Mtls;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
 pub use secret::{CookieSecrets, MasterKey, Secret};
-pub use signer::Signer;
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
@@ -156,14 +156,6 @@ pub struct Dpop {
     pub nonces: bool,
     pub nonce_lifetime: Duration,
     pub proof_lifetime: Duration,
-}
-
-/// When signing keys change by themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// `None`: only by command.
-    pub rotate_every: Option<Duration>,
-    pub publish_ahead: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,8 +259,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
             nonce_lifetime: reader.duration("dpop.nonce_lifetime"),
             proof_lifetime: reader.duration("dpop.proof_lifetime"),
         },
-        keys: keys(reader),
-        signer: signer::read(reader),
+        keys: keys::read(reader),
+        signer: keys::signer(reader),
         lifetimes: lifetimes::read(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),
@@ -318,14 +310,6 @@ fn listeners(reader: &mut Reader) -> Vec<SocketAddr> {
         reader.refuse("listen", "is empty; name at least one address such as 127.0.0.1:3000.");
     }
     listen
-}
-
-fn keys(reader: &mut Reader) -> Keys {
-    let (every, publish_ahead) = (reader.duration("keys.rotate_every"), reader.duration("keys.publish_ahead"));
-    if !every.is_zero() && publish_ahead >= every {
-        reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
-    }
-    Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
 }
 
 fn given_secrets(reader: &mut Reader) -> GivenSecrets {

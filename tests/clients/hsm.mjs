@@ -166,9 +166,10 @@ async function run(check, server, hsm, jwks) {
   const next = hsm.generate('ES256', 'ES256-2');
   const nextKid = await calculateJwkThumbprint(next);
   await check('a new key is named and published; the old one signs', async () => {
-    hsm.config([...ALGS.filter((alg) => alg !== 'ES256').map((alg) => `${alg}=${alg}-1`), 'ES256=ES256-2']);
+    // No command makes a key where the token is to have it.
     const { code, stderr } = await server.tryCli('keys', 'rotate', '--alg', 'ES256');
     assert.ok(code !== 0 && stderr.includes('signer.keys'), stderr);
+    hsm.config([...ALGS.filter((alg) => alg !== 'ES256').map((alg) => `${alg}=${alg}-1`), 'ES256=ES256-2']);
     await server.restart();
     const { keys } = await (await fetch(uri)).json();
     assert.ok(keys.some(({ kid }) => kid === nextKid));

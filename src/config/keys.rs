@@ -1,4 +1,4 @@
-//! Keys outside of this process: who holds them, and which sign what.
+//! Signing keys: when they change by themselves; who holds those that are outside of this process, and which sign what.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,6 +9,14 @@ use super::reader::Reader;
 
 /// Characters of the name of a key.
 const LONGEST_NAME: usize = 128;
+
+/// When signing keys change by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// `None`: only by command.
+    pub rotate_every: Option<Duration>,
+    pub publish_ahead: Duration,
+}
 
 /// The signer that the operator named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +53,15 @@ fn key(text: &str) -> Result<(SigningAlg, String), String> {
     Ok((alg, name.to_owned()))
 }
 
-pub(super) fn read(reader: &mut Reader) -> Option<Signer> {
+pub(super) fn read(reader: &mut Reader) -> Keys {
+    let (every, publish_ahead) = (reader.duration("keys.rotate_every"), reader.duration("keys.publish_ahead"));
+    if !every.is_zero() && publish_ahead >= every {
+        reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
+    }
+    Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
+}
+
+pub(super) fn signer(reader: &mut Reader) -> Option<Signer> {
     let command = reader.list("signer.command", |text| Ok(text.to_owned()));
     let keys = reader.list("signer.keys", key);
     let (processes, timeout) = (reader.small("signer.processes"), reader.duration("signer.timeout"));
