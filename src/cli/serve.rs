@@ -170,6 +170,8 @@ fn surface(specification: &str) -> Surface {
         "/oidc/ssf/status",
         "/oidc/ssf/verification",
         "/oidc/ssf/poll/{stream_id}",
+        "/oidc/backchannel/requests",
+        "/oidc/backchannel/requests/{request_id}",
         "/clients",
         "/clients/{client_id}",
         "/accounts/{account_id}",

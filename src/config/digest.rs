@@ -36,6 +36,7 @@ impl Config {
             ("client_documents.allowed_hosts", list(self.client_documents.allowed_hosts.iter().map(ToString::to_string).collect())),
             ("client_documents.denied_hosts", list(self.client_documents.denied_hosts.iter().map(ToString::to_string).collect())),
             ("client_documents.scopes", self.client_documents.scopes.to_string()),
+            ("ciba.devices", list(self.ciba_devices.iter().map(ToString::to_string).collect())),
             ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
             ("rate_limits.backchannel_unknown_hints_per_client", rate(limits.backchannel_unknown_hints_per_client)),
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),

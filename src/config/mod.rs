@@ -16,6 +16,7 @@
 pub mod check;
 mod client_documents;
 mod database;
+mod ciba;
 pub mod declared;
 pub mod digest;
 pub mod example;
@@ -64,6 +65,7 @@ pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
+use chancery_core::id::ClientId;
 use chancery_core::profile::Profile;
 use reader::Reader;
 
@@ -90,6 +92,8 @@ pub struct Config {
     /// Clients may ask people on the back channel.
     pub ciba: bool,
     pub client_documents: ClientDocuments,
+    /// The applications in which those people may answer, besides our own page.
+    pub ciba_devices: Vec<ClientId>,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -228,6 +232,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     let dev = reader.boolean("dev");
     let registration = reader.choice("registration");
     let tls = mtls::pair(reader, "tls.cert", "tls.key");
+    let ciba = reader.boolean("ciba.enabled");
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -245,6 +250,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
         ciba: reader.boolean("ciba.enabled"),
         client_documents: client_documents::read(reader),
+        ciba,
+        ciba_devices: ciba::devices(reader, ciba),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),

@@ -114,6 +114,8 @@ settings! {
 
     "ciba.enabled" "" "" Kind::Boolean, "false", "",
         "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";
+    "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
+        "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
 
     "client_documents.enabled" "" "" Kind::Boolean, "false", "",
         "A client_id may be the https URL of a document in which the client says what it is (CIMD, draft 02): nobody registers it.";

@@ -10,6 +10,7 @@ mod audit_questions;
 mod audit_then;
 mod backup;
 mod ciba;
+mod ciba_own_device;
 mod ciba_signed;
 mod ciba_told;
 mod cimd;
