@@ -76,7 +76,8 @@ impl App {
     }
 
     fn speaker<'a>(&self, grant: &'a Grant, scope: &'a Scope, is_bound: bool) -> Speaker<'a> {
-        Speaker { kind: &grant.kind, scope, is_bound, is_named: self.config.ciba_devices.contains(&grant.client) }
+        let is_named = self.config.ciba_devices.contains(&grant.client);
+        Speaker { kind: &grant.kind, scope, is_bound, is_named, is_exchanged: grant.exchanged.is_some() }
     }
 
     /// What waits for the person, the oldest first.

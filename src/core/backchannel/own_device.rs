@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the token has the scope `ciba.answer`, and is that of a person who signed in here | CIBA Core §8; our own |
-//! | its client is one that the operator named | our own |
+//! | its client is one that the operator named, and the person allowed it: no token that was exchanged for theirs | our own |
 //! | it is bound to a key: whoever copied it answers nothing | RFC 9700 §2.2.1 |
 //! | a client answers nothing that it asked itself | our own |
 //! | what is answered is what was read | CIBA Core §8; our own |
@@ -36,6 +36,8 @@ pub struct Speaker<'a> {
     pub is_bound: bool,
     /// The operator named its client.
     pub is_named: bool,
+    /// It was given for another token (RFC 8693).
+    pub is_exchanged: bool,
 }
 
 /// For whom does it speak?
@@ -50,6 +52,10 @@ pub fn person<'a>(own: &Speaker<'a>) -> Result<&'a Person, OAuthError> {
     if !own.is_named {
         let why = "the client is not in ciba.devices";
         return Err(OAuthError::insufficient_scope(why).saying("The operator has not named this client as one that people answer with."));
+    }
+    if own.is_exchanged {
+        let sentence = "A token that was exchanged for another one answers nothing; have the person sign in.";
+        return Err(OAuthError::insufficient_scope("exchanged").saying(sentence));
     }
     let signed_in = match own.kind {
         // Without a sign-in here there is nothing that the approval could say of when and how.
@@ -163,12 +169,13 @@ mod tests {
     #[test]
     fn only_a_bound_token_of_a_person_at_a_named_client_answers() {
         let (alice, nobody, scope) = (person_of(&["pwd"]), person_of(&[]), scope("ciba.answer openid"));
-        let right = Speaker { kind: &alice, scope: &scope, is_bound: true, is_named: true };
+        let right = Speaker { kind: &alice, scope: &scope, is_bound: true, is_named: true, is_exchanged: false };
         assert_eq!(person(&right).map(|own| own.session), Ok(session_id()));
         let other = crate::testing::scope("openid");
         for (wrong, code) in [
             (Speaker { scope: &other, ..right }, "insufficient_scope"),
             (Speaker { is_named: false, ..right }, "insufficient_scope"),
+            (Speaker { is_exchanged: true, ..right }, "insufficient_scope"),
             (Speaker { kind: &nobody, ..right }, "insufficient_scope"),
             (Speaker { kind: &GrantKind::Client, ..right }, "insufficient_scope"),
             (Speaker { kind: &GrantKind::Operator, ..right }, "insufficient_scope"),

@@ -76,7 +76,7 @@ impl OwnDevices {
     async fn answer(&self, request: &Request, request_id: Path<String>, body: StrictJson<DeviceAnswer>) -> Result<Reply<Answered>, Refused> {
         let (device, presented) = self.device(request, &format!("{PATH}/{}", request_id.0)).await?;
         let allow = matches!(body.decision, DeviceDecision::Allow);
-        self.0.app.answer_on(&context(request), &device, &request_id.0, (&body.read, allow)).await?;
+        self.0.app.answer_on(&context(request), &device, &request_id.0, (body.read.as_str(), allow)).await?;
         Ok(Reply::empty().with_nonce(presented.next_nonce(&self.0)))
     }
 }
