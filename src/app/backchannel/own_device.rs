@@ -66,9 +66,8 @@ impl App {
         }
         let session = own_device::person(&self.speaker(&bearer.grant, &bearer.scope, bearer.is_bound))?.session;
         // With offline_access the token outlives the session. An answer says when and how the person signed in: somebody has to be.
-        let signed_out = || {
-            OAuthError::invalid_token("its session is over").saying("The person has signed out; have them sign in for another token.")
-        };
+        let signed_out =
+            || OAuthError::invalid_token("its session is over").saying("The person has signed out; have them sign in for another token.");
         let session = self.read::<Session>(&session.stream()).await?.filter(|own| own.is_alive(self.now())).ok_or_else(signed_out)?;
         let account = bearer.account.ok_or_else(|| OAuthError::invalid_token("no account"))?;
         let current = Current { watched: vec![session.id], session, account };
@@ -127,7 +126,9 @@ impl App {
         let waiting = self.backchannel_of(request, &device.current).await?.ok_or_else(over)?;
         let text = own_device::read(&waiting.request, name_of(&waiting.client))?;
         if read != text.to_string() {
-            return Err(OAuthError::conflict("another text was read").saying("This is not what the request says; read it again, and answer that."));
+            return Err(
+                OAuthError::conflict("another text was read").saying("This is not what the request says; read it again, and answer that.")
+            );
         }
         let answering = Answering { waiting: &waiting, current: &device.current, device: Some(device) };
         self.answer_backchannel(context, &answering, (text, allow)).await

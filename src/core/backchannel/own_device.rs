@@ -62,7 +62,8 @@ pub fn person<'a>(own: &Speaker<'a>) -> Result<&'a Person, OAuthError> {
         GrantKind::Person(person) => Some(person).filter(|person| !person.amr.is_empty()),
         GrantKind::Client | GrantKind::Operator => None,
     };
-    let nobody = || OAuthError::insufficient_scope("no sign-in of a person").saying("This needs a token for which a person signed in here.");
+    let nobody =
+        || OAuthError::insufficient_scope("no sign-in of a person").saying("This needs a token for which a person signed in here.");
     let person = signed_in.ok_or_else(nobody)?;
     if !own.is_bound {
         let sentence = "This needs a token that is bound to a key, with DPoP or a client certificate.";

@@ -73,7 +73,12 @@ impl OwnDevices {
 
     /// Allow or deny a request
     #[oai(path = "/oidc/backchannel/requests/:request_id", method = "post", operation_id = "answerBackchannelRequest")]
-    async fn answer(&self, request: &Request, request_id: Path<String>, body: StrictJson<DeviceAnswer>) -> Result<Reply<Answered>, Refused> {
+    async fn answer(
+        &self,
+        request: &Request,
+        request_id: Path<String>,
+        body: StrictJson<DeviceAnswer>,
+    ) -> Result<Reply<Answered>, Refused> {
         let (device, presented) = self.device(request, &format!("{PATH}/{}", request_id.0)).await?;
         let allow = matches!(body.decision, DeviceDecision::Allow);
         self.0.app.answer_on(&context(request), &device, &request_id.0, (body.read.as_str(), allow)).await?;
