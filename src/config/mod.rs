@@ -14,9 +14,9 @@
 //! Out of scope: the meaning of client metadata (`chancery_core`), signing keys (`chancery_jose`).
 
 pub mod check;
+mod ciba;
 mod client_documents;
 mod database;
-mod ciba;
 pub mod declared;
 pub mod digest;
 pub mod example;
@@ -248,9 +248,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         cache_mb: reader.integer("cache_mb"),
         threads: usize::try_from(reader.integer("threads")).ok().and_then(NonZeroUsize::new),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
-        ciba: reader.boolean("ciba.enabled"),
-        client_documents: client_documents::read(reader),
         ciba,
+        client_documents: client_documents::read(reader),
         ciba_devices: ciba::devices(reader, ciba),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
