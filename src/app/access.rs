@@ -176,7 +176,7 @@ impl App {
         if let Some(named) = self.may_act(spoken.grant) {
             set("may_act", named);
         }
-        self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims))
+        self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims)).await
     }
 
     /// Reads a token that came back to introspection or revocation.

@@ -10,7 +10,7 @@
 //! A user code is too short for a digest: it is found by a claim under a key of the vault, which is given back with the answer, or swept
 //! when it is too late for one.
 //!
-//! Out of scope: the rules (`chancery_core::device`), how often somebody may guess (`http`).
+//! Out of scope: the rules (`chancery_core::device`), how often somebody may guess (`guesses`, `http`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +37,7 @@ use super::access::Spoken;
 use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
+use super::guesses::NoGuess;
 use super::history::Seen;
 use super::once::Once;
 use super::sessions::Current;
@@ -180,14 +181,17 @@ impl App {
     ///
     /// # Errors
     /// `not_found`: there is no such code, or it is over.
-    pub async fn device_of(&self, context: &Context, typed: &str, current: &Current) -> Result<Waiting, OAuthError> {
+    pub async fn device_of(&self, context: &Context, typed: &str, current: &Current) -> Result<Waiting, NoGuess> {
+        let account = current.account.id;
+        // RFC 8628 §5.1: before anybody looks, so that a guess beyond the limit tells nothing.
+        let places = self.place_guess(account).await?;
         if let Some(waiting) = self.waiting_device(typed).await? {
+            self.leave(places).await;
             return Ok(waiting);
         }
-        let account = current.account.id;
         let context = context.as_account(account);
-        decide!(self, &context, |work| record_guess(work, account, self.now()))?;
-        Err(OAuthError::not_found("no such user code"))
+        decide!(self, &context, |work| record_guess(work, account, self.now())).map_err(OAuthError::from)?;
+        Err(OAuthError::not_found("no such user code").into())
     }
 
     async fn waiting_device(&self, typed: &str) -> Result<Option<Waiting>, OAuthError> {

@@ -82,7 +82,7 @@ impl App {
         claims.append(&mut self.single_claims(token.account, &token.person.claims.id_token).await?);
         let to = Telling { account: token.account, person: token.person, place: Place::IdToken, scope };
         self.settle(&mut claims, &to).await?;
-        let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims))?;
+        let signed = keys.sign(metadata.id_token_signed_response_alg, &Value::Object(claims)).await?;
         self.nested_for(token.client, (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc), signed).await
     }
 

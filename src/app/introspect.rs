@@ -42,6 +42,8 @@ pub struct Bearer {
     pub scope: Scope,
     pub issued_at: i64,
     pub expires_at: i64,
+    /// To a key, which its bearer has proven.
+    pub is_bound: bool,
     pub account: Option<Arc<Account>>,
     pub client: Option<Arc<Client>>,
 }
@@ -131,7 +133,8 @@ impl App {
             });
         }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
-        Ok(Bearer { scope, issued_at, expires_at, account: rest.account, client: rest.client, grant })
+        let is_bound = access.cnf.is_some();
+        Ok(Bearer { scope, issued_at, expires_at, is_bound, account: rest.account, client: rest.client, grant })
     }
 
     /// An operator's token with a management scope. Tokens of clients never have one, whatever their scope says.
@@ -254,7 +257,7 @@ impl App {
         });
         let alg = asker.metadata.introspection_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(asker));
         // RFC 8725 §3.11: of a nested JWT the inner one says what it is.
-        let signed = self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims)?;
+        let signed = self.keys.current().await?.sign_as(alg, "token-introspection+jwt", &claims).await?;
         let metadata = &asker.metadata;
         self.nested_for(asker, (metadata.introspection_encrypted_response_alg, metadata.introspection_encrypted_response_enc), signed).await
     }

@@ -79,6 +79,9 @@ impl App {
             self.refresh_keys().await?;
             return Ok((planned.kid.clone(), at));
         }
+        if let Some(refused) = self.externally_held(alg) {
+            return Err(refused);
+        }
         let active = own(Phase::Active).max_by_key(|key| key.activated_at);
         let after = active.map(|key| key.kid.clone()).ok_or_else(|| OAuthError::server_error("no key signs"))?;
         let successor = Successor { key: generate(alg).await?, alg, after, signs_at: Some(at.plus(ahead)) };
@@ -91,7 +94,7 @@ impl App {
     }
 
     /// How long after its publication every client knows a key: twice as long as the JWKS may be cached.
-    fn known_after(&self) -> Seconds {
+    pub(super) fn known_after(&self) -> Seconds {
         Seconds(seconds(self.config.keys.publish_ahead).0.min(600))
     }
 
@@ -122,6 +125,7 @@ impl App {
             source: KeySource::Generated,
             activate: false,
             signs_at: successor.signs_at,
+            held_as: None,
             at: self.now(),
         };
         work.record(&mut own, key::plan(&plan).events, &Seal::default())?;
@@ -129,7 +133,7 @@ impl App {
         work.commit().await.map(drop)
     }
 
-    async fn activate_once(&self, mut work: Work<'_>, kid: &str, alg: SigningAlg) -> Result<(), Stop> {
+    pub(super) async fn activate_once(&self, mut work: Work<'_>, kid: &str, alg: SigningAlg) -> Result<(), Stop> {
         let mut own = work.load::<Key>(&key::stream(kid)).await?;
         let Some(state) = own.state.clone().filter(|state| state.phase == Phase::Planned) else { return Ok(()) };
         self.retire_active(&mut work, alg).await?;

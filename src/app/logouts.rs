@@ -145,7 +145,7 @@ impl App {
             "events": { EVENT: {} },
             "sid": self.sid(logout.session, &client.id),
         });
-        self.keys.current().await?.sign_as(client.metadata.id_token_signed_response_alg, "logout+jwt", &claims)
+        self.keys.current().await?.sign_as(client.metadata.id_token_signed_response_alg, "logout+jwt", &claims).await
     }
 }
 

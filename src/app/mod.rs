@@ -53,8 +53,10 @@ pub mod dpop;
 pub mod encryption;
 pub mod erasure;
 pub mod exchange;
+pub mod external;
 pub mod feeds;
 pub mod fetch_shares;
+pub mod guesses;
 mod hint;
 pub mod history;
 pub mod housekeeping;
@@ -88,6 +90,7 @@ pub mod resources;
 pub mod revoke;
 pub mod seed;
 pub mod sessions;
+pub mod signer;
 pub mod signing;
 pub mod software;
 pub mod standing;
@@ -136,6 +139,8 @@ pub struct Parts {
     /// When devices polled last.
     pub polls: device::Polls,
     pub keys: SigningKeys,
+    /// Who holds keys outside of this process.
+    pub signer: Option<signer::Signer>,
     pub log_key: notary::InForce,
     pub anchors: anchor::Behind,
     pub passwords: Passwords,

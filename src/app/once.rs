@@ -1,4 +1,4 @@
-//! Words that count once: the `jti` of a client assertion, of a DPoP proof; the user code of a device. Claims in the database, shared by
+//! Words that count once: the `jti` of a client assertion, of a DPoP proof; the user code of a device, places for guessing one. Claims in the database, shared by
 //! all nodes.
 //!
 //! | Rule | Source |
@@ -41,8 +41,12 @@ impl Once {
 
     /// Gives both back before their time.
     pub fn release(&self, work: &mut Work<'_>) {
-        work.release(self.words.word, self.digest.to_vec());
-        work.release(self.words.due, self.due());
+        self.release_into(|kind, key| work.release(kind, key));
+    }
+
+    pub(super) fn release_into(&self, mut release: impl FnMut(&'static str, Vec<u8>)) {
+        release(self.words.word, self.digest.to_vec());
+        release(self.words.due, self.due());
     }
 
     /// Time first, so that the order of the bytes is the order of the times.

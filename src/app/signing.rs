@@ -6,15 +6,18 @@
 //! | the private half is in the vault before the event that announces it | DESIGN: rule 6 |
 //! | a schedule publishes the next key before it signs | OpenID Connect Core 1.0 §10.1.1 |
 //! | a retired key stays published until nothing that it signed is alive | OpenID Connect Core 1.0 §10.1.1 |
+//! | a key that a signer outside holds signs there and nowhere else (`external`) | our own |
 //! | at the first start the keys are made in the background; who needs one waits for it | RSA takes up to a second |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_core::base64url;
 use chancery_core::client::metadata::SigningAlg;
 use chancery_core::error::OAuthError;
 use chancery_core::key::{self, Key, KeySource, Phase};
+use chancery_jose::signing::unsigned_jwt;
 use chancery_jose::{Algorithm, Jwks, PublicJwk, SigningKey};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -23,6 +26,7 @@ use super::App;
 use super::context::Context;
 use super::opening::Openers;
 use super::published::Published;
+use super::signer::{Held, Signer, SignerError};
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// What our own tokens may be signed with. One for each of `SigningAlg::ALL`.
@@ -38,13 +42,32 @@ pub const RETIRED_FOR_MS: i64 = 24 * 60 * 60 * 1000;
 /// The keys in force. Replaced as a whole.
 #[derive(Clone)]
 pub struct KeySet {
-    active: BTreeMap<SigningAlg, Arc<SigningKey>>,
+    active: BTreeMap<SigningAlg, Active>,
+    signer: Option<Signer>,
     /// Every published key, for verifying our own tokens.
     pub published: Jwks,
     /// Private halves of the keys that others encrypt to.
     pub opening: Openers,
     /// The JWKS document as it is served.
     pub document: Published,
+}
+
+/// A key that signs.
+#[derive(Clone)]
+pub enum Active {
+    /// Its private half is in the vault, and here in memory.
+    Kept(Arc<SigningKey>),
+    /// A signer outside of this process has it.
+    Elsewhere(Arc<Held>),
+}
+
+impl Active {
+    pub fn kid(&self) -> &str {
+        match self {
+            Self::Kept(key) => key.kid(),
+            Self::Elsewhere(held) => held.kid(),
+        }
+    }
 }
 
 /// Holds the current key set; empty until the first keys are there.
@@ -84,28 +107,46 @@ impl KeySet {
     ///
     /// # Errors
     /// `server_error` when there is none.
-    pub fn active(&self, alg: SigningAlg) -> Result<&SigningKey, OAuthError> {
-        self.active.get(&alg).map(AsRef::as_ref).ok_or_else(|| OAuthError::server_error(format!("no active {} key", alg.as_str())))
+    pub fn active(&self, alg: SigningAlg) -> Result<&Active, OAuthError> {
+        self.active.get(&alg).ok_or_else(|| OAuthError::server_error(format!("no active {} key", alg.as_str())))
+    }
+
+    /// The keys that the signer holds.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = (SigningAlg, Arc<Held>)> {
+        self.active.iter().filter_map(|(alg, key)| match key {
+            Active::Elsewhere(held) => Some((*alg, held.clone())),
+            Active::Kept(_) => None,
+        })
     }
 
     /// Signs a JWT of the type `JWT` with the active key.
     ///
     /// # Errors
-    /// `server_error`.
-    pub fn sign(&self, alg: SigningAlg, claims: &impl Serialize) -> Result<String, OAuthError> {
-        self.sign_as(alg, "JWT", claims)
+    /// `server_error`; `temporarily_unavailable` when the signer that holds the key does not sign.
+    pub async fn sign(&self, alg: SigningAlg, claims: &impl Serialize) -> Result<String, OAuthError> {
+        self.sign_as(alg, "JWT", claims).await
     }
 
     /// The same with another type, such as `at+jwt`.
     ///
     /// # Errors
-    /// `server_error`.
-    pub fn sign_as(&self, alg: SigningAlg, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
-        self.active(alg)?.sign_jwt(algorithm(alg), Some(typ), claims).map_err(|e| OAuthError::server_error(format!("signing: {e}")))
+    /// As for [`Self::sign`].
+    pub async fn sign_as(&self, alg: SigningAlg, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
+        let failed = |error| OAuthError::server_error(format!("signing: {error}"));
+        let held = match self.active(alg)? {
+            Active::Kept(key) => return key.sign_jwt(algorithm(alg), Some(typ), claims).map_err(failed),
+            Active::Elsewhere(held) => held.clone(),
+        };
+        let signer = self.signer.as_ref().ok_or_else(|| SignerError::Unnamed(held.kid().to_owned()))?;
+        let mut token = unsigned_jwt(algorithm(alg), held.kid(), Some(typ), claims).map_err(failed)?;
+        let signature = signer.sign(&held, algorithm(alg), token.as_bytes()).await?;
+        token.push('.');
+        token.push_str(&base64url::encode(&signature));
+        Ok(token)
     }
 }
 
-fn algorithm(alg: SigningAlg) -> Algorithm {
+pub(super) fn algorithm(alg: SigningAlg) -> Algorithm {
     match alg {
         SigningAlg::Rs256 => Algorithm::RS256,
         SigningAlg::Ps256 => Algorithm::PS256,
@@ -165,24 +206,21 @@ impl App {
     /// `server_error` when a private key is missing or does not fit its public half.
     pub async fn refresh_keys(&self) -> Result<bool, OAuthError> {
         let states = self.key_states().await?;
-        let mut active: BTreeMap<SigningAlg, (chancery_core::time::Timestamp, Arc<SigningKey>)> = BTreeMap::new();
+        let mut active: BTreeMap<SigningAlg, (chancery_core::time::Timestamp, Active)> = BTreeMap::new();
         let mut published = Vec::new();
         for state in states.iter().filter(|state| state.is_published()) {
             let jwk: serde_json::Value =
                 serde_json::from_str(&state.public_jwk).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
             let jwk = PublicJwk::from_value(&jwk).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
-            published.push(jwk);
+            published.push(jwk.clone());
             let Some(since) = state.activated_at.filter(|_| state.phase == Phase::Active) else { continue };
-            let der = self.vault.signing_key(&state.kid).await.map_err(vault_trouble)?;
-            let der = der
-                .ok_or_else(|| OAuthError::server_error(format!("the private half of the active key {} is not in the vault", state.kid)))?;
-            let key = SigningKey::from_pkcs8_der(&der).map_err(|e| OAuthError::server_error(format!("key {}: {e}", state.kid)))?;
-            if key.kid() != state.kid {
-                return Err(OAuthError::server_error(format!("the vault holds another key under {}", state.kid)));
-            }
+            let key = match &state.held_as {
+                None => Active::Kept(Arc::new(self.kept(&state.kid).await?)),
+                Some(name) => Active::Elsewhere(Arc::new(Held { name: name.clone(), public: jwk })),
+            };
             // The newest active one signs.
             if active.get(&state.alg).is_none_or(|(other, _)| *other < since) {
-                active.insert(state.alg, (since, Arc::new(key)));
+                active.insert(state.alg, (since, key));
             }
         }
         if !SigningAlg::ALL.iter().all(|alg| active.contains_key(alg)) {
@@ -197,11 +235,23 @@ impl App {
         }
         let document = Published::json(&document);
         let active = active.into_iter().map(|(alg, (_, key))| (alg, key)).collect();
-        self.keys.0.send_replace(Some(Arc::new(KeySet { active, published, opening, document })));
+        let signer = self.signer.clone();
+        self.keys.0.send_replace(Some(Arc::new(KeySet { active, signer, published, opening, document })));
         Ok(true)
     }
 
-    /// Makes what is missing: the imported key, then one for each algorithm.
+    /// The private half of a key, from the vault.
+    async fn kept(&self, kid: &str) -> Result<SigningKey, OAuthError> {
+        let der = self.vault.signing_key(kid).await.map_err(vault_trouble)?;
+        let der = der.ok_or_else(|| OAuthError::server_error(format!("the private half of the active key {kid} is not in the vault")))?;
+        let key = SigningKey::from_pkcs8_der(&der).map_err(|e| OAuthError::server_error(format!("key {kid}: {e}")))?;
+        if key.kid() != kid {
+            return Err(OAuthError::server_error(format!("the vault holds another key under {kid}")));
+        }
+        Ok(key)
+    }
+
+    /// Makes what is missing: the imported key, those of the signer, then one for each algorithm that has none.
     ///
     /// # Errors
     /// `server_error` for a PEM that is no usable key, with the remedy in its sentence.
@@ -217,6 +267,7 @@ impl App {
                 self.install(context, key, alg, KeySource::Imported).await?;
             }
         }
+        self.take_up_external(context).await?;
         for alg in SigningAlg::ALL {
             let known = self.key_states().await?;
             if !known.iter().any(|own| own.alg == *alg && own.phase == Phase::Active) {
@@ -236,6 +287,9 @@ impl App {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn rotate_keys(&self, context: &Context, alg: SigningAlg) -> Result<String, OAuthError> {
+        if let Some(kid) = self.sign_externally_now(context, alg).await? {
+            return Ok(kid);
+        }
         let kid = self.install(context, generate(alg).await?, alg, KeySource::Generated).await?;
         self.refresh_keys().await?;
         Ok(kid)
@@ -283,7 +337,16 @@ impl App {
             return Ok(());
         }
         self.retire_active(&mut work, alg).await?;
-        let plan = key::Plan { kid: kid.to_owned(), alg, public_jwk: public_jwk.to_owned(), source, activate: true, signs_at: None, at };
+        let plan = key::Plan {
+            kid: kid.to_owned(),
+            alg,
+            public_jwk: public_jwk.to_owned(),
+            source,
+            activate: true,
+            signs_at: None,
+            held_as: None,
+            at,
+        };
         work.record(&mut own, key::plan(&plan).events, &Seal::default())?;
         work.commit().await.map(drop)
     }

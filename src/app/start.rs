@@ -88,6 +88,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         endpoints: Endpoints { mtls: aliases(&config), ..endpoints(config.issuer.as_str()) },
         log_id: log.log_id.to_string(),
         keys: SigningKeys::default(),
+        signer: config.signer.as_ref().map(super::signer::Signer::new),
         log_key: super::notary::InForce::default(),
         anchors: super::anchor::Behind::default(),
         waiting: super::feeds::poll::Waiting::default(),

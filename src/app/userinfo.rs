@@ -74,7 +74,7 @@ impl App {
             Some(alg) => {
                 claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
                 claims.insert("aud".to_owned(), json!(client.id));
-                Some(self.keys.current().await?.sign(alg, &Value::Object(claims.clone()))?)
+                Some(self.keys.current().await?.sign(alg, &Value::Object(claims.clone())).await?)
             }
         };
         let Some(alg) = metadata.userinfo_encrypted_response_alg else { return Ok(signed.map_or(UserInfo::Json(claims), UserInfo::Jwt)) };

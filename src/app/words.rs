@@ -10,6 +10,9 @@ pub struct Words {
 pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due" };
 /// User codes of devices, while they wait: each is found by its claim.
 pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
+/// Places for guesses of user codes: of one account, and of everybody.
+pub const GUESS: Words = Words { word: "guess", due: "guess_due" };
+pub const GUESS_OF_ALL: Words = Words { word: "guess_of_all", due: "guess_of_all_due" };
 /// `jti`s of DPoP proofs.
 pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
 /// Tokens that are good for one exchange, once they were exchanged.

@@ -6,6 +6,7 @@
 //! | database, its level, the role on PostgreSQL | opened as a server would, on SQLite to read only |
 //! | whose log it is, which types of events it holds | read |
 //! | master key, signing keys | the vault is unlocked if there is one; nothing is made |
+//! | signer | each key that it is to have signs, and the signature is checked |
 //! | clock | against the last event |
 //! | addresses | bound for a moment, or asked whether a server is alive there |
 //! | feeds | their files and certificates; whether receivers may be reached and answer a connection |
@@ -29,13 +30,15 @@ use serde_json::json;
 use super::config::{fail_on, show, word};
 use super::{instant, logging, print, socket};
 use crate::app::clock::Clock;
+use crate::app::external;
 use crate::app::profile::shortfalls;
 use crate::app::random;
+use crate::app::signer::Signer;
 use crate::app::start::{self, StartError};
 use crate::app::vault::Vault;
 use crate::config::check::{Finding, Level, check};
 use crate::config::feed::{Target, Wire};
-use crate::config::{Config, Database, Feed, Flags, MASTER_FILE, Mode, Sources, resolve};
+use crate::config::{self, Config, Database, Feed, Flags, MASTER_FILE, Mode, Sources, resolve};
 use crate::http::guarded::Outgoing;
 use crate::http::outgoing;
 
@@ -72,6 +75,9 @@ pub async fn run(flags: &Flags, args: &Args) -> anyhow::Result<()> {
         }
         for address in &config.listen {
             listener(*address, &config, &mut report).await;
+        }
+        if let Some(own) = &config.signer {
+            signer(own, &mut report).await;
         }
         for own in &config.feeds {
             feed(own, &config, &mut report).await;
@@ -251,6 +257,17 @@ async fn unlock(config: &Config, is_given: bool) -> Result<bool, StartError> {
     let secrets = config.secrets(random::fill).map_err(|error| StartError::Other(error.to_string()))?;
     Vault::unlock(store, &secrets.master_key, Clock::System, random::fill).await?;
     Ok(true)
+}
+
+/// Has each key sign that the signer is to have.
+async fn signer(named: &config::Signer, report: &mut Report) {
+    let signer = Signer::new(named);
+    for (alg, name) in &named.keys {
+        match external::examine(&signer, *alg, name).await {
+            Ok(held) => report.ok(format!("the signer signs {} with {name} ({})", alg.as_str(), held.kid())),
+            Err(why) => report.fail(format!("the signer: {why}")),
+        }
+    }
 }
 
 async fn feed(feed: &Feed, config: &Config, report: &mut Report) {

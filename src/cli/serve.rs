@@ -170,6 +170,8 @@ fn surface(specification: &str) -> Surface {
         "/oidc/ssf/status",
         "/oidc/ssf/verification",
         "/oidc/ssf/poll/{stream_id}",
+        "/oidc/backchannel/requests",
+        "/oidc/backchannel/requests/{request_id}",
         "/clients",
         "/clients/{client_id}",
         "/accounts/{account_id}",
@@ -247,6 +249,7 @@ fn background(app: &App, server: &Server, imported: Option<String>) {
             if let Err(error) = keys.refresh_keys().await {
                 tracing::warn!(detail = %error.detail, "signing keys could not be read again");
             }
+            keys.look_after_signer().await;
             if let Err(error) = keys.refresh_notary().await {
                 tracing::warn!(detail = %error.detail, "the key of the log could not be read again");
             }

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Config, Database, DeclaredClient, DeclaredResource, PkceRequired, Rate, Registration};
+use super::{Config, Database, DeclaredClient, DeclaredResource, PkceRequired, Rate, Registration, Signer};
 
 impl Config {
     /// One line of text for each setting that is not secret, by key; declared clients as `client.<client_id>.<field>`.
@@ -36,6 +36,7 @@ impl Config {
             ("client_documents.allowed_hosts", list(self.client_documents.allowed_hosts.iter().map(ToString::to_string).collect())),
             ("client_documents.denied_hosts", list(self.client_documents.denied_hosts.iter().map(ToString::to_string).collect())),
             ("client_documents.scopes", self.client_documents.scopes.to_string()),
+            ("ciba.devices", list(self.ciba_devices.iter().map(ToString::to_string).collect())),
             ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
             ("rate_limits.backchannel_unknown_hints_per_client", rate(limits.backchannel_unknown_hints_per_client)),
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
@@ -52,6 +53,10 @@ impl Config {
             ("dpop.proof_lifetime", self.dpop.proof_lifetime.as_secs().to_string()),
             ("keys.rotate_every", self.keys.rotate_every.map_or(0, |every| every.as_secs()).to_string()),
             ("keys.publish_ahead", self.keys.publish_ahead.as_secs().to_string()),
+            ("signer.command", list(self.signer.iter().flat_map(|own| own.command.clone()).collect())),
+            ("signer.keys", list(self.signer.iter().flat_map(Signer::named).collect())),
+            ("signer.processes", self.signer.as_ref().map_or(0, |own| own.processes).to_string()),
+            ("signer.timeout", self.signer.as_ref().map_or(0, |own| own.timeout.as_secs()).to_string()),
             ("lifetimes.code", life.code.as_secs().to_string()),
             ("lifetimes.access_token", life.access_token.as_secs().to_string()),
             ("lifetimes.client_credentials", life.client_credentials.as_secs().to_string()),

@@ -14,6 +14,7 @@
 //! Out of scope: the meaning of client metadata (`chancery_core`), signing keys (`chancery_jose`).
 
 pub mod check;
+mod ciba;
 mod client_documents;
 mod database;
 pub mod declared;
@@ -24,6 +25,7 @@ pub mod fields;
 pub mod file;
 pub mod given;
 pub mod issuer;
+mod keys;
 mod lifetimes;
 mod limits;
 pub mod mode;
@@ -52,6 +54,7 @@ pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
 pub use issuer::Issuer;
+pub use keys::{Keys, Signer};
 pub use lifetimes::Lifetimes;
 pub use limits::RateLimits;
 pub use mode::Mode;
@@ -62,6 +65,7 @@ pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
+use chancery_core::id::ClientId;
 use chancery_core::profile::Profile;
 use reader::Reader;
 
@@ -88,6 +92,8 @@ pub struct Config {
     /// Clients may ask people on the back channel.
     pub ciba: bool,
     pub client_documents: ClientDocuments,
+    /// The applications in which those people may answer, besides our own page.
+    pub ciba_devices: Vec<ClientId>,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -108,6 +114,8 @@ pub struct Config {
     pub outgoing_networks: Vec<Cidr>,
     pub dpop: Dpop,
     pub keys: Keys,
+    /// Who holds signing keys outside of this process.
+    pub signer: Option<Signer>,
     pub lifetimes: Lifetimes,
     pub scrypt: Scrypt,
     pub rate_limits: RateLimits,
@@ -152,14 +160,6 @@ pub struct Dpop {
     pub nonces: bool,
     pub nonce_lifetime: Duration,
     pub proof_lifetime: Duration,
-}
-
-/// When signing keys change by themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// `None`: only by command.
-    pub rotate_every: Option<Duration>,
-    pub publish_ahead: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,6 +232,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     let dev = reader.boolean("dev");
     let registration = reader.choice("registration");
     let tls = mtls::pair(reader, "tls.cert", "tls.key");
+    let ciba = reader.boolean("ciba.enabled");
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -247,8 +248,9 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         cache_mb: reader.integer("cache_mb"),
         threads: usize::try_from(reader.integer("threads")).ok().and_then(NonZeroUsize::new),
         pkce: if reader.choice("pkce.required") == Some("all") { PkceRequired::All } else { PkceRequired::Public },
-        ciba: reader.boolean("ciba.enabled"),
+        ciba,
         client_documents: client_documents::read(reader),
+        ciba_devices: ciba::devices(reader, ciba),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
@@ -263,7 +265,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
             nonce_lifetime: reader.duration("dpop.nonce_lifetime"),
             proof_lifetime: reader.duration("dpop.proof_lifetime"),
         },
-        keys: keys(reader),
+        keys: keys::read(reader),
+        signer: keys::signer(reader),
         lifetimes: lifetimes::read(reader),
         scrypt: Scrypt {
             ln: reader.small("scrypt.ln"),
@@ -313,14 +316,6 @@ fn listeners(reader: &mut Reader) -> Vec<SocketAddr> {
         reader.refuse("listen", "is empty; name at least one address such as 127.0.0.1:3000.");
     }
     listen
-}
-
-fn keys(reader: &mut Reader) -> Keys {
-    let (every, publish_ahead) = (reader.duration("keys.rotate_every"), reader.duration("keys.publish_ahead"));
-    if !every.is_zero() && publish_ahead >= every {
-        reader.refuse("keys.publish_ahead", "is not shorter than keys.rotate_every; shorten it or raise the other.");
-    }
-    Keys { rotate_every: Some(every).filter(|every| !every.is_zero()), publish_ahead }
 }
 
 fn given_secrets(reader: &mut Reader) -> GivenSecrets {

@@ -114,6 +114,8 @@ settings! {
 
     "ciba.enabled" "" "" Kind::Boolean, "false", "",
         "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";
+    "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
+        "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
 
     "client_documents.enabled" "" "" Kind::Boolean, "false", "",
         "A client_id may be the https URL of a document in which the client says what it is (CIMD, draft 02): nobody registers it.";
@@ -157,6 +159,15 @@ settings! {
         "How long a generated signing key signs; 0 = until it is rotated by command. An imported key is never rotated by itself.";
     "keys.publish_ahead" "" "" Kind::Duration { min: 0, max: 30 * DAY }, r#""1d""#, "",
         "How long the next signing key is in the JWKS before it signs: longer than clients cache that.";
+
+    "signer.command" "" "" Kind::List, "[]", r#"["chancery-signer", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--token", "chancery", "--pin-file", "/run/secrets/pin"]"#,
+        "A program, with its arguments, that signs with keys which are not in the vault: of an HSM or a key service.";
+    "signer.keys" "" "" Kind::List, "[]", r#"["RS256=chancery-rs-2026", "ES256=chancery-es-2026"]"#,
+        "Which algorithms it signs with, and what it calls the key of each. The others are signed with keys of the vault.";
+    "signer.processes" "" "" Kind::Integer { min: 1, max: 16 }, "2", "",
+        "How many of these programs run at once: each signs one token at a time.";
+    "signer.timeout" "" "" Kind::Duration { min: 1, max: 14 }, r#""5s""#, "",
+        "How long a signature may take, waiting for its turn included. After that there is no token and the program is started anew.";
 
     "lifetimes.code" "" "" Kind::Duration { min: 1, max: 10 * MINUTE }, r#""60s""#, "",
         "Authorization code; RFC 6749 recommends ten minutes at most.";

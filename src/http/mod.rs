@@ -14,7 +14,7 @@
 //! | `development` | what development mode refuses |
 //! | `request_id` | the correlation id, the span and the access line |
 //! | `requests`, `exposition` | how many requests there were; the text format of metrics |
-//! | `dpop` | the proof of a key that a request brings |
+//! | `dpop`, `resource` | the proof of a key that a request brings; the token of a request to a resource of ours |
 //! | `server`, `credentials`, `reply`, `document` | what routes hold, what callers present, what they get |
 //! | `guarded`, `outgoing`, `deliver` | requests that the server makes: to clients, to its operator's places, feeds |
 //! | `routes` | the machine endpoints |
@@ -49,6 +49,7 @@ pub mod refused;
 pub mod reply;
 pub mod request_id;
 pub mod requests;
+pub mod resource;
 pub mod routes;
 pub mod server;
 pub mod stack;

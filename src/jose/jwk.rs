@@ -181,7 +181,7 @@ impl PublicJwk {
     }
 
     /// Whether `signature` over `message` is by this key and `alg`. False too when the key may not serve `alg`.
-    pub(crate) fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         if !self.serves(alg) {
             return false;
         }

@@ -57,8 +57,6 @@ impl SigningKey {
         if !self.serves(alg) {
             return Err(SignError::Algorithm(alg));
         }
-        let mut json = Vec::with_capacity(512);
-        serde_json::to_writer(&mut json, claims).map_err(|_| SignError::Claims)?;
         let built;
         let header = match self.headers.get(alg, typ) {
             Some(ready) => ready,
@@ -67,11 +65,7 @@ impl SigningKey {
                 built.as_str()
             }
         };
-        // base64url makes 4 characters of 3 bytes; a signature is at most as long as an RSA modulus.
-        let mut token = String::with_capacity(header.len() + (json.len() + self.signature_len()) * 4 / 3 + 8);
-        token.push_str(header);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
+        let mut token = message(header, claims, self.signature_len())?;
         let signature = self.sign(alg, token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
@@ -86,6 +80,27 @@ impl SigningKey {
             Pair::Ed25519(_) => 64,
         }
     }
+}
+
+/// What is signed of a JWT: header and claims (RFC 7515 §5.1). For keys whose private half is somewhere else; a dot and the signature make the token.
+///
+/// # Errors
+/// Claims that are no JSON.
+pub fn unsigned_jwt(alg: Algorithm, kid: &str, typ: Option<&str>, claims: &impl Serialize) -> Result<String, SignError> {
+    // A signature has at most as many bytes as the longest RSA modulus that is read.
+    message(&encode(alg, kid, typ), claims, 1024)
+}
+
+/// With room for a signature of so many bytes.
+fn message(header: &str, claims: &impl Serialize, signature_len: usize) -> Result<String, SignError> {
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, claims).map_err(|_| SignError::Claims)?;
+    // base64url makes 4 characters of 3 bytes.
+    let mut text = String::with_capacity(header.len() + (json.len() + signature_len) * 4 / 3 + 8);
+    text.push_str(header);
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(&json, &mut text);
+    Ok(text)
 }
 
 fn rsa(pair: &RsaKeyPair, padding: &'static dyn RsaEncoding, message: &[u8]) -> Result<Vec<u8>, SignError> {

@@ -294,6 +294,69 @@ async fn rfc8628_5_1_guesses_are_evidence_and_limited_by_account_address_and_alt
     }
 }
 
+/// Two nodes on PostgreSQL that allow these guesses.
+async fn nodes(limits: &[(&'static str, &str)]) -> (chancery_test_postgres::Cluster, Server, Server) {
+    let cluster = chancery_test_postgres::Cluster::start_new(chancery_test_postgres::Fsync::Off).unwrap();
+    let url = cluster.database().unwrap();
+    chancery_ledger::postgres::migrate(&url).await.unwrap();
+    let one = Server::with(&[&[("DATABASE_URL", url.as_str())], limits].concat(), "").await;
+    let two = one.beside().await;
+    (cluster, one, two)
+}
+
+#[tokio::test]
+async fn rfc8628_5_1_guesses_are_counted_for_all_nodes_together() {
+    let (_cluster, one, two) = nodes(&[("CHANCERY_RATE_LIMITS_USER_CODE_FAILURES_PER_ACCOUNT", "3/15m")]).await;
+    let (client, alice, bob) = (tv(&one, json!({})).await, one.alice().await, one.person("bob@example.com").await);
+    let codes = ask(&one, &client).await;
+    let right = format!("/device?user_code={}", text(&codes, "user_code"));
+    let (mut at_one, mut at_two) = (signed_in(&one, &alice).await, signed_in(&two, &alice).await);
+    let mark = one.mark().await;
+    // What is right costs nothing, on whichever node.
+    for _ in 0..2 {
+        for browser in [&mut at_one, &mut at_two] {
+            assert!(browser.open(&right).await.text().contains("value=\"allow\""));
+        }
+    }
+    assert_eq!(at_one.open("/device?user_code=BBBB-BBBB").await.status, 400);
+    assert_eq!(at_two.open("/device?user_code=CCCC-CCCC").await.status, 400);
+    assert_eq!(at_one.open("/device?user_code=DDDD-DDDD").await.status, 400);
+    for browser in [&mut at_one, &mut at_two] {
+        let limited = browser.open(&right).await.text();
+        assert!(!limited.contains("value=\"allow\"") && limited.contains("too many attempts"), "{limited}");
+    }
+    assert_eq!(one.kinds_since(mark).await, ["UserCodeRefused"; 3], "what is refused for its number leaves nothing");
+    assert!(signed_in(&two, &bob).await.open(&right).await.text().contains("value=\"allow\""), "others go on");
+    one.advance(15 * 60_000);
+    let codes = ask(&one, &client).await;
+    let right = format!("/device?user_code={}", text(&codes, "user_code"));
+    assert!(at_two.open(&right).await.text().contains("value=\"allow\""), "another window");
+}
+
+#[tokio::test]
+async fn rfc8628_5_1_of_forty_guesses_at_once_on_two_nodes_no_more_are_looked_up_than_there_are_places() {
+    for limit in ["CHANCERY_RATE_LIMITS_USER_CODE_FAILURES_PER_ACCOUNT", "CHANCERY_RATE_LIMITS_USER_CODE_FAILURES"] {
+        let (_cluster, one, two) = nodes(&[(limit, "5/15m")]).await;
+        let alice = one.alice().await;
+        let cookies = [signed_in(&one, &alice).await.cookie(), signed_in(&two, &alice).await.cookie()];
+        let mark = one.mark().await;
+        let count = std::cell::Cell::new(0_usize);
+        let answers = at_once::all(40, || {
+            let number = count.replace(count.get() + 1);
+            let (server, cookie) = if number.is_multiple_of(2) { (&one, &cookies[0]) } else { (&two, &cookies[1]) };
+            let letters: String = (0..8).map(|at| char::from(b"BCDFGHJKLMNPQRSTVWXZ"[(number >> at) % 20])).collect();
+            server.get(&format!("/device?user_code={letters}")).header("cookie", cookie).send()
+        })
+        .await;
+        let limited = answers.iter().filter(|answer| answer.text().contains("too many attempts")).count();
+        assert_eq!((limited, one.kinds_since(mark).await.iter().filter(|kind| *kind == "UserCodeRefused").count()), (35, 5), "{limit}");
+        // Places go by themselves; housekeeping says so.
+        one.advance(20 * 60_000);
+        let swept = one.app.sweep(&Context::of_server("server", "tidy".to_owned())).await.unwrap();
+        assert!(swept >= 5, "{swept}");
+    }
+}
+
 #[tokio::test]
 async fn rfc8628_5_4_no_answer_is_accepted_from_elsewhere() {
     let server = Server::start().await;

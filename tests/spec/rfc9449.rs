@@ -60,10 +60,14 @@ impl Prover {
     }
 
     /// For the use of an access token.
-    fn for_userinfo(&self, server: &Server, token: &str) -> String {
-        let mut claims = self.claims(server, "GET", "/oidc/userinfo");
+    pub fn for_use(&self, server: &Server, (method, path): (&str, &str), token: &str) -> String {
+        let mut claims = self.claims(server, method, path);
         claims["ath"] = json!(B64.encode(Digest::of(token.as_bytes()).0));
         self.key.sign_with(&self.header(), &claims)
+    }
+
+    fn for_userinfo(&self, server: &Server, token: &str) -> String {
+        self.for_use(server, ("GET", "/oidc/userinfo"), token)
     }
 }
 

@@ -185,6 +185,13 @@ impl Server {
         Self::open(given, directory, clock).await.map_err(|why| panic!("no restart: {why}")).unwrap()
     }
 
+    /// Stops, and starts again on the same data if that can be: the sentence where it cannot.
+    pub async fn try_restart(self) -> Result<Self, String> {
+        let (given, directory, clock) = (self.given.clone(), self.directory.clone(), self.app.clock.clone());
+        self.stop().await;
+        Self::open(given, directory, clock).await
+    }
+
     /// The directory with the server's data, which lives as long as somebody holds it.
     pub fn files(&self) -> Arc<TempDir> {
         self.directory.clone()
@@ -264,6 +271,12 @@ impl Server {
     pub async fn reopen(files: &Arc<TempDir>, database: Option<String>) -> Result<Self, String> {
         let environment = database.map(|url| ("DATABASE_URL", url)).into_iter().collect();
         Self::open(Given { environment, ..Given::default() }, files.clone(), Clock::manual(NOW)).await
+    }
+
+    /// Another node: the same database, vault and clock.
+    pub async fn beside(&self) -> Self {
+        let opened = Self::open(self.given.clone(), self.directory.clone(), self.app.clock.clone()).await;
+        opened.unwrap_or_else(|why| panic!("the other node does not start: {why}"))
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -35,7 +35,7 @@ impl App {
         claims.insert("aud".to_owned(), json!(client.id));
         claims.insert("exp".to_owned(), json!(self.now().numeric_date() + LIFETIME));
         let alg = client.metadata.authorization_signed_response_alg.unwrap_or_else(|| self.policy().usual_alg(client));
-        let signed = self.keys.current().await?.sign(alg, &Value::Object(claims))?;
+        let signed = self.keys.current().await?.sign(alg, &Value::Object(claims)).await?;
         let metadata = &client.metadata;
         let wish = (metadata.authorization_encrypted_response_alg, metadata.authorization_encrypted_response_enc);
         let response = self.nested_for(client, wish, signed).await?;

@@ -6,12 +6,14 @@
 //! | the same, of a hint that names nobody | `UnknownPersonHinted` |
 //! | the same, with a wrong code | `RequestCodeRefused` |
 //! | [`App::answer_backchannel`] | `ConsentGiven` + `BackchannelApproved`, or `ConsentDenied` + `BackchannelDenied` |
+//! | [`App::answer_on`] | the same with `BackchannelApprovedOnDevice`, or `BackchannelDeniedOnDevice` |
 //! | [`App::redeem_backchannel`] | `BackchannelGranted` + `BackchannelRedeemed`; `BackchannelPollingSlowed` for a hasty one |
 //! | [`App::deliver_notifications`] | `BackchannelNotificationAttempted`, with the tokens in push mode; how it went |
 //!
 //! Out of scope: the rules (`chancery_core::backchannel`), how often a client may ask (`http`).
 
 pub mod notify;
+pub mod own_device;
 mod signed;
 mod tokens;
 
@@ -33,6 +35,7 @@ use chancery_core::time::Seconds;
 use chancery_core::token::opaque::Kind;
 use serde::Serialize;
 
+use self::own_device::OwnDevice;
 use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
@@ -57,6 +60,14 @@ pub struct Waiting {
     pub request: Arc<Backchannel>,
     pub client: Arc<Client>,
     pub binding_message: Option<String>,
+}
+
+/// Who answers what.
+pub struct Answering<'a> {
+    pub waiting: &'a Waiting,
+    pub current: &'a Current,
+    /// Not our own page: an application of theirs.
+    pub device: Option<&'a OwnDevice>,
 }
 
 impl App {
@@ -235,11 +246,10 @@ impl App {
     pub async fn answer_backchannel(
         &self,
         context: &Context,
-        waiting: &Waiting,
-        current: &Current,
+        answering: &Answering<'_>,
         (text, allow): (Digest, bool),
     ) -> Result<(), OAuthError> {
-        let account = current.account.id;
+        let (waiting, account) = (answering.waiting, answering.current.account.id);
         let context = context.as_account(account);
         let answer = consent::Answer {
             account,
@@ -251,7 +261,7 @@ impl App {
             at: self.now(),
         };
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
-        decide!(self, &context, |work| self.answer_backchannel_once(work, &context, waiting, current, &answer, &seal))?;
+        decide!(self, &context, |work| self.answer_backchannel_once(work, &context, answering, &answer, &seal))?;
         Ok(())
     }
 
@@ -259,14 +269,18 @@ impl App {
         &self,
         mut work: Work<'_>,
         context: &Context,
-        waiting: &Waiting,
-        current: &Current,
+        answering: &Answering<'_>,
         answer: &consent::Answer,
         seal: &Seal,
     ) -> Result<(), Stop> {
+        let Answering { waiting, current, device } = answering;
         let mut loaded = work.load::<Backchannel>(&waiting.request.id.stream()).await?;
         let state = loaded.or(|| OAuthError::server_error("a request without state"))?.clone();
         backchannel::check_open(&state, current.account.id, self.now())?;
+        let by = match device {
+            Some(device) => Some(self.assert_device(&mut work, device, context).await?),
+            None => None,
+        };
         let parents = self.assert_parents(&mut work, &state.client, current.session.id, current.account.id).await?;
         let mut recorded = work.load::<Consent>(&consent_stream(current.account.id, &state.client)).await?;
         let said = consent::answer(answer);
@@ -279,9 +293,15 @@ impl App {
                 amr: parents.session.amr.clone(),
                 consent_epoch: recorded.state.as_ref().map_or(0, |own| own.withdrawals),
             };
-            backchannel::approve(&state, &approval, context.personal().as_deref(), self.now())
+            match by {
+                Some(by) => backchannel::own_device::approve(&state, &approval, by, self.now()),
+                None => backchannel::approve(&state, &approval, context.personal().as_deref(), self.now()),
+            }
         } else {
-            backchannel::deny(&state, current.account.id, self.now())
+            match by {
+                Some(by) => backchannel::own_device::deny(&state, current.account.id, by, self.now()),
+                None => backchannel::deny(&state, current.account.id, self.now()),
+            }
         };
         decision.outcome?;
         work.record(&mut loaded, decision.events, seal)?;

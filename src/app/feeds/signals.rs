@@ -143,7 +143,7 @@ impl App {
 
     pub(super) async fn sign_signal(&self, signal: &Signal) -> Result<String, OAuthError> {
         let alg = signal.client.metadata.id_token_signed_response_alg;
-        self.keys.current().await?.sign_as(alg, "secevent+jwt", &signal.claims)
+        self.keys.current().await?.sign_as(alg, "secevent+jwt", &signal.claims).await
     }
 
     /// Has the person ever allowed the client, so that it knows them? A consent that was withdrawn still counts: what they were is known.

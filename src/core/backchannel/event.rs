@@ -70,6 +70,32 @@ pub struct BackchannelDenied {
     pub at: Timestamp,
 }
 
+/// The person allowed it in an application that the operator named, by a token of that. `personal`: `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelApprovedOnDevice {
+    pub account: AccountId,
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+    pub auth_time: Timestamp,
+    /// The application.
+    pub client: ClientId,
+    pub consent_epoch: u32,
+    /// Whose token it was.
+    pub grant: GrantId,
+    pub session: SessionId,
+}
+
+/// The person said no there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackchannelDeniedOnDevice {
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub client: ClientId,
+    pub grant: GrantId,
+}
+
 /// The client got its tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -146,6 +172,8 @@ events! {
         BackchannelPollingSlowed = 1,
         BackchannelApproved = 1,
         BackchannelDenied = 1,
+        BackchannelApprovedOnDevice = 1,
+        BackchannelDeniedOnDevice = 1,
         BackchannelRedeemed = 1,
         BackchannelMisused = 1,
         BackchannelNotificationAttempted = 1,

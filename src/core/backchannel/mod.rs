@@ -15,10 +15,11 @@
 //! | where the person set a code, only who knows it may ask | CIBA Core §7.1, §13 |
 //! | few requests wait for one person: nobody is worn down until they press Allow | CIBA Core §14; our own |
 //!
-//! Out of scope: what the tokens are (`grant::backchannel`), how the client is told of the answer (`notification`), who a hint names and how fast a client asked (the shell).
+//! Out of scope: what the tokens are (`grant::backchannel`), how the client is told of the answer (`notification`), answers through an application of the operator's (`own_device`), who a hint names and how fast a client asked (the shell).
 
 mod event;
 pub mod notification;
+pub mod own_device;
 pub mod signed;
 
 use alloc::collections::BTreeSet;
@@ -131,7 +132,18 @@ impl Stream for Backchannel {
                     consent_epoch: event.consent_epoch,
                 });
             }
-            (BackchannelEvent::BackchannelDenied(_), Answer::Waiting) => own.answer = Answer::Denied,
+            (BackchannelEvent::BackchannelApprovedOnDevice(event), Answer::Waiting) => {
+                own.answer = Answer::Approved(Approval {
+                    account: event.account,
+                    session: event.session,
+                    auth_time: event.auth_time,
+                    amr: event.amr.clone(),
+                    consent_epoch: event.consent_epoch,
+                });
+            }
+            (BackchannelEvent::BackchannelDenied(_) | BackchannelEvent::BackchannelDeniedOnDevice(_), Answer::Waiting) => {
+                own.answer = Answer::Denied;
+            }
             (BackchannelEvent::BackchannelRedeemed(_), Answer::Approved(_)) => own.answer = Answer::Redeemed,
             (BackchannelEvent::BackchannelMisused(event), _) => drop(own.misused.insert(event.misuse)),
             (BackchannelEvent::BackchannelNotified(event), Answer::Approved(_)) if event.grant.is_some() => own.answer = Answer::Redeemed,

@@ -80,6 +80,8 @@ impl Notice {
         match event {
             BackchannelEvent::BackchannelApproved(event) => self.due_at = Some(event.at),
             BackchannelEvent::BackchannelDenied(event) => self.due_at = Some(event.at),
+            BackchannelEvent::BackchannelApprovedOnDevice(event) => self.due_at = Some(event.at),
+            BackchannelEvent::BackchannelDeniedOnDevice(event) => self.due_at = Some(event.at),
             BackchannelEvent::BackchannelNotificationAttempted(event) => {
                 (self.attempts, self.due_at, self.unanswered) = (event.attempt, Some(event.next_at), event.grant);
             }

@@ -35,7 +35,7 @@ fn asked() -> BackchannelEvent {
     ask(&wish()).events.remove(0).event
 }
 
-fn approval() -> Approval {
+pub(super) fn approval() -> Approval {
     Approval { account: alice(), session: session_id(), auth_time: t(-10), amr: ["pwd".into()].into(), consent_epoch: 0 }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn out() -> BackchannelEvent {
     said(&redeemed(grant_id(), t(20))).0.remove(0)
 }
 
-fn history<const N: usize>(rest: [BackchannelEvent; N]) -> Backchannel {
+pub(super) fn history<const N: usize>(rest: [BackchannelEvent; N]) -> Backchannel {
     fold_sealed(core::iter::once(asked()).chain(rest), &["binding_message", "context"])
 }
 

@@ -301,6 +301,7 @@ fn key() {
         public_jwk: public_jwk.into(),
         source: KeySource::Generated,
         signs_at: Some(t(1)),
+        held_as: None,
         at: t(0),
     };
     check::<Key>(vec![vec![
@@ -416,7 +417,25 @@ fn backchannel() {
             attempted(1, 20, Message::AccessDenied, None).into(),
             BackchannelNotificationAbandoned { at: t(900), reason: Abandoned::TooLate }.into(),
         ],
-        vec![requested.into(), BackchannelDenied { account: alice(), at: t(20) }.into()],
+        vec![requested.clone().into(), BackchannelDenied { account: alice(), at: t(20) }.into()],
+        vec![
+            requested.clone().into(),
+            BackchannelApprovedOnDevice {
+                account: alice(),
+                amr: vec!["pwd".into()],
+                at: t(20),
+                auth_time: t(-10),
+                client: client_id("phone"),
+                consent_epoch: 0,
+                grant: grant_id(),
+                session: session_id(),
+            }
+            .into(),
+        ],
+        vec![
+            requested.into(),
+            BackchannelDeniedOnDevice { account: alice(), at: t(20), client: client_id("phone"), grant: grant_id() }.into(),
+        ],
     ]);
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the next key is published before it signs | OpenID Connect Core 1.0 §10.1.1 |
 //! | an operator's new key too, unless the old one must not sign any more | our own |
-//! | a schedule changes keys by itself, but never one that the operator imported | our own |
+//! | a schedule changes keys by itself, but never one that the operator imported, or has at a signer | our own |
 //! | a retired key stays published while tokens that it signed live | OpenID Connect Core 1.0 §10.1.1 |
 //! | the log holds the public half only | DESIGN: rule 7 |
 
@@ -27,6 +27,15 @@ pub enum KeySource {
     Generated,
     /// From `JWKS_PRIVATE_KEY`.
     Imported,
+    /// It is nowhere here: a signer outside of this process holds it.
+    External,
+}
+
+impl KeySource {
+    /// May a schedule put another key in its place? Those that an operator brought are the operator's.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Generated)
+    }
 }
 
 /// A key exists and is published. `public_jwk` is the public JWK as canonical JSON text.
@@ -40,6 +49,9 @@ pub struct SigningKeyPlanned {
     /// When it is going to sign, where an operator asked for it; the schedule says it otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signs_at: Option<Timestamp>,
+    /// What the signer calls it, of an external one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_as: Option<String>,
     pub at: Timestamp,
 }
 
@@ -87,6 +99,8 @@ pub struct Key {
     pub planned_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signs_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_as: Option<String>,
     pub activated_at: Option<Timestamp>,
     pub retired_at: Option<Timestamp>,
 }
@@ -119,6 +133,7 @@ impl Stream for Key {
                 phase: Phase::Planned,
                 planned_at: event.at,
                 signs_at: event.signs_at,
+                held_as: event.held_as.clone(),
                 activated_at: None,
                 retired_at: None,
             });
@@ -143,12 +158,14 @@ pub struct Plan {
     pub source: KeySource,
     pub activate: bool,
     pub signs_at: Option<Timestamp>,
+    pub held_as: Option<String>,
     pub at: Timestamp,
 }
 
 pub fn plan(cmd: &Plan) -> Decision<KeyEvent, ()> {
     let (kid, public_jwk) = (cmd.kid.clone(), cmd.public_jwk.clone());
-    let planned = SigningKeyPlanned { kid, alg: cmd.alg, public_jwk, source: cmd.source, signs_at: cmd.signs_at, at: cmd.at };
+    let held_as = cmd.held_as.clone();
+    let planned = SigningKeyPlanned { kid, alg: cmd.alg, public_jwk, source: cmd.source, signs_at: cmd.signs_at, held_as, at: cmd.at };
     let mut events = alloc::vec![planned.into()];
     if cmd.activate {
         events.push(SigningKeyActivated { at: cmd.at }.into());
@@ -179,7 +196,7 @@ pub enum Change {
     },
 }
 
-/// What is due for one algorithm. An imported key is the operator's: the schedule never replaces it.
+/// What is due for one algorithm. A key that an operator brought is the operator's: the schedule never replaces it.
 pub fn due(keys: &[Key], alg: SigningAlg, schedule: Option<&Schedule>, at: Timestamp) -> Change {
     let own = || keys.iter().filter(|key| key.alg == alg);
     let asked = own().filter(|key| key.phase == Phase::Planned && key.signs_at.is_some_and(|signs_at| at >= signs_at));
@@ -188,7 +205,7 @@ pub fn due(keys: &[Key], alg: SigningAlg, schedule: Option<&Schedule>, at: Times
     }
     let Some(schedule) = schedule else { return Change::Nothing };
     let Some(active) = own().filter(|key| key.phase == Phase::Active).max_by_key(|key| key.activated_at) else { return Change::Nothing };
-    if active.source == KeySource::Imported {
+    if !active.source.is_ours() {
         return Change::Nothing;
     }
     // The oldest: of two that were planned at once the other one waits for its own turn.
@@ -220,7 +237,7 @@ mod tests {
 
     fn planned(activate: bool) -> Vec<KeyEvent> {
         let (kid, alg, public_jwk) = ("k1".into(), SigningAlg::Es256, "{}".into());
-        said(&plan(&Plan { kid, alg, public_jwk, source: KeySource::Generated, activate, signs_at: None, at: t(0) })).0
+        said(&plan(&Plan { kid, alg, public_jwk, source: KeySource::Generated, activate, signs_at: None, held_as: None, at: t(0) })).0
     }
 
     fn key(phase: Phase) -> Key {
@@ -278,8 +295,9 @@ mod tests {
         assert_eq!(due_at(&both, 90 * DAY - 1), Change::Nothing);
         assert_eq!(due_at(&both, 90 * DAY), Change::Activate { kid: "k2".into() });
         assert_eq!(due(&both, SigningAlg::Rs256, Some(&schedule), t(90 * DAY)), Change::Nothing, "each algorithm by itself");
-        let imported = Key { source: KeySource::Imported, ..first };
-        assert_eq!(due_at(&[imported], 900 * DAY), Change::Nothing);
+        for source in [KeySource::Imported, KeySource::External] {
+            assert_eq!(due_at(&[Key { source, ..first.clone() }], 900 * DAY), Change::Nothing, "the operator's");
+        }
     }
 
     #[test]

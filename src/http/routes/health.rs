@@ -60,10 +60,14 @@ impl Health {
         let behind = follow::lag(&app.ledger).await;
         let audit = matches!(behind, Ok(behind) if behind <= MOST_BEHIND);
         let keys = app.keys.are_ready();
-        let well = log.is_ok() && audit && keys;
+        let signer = app.signer_is_well();
+        let well = log.is_ok() && audit && keys && signer;
         let projections = projections(&app.ledger).await;
         if let Err(why) = &log {
             tracing::warn!(why, "not ready: the log cannot be written");
+        }
+        if let Some(why) = app.signer.as_ref().and_then(|own| own.trouble()) {
+            tracing::warn!(%why, "not ready: tokens cannot be signed");
         }
         let word = |well: bool| if well { "ok" } else { "not ready" };
         // A place outside that does not answer is told, and is no reason to turn people away.
@@ -77,6 +81,7 @@ impl Health {
                 "log": word(log.is_ok()),
                 "audit_index": word(audit),
                 "signing_keys": word(keys),
+                "signer": app.signer.as_ref().map_or("none", |_| word(signer)),
                 "anchors": anchors,
                 "projections": projections,
                 "feeds": feeds(app).await,

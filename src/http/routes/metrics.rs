@@ -80,6 +80,9 @@ async fn samples(server: &Server) -> Result<Samples, Refused> {
     text.one("chancery_password_hashes_waiting", "gauge", "Passwords that wait to be hashed.", hashing.waiting);
     text.one("chancery_password_hashes_most_waiting", "gauge", "Beyond so many that wait the answer is 503.", hashing.most_waiting);
     text.one("chancery_signing_keys_ready", "gauge", "Whether there are signing keys.", u8::from(app.keys.are_ready()));
+    if app.signer.is_some() {
+        text.one("chancery_signer_well", "gauge", "Whether the signer signed when it was asked last.", u8::from(app.signer_is_well()));
+    }
     text.one("chancery_anchors_behind", "gauge", "Places outside that did not take the last checkpoint.", app.anchors.names().len());
     requests(&mut text, server);
     Ok(Samples(text.text()))

@@ -6,6 +6,7 @@
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
 //! | `device`, `backchannel` | device authorization, backchannel authentication |
+//! | `own_device` | answers of people in an application of theirs |
 //! | `userinfo` | userinfo |
 //! | `signals` | streams of shared signals |
 //! | `registration` | dynamic registration, `POST /clients`, `GET /clients/{client_id}` |
@@ -26,6 +27,7 @@ pub mod discovery;
 pub mod erasure;
 pub mod health;
 pub mod metrics;
+pub mod own_device;
 pub mod proof;
 pub mod pushed;
 pub mod registration;
@@ -63,6 +65,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         token::Token(server.clone()),
         pushed::PushedRequests(server.clone()),
         (device::DeviceAuthorization(server.clone()), backchannel::BackchannelAuthentication(server.clone())),
+        own_device::OwnDevices(server.clone()),
         userinfo::UserInfo(server.clone()),
         signals::Signals(server.clone()),
         registration::Registration(server.clone()),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chancery_core::client::Client;
-use chancery_core::error::{Code, OAuthError};
+use chancery_core::error::OAuthError;
 use chancery_core::signals::Status;
 use poem::Request;
 use poem_openapi::param::Path;
@@ -16,20 +16,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Group;
-use crate::app::certificate::Chain;
 use crate::app::context::Context;
-use crate::app::dpop::Beside;
 use crate::app::feeds::poll::Poll;
 use crate::app::feeds::streams::{self, Edit, MANAGE, READ, Sent};
 use crate::app::receipt::{self, Receipt};
-use crate::app::userinfo::Brought;
-use crate::http::challenge::{Challenge, Scheme};
-use crate::http::credentials;
-use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::StrictQuery;
 use crate::http::json::StrictJson;
 use crate::http::reply::{Describe, Reply};
+use crate::http::resource::{Presented, Resource};
 use crate::http::server::{Server, context};
 
 /// Acknowledgements and errors in one poll.
@@ -312,30 +307,10 @@ impl Signals {
         if !app.config.signal_streams {
             return Err(OAuthError::not_found("signals.streams is off").saying("This server has no streams that receivers manage.").into());
         }
-        let challenge = |tried, scope: Option<&str>| {
-            let algorithms = chancery_core::dpop::ALGS.join(" ");
-            Challenge::Resource { tried, algorithms, scope: scope.map(str::to_owned) }
-        };
-        // RFC 6750 §3.1: without a token there is no error code.
-        let Some((scheme, token)) = credentials::access_token(request, None)? else {
-            return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(challenge(None, None)));
-        };
-        let refused = |refused: Refused| match refused.refusal.code {
-            Code::InsufficientScope => refused.challenging(challenge(Some(scheme), Some(scopes[0]))),
-            Code::InvalidDpopProof | Code::UseDpopNonce | Code::InvalidToken => refused.challenging(challenge(Some(scheme), None)),
-            _ => refused,
-        };
-        let proven = match scheme {
-            Scheme::Bearer => None,
-            Scheme::Dpop => {
-                let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
-                let uri = format!("{}{path}", app.endpoints.issuer);
-                let found = dpop::proven(&self.0, request, &uri, Beside::Token(&token)).map_err(refused)?;
-                Some(found.ok_or_else(|| refused(missing().into()))?)
-            }
-        };
-        let brought = Brought { proven: proven.as_ref(), certificate: request.data::<Chain>() };
-        app.receiver(&context(request), &token, &brought, scopes).await.map_err(|error| refused(error.into()))
+        let uri = format!("{}{path}", app.endpoints.issuer);
+        let presented = Presented::of(&self.0, request, None, Resource { uri: &uri, scope: scopes[0] })?;
+        let client = app.receiver(&context(request), &presented.token, &presented.brought(request), scopes).await;
+        client.map_err(|error| presented.refused(error))
     }
 }
 

@@ -1,22 +1,16 @@
 //! UserInfo: OpenID Connect Core 1.0 §5.3, with the errors of RFC 6750 §3.
 
-use chancery_core::error::{Code, OAuthError};
 use poem::Request;
 use poem_openapi::OpenApi;
 
 use super::Group;
-use crate::app::certificate::Chain;
-use crate::app::dpop::Beside;
-use crate::app::userinfo::{Brought, UserInfo as Claimed};
-use crate::http::challenge::Challenge;
-use crate::http::challenge::Scheme;
-use crate::http::credentials;
-use crate::http::dpop;
+use crate::app::userinfo::UserInfo as Claimed;
 use crate::http::error::Refused;
 use crate::http::form::FORM;
 use crate::http::limits;
 use crate::http::params::Params;
 use crate::http::reply::{Describe, Reply};
+use crate::http::resource::{Presented, Resource};
 use crate::http::server::{Server, context};
 
 pub struct UserInfo(pub Server);
@@ -74,35 +68,15 @@ impl UserInfo {
 
 impl UserInfo {
     async fn answer(&self, request: &Request, form: Option<&Params>) -> Result<Reply<Claims>, Refused> {
-        let challenge = |tried, scope: Option<&str>| {
-            let algorithms = chancery_core::dpop::ALGS.join(" ");
-            Challenge::Resource { tried, algorithms, scope: scope.map(str::to_owned) }
-        };
-        // RFC 6750 §3.1: without a token there is no error code.
-        let Some((scheme, token)) = credentials::access_token(request, form)? else {
-            return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(challenge(None, None)));
-        };
-        let refused = |refused: Refused| match refused.refusal.code {
-            Code::InsufficientScope => refused.challenging(challenge(Some(scheme), Some("openid"))),
-            Code::InvalidDpopProof | Code::UseDpopNonce | Code::InvalidToken => refused.challenging(challenge(Some(scheme), None)),
-            _ => refused,
-        };
-        let proven = match scheme {
-            Scheme::Bearer => None,
-            Scheme::Dpop => {
-                let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
-                let found = dpop::proven(&self.0, request, &self.0.app.endpoints.userinfo, Beside::Token(&token)).map_err(refused)?;
-                Some(found.ok_or_else(|| refused(missing().into()))?)
-            }
-        };
-        let brought = Brought { proven: proven.as_ref(), certificate: request.data::<Chain>() };
-        let told = Box::pin(self.0.app.userinfo(&context(request), &token, &brought)).await.map_err(|error| refused(error.into()))?;
-        let nonce = dpop::next_nonce(&self.0, proven.as_ref());
+        let resource = Resource { uri: &self.0.app.endpoints.userinfo, scope: "openid" };
+        let presented = Presented::of(&self.0, request, form, resource)?;
+        let told = Box::pin(self.0.app.userinfo(&context(request), &presented.token, &presented.brought(request))).await;
+        let told = told.map_err(|error| presented.refused(error))?;
         // OpenID Connect Core 1.0 §5.3.1: scripts of the client's origins read it.
         let reply = match told.info {
             Claimed::Json(claims) => Reply::new(&claims),
             Claimed::Jwt(token) => Reply::jwt(token),
         };
-        Ok(reply.with_nonce(nonce).for_client(told.client.as_str()))
+        Ok(reply.with_nonce(presented.next_nonce(&self.0)).for_client(told.client.as_str()))
     }
 }

@@ -82,6 +82,8 @@ pub fn of(event: &Envelope) -> String {
         "BackchannelPollingSlowed" => "A hasty client was told to wait longer.".to_owned(),
         "BackchannelApproved" => "The person allowed the request on the back channel.".to_owned(),
         "BackchannelDenied" => "The person denied the request on the back channel.".to_owned(),
+        "BackchannelApprovedOnDevice" => "The person allowed the request on the back channel in their application.".to_owned(),
+        "BackchannelDeniedOnDevice" => "The person denied the request on the back channel in their application.".to_owned(),
         "BackchannelRedeemed" => "The client fetched the tokens of the request on the back channel.".to_owned(),
         "BackchannelNotificationAttempted" => format!("The client is about to be told of the answer: {}.", words("message")),
         "BackchannelNotified" => "The client was told of the answer.".to_owned(),

@@ -19,7 +19,7 @@ use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
 use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order};
-use crate::app::backchannel::Waiting;
+use crate::app::backchannel::{Answering, Waiting};
 use crate::app::clock::rfc3339;
 use crate::app::sessions::Current;
 use crate::http::csrf::is_same_origin;
@@ -164,7 +164,8 @@ impl Requests {
             return refusal(&self.0, request, &OAuthError::invalid_request("over").saying("This request is over."));
         };
         let text = self.page_of(request, &cookies, &waiting, &current, false).await?.consent_text();
-        match self.0.app.answer_backchannel(&context(request), &waiting, &current, (Digest::of(text.as_bytes()), allow)).await {
+        let answering = Answering { waiting: &waiting, current: &current, device: None };
+        match self.0.app.answer_backchannel(&context(request), &answering, (Digest::of(text.as_bytes()), allow)).await {
             Ok(()) => Shown::redirect(if allow { "/account/requests?done=allowed" } else { "/account/requests?done=denied" }),
             Err(error) => refusal(&self.0, request, &error),
         }

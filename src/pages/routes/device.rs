@@ -22,6 +22,7 @@ use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::clock::rfc3339;
 use crate::app::device::Waiting;
+use crate::app::guesses::NoGuess;
 use crate::app::sessions::Current;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
@@ -33,9 +34,8 @@ use crate::pages::{self, Link, Problem};
 
 /// Purpose of the form token.
 const PURPOSE: &str = "device";
-/// Purpose of the limits on guesses, and the name under which all of them are counted.
+/// Purpose of the limit on guesses of an address.
 const GUESSES: &str = "user_code";
-const EVERYBODY: &str = "everybody";
 
 pub struct Device(pub Server);
 
@@ -126,19 +126,17 @@ fn address(path: &str, typed: &str) -> String {
 impl Device {
     /// The request behind a code, within the limits on guesses. Success costs nothing.
     async fn find(&self, request: &Request, typed: &str, current: &Current) -> Result<Waiting, Refused> {
-        let (server, rates) = (&self.0, &self.0.app.config.rate_limits);
-        let account = current.account.id.to_string();
-        server.check_limit(GUESSES, request, rates.user_code_failures_per_address)?;
-        server.check_name(GUESSES, &account, rates.user_code_failures_per_account)?;
-        server.check_name(GUESSES, EVERYBODY, rates.user_code_failures)?;
-        server.app.device_of(&context(request), typed, current).await.map_err(|error| {
-            if error.code == Code::NotFound {
-                // The answer stays the same; the next one may be 429.
-                let _ = server.count(GUESSES, request, rates.user_code_failures_per_address);
-                let _ = server.count_name(GUESSES, &account, rates.user_code_failures_per_account);
-                let _ = server.count_name(GUESSES, EVERYBODY, rates.user_code_failures);
+        let (server, rate) = (&self.0, self.0.app.config.rate_limits.user_code_failures_per_address);
+        server.check_limit(GUESSES, request, rate)?;
+        server.app.device_of(&context(request), typed, current).await.map_err(|why| match why {
+            NoGuess::TooMany { seconds } => Refused::from(OAuthError::slow_down("rate limit of user codes")).retry_after(seconds),
+            NoGuess::Refused(error) => {
+                if error.code == Code::NotFound {
+                    // The answer stays the same; the next one may be 429.
+                    let _ = server.count(GUESSES, request, rate);
+                }
+                Refused::from(error)
             }
-            Refused::from(error)
         })
     }
 

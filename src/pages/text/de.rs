@@ -100,6 +100,7 @@ fn scope(scope: &str) -> Option<&'static str> {
         "address" => "Ihre Postanschrift sehen",
         "phone" => "Ihre Telefonnummer sehen",
         "offline_access" => "Den Zugriff behalten, während Sie abwesend sind",
+        "ciba.answer" => "Ihnen zeigen, was andere Anwendungen von Ihnen wollen, und Ihre Antworten weitergeben",
         _ => return None,
     })
 }

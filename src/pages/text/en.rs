@@ -100,6 +100,7 @@ fn scope(scope: &str) -> Option<&'static str> {
         "address" => "See your postal address",
         "phone" => "See your phone number",
         "offline_access" => "Keep access while you are away",
+        "ciba.answer" => "Show you what other applications ask of you, and pass on your answers",
         _ => return None,
     })
 }

@@ -237,7 +237,14 @@ impl Fold {
         }
         let answers = matches!(
             fact.kind,
-            "DeviceApproved" | "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelApproved" | "BackchannelDenied" | "BackchannelRedeemed"
+            "DeviceApproved"
+                | "DeviceDenied"
+                | "DeviceCodeRedeemed"
+                | "BackchannelApproved"
+                | "BackchannelDenied"
+                | "BackchannelApprovedOnDevice"
+                | "BackchannelDeniedOnDevice"
+                | "BackchannelRedeemed"
         ) || brings && fact.kind == "BackchannelNotificationAttempted";
         if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
             return Err(format!("{} came after the device's request had expired", fact.kind));
@@ -246,7 +253,10 @@ impl Fold {
         if let Some(expires_at) = fact.data.expires_at {
             open.over_at = expires_at;
         }
-        let is_the_end = matches!(fact.kind, "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelRedeemed");
+        let is_the_end = matches!(
+            fact.kind,
+            "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelDeniedOnDevice" | "BackchannelRedeemed"
+        );
         if is_the_end || brings && fact.kind == "BackchannelNotified" {
             open.over_at = i64::MIN;
         }

@@ -1,0 +1,152 @@
+//! A person answers the back channel in an application of theirs, by its access token: an authentication device of the operator's own.
+//!
+//! | Step | What is appended |
+//! |---|---|
+//! | [`App::own_device`] | nothing: whose token it is, and whether it may |
+//! | [`App::asked_on`] | nothing: what waits for the person |
+//! | [`App::answer_on`] | as on our own page, with `BackchannelApprovedOnDevice` or `BackchannelDeniedOnDevice` |
+//!
+//! Out of scope: the rules (`chancery_core::backchannel::own_device`), how the application hears that there is something to ask for.
+
+use chancery_core::backchannel::own_device::{self, By, Speaker};
+use chancery_core::client::Client;
+use chancery_core::digest::Digest;
+use chancery_core::dpop::Held;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::{Grant, standing};
+use chancery_core::id::{ClientId, GrantId};
+use chancery_core::scope::Scope;
+use chancery_core::session::Session;
+use chancery_core::token::opaque::digest;
+use serde::Serialize;
+
+use super::{Answering, Waiting};
+use crate::app::App;
+use crate::app::certificate::Chain;
+use crate::app::context::Context;
+use crate::app::sessions::Current;
+use crate::app::userinfo::Brought;
+use crate::app::work::{Stop, Work};
+
+/// A person, and the token that speaks for them.
+pub struct OwnDevice {
+    current: Current,
+    client: ClientId,
+    grant: GrantId,
+    token: Digest,
+}
+
+/// A request, as the application shows it.
+#[derive(Serialize)]
+pub struct Shown {
+    pub request: String,
+    pub client_id: String,
+    pub client_name: String,
+    pub scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding_message: Option<String>,
+    /// Seconds since 1970.
+    pub requested_at: i64,
+    /// Seconds.
+    pub expires_in: u32,
+    /// Comes back with the answer: it is for what was read.
+    pub read: Digest,
+}
+
+impl App {
+    /// The person for whom a token may answer.
+    ///
+    /// # Errors
+    /// `invalid_token`, also when the person has signed out; `insufficient_scope`.
+    pub async fn own_device(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<OwnDevice, OAuthError> {
+        let held = Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
+        let bearer = self.bearer(context, token, &held).await?;
+        if let Some(proven) = brought.proven {
+            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
+        }
+        let session = own_device::person(&self.speaker(&bearer.grant, &bearer.scope, bearer.is_bound))?.session;
+        // With offline_access the token outlives the session. An answer says when and how the person signed in: somebody has to be.
+        let signed_out =
+            || OAuthError::invalid_token("its session is over").saying("The person has signed out; have them sign in for another token.");
+        let session = self.read::<Session>(&session.stream()).await?.filter(|own| own.is_alive(self.now())).ok_or_else(signed_out)?;
+        let account = bearer.account.ok_or_else(|| OAuthError::invalid_token("no account"))?;
+        let current = Current { watched: vec![session.id], session, account };
+        Ok(OwnDevice { current, client: bearer.grant.client.clone(), grant: bearer.grant.id, token: digest(token) })
+    }
+
+    fn speaker<'a>(&self, grant: &'a Grant, scope: &'a Scope, is_bound: bool) -> Speaker<'a> {
+        let is_named = self.config.ciba_devices.contains(&grant.client);
+        Speaker { kind: &grant.kind, scope, is_bound, is_named, is_exchanged: grant.exchanged.is_some() }
+    }
+
+    /// What waits for the person, the oldest first.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn asked_on(&self, device: &OwnDevice) -> Result<Vec<Shown>, OAuthError> {
+        let mut shown = Vec::new();
+        for request in self.waiting_for(device.current.account.id).await? {
+            if !own_device::is_for(&request, &device.client) {
+                continue;
+            }
+            if let Some(waiting) = self.shown_backchannel(request).await? {
+                shown.push(self.shown_on_device(waiting)?);
+            }
+        }
+        Ok(shown)
+    }
+
+    fn shown_on_device(&self, waiting: Waiting) -> Result<Shown, OAuthError> {
+        let (request, client_name) = (&waiting.request, name_of(&waiting.client));
+        Ok(Shown {
+            request: request.id.to_string(),
+            client_id: request.client.to_string(),
+            read: own_device::read(request, client_name)?,
+            client_name: client_name.to_owned(),
+            scope: request.scope.to_string(),
+            requested_at: request.requested_at.numeric_date(),
+            expires_in: self.now().seconds_until(request.expires_at),
+            binding_message: waiting.binding_message,
+        })
+    }
+
+    /// The person pressed Allow or Deny; `read` came with what was shown.
+    ///
+    /// # Errors
+    /// `invalid_request` when the request is over, `conflict` when it does not say any more what was read; `access_denied` of an
+    /// application that asked itself.
+    pub async fn answer_on(
+        &self,
+        context: &Context,
+        device: &OwnDevice,
+        request: &str,
+        (read, allow): (&str, bool),
+    ) -> Result<(), OAuthError> {
+        let over = || OAuthError::invalid_request("over, or another person's").saying("This request is over.");
+        let waiting = self.backchannel_of(request, &device.current).await?.ok_or_else(over)?;
+        let text = own_device::read(&waiting.request, name_of(&waiting.client))?;
+        if read != text.to_string() {
+            return Err(
+                OAuthError::conflict("another text was read").saying("This is not what the request says; read it again, and answer that.")
+            );
+        }
+        let answering = Answering { waiting: &waiting, current: &device.current, device: Some(device) };
+        self.answer_backchannel(context, &answering, (text, allow)).await
+    }
+
+    /// The token stands at this moment, and the append asserts it: whoever revokes it first wins.
+    pub(super) async fn assert_device(&self, work: &mut Work<'_>, device: &OwnDevice, context: &Context) -> Result<By, Stop> {
+        let dead = |why: &'static str| OAuthError::invalid_token(why);
+        let client = work.load::<Client>(&device.client.stream()).await?.state.ok_or_else(|| dead("the client is gone"))?;
+        let grant = work.load::<Grant>(&device.grant.stream()).await?.state.ok_or_else(|| dead("unknown token"))?;
+        let standing = self.standing(work, client, &grant).await?;
+        let (access, scope) =
+            standing::of_access(&grant, &device.token, &standing.parents(), self.now()).map_err(|why| dead(why.as_str()))?;
+        own_device::person(&self.speaker(&grant, scope, access.cnf.is_some()))?;
+        Ok(By { client: device.client.clone(), grant: device.grant, context: context.personal() })
+    }
+}
+
+fn name_of(client: &Client) -> &str {
+    client.metadata.client_name.as_deref().unwrap_or(client.id.as_str())
+}
