@@ -5,6 +5,7 @@
 //! | `discovery` | both metadata documents, JWKS |
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
+//! | `attestation` | challenges for attested clients |
 //! | `device`, `backchannel` | device authorization, backchannel authentication |
 //! | `userinfo` | userinfo |
 //! | `signals` | streams of shared signals |
@@ -19,6 +20,7 @@
 //! Browser endpoints (authorize, interaction, logout) are `pages`.
 
 pub mod accounts;
+pub mod attestation;
 pub mod audit;
 pub mod backchannel;
 pub mod device;
@@ -62,7 +64,11 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         discovery::Discovery::new(server),
         token::Token(server.clone()),
         pushed::PushedRequests(server.clone()),
-        (device::DeviceAuthorization(server.clone()), backchannel::BackchannelAuthentication(server.clone())),
+        (
+            device::DeviceAuthorization(server.clone()),
+            backchannel::BackchannelAuthentication(server.clone()),
+            attestation::Challenges(server.clone()),
+        ),
         userinfo::UserInfo(server.clone()),
         signals::Signals(server.clone()),
         registration::Registration(server.clone()),
