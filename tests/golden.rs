@@ -69,6 +69,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("rp_metadata_choices_", "OpenID Connect RP Metadata Choices 1.0"),
         ("form_post_", "OAuth 2.0 Form Post Response Mode"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
+        ("abca_", "OAuth 2.0 Attestation-Based Client Authentication (draft-ietf-oauth-attestation-based-client-auth-10)"),
         ("cimd_", "OAuth Client ID Metadata Document (draft-ietf-oauth-client-id-metadata-document-02)"),
         ("ciba_", "OpenID Connect Client-Initiated Backchannel Authentication 1.0 (CIBA)"),
         ("oauth21_", "OAuth 2.1 (draft-ietf-oauth-v2-1)"),

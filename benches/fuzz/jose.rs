@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chancery_jose::{Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, dpop, jws};
+use chancery_jose::{
+    Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, attestation, dpop, jws,
+};
 use serde_json::{Value, json};
 
 use super::Target;
@@ -45,14 +47,22 @@ pub fn target() -> Target {
     let set = Jwks::new(keys.iter().map(|key| key.public_jwk().clone()));
     let claims = json!({ "iss": "https://op.example", "aud": ["a"], "exp": 1_700_000_000, "nonce": "n" });
     let tokens: Vec<_> = keys.iter().zip(algorithms).map(|(key, alg)| key.sign_jwt(alg, Some("JWT"), &claims).unwrap()).collect();
+    let instance = keys[3].public_jwk().clone();
+    let attested = json!({ "sub": "wallet", "exp": 1_800_000_000, "cnf": { "jwk": instance } });
+    let proof = json!({ "aud": "https://op.example", "jti": "j", "iat": 1_700_000_000, "challenge": "c" });
+    let attestation = keys[2].sign_jwt(Algorithm::ES256, Some("oauth-client-attestation+jwt"), &attested).unwrap();
+    let pop = keys[3].sign_jwt(Algorithm::ES384, Some("oauth-client-attestation-pop+jwt"), &proof).unwrap();
+    assert!(attestation::verify(&attestation, &set, Algorithm::ASYMMETRIC).is_ok());
+    assert!(attestation::verify_pop(&pop, &instance, Algorithm::ASYMMETRIC).is_ok());
+    let tokens: Vec<_> = tokens.into_iter().chain([attestation, pop]).collect();
     let signed: BTreeSet<_> = tokens.iter().cloned().collect();
     let published = serde_json::to_vec(&set).unwrap();
     let one = serde_json::to_vec(keys[2].public_jwk()).unwrap();
     let seeds: Vec<_> = tokens.into_iter().map(String::into_bytes).chain([published, one, claims.to_string().into_bytes()]).collect();
-    Target { name: "jose", seeds, words: WORDS, read: Box::new(move |bytes| read(bytes, &set, &signed)) }
+    Target { name: "jose", seeds, words: WORDS, read: Box::new(move |bytes| read(bytes, (&set, &instance), &signed)) }
 }
 
-fn read(bytes: &[u8], set: &Jwks, signed: &BTreeSet<String>) -> bool {
+fn read(bytes: &[u8], (set, instance): (&Jwks, &PublicJwk), signed: &BTreeSet<String>) -> bool {
     let mut accepted = false;
     if let Ok(text) = std::str::from_utf8(bytes) {
         if jws::parse(text).is_ok_and(|token| token.verify(set, Algorithm::ASYMMETRIC).is_ok()) {
@@ -61,6 +71,10 @@ fn read(bytes: &[u8], set: &Jwks, signed: &BTreeSet<String>) -> bool {
         }
         assert!(!jws::parse(text).is_ok_and(|token| token.verify_mac(b"a secret of nobody", Algorithm::SYMMETRIC).is_ok()), "a MAC holds");
         assert!(dpop::verify(text, Algorithm::ASYMMETRIC).is_err(), "what is no proof passes as one");
+        let attested = attestation::verify(text, set, Algorithm::ASYMMETRIC).is_ok();
+        let proven = attestation::verify_pop(text, instance, Algorithm::ASYMMETRIC).is_ok();
+        assert!(signed.contains(text) || !(attested || proven), "a changed attestation or proof verifies");
+        let _ = attestation::unverified_subject(text);
         let _ = jws::read_unsigned(text);
         let _ = SigningKey::from_pem(text);
     }

@@ -72,6 +72,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             token_exchange: all,
             assertion_issuers: all,
             ciba: all,
+            attesters: all,
             profile,
         };
         match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {

@@ -7,6 +7,7 @@
 //! | it is signed with a key of the client, or with its secret, as registered and in no other way | RFC 8725 §3.1, §3.2 |
 //! | its `jti` counts once, and only after the signature (`once`) | RFC 7523 §3 |
 //! | a certificate counts for a client that is registered for it, which names itself in `client_id` (`certificate`) | RFC 8705 §2 |
+//! | an attestation names the client in `sub`, which `client_id` repeats if it is there | ABCA §7.1 (7) |
 //! | secrets are compared in constant time, through digests | our own |
 //!
 //! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
@@ -22,9 +23,10 @@ use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, ClientAuthenticationFailed};
 use chancery_core::id::ClientId;
 use chancery_core::profile::{Profile, demands};
-use chancery_jose::{Algorithm, Jwks, RegisteredClaims, jws};
+use chancery_jose::{Algorithm, Jwks, RegisteredClaims, attestation, jws};
 
 use super::App;
+use super::attestation::Attested;
 use super::certificate::Chain;
 use super::client_documents::Asks;
 use super::context::Context;
@@ -41,6 +43,8 @@ pub struct Presented {
     pub client_secret: Option<String>,
     pub client_assertion: Option<String>,
     pub client_assertion_type: Option<String>,
+    /// The two header fields of an attested instance.
+    pub attested: Option<Attested>,
     /// What the connection came with; most callers have none.
     pub certificate: Option<Chain>,
 }
@@ -57,6 +61,8 @@ pub struct Authenticated {
     pub proof: Option<Proven>,
     /// The certificate that it came with.
     pub certificate: Option<Digest>,
+    /// The key of the instance that was attested.
+    pub instance: Option<Digest>,
 }
 
 impl Authenticated {
@@ -99,7 +105,14 @@ impl App {
             let _ = Digest::of(b"nobody").matches(&Digest::of(stream.as_bytes()));
             return Err(OAuthError::invalid_client("unknown client"));
         };
-        let (proof, assertion) = self.proof(context, client, presented).await?;
+        // Of other clients it is a signal that nobody here asked for (ABCA §7.6).
+        let (proof, assertion, instance) = match presented.attested.as_ref().filter(|_| client.is_attested()) {
+            Some(sent) => self.attested(client, presented, sent)?,
+            None => {
+                let (proof, once) = self.proof(context, client, presented).await?;
+                (proof, once, None)
+            }
+        };
         if let Err(error) = authenticate::decide(client, proof, self.now()) {
             self.record_failure(context, client, &error).await?;
             return Err(error);
@@ -109,7 +122,7 @@ impl App {
             return Err(OAuthError::invalid_client("the client falls short of the profile"));
         }
         let certificate = presented.certificate.as_ref().map(Chain::thumbprint);
-        Ok(Authenticated { client: loaded, assertion, proof: None, certificate })
+        Ok(Authenticated { client: loaded, assertion, proof: None, certificate, instance })
     }
 
     /// The client of a name, from the newest state.
@@ -119,6 +132,25 @@ impl App {
     pub async fn load_client(&self, stream: &str) -> Result<Loaded<Client>, OAuthError> {
         // Cached state may authenticate: every grant asserts the version that it saw.
         self.load(stream, chancery_ledger::recorded::Freshness::Cached).await
+    }
+
+    /// ABCA §7: attestation and proof, and no other credentials beside them.
+    fn attested(
+        &self,
+        client: &Client,
+        presented: &Presented,
+        sent: &Attested,
+    ) -> Result<(Proof, Option<Once>, Option<Digest>), OAuthError> {
+        if presented.basic.is_some() || presented.client_secret.is_some() || presented.client_assertion.is_some() {
+            return Err(OAuthError::invalid_request("two mechanisms").saying("Use one client authentication method per request."));
+        }
+        Ok(match self.check_attestation(client, sent)? {
+            Ok(instance) => (Proof::Attestation { holds: true }, Some(instance.once), Some(instance.jkt)),
+            Err(why) => {
+                tracing::debug!(client = %client.id, why, "client attestation refused");
+                (Proof::Attestation { holds: false }, None, None)
+            }
+        })
     }
 
     async fn proof(&self, context: &Context, client: &Client, presented: &Presented) -> Result<(Proof, Option<Once>), OAuthError> {
@@ -281,7 +313,8 @@ fn named_client(presented: &Presented) -> Result<ClientId, OAuthError> {
         let parsed = jws::parse(assertion).ok()?;
         RegisteredClaims::parse(parsed.unverified_payload()).ok()?.sub
     };
-    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(from_assertion);
+    let from_attestation = || attestation::unverified_subject(&presented.attested.as_ref()?.attestation);
+    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(from_assertion).or_else(from_attestation);
     // RFC 6749 §2.3.1 in spirit: two different names are no name.
     if let (Some(named), Some(body)) = (&named, &presented.client_id)
         && named != body

@@ -72,6 +72,7 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         token_exchange: policy.token_exchange,
         assertion_issuers: policy.assertion_issuers,
         ciba: policy.ciba,
+        attesters: policy.attesters,
         profile: policy.profile,
     }
 }

@@ -340,6 +340,7 @@ impl App {
             resources: state.resources.clone(),
             access: access.digest,
             proven: caller.proven(),
+            instance: caller.instance,
             target: aim.target,
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&state.scope, &client, keys)?,

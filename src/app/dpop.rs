@@ -66,26 +66,29 @@ pub enum Beside<'a> {
     Client(Option<&'a Client>),
 }
 
-/// The nonces of all nodes.
-pub struct Nonces(Arc<NamedKey>);
+/// The nonces of all nodes, for one purpose.
+pub struct Nonces {
+    key: Arc<NamedKey>,
+    label: &'static [u8],
+}
 
 /// Bytes of a nonce: the slot of time, and a MAC.
 const SLOT: usize = 8;
 const MAC: usize = 16;
 
 impl Nonces {
-    pub fn new(key: Arc<NamedKey>) -> Self {
-        Self(key)
+    pub fn new(key: Arc<NamedKey>, label: &'static [u8]) -> Self {
+        Self { key, label }
     }
 
-    fn of(&self, slot: u64) -> String {
+    pub(super) fn of(&self, slot: u64) -> String {
         let slot = slot.to_be_bytes();
-        let whole = mac(&self.0, &[b"dpop nonce", &slot]);
+        let whole = mac(&self.key, &[self.label, &slot]);
         base64url::encode(&[&slot[..], &whole[..MAC]].concat())
     }
 
     /// How many slots ago it was made; `None` for a text that is not ours.
-    fn age(&self, nonce: &str, now: u64) -> Option<u64> {
+    pub(super) fn age(&self, nonce: &str, now: u64) -> Option<u64> {
         let bytes = base64url::decode(nonce).filter(|bytes| bytes.len() == SLOT + MAC)?;
         let slot = u64::from_be_bytes(bytes.get(..SLOT)?.try_into().ok()?);
         Digest::of(self.of(slot).as_bytes()).matches(&Digest::of(nonce.as_bytes())).then_some(now.checked_sub(slot))?
@@ -94,7 +97,7 @@ impl Nonces {
 
 impl App {
     /// The slot of time that nonces of now are made of.
-    fn slot(&self) -> u64 {
+    pub(super) fn slot(&self) -> u64 {
         let length = i64::from(seconds(self.config.dpop.nonce_lifetime).0).max(1);
         u64::try_from(self.now().numeric_date() / length).unwrap_or_default()
     }

@@ -93,7 +93,8 @@ impl App {
         if found.spent {
             return self.end_spent(work, caller, found).await;
         }
-        if let Err(refused) = exchange::admit(&client, rule, (&found.subject, actor.as_ref()), caller.proven()) {
+        let proven = exchange::proven_for(&client, &found.subject, caller.proven(), caller.instance);
+        if let Err(refused) = exchange::admit(&client, rule, (&found.subject, actor.as_ref()), proven) {
             return self.refuse_subject(work, &client, found, refused).await;
         }
         let id = GrantId(random::uuid_v7(self.clock.now_ms()));

@@ -5,7 +5,7 @@
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
 //! | [`authorize`], [`token`], [`exchange`], [`assertion`], [`device`], [`backchannel`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
-//! | [`client_auth`], [`client_keys`], [`certificate`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
+//! | [`client_auth`], [`client_keys`], [`certificate`], [`attestation`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`fetch_shares`], [`client_documents`], [`logo`] | documents behind addresses of clients; how much is fetched; documents that clients are; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
@@ -29,6 +29,7 @@ pub mod accounts;
 pub mod anchor;
 pub mod archiving;
 pub mod assertion;
+pub mod attestation;
 pub mod audit;
 pub mod authorize;
 pub mod backchannel;
@@ -136,6 +137,9 @@ pub struct Parts {
     pub log_id: String,
     pub mint: Mint,
     pub nonces: dpop::Nonces,
+    /// Of attested clients.
+    pub challenges: dpop::Nonces,
+    pub attesters: attestation::Attesters,
     /// When devices polled last.
     pub polls: device::Polls,
     pub keys: SigningKeys,

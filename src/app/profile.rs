@@ -27,6 +27,7 @@ pub fn policy(config: &Config) -> Policy {
         token_exchange: !config.exchanges.is_empty(),
         assertion_issuers: !config.assertion_issuers.is_empty(),
         ciba: config.ciba,
+        attesters: !config.attesters.is_empty(),
         client_documents: config.client_documents.enabled,
         profile: config.profile,
         https: config.issuer.as_str().starts_with("https://"),

@@ -72,7 +72,10 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         sid: vault.named(Purpose::Sid).await?,
         pairwise: vault.named(Purpose::PairwiseSalt).await?,
     };
-    let nonces = super::dpop::Nonces::new(vault.named(Purpose::DpopNonce).await?);
+    let nonce_key = vault.named(Purpose::DpopNonce).await?;
+    let nonces = super::dpop::Nonces::new(nonce_key.clone(), b"dpop nonce");
+    let challenges = super::dpop::Nonces::new(nonce_key, b"attestation challenge");
+    let attesters = super::attestation::attesters(&config.attesters).map_err(StartError::Other)?;
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let details = super::details::types(&config.details).map_err(StartError::Other)?;
     if let Some(profile) = config.profile {
@@ -98,6 +101,8 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         clock,
         mint,
         nonces,
+        challenges,
+        attesters,
         polls: super::device::Polls::default(),
         passwords,
         names,
@@ -276,6 +281,7 @@ pub fn endpoints(issuer: &str) -> Endpoints {
         pushed_authorization_request: at("/par"),
         device_authorization: at("/device/auth"),
         backchannel_authentication: at("/backchannel"),
+        challenge: at("/challenge"),
         mtls: None,
     }
 }

@@ -156,6 +156,7 @@ fn surface(specification: &str) -> Surface {
         "/.well-known/oauth-authorization-server/oidc",
         "/.well-known/ssf-configuration/oidc",
         "/oidc/jwks",
+        "/oidc/challenge",
     ] {
         surface = surface.at(path, Kind::Public, &[]);
     }

@@ -363,7 +363,7 @@ pub fn resources(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declared
 }
 
 /// JSON text, which may have line ends, of an object with `keys`. RFC 7517 §5.
-fn jwks(_: Kind, raw: &Raw) -> Result<String, String> {
+pub(super) fn jwks(_: Kind, raw: &Raw) -> Result<String, String> {
     let wrong = || "is not the JSON text of a JWK set; write '{\"keys\":[...]}'.".to_owned();
     let Raw::Text(text) = raw else { return Err(wrong()) };
     let set: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong())?;

@@ -134,6 +134,9 @@ impl Config {
         for own in &self.details {
             all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}", own.schema, own.words));
         }
+        for own in &self.attesters {
+            all.insert(format!("client_attester_draft10.{}", own.issuer), format!("{own:?}"));
+        }
         for own in &self.assertion_issuers {
             all.insert(format!("assertion_issuer.{}", own.issuer), format!("{own:?}"));
         }

@@ -114,6 +114,12 @@ fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants
     "resources" Kind::List, false, r#"["https://api.example"]"#, "what tokens may be for; default this server's userinfo";
 }
 
+fields! { ATTESTER, "Fields of `[[client_attester_draft10]]`: who vouches for instances of clients (attest_jwt_client_auth, draft 10).":
+    "issuer" Kind::Text, true, r#""https://attester.example""#, "its name; the iss of its attestations, if they have one";
+    "jwks" Kind::Text, true, r#"'{"keys":[]}'"#, "its public keys as JSON";
+    "clients" Kind::List, true, r#"["wallet"]"#, "clients that it may vouch for: registered with attest_jwt_client_auth";
+}
+
 fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":
     "client_id" Kind::Text, true, r#""gateway""#, "who exchanges: a client that authenticates, registered for the grant type";
     "subject_clients" Kind::List, false, r#"["web-app"]"#, "clients whose tokens it may bring, besides its own and those for a resource server that it is introspected_by";

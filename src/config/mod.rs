@@ -13,6 +13,7 @@
 //!
 //! Out of scope: the meaning of client metadata (`chancery_core`), signing keys (`chancery_jose`).
 
+mod attester;
 pub mod check;
 mod ciba;
 mod client_documents;
@@ -49,6 +50,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use attester::DeclaredAttester;
 pub use client_documents::ClientDocuments;
 pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
@@ -135,6 +137,8 @@ pub struct Config {
     pub details: Vec<DeclaredDetails>,
     /// Whose assertions are grants.
     pub assertion_issuers: Vec<DeclaredIssuer>,
+    /// Who vouches for instances of clients.
+    pub attesters: Vec<DeclaredAttester>,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
@@ -287,6 +291,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         resources: declared::resources(&merged.resources, &mut reader.problems),
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
+        attesters: attester::read(&merged.attesters, &mut reader.problems),
         assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),

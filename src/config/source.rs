@@ -62,6 +62,7 @@ pub struct Merged {
     pub details: Vec<Entry>,
     pub exchanges: Vec<Entry>,
     pub issuers: Vec<Entry>,
+    pub attesters: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -95,6 +96,7 @@ impl Sources {
             details: parsed.details,
             exchanges: parsed.exchanges,
             issuers: parsed.issuers,
+            attesters: parsed.attesters,
             problems,
             strangers: self.strangers(),
             file,

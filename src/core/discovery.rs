@@ -54,6 +54,8 @@ pub struct Endpoints {
     pub pushed_authorization_request: String,
     pub device_authorization: String,
     pub backchannel_authentication: String,
+    /// Of challenges for attested clients.
+    pub challenge: String,
     /// Where the same endpoints are reached with a client certificate, in place of the issuer; `None`: at the same addresses.
     pub mtls: Option<String>,
 }
@@ -155,6 +157,13 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     // CIMD §6.
     if policy.client_documents {
         document["client_id_metadata_document_supported"] = json!(true);
+    }
+    // ABCA §6.1, §8.
+    if policy.attesters {
+        let algs: Vec<_> = dpop::ALGS.iter().filter(|alg| policy.allows(alg)).collect();
+        document["client_attestation_signing_alg_values_supported"] = json!(algs);
+        document["client_attestation_pop_signing_alg_values_supported"] = json!(algs);
+        document["challenge_endpoint"] = json!(endpoints.challenge);
     }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {

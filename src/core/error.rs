@@ -89,6 +89,8 @@ registry! {
     DeniedByPerson denied_by_person "access_denied" 400 false "The person denied the request.";
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";
     UseDpopNonce use_dpop_nonce "use_dpop_nonce" 400 false "Send the DPoP proof again with the nonce of the DPoP-Nonce header.";
+    UseAttestationChallenge use_attestation_challenge "use_attestation_challenge" 400 false "Make the proof again with the challenge of the OAuth-Client-Attestation-Challenge header.";
+    UseFreshAttestation use_fresh_attestation "use_fresh_attestation" 400 false "The client attestation has expired; get a fresh one.";
     InvalidRequestObject invalid_request_object "invalid_request_object" 400 true "The request object is malformed, or its signature or claims do not hold.";
     InvalidRequestUri invalid_request_uri "invalid_request_uri" 400 true "The request_uri is unknown, expired or used, or what it names could not be read; go back to the application and start again.";
     RequestUriNotSupported request_uri_not_supported "request_uri_not_supported" 400 true "The request_uri parameter is not supported.";

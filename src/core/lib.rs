@@ -39,6 +39,7 @@
 //! | OpenID Connect CIBA Core 1.0 | [`backchannel`], [`grant::backchannel`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
+//! | draft-ietf-oauth-attestation-based-client-auth-10 (ABCA) attested clients | [`client::attestation`], [`client::authenticate`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |

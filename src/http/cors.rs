@@ -28,8 +28,8 @@ pub struct AnsweredClient(pub String);
 pub type OriginOf = Arc<dyn Fn(AnsweredClient, String) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// What a script may send, and read, beyond the safe lists of Fetch.
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, DPoP";
-const RESPONSE_HEADERS: &str = "WWW-Authenticate, DPoP-Nonce, Retry-After";
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, DPoP, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP";
+const RESPONSE_HEADERS: &str = "WWW-Authenticate, DPoP-Nonce, OAuth-Client-Attestation-Challenge, Retry-After";
 
 /// How long a browser may remember a preflight: ten minutes, Chromium's limit is two hours.
 const PREFLIGHT_SECONDS: &str = "600";

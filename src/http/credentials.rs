@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | Basic id and secret are form-encoded before base64 | RFC 6749 §2.3.1 |
+//! | an attestation and its proof come in one header field each | ABCA §4, §5.1 |
 //! | a malformed Authorization header is a failed authentication, never none | our own |
 //! | a bearer token comes in the header, or in a form body, not both; never in the query | RFC 6750 §2, RFC 9700 §4.3.2 |
 
@@ -14,6 +15,7 @@ use poem::http::header;
 
 use super::challenge::Scheme;
 use super::params::{self, Params};
+use crate::app::attestation::Attested;
 use crate::app::certificate::Chain;
 use crate::app::client_auth::Presented;
 
@@ -29,8 +31,20 @@ pub fn presented(request: &Request, form: &Params) -> Result<Presented, OAuthErr
         client_secret: own("client_secret"),
         client_assertion: own("client_assertion"),
         client_assertion_type: own("client_assertion_type"),
+        attested: attested(request),
         certificate: request.data::<Chain>().cloned(),
     })
+}
+
+/// ABCA §7.1 (1), §7.2 (1): each of the two precisely once. Otherwise there is no attestation: clients that prove themselves in another way may
+/// send one as a signal (§7.6), in a form that nobody here reads, and an attested client is refused for want of credentials.
+fn attested(request: &Request) -> Option<Attested> {
+    let one = |name: &str| {
+        let mut sent = request.headers().get_all(name).iter();
+        let text = sent.next()?.to_str().ok()?.trim();
+        sent.next().is_none().then(|| text.to_owned())
+    };
+    Some(Attested { attestation: one("oauth-client-attestation")?, pop: one("oauth-client-attestation-pop")? })
 }
 
 fn basic(request: &Request) -> Result<Option<(String, String)>, OAuthError> {
@@ -124,6 +138,16 @@ mod tests {
             assert_eq!(basic(&with(bad)).unwrap_err().code(), "invalid_client", "{bad}");
         }
         assert_eq!(basic(&Request::builder().finish()).unwrap(), None);
+    }
+
+    #[test]
+    fn abca_7_1_each_header_comes_precisely_once() {
+        let build = |names: &[&str]| names.iter().fold(Request::builder(), |own, name| own.header(*name, "x")).finish();
+        let (attestation, pop) = ("OAuth-Client-Attestation", "oauth-client-attestation-pop");
+        assert!(attested(&build(&[attestation, pop])).is_some());
+        for bad in [&[] as &[&str], &[attestation], &[pop], &[attestation, attestation, pop], &[attestation, pop, pop]] {
+            assert!(attested(&build(bad)).is_none(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -218,7 +218,8 @@ fn answer(given: &Answer<'_>, page: Option<RenderPage>) -> Response {
     let mut set = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| response.headers_mut().insert(name, value));
     set(header::CACHE_CONTROL, Some(HeaderValue::from_static("no-store")));
     set(header::RETRY_AFTER, retry_after.map(HeaderValue::from));
-    set(HeaderName::from_static("dpop-nonce"), given.refused.nonce.as_ref().and_then(|nonce| HeaderValue::try_from(&**nonce).ok()));
+    let nonce_of = if refusal.code == Code::UseAttestationChallenge { "oauth-client-attestation-challenge" } else { "dpop-nonce" };
+    set(HeaderName::from_static(nonce_of), given.refused.nonce.as_ref().and_then(|nonce| HeaderValue::try_from(&**nonce).ok()));
     set(header::ALLOW, given.allow.as_ref().and_then(|allow| HeaderValue::try_from(allow).ok()));
     for value in challenge.into_iter().flat_map(|challenge| challenge.headers(refusal, given.tried_basic)) {
         response.headers_mut().append(header::WWW_AUTHENTICATE, value);

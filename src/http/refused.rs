@@ -16,7 +16,7 @@ pub struct Refused {
     pub retry_after: Option<u64>,
     /// The client that was answered, so that its origins may read the refusal.
     pub client: Option<AnsweredClient>,
-    /// The nonce to use in the next DPoP proof (RFC 9449 §8).
+    /// The nonce to use in the next DPoP proof (RFC 9449 §8), or the challenge for that of an instance (ABCA §6.2).
     pub nonce: Option<Box<str>>,
 }
 

@@ -25,6 +25,7 @@
 //! | [`thumbprint`] | the name of a key | RFC 7638 |
 //! | [`jws`] | a token from outside: read, verified with a key that we choose | RFC 7515, RFC 8725 |
 //! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
+//! | [`attestation`] | what somebody says of an instance of a client, and its proof | ABCA |
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
 //! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
@@ -34,6 +35,7 @@
 //! input, the vectors of the RFCs, and two unrelated implementations. No error holds a secret or a token.
 
 pub mod alg;
+pub mod attestation;
 pub mod dpop;
 pub mod ed25519;
 mod header;

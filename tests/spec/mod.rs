@@ -1,5 +1,6 @@
 //! The specifications, one file each, and what no specification covers. Tests are named `rfcNNNN_section_sentence`.
 
+mod abca;
 mod account_pages;
 mod anchor;
 mod app_routes;

@@ -180,7 +180,7 @@ impl App {
             let client = client.state.ok_or_else(|| OAuthError::invalid_grant("the client is gone"))?;
             let own = GrantId(random::uuid_v7(self.clock.now_ms()));
             let (approval, pushed) = (approval.clone(), Some(reached.auth_req_id.as_str()));
-            let wanted = Wanted { grant: own, approval, resources: &[], proven: None, keys, pushed, context: None, at };
+            let wanted = Wanted { grant: own, approval, resources: &[], proven: None, instance: None, keys, pushed, context: None, at };
             (grant, tokens) = (Some(own), Some(self.grant_backchannel(&mut work, client, &state, wanted).await?));
         }
         let decision = notification::attempt(&state, message, grant, at);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chancery_core::backchannel::{self, Backchannel, Poll};
 use chancery_core::client::Client;
 use chancery_core::device::Approval;
+use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::backchannel::GrantBackchannel;
@@ -32,6 +33,8 @@ pub(super) struct Wanted<'a> {
     pub resources: &'a [String],
     /// The key that the client proved with it.
     pub proven: Option<Confirmation>,
+    /// The key of the instance that was attested with it (ABCA).
+    pub instance: Option<Digest>,
     pub keys: &'a KeySet,
     /// The `auth_req_id`, when they are pushed: the id_token vouches for it.
     pub pushed: Option<&'a str>,
@@ -91,8 +94,8 @@ impl App {
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
         let seal = Seal { key: None, subject: Some(approval.account.to_string()) };
         work.record(&mut asked, backchannel::redeemed(grant, poll.at).events, &seal)?;
-        let proven = caller.proven();
-        let wanted = Wanted { grant, approval, resources, proven, keys, pushed: None, context: context.personal(), at: poll.at };
+        let (proven, instance) = (caller.proven(), caller.instance);
+        let wanted = Wanted { grant, approval, resources, proven, instance, keys, pushed: None, context: context.personal(), at: poll.at };
         let tokens = self.grant_backchannel(&mut work, client, &state, wanted).await?;
         work.commit().await?;
         Ok(tokens)
@@ -106,7 +109,7 @@ impl App {
         asked: &Backchannel,
         wanted: Wanted<'_>,
     ) -> Result<Tokens, OAuthError> {
-        let Wanted { grant: grant_id, approval, resources, proven, keys, pushed, context, at } = wanted;
+        let Wanted { grant: grant_id, approval, resources, proven, instance, keys, pushed, context, at } = wanted;
         let chosen = target::choose(&asked.resources, &asked.scope, resources, &self.endpoints.userinfo);
         let aim = self.aim(work, chosen, None).await?;
         let access = self.draft_access(grant_id, &aim);
@@ -120,6 +123,7 @@ impl App {
             resources: asked.resources.clone(),
             access: access.digest,
             proven,
+            instance,
             target: aim.target,
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&asked.scope, &client, keys)?,

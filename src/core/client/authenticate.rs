@@ -7,6 +7,7 @@
 //! | a client with `private_key_jwt` proves its key and nothing less | OpenID Connect Core 1.0 §9 |
 //! | one with `client_secret_jwt` proves its secret and never sends it | OpenID Connect Core 1.0 §9 |
 //! | a client with a certificate proves that, and names itself in `client_id` | RFC 8705 §2 |
+//! | a client that is attested shows attestation and proof, and nothing less | ABCA §7, §7.5 |
 //! | a public client names itself and authenticates by nothing | RFC 6749 §3.2.1 |
 //! | unknown client and wrong secret are the same answer | RFC 6749 §5.2 |
 //!
@@ -28,6 +29,8 @@ pub enum Proof {
     Assertion { holds: bool },
     /// A client assertion under a secret; which of the client's secrets made it, if everything else of it holds, too.
     Mac { matches: Option<usize> },
+    /// An attestation and its proof; whether they are of an attester of the client, and hold.
+    Attestation { holds: bool },
     /// A certificate whose key the TLS handshake proved; whether it is the client's.
     Certificate { holds: bool },
 }
@@ -58,6 +61,8 @@ pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthE
         (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, Proof::Certificate { holds: false }) => {
             refuse("the certificate is not the client's")
         }
+        (AuthMethod::Attestation, Proof::Attestation { holds: true }) => Ok(()),
+        (AuthMethod::Attestation, Proof::Attestation { holds: false }) => refuse("the attestation does not hold"),
         (_, Proof::Nothing) => refuse("no credentials were sent"),
         _ => refuse("another authentication method is registered"),
     }
@@ -78,6 +83,8 @@ mod tests {
     const MAC: Proof = Proof::Mac { matches: Some(0) };
     const BROKEN_MAC: Proof = Proof::Mac { matches: None };
     const OWN: Proof = Proof::Certificate { holds: true };
+    const ATTESTED: Proof = Proof::Attestation { holds: true };
+    const UNATTESTED: Proof = Proof::Attestation { holds: false };
     const FOREIGN: Proof = Proof::Certificate { holds: false };
 
     fn with(method: AuthMethod) -> Client {
@@ -94,8 +101,9 @@ mod tests {
             (AuthMethod::PrivateKeyJwt, &[HOLDS]),
             (AuthMethod::TlsClientAuth, &[OWN]),
             (AuthMethod::SelfSignedTlsClientAuth, &[OWN]),
+            (AuthMethod::Attestation, &[ATTESTED]),
         ] {
-            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, MAC, BROKEN_MAC, OWN, FOREIGN] {
+            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, MAC, BROKEN_MAC, OWN, FOREIGN, ATTESTED, UNATTESTED] {
                 assert_eq!(decide(&with(method), proof, t(0)).is_ok(), accepted.contains(&proof), "{method:?} {proof:?}");
             }
         }

@@ -3,12 +3,13 @@
 //! | Rule | Source |
 //! |---|---|
 //! | what a registration may say | `metadata` |
-//! | how a client proves who it is | `authenticate`, `certificate` |
+//! | how a client proves who it is | `authenticate`, `certificate`, `attestation` |
 //! | a generated secret is kept as a digest; one that an operator chose or that keys are derived from, as ciphertext | DESIGN: rule 7, OpenID Connect Core 1.0 §10.2 |
 //! | a client that nobody registered says in a document what it is | `document` |
 //! | who registered it may read, replace and delete it | `manage` |
 //! | two secrets may be valid at a time, so that one can be replaced without an outage | our own |
 
+pub mod attestation;
 pub mod authenticate;
 pub mod certificate;
 pub mod document;
@@ -153,6 +154,11 @@ impl Client {
     /// A client without a secret or key cannot keep one (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.metadata.token_endpoint_auth_method == metadata::AuthMethod::None
+    }
+
+    /// Does somebody vouch for each of its instances? Then it has many holders, as a public client has.
+    pub fn is_attested(&self) -> bool {
+        self.metadata.token_endpoint_auth_method == metadata::AuthMethod::Attestation
     }
 
     fn of_document(event: &ClientDocumentRead) -> Self {

@@ -25,6 +25,7 @@ fn endpoints() -> Endpoints {
         pushed_authorization_request: at("/par"),
         device_authorization: at("/device/auth"),
         backchannel_authentication: at("/backchannel"),
+        challenge: at("/challenge"),
         mtls: Some("https://mtls.example/oidc".into()),
     }
 }
@@ -45,6 +46,7 @@ const ALL_FLOWS: Policy = Policy {
     assertion_issuers: true,
     ciba: true,
     client_documents: true,
+    attesters: true,
     profile: None,
     https: true,
     code_lifetime: crate::time::Seconds(60),
@@ -74,6 +76,7 @@ fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static st
             token_exchange: true,
             assertion_issuers: true,
             ciba: true,
+            attesters: true,
             ..Terms::default()
         },
     )

@@ -16,8 +16,8 @@ use super::event::{BackchannelGranted, EndReason, GrantEnded};
 use super::redeem::Redeemed;
 use super::target::Target;
 use super::{Grant, GrantEvent, Lifetimes};
-use crate::client::Client;
 use crate::client::metadata::GrantType;
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::device::Approval;
 use crate::digest::Digest;
@@ -38,6 +38,8 @@ pub struct GrantBackchannel {
     pub access: Digest,
     /// The key that the client proved with this request.
     pub proven: Option<Confirmation>,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     /// Digest of the refresh token to hand out, should there be one.
@@ -61,7 +63,7 @@ pub fn decide(client: &Client, cmd: &GrantBackchannel, lifetimes: &Lifetimes) ->
     };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let access_scope = target.scope_of(&cmd.scope);
-    let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
+    let refresh = lifetimes.first_refresh(client, (cmd.refresh, attestation::shown(client, cmd.proven, cmd.instance)), cmd.at);
     let outcome = Redeemed {
         scope: access_scope.clone(),
         access_expires_at: access.expires_at,
@@ -111,6 +113,7 @@ mod tests {
             resources: BTreeSet::new(),
             access: digest("at"),
             proven: None,
+            instance: None,
             target: Ok(Target::default()),
             refresh: digest("rt"),
             id_token_kid: None,
@@ -163,5 +166,13 @@ mod tests {
         }
         let strict = asking(|metadata| metadata.dpop_bound_access_tokens = true);
         assert_eq!(said(&decide(&strict, &wish(), &LIFETIMES)).1, "invalid_dpop_proof");
+    }
+
+    #[test]
+    fn abca_9_3_a_refresh_token_has_an_instance_that_holds_it() {
+        let attested = asking(|metadata| metadata.token_endpoint_auth_method = AuthMethod::Attestation);
+        let of = |instance| fold::<Grant>(said(&decide(&attested, &GrantBackchannel { instance, ..wish() }, &LIFETIMES)).0).refresh;
+        assert_eq!(of(Some(digest("instance"))).unwrap().cnf, Some(Confirmation::Jkt(digest("instance"))));
+        assert!(of(None).is_none(), "what is pushed was asked for by nobody in particular");
     }
 }

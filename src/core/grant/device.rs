@@ -15,8 +15,8 @@ use super::event::DeviceGranted;
 use super::redeem::Redeemed;
 use super::target::Target;
 use super::{DETAILS, GrantEvent, Lifetimes};
-use crate::client::Client;
 use crate::client::metadata::GrantType;
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::device::Approval;
 use crate::digest::Digest;
@@ -37,6 +37,8 @@ pub struct GrantDevice {
     pub access: Digest,
     /// The key that the client proved with this request.
     pub proven: Option<Confirmation>,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     /// Digest of the refresh token to hand out, should there be one.
@@ -61,7 +63,7 @@ pub fn decide(client: &Client, cmd: &GrantDevice, lifetimes: &Lifetimes) -> Deci
     };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let access_scope = target.scope_of(&cmd.scope);
-    let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
+    let refresh = lifetimes.first_refresh(client, (cmd.refresh, attestation::shown(client, cmd.proven, cmd.instance)), cmd.at);
     let outcome = Redeemed {
         scope: access_scope.clone(),
         access_expires_at: access.expires_at,
@@ -104,6 +106,7 @@ mod tests {
             resources: BTreeSet::new(),
             access: digest("at"),
             proven: None,
+            instance: None,
             target: Ok(Target::default()),
             refresh: digest("rt"),
             id_token_kid: None,

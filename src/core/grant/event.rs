@@ -55,7 +55,7 @@ impl IssuedAccess {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IssuedRefresh {
-    /// The key that it is bound to: of public clients only (RFC 9449 §5).
+    /// The key that it is bound to: of public clients (RFC 9449 §5), and the instance's of attested ones (ABCA §9.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
     pub digest: Digest,

@@ -22,8 +22,8 @@ use super::event::{EndReason, GrantEnded, Misuse, TokenExchanged};
 use super::exchanged::{Actor, Exchanged, Source, TokenType};
 use super::target::Target;
 use super::{DETAILS, GrantEvent, Lifetimes, Person};
-use crate::client::Client;
 use crate::client::metadata::GrantType;
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
@@ -99,6 +99,11 @@ pub fn rule_of<'a>(client: &Client, rules: &'a Rules) -> Result<&'a Rule, OAuthE
         return Err(OAuthError::unauthorized_client("a public client exchanges nothing"));
     }
     rules.0.get(&client.id).ok_or_else(|| OAuthError::unauthorized_client("no rule names this client"))
+}
+
+/// What the client proved of the key that the token is bound to: a refresh token of an attested client is bound to its instance (ABCA §9.3).
+pub fn proven_for(client: &Client, subject: &Subject, proven: Option<Confirmation>, instance: Option<Digest>) -> Option<Confirmation> {
+    if subject.token_type == TokenType::RefreshToken { attestation::shown(client, proven, instance) } else { proven }
 }
 
 /// May this client exchange this token, in this way?

@@ -19,8 +19,8 @@ use super::target::Target;
 use super::{DETAILS, GrantEvent, Lifetimes};
 use crate::claims::ClaimsRequest;
 use crate::claims::wanted::CLAIM_VALUES;
-use crate::client::Client;
 use crate::client::metadata::GrantType;
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
@@ -60,18 +60,20 @@ pub struct IssueCode {
 }
 
 impl Lifetimes {
-    /// The first refresh token of a grant, with the key that the client proved.
+    /// The first refresh token of a grant, with the key that counts for it.
     pub(super) fn first_refresh(
         &self,
         client: &Client,
-        (digest, proven): (Digest, Option<Confirmation>),
+        (digest, shown): (Digest, Option<Confirmation>),
         at: Timestamp,
     ) -> Option<IssuedRefresh> {
         let ends_at = at.plus(self.refresh_absolute);
-        client.metadata.grant_types.contains(&GrantType::RefreshToken).then(|| IssuedRefresh {
+        // ABCA §9.3: there is none that no instance holds, such as one that is pushed.
+        let has_holder = shown.is_some() || !client.is_attested();
+        (has_holder && client.metadata.grant_types.contains(&GrantType::RefreshToken)).then(|| IssuedRefresh {
             digest,
-            // RFC 9449 §5: a confidential client's is bound to its authentication already, and its key may change.
-            cnf: proven.filter(|_| client.is_public()),
+            // ABCA §9.3: that of an instance is. RFC 9449 §5: a confidential client's is bound to its authentication already, and its key may change.
+            cnf: shown.filter(|_| attestation::binds_refresh_tokens(client)),
             expires_at: at.plus(self.refresh_idle).min(ends_at),
             ends_at,
         })

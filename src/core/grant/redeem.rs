@@ -21,8 +21,8 @@ use super::event::{CodeRedeemed, CodeVerifierRefused, EndReason, GrantEnded, Mis
 use super::target::Target;
 use super::{Code, DETAILS, Grant, GrantEvent, Lifetimes};
 use crate::base64url;
-use crate::client::Client;
 use crate::client::metadata::{GrantType, redirect_uri_matches};
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
@@ -41,6 +41,8 @@ pub struct Redeem {
     pub access: Digest,
     /// The key that the client proved with this request.
     pub proven: Option<Confirmation>,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     /// What the access token has of the authorization details, when that is less than was granted (RFC 9396 §6).
@@ -121,7 +123,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
     };
     let access = target.issue(cmd.access, cmd.proven, cmd.at, lifetimes.access_token);
     let scope = target.scope_of(&grant.scope);
-    let refresh = lifetimes.first_refresh(client, (cmd.refresh, cmd.proven), cmd.at);
+    let refresh = lifetimes.first_refresh(client, (cmd.refresh, attestation::shown(client, cmd.proven, cmd.instance)), cmd.at);
     let outcome = Redeemed {
         scope: scope.clone(),
         access_expires_at: access.expires_at,

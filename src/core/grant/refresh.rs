@@ -16,8 +16,8 @@ use alloc::string::String;
 use super::event::{EndReason, GrantEnded, Misuse, MisuseRefused, RefreshTokenRepeated, RefreshTokenRotated, RefreshTokenUsed};
 use super::target::Target;
 use super::{DETAILS, Grant, GrantEvent, Lifetimes, Refresh as Family};
-use crate::client::Client;
 use crate::client::metadata::{GrantType, Rotation};
+use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
@@ -36,6 +36,8 @@ pub struct Refresh {
     pub access: Digest,
     /// The key that the client proved with this request.
     pub proven: Option<Confirmation>,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     /// What the access token is for.
     pub target: Result<Target, OAuthError>,
     /// What the access token has of the authorization details, when that is less than was granted (RFC 9396 §6).
@@ -74,7 +76,7 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         return Decision::refuse(error);
     }
     // Before the family is looked at: who has a token without its key can end nothing. RFC 9449 §5.
-    if family.cnf.is_some() && family.cnf != cmd.proven {
+    if family.cnf.is_some() && family.cnf != attestation::shown(client, cmd.proven, cmd.instance) {
         let refusal = refuse("proof of another key");
         if grant.misused.contains(&Misuse::RefreshTokenWithOtherKey) {
             return refusal;

@@ -146,6 +146,8 @@ pub struct Policy {
     pub ciba: bool,
     /// A client may be the document behind its name (CIMD).
     pub client_documents: bool,
+    /// There are attesters of clients (ABCA).
+    pub attesters: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -162,6 +164,7 @@ impl Policy {
             AuthMethod::TlsClientAuth => self.client_certificates && self.client_authorities,
             AuthMethod::SelfSignedTlsClientAuth => self.client_certificates,
             AuthMethod::PrivateKeyJwt => true,
+            AuthMethod::Attestation => self.attesters && self.profile.is_none_or(|profile| !profile.wants_client_keys()),
             _ => self.profile.is_none_or(|profile| !profile.wants_client_keys()),
         };
         AuthMethod::ALL.iter().copied().filter(is_on)

@@ -5,6 +5,7 @@
 //! | `discovery` | both metadata documents, JWKS |
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
+//! | `attestation` | challenges for attested clients |
 //! | `device`, `backchannel` | device authorization, backchannel authentication |
 //! | `own_device` | answers of people in an application of theirs |
 //! | `userinfo` | userinfo |
@@ -20,6 +21,7 @@
 //! Browser endpoints (authorize, interaction, logout) are `pages`.
 
 pub mod accounts;
+pub mod attestation;
 pub mod audit;
 pub mod backchannel;
 pub mod device;
@@ -64,7 +66,11 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
         discovery::Discovery::new(server),
         token::Token(server.clone()),
         pushed::PushedRequests(server.clone()),
-        (device::DeviceAuthorization(server.clone()), backchannel::BackchannelAuthentication(server.clone())),
+        (
+            device::DeviceAuthorization(server.clone()),
+            backchannel::BackchannelAuthentication(server.clone()),
+            attestation::Challenges(server.clone()),
+        ),
         own_device::OwnDevices(server.clone()),
         userinfo::UserInfo(server.clone()),
         signals::Signals(server.clone()),

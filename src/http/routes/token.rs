@@ -272,7 +272,11 @@ pub(super) async fn authenticate(server: &Server, context: &Context, request: &R
                     let _ = server.count_name(FAILURES, name, rates.token_failures_per_client);
                 }
             }
-            let refused = Refused::from(error);
+            let refused = match error.code {
+                // ABCA §7.4: with the challenge to come back with.
+                Code::UseAttestationChallenge => Refused::from(error).with_nonce(server.app.attestation_challenge()),
+                _ => Refused::from(error),
+            };
             Err(match named {
                 Some(name) => refused.for_client(AnsweredClient(name)),
                 None => refused,

@@ -49,6 +49,7 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     let can = |method: AuthMethod| match method {
         AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt | AuthMethod::None => !wants_keys,
         AuthMethod::PrivateKeyJwt => has_keys,
+        AuthMethod::Attestation => terms.attesters,
         AuthMethod::TlsClientAuth => terms.client_certificates && terms.client_authorities && names_certificate(asked),
         AuthMethod::SelfSignedTlsClientAuth => terms.client_certificates && (terms.jwks_certified || asked.jwks_uri.is_some()),
     };
@@ -200,6 +201,7 @@ mod tests {
         token_exchange: false,
         assertion_issuers: false,
         ciba: false,
+        attesters: false,
         profile: None,
     };
 

@@ -381,6 +381,8 @@ pub struct Terms {
     pub assertion_issuers: bool,
     /// Clients may ask people on the back channel.
     pub ciba: bool,
+    /// There are attesters of clients.
+    pub attesters: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
 }

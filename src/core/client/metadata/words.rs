@@ -70,6 +70,8 @@ wire_enum! {
         TlsClientAuth = "tls_client_auth",
         /// A certificate that is registered itself (RFC 8705 §2.2).
         SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
+        /// An instance that an attester vouches for (ABCA §7.5).
+        Attestation = "attest_jwt_client_auth",
         None = "none",
     }
 }

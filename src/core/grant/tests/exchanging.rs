@@ -152,6 +152,16 @@ fn rfc8693_1_1_impersonation_and_delegation_as_the_rule_says() {
 }
 
 #[test]
+fn abca_9_3_a_refresh_token_of_an_instance_is_exchanged_by_that_instance() {
+    let attested = client_with(|metadata| metadata.token_endpoint_auth_method = AuthMethod::Attestation);
+    let of = |token_type| Subject { token_type, ..subject() };
+    let (proven, instance) = (Some(Confirmation::Jkt(digest("dpop"))), Some(digest("instance")));
+    let shown = |client: &Client, token_type| exchange::proven_for(client, &of(token_type), proven, instance);
+    assert_eq!(shown(&attested, TokenType::RefreshToken), Some(Confirmation::Jkt(digest("instance"))));
+    assert_eq!((shown(&attested, TokenType::AccessToken), shown(&gateway(), TokenType::RefreshToken)), (proven, proven));
+}
+
+#[test]
 fn rfc9449_5_what_was_bound_stays_bound() {
     let (key, mine) = (Some(Confirmation::Jkt(digest("key"))), Some(Confirmation::Jkt(digest("mine"))));
     let stolen = Err(("invalid_request", Some(Misuse::ExchangeWithOtherKey)));

@@ -10,6 +10,7 @@ fn wish(at: i64) -> Redeem {
         code_verifier: None,
         access: digest("at-0"),
         proven: None,
+        instance: None,
         target: Ok(Target::default()),
         authorization_details: Ok(None),
         refresh: digest("rt-0"),

@@ -13,6 +13,7 @@ fn wish(generation: u32, at: i64) -> Wish {
         scope: None,
         access: digest("at-new"),
         proven: None,
+        instance: None,
         target: Ok(Target::default()),
         authorization_details: Ok(None),
         id_token_kid: None,

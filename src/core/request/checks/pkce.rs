@@ -11,7 +11,9 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     if !request.response_type.has_code() {
         return Ok(());
     }
-    let required = asked.client.is_public() || asked.client.metadata.require_pkce || asked.policy.pkce_for_all;
+    // Every instance of an attested client authenticates as the same client: without PKCE one could redeem what was meant for another.
+    let required =
+        asked.client.is_public() || asked.client.is_attested() || asked.client.metadata.require_pkce || asked.policy.pkce_for_all;
     match (asked.get("code_challenge"), asked.get("code_challenge_method")) {
         (None, None) if required => refuse("code_challenge is missing: this client must use PKCE with S256."),
         (None, None) => Ok(()),

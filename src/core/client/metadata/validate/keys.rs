@@ -50,6 +50,10 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
             "Encryption with dir needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.",
         );
     }
+    // ABCA §9.8: somebody here has to know who vouches.
+    if metadata.token_endpoint_auth_method == AuthMethod::Attestation && !terms.attesters {
+        wrong.add("token_endpoint_auth_method", "This server knows no attester; see its discovery document.");
+    }
     let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
     // OpenID Connect Registration 1.0 §2. Other methods sign nothing: libraries register an algorithm that they never use.
     let signs = needs_keys || metadata.signs_with_secret();

@@ -17,6 +17,7 @@ const TERMS: Terms = Terms {
     token_exchange: false,
     assertion_issuers: false,
     ciba: false,
+    attesters: false,
     profile: None,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };

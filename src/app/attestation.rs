@@ -1,0 +1,141 @@
+//! Instances of clients that an attester vouches for: draft-ietf-oauth-attestation-based-client-auth-10 (ABCA).
+//!
+//! | Rule | Source |
+//! |---|---|
+//! | attesters, their keys and the clients that they may speak for are the operator's word | ABCA §9.8 |
+//! | a challenge is a MAC over the time at which it was made: nothing is kept, every node knows those of every other | ABCA §6.1 |
+//! | the `jti` of a proof counts once, in the append of what it brought | ABCA §9.7, §11.1 |
+//!
+//! Out of scope: what the tokens must say (`chancery_core::client::attestation`), headers (`http`).
+
+use std::collections::BTreeSet;
+
+use chancery_core::client::Client;
+use chancery_core::client::attestation::{self, Challenge, Held, Said};
+use chancery_core::digest::Digest;
+use chancery_core::dpop::ALGS;
+use chancery_core::error::{Code, OAuthError};
+use chancery_core::id::ClientId;
+use chancery_jose::attestation as token;
+use chancery_jose::{Algorithm, Jwks};
+
+use super::once::Once;
+use super::words::ASSERTION;
+use super::{App, seconds};
+use crate::config::DeclaredAttester;
+
+/// The attesters of the configuration.
+#[derive(Default)]
+pub struct Attesters(Vec<Attester>);
+
+struct Attester {
+    issuer: String,
+    keys: Jwks,
+    clients: BTreeSet<ClientId>,
+}
+
+/// Reads the attesters of the configuration.
+///
+/// # Errors
+/// The first that is wrong, with a sentence for the operator.
+pub fn attesters(declared: &[DeclaredAttester]) -> Result<Attesters, String> {
+    let mut attesters = Attesters::default();
+    for own in declared {
+        let wrong = |why: String| format!("the configuration file's client_attester_draft10 {} is not acceptable: {why}.", own.issuer);
+        let client = |text: &String| ClientId::parse(text).ok_or_else(|| wrong(format!("{text} is no client_id")));
+        let keys = Jwks::parse(own.jwks.as_bytes()).map_err(|why| wrong(format!("its keys: {why}")))?;
+        if keys.keys().is_empty() {
+            return Err(wrong("its jwks has no usable public key".to_owned()));
+        }
+        let clients = own.clients.iter().map(client).collect::<Result<_, _>>()?;
+        attesters.0.push(Attester { issuer: own.issuer.clone(), keys, clients });
+    }
+    Ok(attesters)
+}
+
+/// The two header fields.
+#[derive(Clone)]
+pub struct Attested {
+    pub attestation: String,
+    pub pop: String,
+}
+
+/// An instance that an attester vouches for.
+pub struct Instance {
+    /// Thumbprint of its key.
+    pub jkt: Digest,
+    /// To be claimed.
+    pub(super) once: Once,
+}
+
+impl App {
+    /// A challenge for the next proof.
+    pub fn attestation_challenge(&self) -> String {
+        self.challenges.of(self.slot())
+    }
+
+    /// Verifies an attestation and its proof. `Err` inside: it proves nothing; the sentence is for the log.
+    ///
+    /// # Errors
+    /// `use_fresh_attestation`, `use_attestation_challenge`: whoever has the keys may come again.
+    pub(super) fn check_attestation(&self, client: &Client, sent: &Attested) -> Result<Result<Instance, String>, OAuthError> {
+        if !client.is_active() {
+            return Ok(Err("the client is disabled".to_owned()));
+        }
+        let policy = self.policy();
+        let allowed: Vec<_> = ALGS.iter().filter(|alg| policy.allows_for(client, alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
+        let mut why = "no attester speaks for this client".to_owned();
+        for attester in self.attesters.0.iter().filter(|own| own.clients.contains(&client.id)) {
+            match token::verify(&sent.attestation, &attester.keys, &allowed) {
+                Ok(found) if found.iss.as_ref().is_some_and(|iss| *iss != attester.issuer) => {
+                    "iss is not the attester".clone_into(&mut why)
+                }
+                Ok(found) => return self.check_pop(client, &found, sent, &allowed),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        Ok(Err(why))
+    }
+
+    fn check_pop(
+        &self,
+        client: &Client,
+        found: &token::Attestation,
+        sent: &Attested,
+        allowed: &[Algorithm],
+    ) -> Result<Result<Instance, String>, OAuthError> {
+        let pop = match token::verify_pop(&sent.pop, &found.key, allowed) {
+            Ok(pop) => pop,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let challenge = match pop.challenge.as_deref().map(|text| self.challenges.age(text, self.slot())) {
+            None => Challenge::Absent,
+            // The one before, too: a client may be on the way with it.
+            Some(Some(0 | 1)) => Challenge::Recent,
+            Some(_) => Challenge::Unknown,
+        };
+        let (lifetime, tolerance) = (seconds(self.config.dpop.proof_lifetime), seconds(self.config.lifetimes.clock_tolerance));
+        let said = Said {
+            sub: &found.sub,
+            exp: found.exp,
+            iat: found.iat,
+            nbf: found.nbf,
+            attested_for: &found.aud,
+            aud: &pop.aud,
+            pop_iat: pop.iat,
+            pop_exp: pop.exp,
+            pop_nbf: pop.nbf,
+            challenge,
+        };
+        let held = Held { client: &client.id, issuer: &self.endpoints.issuer, now: self.now().numeric_date(), lifetime, tolerance };
+        match attestation::check(&said, &held) {
+            Ok(()) => {}
+            Err(error) if error.code == Code::InvalidClient => return Ok(Err(error.detail.into_owned())),
+            Err(error) => return Err(error),
+        }
+        let jkt = Digest(*found.key.thumbprint().as_bytes());
+        let digest = Digest::of(&[&b"attestation "[..], &jkt.0, pop.jti.as_bytes()].concat());
+        let refused_from = pop.iat.saturating_add(i64::from(lifetime.0)).saturating_add(i64::from(tolerance.0));
+        Ok(Ok(Instance { jkt, once: Once::new(&ASSERTION, digest.0, refused_from) }))
+    }
+}
