@@ -127,6 +127,7 @@ pub fn next_refresh(rotations: u32) -> Refresh {
         scope: None,
         access: digest(77),
         proven: None,
+        instance: None,
         target: Ok(Target::default()),
         authorization_details: Ok(None),
         id_token_kid: None,
