@@ -181,7 +181,10 @@ mod tests {
     async fn the_preflight_of_protocol_endpoints_is_always_answered() {
         let answer = send(Method::OPTIONS, "/token", "https://evil.example").await;
         answer.assert_status(StatusCode::NO_CONTENT);
-        answer.assert_header("access-control-allow-headers", "Authorization, Content-Type, DPoP");
+        answer.assert_header(
+            "access-control-allow-headers",
+            "Authorization, Content-Type, DPoP, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP",
+        );
         answer.assert_header("access-control-allow-methods", "OPTIONS, POST");
         answer.assert_header("vary", "Origin");
         send(Method::OPTIONS, "/page", "https://spa.example").await.assert_header_is_not_exist("access-control-allow-origin");
