@@ -68,6 +68,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("session_management_", "OpenID Connect Session Management 1.0"),
         ("rp_metadata_choices_", "OpenID Connect RP Metadata Choices 1.0"),
         ("form_post_", "OAuth 2.0 Form Post Response Mode"),
+        ("web_message_", "OAuth 2.0 Web Message Response Mode (draft-sakimura-oauth-wmrm-01)"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
         ("abca_", "OAuth 2.0 Attestation-Based Client Authentication (draft-ietf-oauth-attestation-based-client-auth-10)"),
         ("cimd_", "OAuth Client ID Metadata Document (draft-ietf-oauth-client-id-metadata-document-02)"),

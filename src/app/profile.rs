@@ -15,6 +15,7 @@ pub fn policy(config: &Config) -> Policy {
     Policy {
         pkce_for_all: config.pkce == PkceRequired::All,
         front_channel: config.front_channel,
+        web_message: config.web_message,
         account_registration: config.registration == Registration::Open,
         pushed_only: config.pushed_only,
         localhost_ports: config.mode != Mode::Production,

@@ -43,6 +43,7 @@ impl Config {
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
             ("pushed_requests.required", self.pushed_only.to_string()),
             ("response_types.front_channel", self.front_channel.to_string()),
+            ("response_modes.web_message", self.web_message.to_string()),
             ("logout.front_channel", self.front_channel_logout.to_string()),
             ("logout.session_management", self.session_management.to_string()),
             ("signals.streams", self.signal_streams.to_string()),

@@ -102,6 +102,8 @@ pub struct Config {
     pub pushed_only: bool,
     /// The implicit and hybrid flows.
     pub front_channel: bool,
+    /// Answers may travel as messages between windows.
+    pub web_message: bool,
     /// Request objects may come without a signature, as certification wants.
     pub unsigned_request_objects: bool,
     /// Keys are published that request objects may be encrypted to.
@@ -258,6 +260,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),
+        web_message: reader.boolean("response_modes.web_message"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
         encrypted_request_objects: reader.boolean("request_objects.encrypted"),
         front_channel_logout: reader.boolean("logout.front_channel"),

@@ -135,6 +135,9 @@ settings! {
     "response_types.front_channel" "" "" Kind::Boolean, "false", "",
         "Also the implicit and hybrid flows, whose tokens pass through the browser. RFC 9700 advises against them; certification needs them.";
 
+    "response_modes.web_message" "" "" Kind::Boolean, "false", "",
+        "Answers may travel as messages to the window that opened ours in a pop-up or frames it (response_mode=web_message).";
+
     "logout.front_channel" "" "" Kind::Boolean, "false", "",
         "Clients may be told of a logout in frames of our page, too. Browsers that keep third-party cookies apart break it; back-channel logout always works.";
     "logout.session_management" "" "" Kind::Boolean, "false", "",

@@ -104,7 +104,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "backchannel_logout_session_supported": true,
         "scopes_supported": STANDARD,
         "response_types_supported": policy.response_types().map(ResponseType::as_str).collect::<Vec<_>>(),
-        "response_modes_supported": ResponseMode::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "response_modes_supported": policy.response_modes().map(ResponseMode::as_str).collect::<Vec<_>>(),
         "grant_types_supported": policy.grant_types().map(GrantType::as_str).collect::<Vec<_>>(),
         "subject_types_supported": SubjectType::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": signing_algs(policy),

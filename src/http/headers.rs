@@ -37,6 +37,8 @@ pub struct PagePolicy {
     pub frames: Vec<String>,
     /// The page may stand in a frame of anybody: the one that says whether a session is still there.
     pub may_be_framed: bool,
+    /// The page may stand in frames of this origin: the client's, whose answer it hands over.
+    pub framed_by: Option<String>,
 }
 
 /// The CSP source for the `redirect_uri` of an interaction. Chromium applies `form-action` to each hop of a redirect, so it must
@@ -105,7 +107,7 @@ fn protect(response: &mut Response, kind: Kind, https: bool) {
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if !policy.may_be_framed {
+    if !policy.may_be_framed && policy.framed_by.is_none() {
         set(header::X_FRAME_OPTIONS, "DENY");
     }
     set(header::REFERRER_POLICY, if is_html { "same-origin" } else { "no-referrer" });
@@ -139,7 +141,8 @@ fn page(policy: &PagePolicy) -> String {
     let form = policy.form_action.as_deref().filter(|source| is_source(source)).map(|source| format!(" {source}")).unwrap_or_default();
     let frames: String = policy.frames.iter().filter(|source| is_source(source)).map(|source| format!(" {source}")).collect();
     let frames = if frames.is_empty() { frames } else { format!("frame-src{frames}; ") };
-    let ancestors = if policy.may_be_framed { "*" } else { "'none'" };
+    let owner = policy.framed_by.as_deref().filter(|source| is_source(source)).unwrap_or("'none'");
+    let ancestors = if policy.may_be_framed { "*" } else { owner };
     format!(
         "default-src 'none'; script-src{script}; style-src 'self'{}; img-src 'self' data:; font-src 'self'; {frames}\
          form-action 'self'{form}; base-uri 'none'; frame-ancestors {ancestors}",
@@ -224,12 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_named_and_one_page_may_be_framed() {
+    fn frames_are_named_and_some_pages_may_be_framed() {
         let frames = vec!["https://app.example".to_owned(), "x; y".to_owned()];
         let leaving = page(&PagePolicy { frames, ..PagePolicy::default() });
         assert!(leaving.contains("; frame-src https://app.example; ") && leaving.ends_with("frame-ancestors 'none'"), "{leaving}");
         assert!(!page(&PagePolicy::default()).contains("frame-src"));
         assert!(page(&PagePolicy { may_be_framed: true, ..PagePolicy::default() }).ends_with("frame-ancestors *"));
+        let of_one = |origin: &str| page(&PagePolicy { framed_by: Some(origin.to_owned()), ..PagePolicy::default() });
+        assert!(of_one("https://app.example").ends_with("; frame-ancestors https://app.example"));
+        assert!(of_one("https://app.example *").ends_with("frame-ancestors 'none'"));
     }
 
     #[test]

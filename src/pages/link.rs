@@ -63,6 +63,11 @@ impl Link {
         clean.then(|| Self { href: text.to_owned(), host, csp_source })
     }
 
+    /// Scheme, host and port, by which browsers tell windows apart; a private-use scheme has none.
+    pub fn origin(&self) -> Option<String> {
+        Url::parse(&self.href).ok().map(|url| url.origin()).filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization())
+    }
+
     /// For `href` and `action`.
     pub fn href(&self) -> &str {
         &self.href

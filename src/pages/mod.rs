@@ -13,6 +13,7 @@
 //! | `backchannel` | `/account/requests`: what clients ask on the back channel |
 //! | `device` | `/device`: the code of a device, and the answer |
 //! | `form_post` | the answer to a client by `response_mode=form_post` |
+//! | `web_message` | the same by `response_mode=web_message`, to another window |
 //! | `audit` | the auditor's pages |
 //! | `demo` | the example client's own pages |
 //! | `layout.html`, `field`, `problem` | what the pages have in common |
@@ -48,6 +49,7 @@ pub mod problem;
 pub mod register;
 pub mod routes;
 pub mod text;
+pub mod web_message;
 
 #[cfg(test)]
 mod samples;

@@ -6,6 +6,7 @@ use chancery_core::account::claims::{By, Claims};
 use super::demo::{Claim, DemoResult, DemoStart, RollEvent, Token};
 use super::home::{Person, SignIn};
 use super::text::account::Done;
+use super::web_message::WebMessage;
 use super::{
     Choose, Consent, Detail, ErrorPage, FormPost, Home, Link, LoggedOut, Login, Logout, Page, Problem, Register, Somebody, Template, Text,
     Trouble, account,
@@ -34,6 +35,10 @@ pub fn page(locales: &str) -> Page {
 
 pub fn consent() -> Consent {
     Samples { page: page("en"), dress: &str::to_owned }.consent()
+}
+
+pub fn web_message() -> WebMessage {
+    Samples { page: page("en"), dress: &str::to_owned }.web_message()
 }
 
 pub fn form_post() -> FormPost {
@@ -75,6 +80,7 @@ impl Samples<'_> {
             ("consent-plain", plain_consent.render()),
             ("consent-stranger", stranger.render()),
             ("form-post", self.form_post().render()),
+            ("web-message", self.web_message().render()),
         ];
         let logout = Logout {
             page: self.page.clone(),
@@ -317,6 +323,17 @@ impl Samples<'_> {
             redirect_uri: self.link("https://calendar.meadow.example/cb"),
             client: Some(self.say("Meadow Calendar")),
             parameters: parameters.map(|(name, value)| (name.to_owned(), self.say(value))).into(),
+        }
+    }
+
+    fn web_message(&self) -> WebMessage {
+        let parameters = [("code", "cha_ac_1"), ("state", "xyz"), ("iss", "http://localhost:3000/oidc")];
+        let response = parameters.map(|(name, value)| (name.to_owned(), self.say(value).into())).into_iter().collect();
+        WebMessage {
+            page: self.page.clone(),
+            redirect_uri: self.link("https://calendar.meadow.example/cb"),
+            origin: "https://calendar.meadow.example".to_owned(),
+            response: serde_json::Value::Object(response).to_string(),
         }
     }
 

@@ -106,6 +106,7 @@ pub struct Text {
     pub docs_link: &'static str,
 
     pub form_post_title: &'static str,
+    pub web_message_stays: &'static str,
 
     pub account: account::AccountText,
     pub device: device::DeviceText,

@@ -72,3 +72,4 @@ mod ssf;
 mod taking_away;
 mod time;
 mod upgrade;
+mod web_message;

@@ -33,6 +33,7 @@ fn endpoints() -> Endpoints {
 const ALL_FLOWS: Policy = Policy {
     pkce_for_all: false,
     front_channel: true,
+    web_message: true,
     account_registration: true,
     pushed_only: false,
     localhost_ports: false,
@@ -182,7 +183,7 @@ fn rfc8414_2_every_promised_request_passes_and_the_others_do_not() {
     for policy in [ALL_FLOWS, Policy::default()] {
         let document = document(&endpoints(), policy);
         for (name, member, sometimes, never) in [
-            ("response_mode", "response_modes_supported", "fragment", "web_message"),
+            ("response_mode", "response_modes_supported", "web_message", "carrier_pigeon"),
             ("prompt", "prompt_values_supported", "create", "dance"),
             ("response_type", "response_types_supported", "code id_token", "token"),
         ] {

@@ -120,6 +120,8 @@ pub struct Policy {
     pub pkce_for_all: bool,
     /// The implicit and hybrid flows are switched on.
     pub front_channel: bool,
+    /// Answers may travel as messages between windows.
+    pub web_message: bool,
     /// People may make accounts by themselves.
     pub account_registration: bool,
     /// Every client has to push its requests (RFC 9126 §5).
@@ -192,6 +194,16 @@ impl Policy {
     pub fn response_types(self) -> impl Iterator<Item = ResponseType> {
         let of_profile = move |kind: &ResponseType| self.profile.is_none_or(|profile| profile.has_response_type(kind.as_str()));
         ResponseType::ALL.iter().copied().filter(move |kind| self.front_channel || !kind.is_front_channel()).filter(of_profile)
+    }
+
+    /// How an answer may travel.
+    pub fn response_modes(self) -> impl Iterator<Item = ResponseMode> {
+        ResponseMode::ALL.iter().copied().filter(move |mode| self.web_message || mode.carrier() != ResponseMode::WebMessage)
+    }
+
+    /// The mode of that name, if answers may travel in it.
+    pub fn response_mode(self, name: &str) -> Option<ResponseMode> {
+        self.response_modes().find(|mode| mode.as_str() == name)
     }
 
     /// Is this algorithm one of the profile's?

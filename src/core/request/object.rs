@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use super::{Asked, Parameters, Policy, Refusal, checks};
 use crate::base64url;
 use crate::client::Client;
-use crate::client::metadata::{EncryptionAlg, RequestObjectAlg, ResponseMode};
+use crate::client::metadata::{EncryptionAlg, RequestObjectAlg};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::profile::Profile;
@@ -310,8 +310,8 @@ pub fn refusal(asked: &Asked<'_>, error: OAuthError) -> Refusal {
         return Refusal::Page(error);
     }
     let Ok((redirect_uri, _)) = checks::redirect_uri::check(asked) else { return Refusal::Page(error) };
-    let mode = asked.parameters.get("response_mode").and_then(|text| ResponseMode::parse(text)).unwrap_or(ResponseMode::Query);
-    Refusal::Redirect { redirect_uri, response_mode: mode, error }
+    let response_mode = checks::response_mode::of_refusal(asked, &redirect_uri);
+    Refusal::Redirect { redirect_uri, response_mode, error }
 }
 
 #[cfg(test)]

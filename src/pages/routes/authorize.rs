@@ -12,6 +12,7 @@ use crate::http::error::Refused;
 use crate::http::form::{DescribedForm, DescribedQuery};
 use crate::http::params::Params;
 use crate::http::server::{Server, context};
+use crate::pages::web_message::{WEB_MESSAGE_SCRIPT_SHA256, WebMessage};
 use crate::pages::{FORM_POST_SCRIPT_SHA256, FormPost, Link};
 
 /// How long a browser keeps the binding cookie: longer than any interaction lives.
@@ -30,7 +31,7 @@ struct AuthorizationRequest {
     scope: Option<String>,
     state: Option<String>,
     nonce: Option<String>,
-    /// query, fragment or form_post; as a signed JWT (JARM): jwt, query.jwt, fragment.jwt, form_post.jwt.
+    /// query, fragment, form_post or, where it is on, web_message; as a signed JWT (JARM): jwt or one of them with .jwt.
     response_mode: Option<String>,
     code_challenge: Option<String>,
     /// S256.
@@ -115,6 +116,8 @@ fn in_its_mode(server: &Server, request: &Request, answer: &Answer) -> Result<Sh
             ask_before_return(server, request, error.code(), &error.description, &target)
         }
         (ResponseMode::Query | ResponseMode::Fragment, None) => Shown::redirect(&target),
+        // A message leads nobody anywhere, so that no click is asked for.
+        (ResponseMode::WebMessage, _) => by_message(server, request, answer),
         _ => {
             let Some(redirect_uri) = Link::redirect(&answer.redirect_uri) else {
                 let error = chancery_core::error::OAuthError::invalid_request("a redirect_uri that no form can post to");
@@ -134,6 +137,20 @@ fn in_its_mode(server: &Server, request: &Request, answer: &Answer) -> Result<Sh
             Shown::page(&page, StatusCode::OK, policy)
         }
     }
+}
+
+fn by_message(server: &Server, request: &Request, answer: &Answer) -> Result<Shown, Refused> {
+    let Some((redirect_uri, origin)) = Link::redirect(&answer.redirect_uri).and_then(|uri| uri.origin().map(|origin| (uri, origin))) else {
+        let error = chancery_core::error::OAuthError::invalid_request("a redirect_uri without an origin that a message could go to");
+        return refusal(server, request, &error);
+    };
+    let response: serde_json::Map<_, _> =
+        answer.parameters.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let mut policy = in_interaction(&answer.redirect_uri);
+    policy.framed_by = policy.form_action.take();
+    policy.script_sha256 = vec![WEB_MESSAGE_SCRIPT_SHA256.to_owned()];
+    let response = serde_json::Value::Object(response).to_string();
+    Shown::page(&WebMessage { page: page_for(server, request, None), redirect_uri, origin, response }, StatusCode::OK, policy)
 }
 
 /// OAuth 2.0 Multiple Response Types §2.1. A registered redirect URI has no fragment of its own.

@@ -77,6 +77,7 @@ pub(super) const TEXT: Text = Text {
     docs_link: "API-Dokumentation",
 
     form_post_title: "Einen Moment",
+    web_message_stays: "Bleibt dieses Fenster offen, schließen Sie es und kehren Sie zur Anwendung zurück. Dort können Sie es erneut versuchen.",
 
     account: super::account::DE,
     device: super::device::DE,

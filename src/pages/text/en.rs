@@ -77,6 +77,7 @@ pub(super) const TEXT: Text = Text {
     docs_link: "API documentation",
 
     form_post_title: "One moment",
+    web_message_stays: "If this window stays open, close it and go back to the application. There you can try again.",
 
     account: super::account::EN,
     device: super::device::EN,

@@ -41,7 +41,7 @@ export class Server {
     server.dataDir = path.join(server.folder, 'data');
     server.logFile = path.join(server.folder, 'log');
     server.port = await freePort();
-    server.origin = `http://localhost:${server.port}`;
+    server.origin = env.OIDC_ISSUER ?? `http://localhost:${server.port}`;
     server.issuer = `${server.origin}/oidc`;
     server.args = ['--listen', `127.0.0.1:${server.port}`, '--data-dir', server.dataDir, ...(config ? ['--config', config] : [])];
     server.env = { PATH: process.env.PATH, HOME: server.folder, TZ: 'UTC', OIDC_ISSUER: server.origin, ...env };

@@ -127,16 +127,20 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode; as a signed JWT: JARM §2.3.
+    /// How the answer travels. OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode, OAuth 2.0 Web Message Response
+    /// Mode (draft-sakimura-oauth-wmrm-01); as a signed JWT: JARM §2.3. Which of them are on says [`crate::request::Policy`].
     ResponseMode {
         Query = "query",
         Fragment = "fragment",
         FormPost = "form_post",
+        /// A message to the window that opened this one, or that frames it.
+        WebMessage = "web_message",
         /// The usual one of the response type, signed (JARM §2.3.4); a checked request says which that is.
         Jwt = "jwt",
         QueryJwt = "query.jwt",
         FragmentJwt = "fragment.jwt",
         FormPostJwt = "form_post.jwt",
+        WebMessageJwt = "web_message.jwt",
     }
 }
 wire_enum! {
@@ -200,7 +204,7 @@ wire_enum! {
 impl ResponseMode {
     /// Whether the answer is one signed JWT.
     pub const fn is_signed(self) -> bool {
-        matches!(self, Self::Jwt | Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt)
+        matches!(self, Self::Jwt | Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt | Self::WebMessageJwt)
     }
 
     /// The way it goes, whatever it carries.
@@ -209,6 +213,7 @@ impl ResponseMode {
             Self::Query | Self::Jwt | Self::QueryJwt => Self::Query,
             Self::Fragment | Self::FragmentJwt => Self::Fragment,
             Self::FormPost | Self::FormPostJwt => Self::FormPost,
+            Self::WebMessage | Self::WebMessageJwt => Self::WebMessage,
         }
     }
 }
