@@ -1,0 +1,1 @@
+//! CIBA Core and FAPI-CIBA: what these demand and no other test holds.

@@ -1,0 +1,1 @@
+//! RFC 9101: what it demands and no other test holds.
