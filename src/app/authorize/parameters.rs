@@ -64,7 +64,7 @@ impl App {
     ) -> Result<Result<Resolved, InteractionId>, OAuthError> {
         match object::source(sent.parameters)? {
             Source::Plain => plain(client, sent).map(Ok),
-            Source::Value(text) => self.object_by_value(context, client, sent, text).await.map(Ok),
+            Source::Value(text) => self.object_by_value(context, client, sent, (text, Arrival::Browser)).await.map(Ok),
             Source::Reference(uri) => self.object_by_reference(context, client, sent, uri).await.map(Ok),
             Source::Pushed(uri) => self.resolve_pushed(context, client, uri, browser).await,
         }
@@ -73,7 +73,7 @@ impl App {
     /// The same where a request is pushed: an object by value, or none. References are no requests (RFC 9126 §2.1), which the checks say.
     pub(super) async fn resolve_pushing(&self, context: &Context, client: &Arc<Client>, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
         match object::source(sent.parameters)? {
-            Source::Value(text) => self.object_by_value(context, client, sent, text).await,
+            Source::Value(text) => self.object_by_value(context, client, sent, (text, Arrival::Pushing)).await,
             Source::Plain | Source::Reference(_) | Source::Pushed(_) => plain(client, sent),
         }
     }
@@ -87,10 +87,10 @@ impl App {
         context: &Context,
         client: &Arc<Client>,
         sent: &Sent<'_>,
-        text: &str,
+        (text, arrival): (&str, Arrival),
     ) -> Result<Resolved, OAuthError> {
         let outside = Settled { parameters: sent.parameters.clone(), resources: sent.resources.to_vec() };
-        let (read, used) = self.read_object(context, client, text).await?;
+        let (read, used) = self.read_object(context, client, (text, arrival)).await?;
         let object = Object {
             claims: &read.all,
             is_signed: used.alg.is_some(),
@@ -136,7 +136,7 @@ impl App {
                 .saying("What request_uri names is not what the digest in its fragment says."));
         }
         let text = std::str::from_utf8(&fetched.body).map(str::trim).map_err(|_| unreadable("the object is no text"))?;
-        let mut resolved = self.object_by_value(context, client, sent, text).await?;
+        let mut resolved = self.object_by_value(context, client, sent, (text, Arrival::Browser)).await?;
         if let Some(object) = &mut resolved.object {
             object.request_uri = Some(uri.to_owned());
         }
@@ -144,16 +144,20 @@ impl App {
     }
 
     /// The claims of an object: decrypted if it is encrypted, its signature checked.
-    async fn read_object(&self, context: &Context, client: &Arc<Client>, text: &str) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
+    async fn read_object(
+        &self,
+        context: &Context,
+        client: &Arc<Client>,
+        (text, arrival): (&str, Arrival),
+    ) -> Result<(RegisteredClaims, ObjectUsed), OAuthError> {
         let opened = if opening::is_encrypted(text) { Some(self.open_object(client, text).await?) } else { None };
         let (text, encryption) = opened.as_ref().map_or((text, None), |own| (own.text.as_str(), Some(own.alg)));
         let used = |alg: Option<RequestObjectAlg>| {
             let digest = alg.map(|_| Digest::of(text.as_bytes()));
             ObjectUsed { alg, digest, encryption, request_uri: None }
         };
-        if object::may_be_unsigned(client, self.policy())
-            && let Some(payload) = jws::read_unsigned(text)
-        {
+        if let Some(payload) = jws::read_unsigned(text) {
+            object::unsigned(client, self.policy(), arrival)?;
             return Ok((RegisteredClaims::parse(&payload).map_err(|why| unreadable(why.to_string()))?, used(None)));
         }
         let parsed = jws::parse(text).map_err(|why| unreadable(why.to_string()))?;

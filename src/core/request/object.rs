@@ -9,6 +9,7 @@
 //! | no object inside the object | RFC 9101 §4 |
 //! | `iss` is the client, `aud` this server, the time is right, `sub` is not the client | RFC 9101 §4, §10.8 |
 //! | under some profiles it names its audience, and lives for an hour at most | FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Message Signing §5.3.1 |
+//! | where it is pushed, a client that has to sign gets `invalid_request` for an unsigned one | RFC 9126 §2.3 |
 //! | the algorithm is the registered one, else any of the matrix; `none` only by configuration | RFC 9101 §6.2, §10.5 |
 //! | a reference is https, registered, short; a digest in its fragment is held against what it brought | RFC 9101 §5.2, OpenID Connect Core 1.0 §6.2 |
 //!
@@ -23,7 +24,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Asked, Parameters, Policy, Refusal, checks};
+use super::{Arrival, Asked, Parameters, Policy, Refusal, checks};
 use crate::base64url;
 use crate::client::Client;
 use crate::client::metadata::{EncryptionAlg, RequestObjectAlg};
@@ -97,6 +98,23 @@ pub fn may_be_unsigned(client: &Client, policy: Policy) -> bool {
     policy.unsigned_request_objects
         && !client.metadata.require_signed_request_object
         && client.metadata.request_object_signing_alg.is_none_or(|alg| alg == RequestObjectAlg::None)
+}
+
+/// Takes an object without a signature, or not.
+///
+/// # Errors
+/// `invalid_request_object`. `invalid_request` where it is pushed by a client that has to sign: that endpoint takes every other request
+/// of such a client for one without a signed object (RFC 9126 §2.3).
+pub fn unsigned(client: &Client, policy: Policy, arrival: Arrival) -> Result<(), OAuthError> {
+    if may_be_unsigned(client, policy) {
+        return Ok(());
+    }
+    let has_to_sign = client.metadata.require_signed_request_object || policy.profiles(client).any(Profile::wants_signed_requests);
+    if has_to_sign && arrival == Arrival::Pushing {
+        return Err(OAuthError::invalid_request("pushed without a signature")
+            .saying("Requests of this client have to be signed: sign what you push."));
+    }
+    Err(OAuthError::invalid_request_object("unsigned"))
 }
 
 /// What became of a request object, for whoever asks later which one it was.

@@ -112,6 +112,11 @@ fn rfc9101_10_5_an_unsigned_object_only_by_configuration_and_registration() {
     assert!(!may_be_unsigned(&client(), Policy::default()) && may_be_unsigned(&client(), on));
     let demanding = client_with(|metadata| metadata.require_signed_request_object = true);
     assert!(!may_be_unsigned(&demanding, on) && plain(&demanding).is_err() && plain(&client()).is_ok());
+    // RFC 9126 §2.3.
+    let pushed = |client: &Client, arrival| unsigned(client, on, arrival).map_err(|error| error.code());
+    assert_eq!(pushed(&demanding, Arrival::Pushing), Err("invalid_request"));
+    assert_eq!(pushed(&demanding, Arrival::Browser), Err("invalid_request_object"));
+    assert_eq!(pushed(&client(), Arrival::Pushing), Ok(()));
     let with = |alg| client_with(|metadata| metadata.request_object_signing_alg = Some(alg));
     assert!(may_be_unsigned(&with(RequestObjectAlg::None), on) && !may_be_unsigned(&with(RequestObjectAlg::Es256), on));
     assert_eq!(algorithms(&with(RequestObjectAlg::Es256)), [RequestObjectAlg::Es256]);
