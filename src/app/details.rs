@@ -4,7 +4,7 @@
 
 use chancery_core::details::schema::Schema;
 use chancery_core::details::words::Words;
-use chancery_core::details::{self, Details, Type, Types};
+use chancery_core::details::{Details, Type, Types};
 use chancery_core::error::OAuthError;
 use chancery_core::grant::Grant;
 use chancery_core::stream::Sealed;
@@ -51,7 +51,7 @@ impl App {
     /// `temporarily_unavailable`; what the rules refuse is inside.
     pub(super) async fn choose_details(&self, grant: &Grant, asked: Option<&str>) -> Result<Chosen, OAuthError> {
         let granted = self.details_in(grant.details.as_ref()).await?;
-        Ok(match details::narrow(granted.as_ref(), asked) {
+        Ok(match self.details.narrow(granted.as_ref(), asked) {
             Ok(None) => Chosen { narrowed: Ok(None), all: granted },
             Ok(Some(less)) => Chosen { narrowed: Ok(Some(less.text())), all: Some(less) },
             Err(error) => Chosen { narrowed: Err(error), all: None },

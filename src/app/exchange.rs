@@ -14,7 +14,7 @@ mod subject;
 
 use chancery_core::client::Client;
 use chancery_core::decision::{Draft, Personal};
-use chancery_core::details;
+use chancery_core::details::Details;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, EvidenceEvent, SubjectTokenReplayed};
@@ -101,7 +101,7 @@ impl App {
         let chosen = exchange::target(rule, asked.resources, asked.audiences, &self.endpoints.userinfo);
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(id, &aim);
-        let narrowed = details::narrow(found.details.as_ref(), asked.authorization_details);
+        let narrowed = self.details.narrow(found.details.as_ref(), asked.authorization_details);
         let all = match &narrowed {
             Ok(Some(less)) => Some(less.clone()),
             _ => found.details.take(),
@@ -115,7 +115,7 @@ impl App {
             access: access.digest,
             proven: caller.proven(),
             target: aim.target,
-            authorization_details: narrowed.map(|_| all.as_ref().map(details::Details::text)),
+            authorization_details: narrowed.map(|_| all.as_ref().map(Details::text)),
             context: context.personal(),
             at,
         };

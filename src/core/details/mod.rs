@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an array of objects, each with a `type` that is registered here and for the client | RFC 9396 §2, §5, §10 |
 //! | each object fits the schema of its type (`schema`) | RFC 9396 §5 |
-//! | a token request may ask for less than was granted, never for more | RFC 9396 §6 |
+//! | a token request may ask for less than was granted, never for more, and for what fits | RFC 9396 §6, §8 |
 //! | a resource server sees what names it in `locations`, and what names none | RFC 9396 §2.2, §13 |
 //! | the person reads each of them in words (`words`) | RFC 9396 §3 |
 //!
@@ -52,6 +52,10 @@ pub struct Details(Vec<Map<String, Value>>);
 fn refuse(why: impl Into<String>) -> OAuthError {
     let why = why.into();
     OAuthError::invalid_authorization_details(why.clone()).saying(why)
+}
+
+fn unknown() -> OAuthError {
+    refuse("A type in authorization_details is unknown here, or the client is not registered for it.")
 }
 
 impl Details {
@@ -118,13 +122,34 @@ impl Types {
     pub fn read(&self, text: &str, client: &Client) -> Result<Details, OAuthError> {
         let details = Details::read(text)?;
         for one in &details.0 {
-            let name = type_of(one);
-            let Some(kind) = self.0.get(name).filter(|_| client.metadata.authorization_details_types.contains(name)) else {
-                return Err(refuse("A type in authorization_details is unknown here, or the client is not registered for it."));
-            };
-            kind.schema.check(one, "type").map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))?;
+            if !client.metadata.authorization_details_types.contains(type_of(one)) {
+                return Err(unknown());
+            }
+            self.check(one)?;
         }
         Ok(details)
+    }
+
+    /// Is it of a type that is registered here, and as that says?
+    fn check(&self, one: &Map<String, Value>) -> Result<(), OAuthError> {
+        let name = type_of(one);
+        let kind = self.0.get(name).ok_or_else(unknown)?;
+        kind.schema.check(one, "type").map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))
+    }
+
+    /// What a token gets of what was granted; `None`: all of it. What is asked for is as its type says, also where that is less than
+    /// before (RFC 9396 §8): a list that has to have two entries does not shrink to one.
+    ///
+    /// # Errors
+    /// `invalid_authorization_details` for more than was granted, and for what does not fit.
+    pub fn narrow(&self, granted: Option<&Details>, asked: Option<&str>) -> Result<Option<Details>, OAuthError> {
+        let Some(asked) = asked.map(Details::read).transpose()? else { return Ok(None) };
+        let within = |one: &Map<String, Value>| granted.is_some_and(|granted| granted.0.iter().any(|own| is_within(one, own)));
+        if !asked.0.iter().all(within) {
+            return Err(refuse("authorization_details has more than was granted."));
+        }
+        asked.0.iter().try_for_each(|one| self.check(one))?;
+        Ok(Some(asked))
     }
 
     /// What a person reads about each of them.
@@ -145,19 +170,6 @@ impl Types {
 
 /// The common members whose lists may shrink (RFC 9396 §2.2).
 const LISTS: [&str; 4] = ["actions", "datatypes", "locations", "privileges"];
-
-/// What a token gets of what was granted; `None`: all of it.
-///
-/// # Errors
-/// `invalid_authorization_details` for more than was granted.
-pub fn narrow(granted: Option<&Details>, asked: Option<&str>) -> Result<Option<Details>, OAuthError> {
-    let Some(asked) = asked.map(Details::read).transpose()? else { return Ok(None) };
-    let within = |one: &Map<String, Value>| granted.is_some_and(|granted| granted.0.iter().any(|own| is_within(one, own)));
-    if !asked.0.iter().all(within) {
-        return Err(refuse("authorization_details has more than was granted."));
-    }
-    Ok(Some(asked))
-}
 
 fn is_within(asked: &Map<String, Value>, granted: &Map<String, Value>) -> bool {
     let member = |(name, own): (&String, &Value)| match (asked.get(name), own) {
@@ -228,7 +240,10 @@ mod tests {
     #[test]
     fn rfc9396_6_a_token_has_no_more_than_was_granted() {
         let granted = Details::read(r#"[{"type":"a","actions":["r","w"],"n":1},{"type":"b","locations":["https://x.example"]}]"#).unwrap();
-        let asked = |text: &str| narrow(Some(&granted), Some(text)).map(|own| own.unwrap().types().len());
+        let kind = |schema: Value| Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("x").unwrap() };
+        let pair = json!({ "properties": { "actions": { "type": "array", "minItems": 1 } } });
+        let types = Types([("a".into(), kind(pair)), ("b".into(), kind(json!({})))].into());
+        let asked = |text: &str| types.narrow(Some(&granted), Some(text)).map(|own| own.unwrap().types().len());
         assert_eq!(asked(r#"[{"type":"a","actions":["r"],"n":1}]"#).unwrap(), 1);
         assert_eq!(asked(&granted.text()).unwrap(), 2);
         for more in [
@@ -241,8 +256,17 @@ mod tests {
         ] {
             assert_eq!(asked(more).unwrap_err().code(), "invalid_authorization_details", "{more}");
         }
-        assert!(narrow(None, Some(r#"[{"type":"a"}]"#)).is_err());
-        assert_eq!(narrow(Some(&granted), None).unwrap(), None);
+        assert!(types.narrow(None, Some(r#"[{"type":"a"}]"#)).is_err());
+        assert_eq!(types.narrow(Some(&granted), None).unwrap(), None);
+    }
+
+    #[test]
+    fn rfc9396_8_what_is_left_fits_its_type() {
+        let granted = Details::read(r#"[{"type":"payment","actions":["pay","read"]},{"type":"gone"}]"#).unwrap();
+        let asked = |text: &str| types().narrow(Some(&granted), Some(text)).map(|own| own.unwrap().text()).map_err(|error| error.code());
+        let less = r#"[{"actions":["pay"],"type":"payment"}]"#;
+        assert_eq!(asked(less).as_deref(), Ok(less));
+        assert_eq!(asked(r#"[{"type":"gone"}]"#), Err("invalid_authorization_details"), "nobody registers it any more");
     }
 
     #[test]

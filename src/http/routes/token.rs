@@ -209,12 +209,17 @@ impl Token {
                 Box::pin(app.exchange_token(&context, &caller, &asked)).await
             }
             Some(GrantType::JwtBearer) if app.issuers.rules.0.is_empty() => Err(OAuthError::unsupported_grant_type("no issuer")),
+            Some(GrantType::Ciba) if !app.config.ciba => Err(OAuthError::unsupported_grant_type("ciba is switched off")),
+            // RFC 9396 §6: nothing of it is granted this way, and it is never dropped in silence.
+            Some(GrantType::JwtBearer | GrantType::Ciba) if authorization_details.is_some() => {
+                Err(OAuthError::invalid_authorization_details("a grant without details")
+                    .saying("No authorization_details can be had with this grant_type."))
+            }
             Some(GrantType::JwtBearer) => {
                 let assertion = need("assertion").map_err(refused)?;
                 let asked = assertion::Asked { assertion, scope: params.get("scope"), resources: params.all("resource") };
                 Box::pin(app.grant_for_assertion(&context, &caller, &asked)).await
             }
-            Some(GrantType::Ciba) if !app.config.ciba => Err(OAuthError::unsupported_grant_type("ciba is switched off")),
             Some(GrantType::Ciba) => {
                 let code = need("auth_req_id").map_err(refused)?;
                 Box::pin(app.redeem_backchannel(&context, &caller, code, params.all("resource"))).await
