@@ -17,6 +17,7 @@ mod ciba_signed;
 mod ciba_told;
 mod cimd;
 mod device_musts;
+mod device_musts_2;
 mod encrypted_answers;
 mod encryption;
 mod erasure;

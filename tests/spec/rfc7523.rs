@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::jwt::Key;
 use crate::support::*;
 
-const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[tokio::test]
 async fn rfc7523_3_a_used_jti_is_forgotten_when_its_assertion_is_too_old_anyway() {
@@ -51,12 +51,12 @@ async fn rfc7523_3_a_used_jti_is_forgotten_when_its_assertion_is_too_old_anyway(
 }
 
 /// A client credentials request with this assertion.
-async fn asserted(server: &Server, assertion: &str) -> (u16, String) {
+pub async fn asserted(server: &Server, assertion: &str) -> (u16, String) {
     let fields = [("grant_type", "client_credentials"), ("client_assertion_type", KIND), ("client_assertion", assertion)];
     server.post("/oidc/token").form(&fields).send().await.refusal()
 }
 
-fn claims_of(server: &Server, client: &Client, jti: &str) -> serde_json::Value {
+pub fn claims_of(server: &Server, client: &Client, jti: &str) -> serde_json::Value {
     let now = server.app.now().0 / 1000;
     json!({ "iss": client.id, "sub": client.id, "aud": server.issuer, "jti": jti, "iat": now, "exp": now + 60 })
 }

@@ -7,11 +7,11 @@ use crate::support::flow::Tokens;
 use crate::support::jwt::Key;
 use crate::support::*;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const PARTNER: &str = "https://partner.example";
+pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub const PARTNER: &str = "https://partner.example";
 const SECRET: &str = "a-secret-of-forty-characters-for-the-test";
 
-fn toml(key: &Key) -> String {
+pub fn toml(key: &Key) -> String {
     let jwks = key.jwks();
     let client = |id: &str| {
         format!(
@@ -27,16 +27,16 @@ fn toml(key: &Key) -> String {
     )
 }
 
-fn client(id: &str) -> Client {
+pub fn client(id: &str) -> Client {
     Client { id: id.to_owned(), secret: Some(SECRET.to_owned()), redirect_uri: String::new() }
 }
 
-fn claims(server: &Server, sub: &str, jti: &str) -> Value {
+pub fn claims(server: &Server, sub: &str, jti: &str) -> Value {
     let now = server.app.now().0 / 1000;
     json!({ "iss": PARTNER, "sub": sub, "aud": server.issuer, "exp": now + 300, "iat": now, "jti": jti })
 }
 
-async fn bring(server: &Server, by: &str, assertion: &str, more: &[(&str, &str)]) -> Answer {
+pub async fn bring(server: &Server, by: &str, assertion: &str, more: &[(&str, &str)]) -> Answer {
     server.token(&client(by), &[&[("grant_type", GRANT), ("assertion", assertion)], more].concat()).await
 }
 
