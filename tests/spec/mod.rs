@@ -47,6 +47,7 @@ mod oidc_registration_musts;
 mod oidc_rp_logout;
 mod proof_musts;
 mod pushed_musts;
+mod pushed_musts_2;
 mod read_models;
 mod rfc3161;
 mod rfc6749;
