@@ -40,7 +40,7 @@ pub struct IssuedAccess {
 impl IssuedRefresh {
     pub(super) fn into_family(self) -> Family {
         let Self { cnf, digest, ends_at, expires_at } = self;
-        Family { digest, generation: 0, expires_at, ends_at, cnf, predecessor: None }
+        Family { digest, generation: 0, expires_at, ends_at, cnf, bound_from: 0, predecessor: None }
     }
 }
 
@@ -164,6 +164,9 @@ pub struct CodeVerifierRefused {
 pub struct RefreshTokenRotated {
     pub access: IssuedAccess,
     pub at: Timestamp,
+    /// The key that the refresh token is bound to from here on: a public client proved one, and none before (RFC 9449 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     pub generation: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_kid: Option<String>,

@@ -145,9 +145,17 @@ pub struct Refresh {
     /// The key that each use has to prove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// The first generation that is bound to it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub bound_from: u32,
     /// The immediate predecessor, for the grace window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(generation: &u32) -> bool {
+    *generation == 0
 }
 
 impl Refresh {
@@ -277,6 +285,9 @@ impl Stream for Grant {
                 refresh.digest = event.refresh;
                 refresh.generation = event.generation;
                 refresh.expires_at = event.refresh_expires_at;
+                if event.cnf.is_some() {
+                    (refresh.cnf, refresh.bound_from) = (event.cnf, event.generation);
+                }
                 grant.add_access(Access { details: narrowed, ..event.access.clone().into_access(event.at, event.scope.clone()) });
             }
             GrantEvent::RefreshTokenUsed(event) => {

@@ -7,6 +7,7 @@
 //! | a token is replaced at each use, unless the client is registered otherwise | RFC 9700 §2.2.2 |
 //! | a replaced token that comes back ends the whole grant | RFC 9700 §4.14.2 |
 //! | the key of a bound token has to be proven at each use; the new access token is bound to the key proven now | RFC 9449 §5 |
+//! | a public client that proves a key for the first time gets a token that is bound to it | RFC 9449 §5 |
 //! | within the grace window the immediate predecessor gets the same successor, while that is unused | our own; several tabs |
 //!
 //! Out of scope: client authentication (`client::authenticate`), minting (`app::mint`).
@@ -75,16 +76,24 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
     if let Err(error) = dpop::check_demand(client, cmd.proven.as_ref()) {
         return Decision::refuse(error);
     }
-    // Before the family is looked at: who has a token without its key can end nothing. RFC 9449 §5.
-    if family.cnf.is_some() && family.cnf != attestation::shown(client, cmd.proven, cmd.instance) {
+    let shown = attestation::shown(client, cmd.proven, cmd.instance);
+    let without_key = || {
         let refusal = refuse("proof of another key");
         if grant.misused.contains(&Misuse::RefreshTokenWithOtherKey) {
             return refusal;
         }
-        return refusal.recording(MisuseRefused { misuse: Misuse::RefreshTokenWithOtherKey, by: client.id.clone(), at: cmd.at });
+        refusal.recording(MisuseRefused { misuse: Misuse::RefreshTokenWithOtherKey, by: client.id.clone(), at: cmd.at })
+    };
+    let lacks_key = family.cnf.is_some() && family.cnf != shown;
+    // Before the family is looked at: who has a token without its key can end nothing. RFC 9449 §5. A token of before there was a key is bound
+    // to none: it ends the grant like any other, or else its thief could bind the family and be rid of the owner.
+    if lacks_key && cmd.generation >= family.bound_from {
+        return without_key();
     }
     let repeated = match family.state_of(cmd, client) {
         Presented::Current => false,
+        // Its successor is bound.
+        Presented::WithinGrace if lacks_key => return without_key(),
         Presented::WithinGrace => true,
         // We cannot tell thief from owner, so both lose. The refusal *and* the fact are recorded. RFC 9700 §4.14.2.
         Presented::Spent => return refuse("already used").recording(GrantEnded { reason: EndReason::RefreshTokenReused, at: cmd.at }),
@@ -118,6 +127,8 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Refresh, lifetimes: &Lifetim
         (RefreshTokenRepeated { access, scope: narrowed, id_token_kid, at }.into(), family.expires_at)
     } else if rotates {
         let event = RefreshTokenRotated {
+            // RFC 9449 §5: it is issued to a public client that proves a key.
+            cnf: shown.filter(|_| family.cnf.is_none() && attestation::binds_refresh_tokens(client)),
             generation: family.next_generation(),
             refresh: cmd.successor,
             refresh_expires_at: moved,

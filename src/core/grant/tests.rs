@@ -72,7 +72,7 @@ fn redeemed() -> GrantEvent {
 fn rotated(n: u32, at: i64) -> GrantEvent {
     let (access, refresh_expires_at) = (access(&alloc::format!("at-{n}"), at), t(at + 14 * DAY));
     let refresh = digest(&alloc::format!("rt-{n}"));
-    RefreshTokenRotated { generation: n, refresh, refresh_expires_at, access, scope: None, id_token_kid: None, at: t(at) }.into()
+    RefreshTokenRotated { cnf: None, generation: n, refresh, refresh_expires_at, access, scope: None, id_token_kid: None, at: t(at) }.into()
 }
 
 fn used(at: i64) -> GrantEvent {

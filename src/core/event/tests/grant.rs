@@ -36,6 +36,7 @@ fn grant() {
     };
     let refresh = Some(IssuedRefresh { cnf: None, digest: digest("rt-0"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) });
     let rotated = RefreshTokenRotated {
+        cnf: Some(crate::dpop::Confirmation::Jkt(digest("key"))),
         generation: 1,
         refresh: digest("rt-1"),
         refresh_expires_at: t(14 * DAY),

@@ -1,6 +1,7 @@
 //! A refresh token becomes fresh tokens.
 
 use super::*;
+use crate::client::metadata::AuthMethod;
 use crate::grant::refresh::{self, Refreshed};
 
 type Wish = refresh::Refresh;
@@ -193,6 +194,38 @@ fn rfc9449_5_a_spent_token_without_its_key_ends_nothing() {
     assert_eq!(decide(&rotated, &wish(0, 30)).events.len(), 1);
     assert!(matches!(decide(&rotated, &wish(0, 30)).events[0].event, GrantEvent::MisuseRefused(_)));
     assert_eq!(said(&decide(&rotated, &proving("key", wish(0, 30)))), reused(30), "with its key it is a reuse");
+}
+
+fn by_public(grant: &Grant, cmd: &Wish) -> Decision<GrantEvent, Refreshed> {
+    let client = client_with(|metadata| {
+        metadata.token_endpoint_auth_method = AuthMethod::None;
+        metadata.refresh_grace_seconds = Seconds(10);
+    });
+    refresh::decide(grant, &client, cmd, &LIFETIMES)
+}
+
+#[test]
+fn rfc9449_5_a_public_clients_token_is_bound_from_its_first_proof_on() {
+    let free = || grant([issued(), redeemed()]);
+    let GrantEvent::RefreshTokenRotated(unproven) = by_public(&free(), &wish(0, 20)).events[0].event.clone() else { panic!("no tokens") };
+    assert_eq!(unproven.cnf, None);
+    let moved = by_public(&free(), &proving("key", wish(0, 20)));
+    let bound = grant([issued(), redeemed(), moved.events[0].event.clone()]);
+    let family = bound.refresh.clone().unwrap();
+    assert_eq!((family.cnf, family.bound_from), (Some(Confirmation::Jkt(digest("key"))), 1));
+    let GrantEvent::RefreshTokenRotated(next) = by_public(&bound, &proving("key", wish(1, 30))).events[0].event.clone() else {
+        panic!("no tokens")
+    };
+    assert_eq!(next.cnf, None, "it is said once");
+    // The predecessor was bound to none; what it brings within the grace window is.
+    for cmd in [wish(1, 21), proving("other", wish(1, 21)), wish(0, 21), proving("other", wish(0, 21))] {
+        let refused = by_public(&bound, &cmd);
+        assert_eq!(refused.events.len(), 1);
+        assert!(matches!(refused.events[0].event, GrantEvent::MisuseRefused(_)), "{:?}", refused.events);
+    }
+    assert!(by_public(&bound, &proving("key", wish(0, 21))).outcome.is_ok());
+    // Else a thief could bind the family and be rid of its owner.
+    assert_eq!(said(&by_public(&bound, &wish(0, 31))), reused(31));
 }
 
 #[test]
