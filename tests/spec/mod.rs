@@ -46,6 +46,7 @@ mod oidc_plans;
 mod oidc_registration_musts;
 mod oidc_rp_logout;
 mod proof_musts;
+mod proof_musts_2;
 mod pushed_musts;
 mod pushed_musts_2;
 mod read_models;

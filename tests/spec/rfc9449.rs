@@ -13,7 +13,7 @@ use crate::support::*;
 
 /// Proofs of one key, each with a `jti` of its own.
 pub struct Prover {
-    key: Key,
+    pub key: Key,
     count: std::cell::Cell<u32>,
 }
 
@@ -22,34 +22,34 @@ impl Prover {
         Self { key: Key::generate(alg), count: std::cell::Cell::new(0) }
     }
 
-    fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let mut jwk = self.key.jwks()["keys"][0].clone();
         jwk.as_object_mut().unwrap().retain(|name, _| !["kid", "alg"].contains(&name.as_str()));
         jwk
     }
 
     /// RFC 7638 §3, without our own code.
-    fn jkt(&self) -> String {
+    pub fn jkt(&self) -> String {
         let jwk = self.jwk();
         let members: std::collections::BTreeMap<_, _> = jwk.as_object().unwrap().iter().collect();
         Digest::of(serde_json::to_string(&members).unwrap().as_bytes()).to_string()
     }
 
-    fn claims(&self, server: &Server, method: &str, path: &str) -> Value {
+    pub fn claims(&self, server: &Server, method: &str, path: &str) -> Value {
         self.count.set(self.count.get() + 1);
         let uri = format!("{}{path}", server.origin);
         json!({ "jti": format!("jti-{}", self.count.get()), "htm": method, "htu": uri, "iat": server.app.now().0 / 1000 })
     }
 
-    fn header(&self) -> Value {
+    pub fn header(&self) -> Value {
         json!({ "typ": "dpop+jwt", "alg": self.key.alg(), "jwk": self.jwk() })
     }
 
-    fn proof(&self, server: &Server, method: &str, path: &str) -> String {
+    pub fn proof(&self, server: &Server, method: &str, path: &str) -> String {
         self.key.sign_with(&self.header(), &self.claims(server, method, path))
     }
 
-    fn with_nonce(&self, server: &Server, path: &str, nonce: &str) -> String {
+    pub fn with_nonce(&self, server: &Server, path: &str, nonce: &str) -> String {
         let mut claims = self.claims(server, "POST", path);
         claims["nonce"] = json!(nonce);
         self.key.sign_with(&self.header(), &claims)
@@ -71,29 +71,29 @@ impl Prover {
     }
 }
 
-const CREDENTIALS: &[(&str, &str)] = &[("grant_type", "client_credentials"), ("scope", "api")];
+pub(super) const CREDENTIALS: &[(&str, &str)] = &[("grant_type", "client_credentials"), ("scope", "api")];
 
-async fn machine(server: &Server) -> Client {
+pub(super) async fn machine(server: &Server) -> Client {
     server.client(json!({ "grant_types": ["client_credentials"], "response_types": [], "redirect_uris": [], "scope": "api" })).await
 }
 
-fn redemption<'a>(server: &'a Server, client: &Client, code: &str) -> Call<'a> {
+pub(super) fn redemption<'a>(server: &'a Server, client: &Client, code: &str) -> Call<'a> {
     let fields =
         [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &client.redirect_uri), ("code_verifier", VERIFIER)];
     server.as_client("/oidc/token", client, &fields)
 }
 
-fn refreshing<'a>(server: &'a Server, client: &Client, token: &str) -> Call<'a> {
+pub(super) fn refreshing<'a>(server: &'a Server, client: &Client, token: &str) -> Call<'a> {
     server.as_client("/oidc/token", client, &[("grant_type", "refresh_token"), ("refresh_token", token)])
 }
 
 /// Tokens of alice that are bound to the key.
-async fn bound(server: &Server, browser: &mut Browser<'_>, client: &Client, person: &flow::Person, prover: &Prover) -> Tokens {
+pub(super) async fn bound(server: &Server, browser: &mut Browser<'_>, client: &Client, person: &flow::Person, prover: &Prover) -> Tokens {
     let code = browser.authorize(client, person, &[]).await.code();
     Tokens::of(&redemption(server, client, &code).header("dpop", &prover.for_token(server)).send().await)
 }
 
-async fn userinfo(server: &Server, scheme: &str, token: &str, proof: Option<&str>) -> Answer {
+pub(super) async fn userinfo(server: &Server, scheme: &str, token: &str, proof: Option<&str>) -> Answer {
     let call = server.get("/oidc/userinfo").header("authorization", &format!("{scheme} {token}"));
     proof.into_iter().fold(call, |call, proof| call.header("dpop", proof)).send().await
 }

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chancery_core::digest::Digest;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, SanType};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use serde_json::{Value, json};
@@ -85,6 +87,11 @@ impl Identity {
         Self { chain: vec![params(name, Vec::new()).self_signed(&key).unwrap().der().clone()], key }
     }
 
+    /// With the key of another: whoever shows it does not hold the right one.
+    pub fn with_key_of(self, other: Self) -> Self {
+        Self { key: other.key, ..self }
+    }
+
     /// For a server of its own.
     pub fn acceptor(&self) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -146,7 +153,9 @@ impl Caller<'_> {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 let key: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(own.key.serialize_der()).into();
-                builder.with_client_auth_cert(own.chain.clone(), key).unwrap()
+                // Shown as it is, even where the key is not that of the certificate.
+                let shown = CertifiedKey::new(own.chain.clone(), any_supported_type(&key).unwrap());
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
             }
         })
     }
@@ -160,6 +169,16 @@ impl Caller<'_> {
     async fn connect(&self) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let socket = TcpStream::connect(self.address).await.unwrap();
         TlsConnector::from(self.config()).connect(ServerName::try_from("mtls.localhost").unwrap(), socket).await
+    }
+
+    /// Does the server answer at all? A handshake that it refuses may end after the client believes it done.
+    pub async fn is_answered(&self) -> bool {
+        let Ok(mut stream) = self.connect().await else { return false };
+        let request = format!("GET /oidc/jwks HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n");
+        let mut bytes = Vec::new();
+        let _ = stream.write_all(request.as_bytes()).await;
+        let _ = stream.read_to_end(&mut bytes).await;
+        bytes.starts_with(b"HTTP/1.1 200 ")
     }
 
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
