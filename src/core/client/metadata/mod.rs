@@ -383,6 +383,8 @@ pub struct Terms {
     pub ciba: bool,
     /// There are attesters of clients.
     pub attesters: bool,
+    /// The server itself is reached over https: it is no development on one machine.
+    pub https: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
 }

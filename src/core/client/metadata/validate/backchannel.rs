@@ -24,6 +24,11 @@ pub(super) fn check(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if mode != DeliveryMode::Poll && metadata.backchannel_client_notification_endpoint.is_none() {
         wrong.add("backchannel_client_notification_endpoint", "A client that is told of answers (ping, push) says where.");
     }
+    // CIBA Core §4, §9. Plain http on loopback is left to a server that is developed with.
+    let is_https = |uri: &str| uri.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    if terms.https && metadata.backchannel_client_notification_endpoint.as_deref().is_some_and(|uri| !is_https(uri)) {
+        wrong.add("backchannel_client_notification_endpoint", "Use an https URL.");
+    }
     // Nobody proves a key when tokens are pushed.
     if mode == DeliveryMode::Push && metadata.binds_tokens() {
         wrong.add("backchannel_token_delivery_mode", "Tokens that are pushed are bound to no key; use poll or ping.");
