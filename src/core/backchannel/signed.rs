@@ -77,10 +77,15 @@ pub fn settle(beside: &Settled, jwt: &Object<'_>, stamp: Stamp<'_>, place: Place
     if stamp.iat.is_some_and(|iat| iat > place.at.numeric_date().saturating_add(object::LEEWAY)) {
         return Err(refuse("iat", "iat of the signed request is in the future."));
     }
-    let is_text = |value: &Value| value.is_string() || value.is_number();
-    let is_list = |name: &str| matches!(name, "authorization_details" | "resource");
-    if let Some(odd) = PARAMETERS.iter().find(|name| !is_list(name) && jwt.claims.get(**name).is_some_and(|value| !is_text(value))) {
-        return Err(OAuthError::invalid_request("wrong type").saying(alloc::format!("{odd} of the signed request is no text.")));
+    // CIBA Core §7.1.1: texts, and one that may be a number. None is passed over because it is of another type.
+    let is_of_its_type = |name: &str, value: &Value| match name {
+        "authorization_details" | "resource" => true,
+        "requested_expiry" => value.is_string() || value.is_u64(),
+        _ => value.is_string(),
+    };
+    if let Some(odd) = PARAMETERS.iter().find(|name| jwt.claims.get(**name).is_some_and(|value| !is_of_its_type(name, value))) {
+        return Err(OAuthError::invalid_request("wrong type")
+            .saying(alloc::format!("{odd} of the signed request is of another type than it has to be.")));
     }
     object::stands(jwt, place).and_then(|()| object::parameters(jwt.claims)).map_err(of_this_endpoint)
 }
@@ -167,6 +172,9 @@ mod tests {
             ("request", json!("x.y.z")),
             ("login_hint", json!({ "email": "a" })),
             ("scope", json!(["openid"])),
+            ("binding_message", json!(1234)),
+            ("requested_expiry", json!(-60)),
+            ("requested_expiry", json!(1.5)),
         ] {
             assert_eq!(settled(|own| drop(own.insert(name.into(), value)), &[]), Err("invalid_request".into()), "{name}");
         }
