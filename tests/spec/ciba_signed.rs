@@ -9,11 +9,11 @@ use crate::support::*;
 
 const PARTNER: &str = "https://partner.example";
 
-async fn signing(server: &Server, key: &Key) -> Client {
+pub(super) async fn signing(server: &Server, key: &Key) -> Client {
     bank(server, json!({ "backchannel_authentication_request_signing_alg": key.alg(), "jwks": key.jwks() })).await
 }
 
-fn wish(server: &Server, client: &Client, email: &str) -> Value {
+pub(super) fn wish(server: &Server, client: &Client, email: &str) -> Value {
     let now = server.app.now().0 / 1000;
     json!({
         "iss": client.id, "aud": server.issuer, "iat": now, "nbf": now, "exp": now + 300, "jti": "r-1",

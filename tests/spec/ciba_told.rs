@@ -15,13 +15,13 @@ use crate::support::*;
 
 /// The example of CIBA Core §7.1.
 const TOKEN: &str = "8d67dc78-7faa-4d41-aabd-67707b374255";
-const TOLD: (&str, &str) = ("client_notification_token", TOKEN);
+pub(super) const TOLD: (&str, &str) = ("client_notification_token", TOKEN);
 
-async fn told(server: &Server, receiver: &Receiver, mode: &str) -> Client {
+pub(super) async fn told(server: &Server, receiver: &Receiver, mode: &str) -> Client {
     bank(server, json!({ "backchannel_token_delivery_mode": mode, "backchannel_client_notification_endpoint": receiver.uri })).await
 }
 
-async fn deliver(server: &Server) -> usize {
+pub(super) async fn deliver(server: &Server) -> usize {
     deliver_by(server, &serve::guarded_post(&server.app).unwrap()).await
 }
 
@@ -30,7 +30,7 @@ async fn deliver_by(server: &Server, post: &Post) -> usize {
     server.app.deliver_notifications(&context, post).await.map_err(|error| error.detail).unwrap()
 }
 
-fn bodies(receiver: &Receiver) -> Vec<Value> {
+pub(super) fn bodies(receiver: &Receiver) -> Vec<Value> {
     receiver.received().iter().map(|one| serde_json::from_str(&one.body).unwrap()).collect()
 }
 
@@ -39,7 +39,7 @@ fn tokens_of(body: &Value) -> (&str, &str) {
 }
 
 /// Do the tokens of a push work?
-async fn are_alive(server: &Server, client: &Client, body: &Value) -> bool {
+pub(super) async fn are_alive(server: &Server, client: &Client, body: &Value) -> bool {
     let (access, _) = tokens_of(body);
     let (status, active) = (server.userinfo(access).await.status, server.is_active(client, access).await);
     assert_eq!(status == 200, active);
@@ -239,7 +239,11 @@ async fn ciba_12_what_went_wrong_is_pushed() {
     let told: Vec<_> = bodies(&receiver).iter().map(|body| (body["auth_req_id"].clone(), body["error"].clone())).collect();
     let expected = [(&denied, "access_denied"), (&late, "expired_token"), (&gone, "transaction_failed")];
     assert_eq!(told, expected.map(|(asked, error)| (asked["auth_req_id"].clone(), json!(error))));
-    assert!(bodies(&receiver).iter().all(|body| body["error_description"].is_string() && body.get("access_token").is_none()));
+    // The characters of CIBA Core §12.
+    let is_told = |byte: u8| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte);
+    for body in bodies(&receiver) {
+        assert!(body["error_description"].as_str().unwrap().bytes().all(is_told) && body.get("access_token").is_none(), "{body}");
+    }
     // With an erased person goes what the client is told with.
     ask(&server, &client, &bob, &[TOLD]).await;
     decide(&mut signed_in(&server, &bob).await, "allow").await;

@@ -8,16 +8,16 @@ use crate::support::call::Answer;
 use crate::support::flow::{Person, Tokens};
 use crate::support::*;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
-const ID: &str = "urn:ietf:params:oauth:token-type:id_token";
-const REFRESH: &str = "urn:ietf:params:oauth:token-type:refresh_token";
+pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(super) const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(super) const ID: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(super) const REFRESH: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 
-const ORDERS: &str = "https://orders.example";
-const STOCK: &str = "https://stock.example";
+pub(super) const ORDERS: &str = "https://orders.example";
+pub(super) const STOCK: &str = "https://stock.example";
 const SECRET: &str = "a-secret-of-forty-characters-for-the-test";
 
-const TOML: &str = r#"
+pub(super) const TOML: &str = r#"
 [[resource]]
 identifier = "https://orders.example"
 scope = "read write"
@@ -73,35 +73,35 @@ single_use = true
 client_id = "stranger"
 "#;
 
-async fn server() -> Server {
+pub(super) async fn server() -> Server {
     Server::with(&[], TOML).await
 }
 
-fn client(id: &str) -> Client {
+pub(super) fn client(id: &str) -> Client {
     let secret = (id != "spa").then(|| SECRET.to_owned());
     Client { id: id.to_owned(), secret, redirect_uri: "https://app.example/cb".to_owned() }
 }
 
 /// Tokens of the person for a client, at the orders or without a resource.
-async fn tokens(server: &Server, of: &str, person: &Person, resource: &str, scope: &str) -> Tokens {
+pub(super) async fn tokens(server: &Server, of: &str, person: &Person, resource: &str, scope: &str) -> Tokens {
     let mut browser = Browser::new(server);
     browser.tokens(&client(of), person, &[("scope", scope), ("resource", resource)]).await
 }
 
-async fn exchange(server: &Server, by: &str, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn exchange(server: &Server, by: &str, fields: &[(&str, &str)]) -> Answer {
     server.token(&client(by), &[&[("grant_type", GRANT)], fields].concat()).await
 }
 
-fn subject(token: &str) -> [(&str, &str); 2] {
+pub(super) fn subject(token: &str) -> [(&str, &str); 2] {
     [("subject_token", token), ("subject_token_type", ACCESS)]
 }
 
 /// An access token of the client itself.
-async fn own_token(server: &Server, of: &str) -> String {
+pub(super) async fn own_token(server: &Server, of: &str) -> String {
     Tokens::of(&server.token(&client(of), &[("grant_type", "client_credentials"), ("scope", "read")]).await).access
 }
 
-fn claims(token: &str) -> Value {
+pub(super) fn claims(token: &str) -> Value {
     use base64::Engine as _;
     let part = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
