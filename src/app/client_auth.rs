@@ -49,6 +49,14 @@ pub struct Presented {
     pub certificate: Option<Chain>,
 }
 
+impl Presented {
+    /// Nothing that could prove anything, a name at most.
+    pub fn is_bare(&self) -> bool {
+        let has_credentials = self.basic.is_some() || self.client_secret.is_some() || self.client_assertion.is_some();
+        !has_credentials && self.attested.is_none() && self.certificate.is_none()
+    }
+}
+
 /// RFC 7523 §2.2.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -160,11 +160,12 @@ impl App {
     /// Answers an introspection request of an authenticated client.
     ///
     /// # Errors
-    /// `unauthorized_client` for a public one, `temporarily_unavailable`.
+    /// `invalid_client` for a public one, `temporarily_unavailable`.
     pub async fn introspect(&self, caller: &Authenticated, token: &str) -> Result<Value, OAuthError> {
         let asker = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
         if asker.is_public() {
-            return Err(OAuthError::invalid_client("public clients cannot introspect"));
+            // RFC 9701 §5: a name alone is no authentication.
+            return Err(OAuthError::not_authenticated("public clients cannot introspect"));
         }
         let inactive = json!({ "active": false });
         let Some(known) = self.known_token(token).await? else { return Ok(inactive) };

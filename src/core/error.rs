@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, CIBA Core 1.0 §13, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8,
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, CIBA Core 1.0 §13, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8, RFC 9701 §5,
 //! OpenID Connect Core Unmet Authentication Requirements 1.0 §2;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
@@ -61,6 +61,7 @@ macro_rules! registry {
 registry! {
     InvalidRequest invalid_request "invalid_request" 400 true "The request is missing a parameter, repeats one, or is malformed.";
     InvalidClient invalid_client "invalid_client" 401 false "Client authentication failed.";
+    NotAuthenticated not_authenticated "invalid_client" 400 false "This needs client authentication, and the request has none.";
     InvalidGrant invalid_grant "invalid_grant" 400 false "The code or refresh token is invalid, expired, used, or was issued to another client.";
     UnauthorizedClient unauthorized_client "unauthorized_client" 400 true "The client is not registered for this grant or response type.";
     UnsupportedGrantType unsupported_grant_type "unsupported_grant_type" 400 false "This grant_type is not supported.";

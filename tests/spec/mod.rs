@@ -33,6 +33,7 @@ mod metadata_choices;
 mod metrics;
 mod moving;
 mod object_musts;
+mod object_musts_2;
 mod oidc_backchannel;
 mod oidc_claim_sources;
 mod oidc_claims;

@@ -37,9 +37,9 @@ async fn rfc7662_4_others_learn_nothing_but_those_with_permission() {
         assert!(server.is_active(&resource, token).await);
     }
     let answer = server.as_client("/oidc/introspection", &public, &[("token", &tokens.access)]).send().await;
-    assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()), "public clients cannot introspect");
+    assert_eq!(answer.refusal(), (400, "invalid_client".to_owned()), "public clients cannot introspect");
     let nobody = server.post("/oidc/introspection").form(&[("token", &tokens.access)]).send().await;
-    assert_eq!(nobody.refusal(), (401, "invalid_client".to_owned()));
+    assert_eq!(nobody.refusal(), (400, "invalid_client".to_owned()), "RFC 9701 section 5");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | iss, aud and a near exp, with every parameter of the answer beside them | JARM §2.1 |
+//! | what is a number is a number in it too | JARM §2.1 |
 //! | the one parameter is `response` | JARM §2.3 |
 //! | errors are answers too | JARM §2.1 |
 //! | signed with what the client registered, RS256 without | JARM §3 |
@@ -30,7 +31,8 @@ impl App {
         if !answer.response_mode.is_signed() {
             return Ok(answer);
         }
-        let mut claims: Map<String, Value> = answer.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut claims: Map<String, Value> =
+            answer.parameters.iter().map(|(name, value)| ((*name).to_owned(), member(name, value))).collect();
         claims.insert("iss".to_owned(), json!(self.endpoints.issuer));
         claims.insert("aud".to_owned(), json!(client.id));
         claims.insert("exp".to_owned(), json!(self.now().numeric_date() + LIFETIME));
@@ -40,5 +42,13 @@ impl App {
         let wish = (metadata.authorization_encrypted_response_alg, metadata.authorization_encrypted_response_enc);
         let response = self.nested_for(client, wish, signed).await?;
         Ok(Answer { parameters: vec![("response", response)], ..answer })
+    }
+}
+
+/// JARM §2.1: of the parameters of an answer the lifetime of its access token is the one number.
+fn member(name: &str, value: &str) -> Value {
+    match value.parse::<u64>() {
+        Ok(seconds) if name == "expires_in" => json!(seconds),
+        _ => json!(value),
     }
 }

@@ -235,7 +235,12 @@ impl Token {
     /// Introspection (RFC 7662)
     #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
     async fn introspection(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
-        let caller = authenticate(&self.0, &context(request), request, &form.params).await?;
+        let bare = credentials::presented(request, &form.params).is_ok_and(|own| own.is_bare());
+        let caller = authenticate(&self.0, &context(request), request, &form.params).await.map_err(|refused| match refused.refusal.code {
+            // RFC 9701 §5: 400 for whoever does not authenticate; RFC 7662 §2.3 has 401 for credentials that do not hold.
+            Code::InvalidClient if bare => Refused { refusal: OAuthError::not_authenticated(refused.refusal.detail.clone()), ..refused },
+            _ => refused,
+        })?;
         let token = token_of(&form.params)?;
         let answer = Box::pin(self.0.app.introspect(&caller, token)).await?;
         // RFC 9701 §4: only who names the type gets it.

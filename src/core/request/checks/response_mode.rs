@@ -15,8 +15,7 @@ use crate::request::{Asked, Request};
 const RELAY: [&str; 2] = ["web_message_uri", "web_message_target"];
 
 pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
-    let kind = asked.get("response_type").and_then(ResponseType::read).unwrap_or_default();
-    let front_channel = asked.policy.front_channel && kind.is_front_channel();
+    let front_channel = is_front_channel(asked);
     request.response_mode = if front_channel { ResponseMode::Fragment } else { ResponseMode::Query };
     let Some(text) = asked.get("response_mode") else { return Ok(()) };
     let refuse = |sentence: &str| Err(OAuthError::invalid_request("response_mode").saying(sentence));
@@ -48,10 +47,25 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     }
 }
 
-/// The mode of a refusal that comes before this check: the one that was asked for, if it is one.
+/// The mode of a refusal that comes before this check: the one that was asked for, if it is one and would be granted, else the usual one
+/// of the response type.
 pub fn of_refusal(asked: &Asked<'_>, redirect_uri: &str) -> ResponseMode {
-    let mode = asked.get("response_mode").and_then(|text| asked.policy.response_mode(text));
-    mode.filter(|mode| mode.carrier() != ResponseMode::WebMessage || has_origin(redirect_uri)).unwrap_or(ResponseMode::Query)
+    let front_channel = is_front_channel(asked);
+    match asked.get("response_mode").and_then(|text| asked.policy.response_mode(text)) {
+        // JARM §2.3.4.
+        Some(ResponseMode::Jwt) if front_channel => ResponseMode::FragmentJwt,
+        // OAuth 2.0 Multiple Response Types §5, JARM §2.3.1: where tokens do not travel, the client does not look.
+        None | Some(ResponseMode::Query | ResponseMode::QueryJwt) if front_channel => ResponseMode::Fragment,
+        Some(mode) if mode.carrier() != ResponseMode::WebMessage || has_origin(redirect_uri) => mode,
+        _ if front_channel => ResponseMode::Fragment,
+        _ => ResponseMode::Query,
+    }
+}
+
+/// Does the answer bring tokens through the browser?
+fn is_front_channel(asked: &Asked<'_>) -> bool {
+    let kind = asked.get("response_type").and_then(ResponseType::read).unwrap_or_default();
+    asked.policy.front_channel && kind.is_front_channel()
 }
 
 /// Whether a window can be told to go to the owner of this address alone. An address of a private scheme names an application, not an origin.
