@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::mtls::Authority;
+use super::mtls::{Authority, Identity};
 
 #[derive(Clone, Default)]
 struct Document {
@@ -34,7 +34,12 @@ impl Documents {
     /// Over TLS, for `localhost` and 127.0.0.1.
     pub async fn start_tls(authority: &Authority) -> Self {
         let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())];
-        Self::begin(Some(authority.issue("documents", names).acceptor())).await
+        Self::start_as(&authority.issue("documents", names)).await
+    }
+
+    /// Over TLS at `localhost`, whoever the certificate names.
+    pub async fn start_as(identity: &Identity) -> Self {
+        Self::begin(Some(identity.acceptor())).await
     }
 
     async fn begin(tls: Option<TlsAcceptor>) -> Self {

@@ -169,6 +169,10 @@ impl App {
         let allowed: Vec<_> = object::algorithms(client).into_iter().filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
         let keys = self.keys_of(context, client, parsed.header().kid()).await?;
         let keys = keys.ok_or_else(|| unreadable("the client has no keys"))?;
+        // RFC 9101 §6.2: the key that it names, or none. Elsewhere a kid that nobody has leaves the keys without one.
+        if parsed.header().kid().is_some_and(|kid| keys.keys().iter().all(|key| key.kid() != Some(kid))) {
+            return Err(unreadable("no key of the client has this kid").saying("The kid of the request object names no registered key."));
+        }
         let verified = parsed.verify(&keys, &allowed).map_err(|why| {
             OAuthError::invalid_request_object(why.to_string())
                 .saying("The signature of the request object does not hold under the registered keys and algorithm.")

@@ -5,7 +5,7 @@
 //! | `request` and `request_uri` exclude each other | RFC 9101 §5, OpenID Connect Core 1.0 §6.1 |
 //! | a signed object is the whole request: nothing outside of it counts but `client_id` | RFC 9101 §6.3 |
 //! | an unsigned one, where it is switched on, goes before what stands beside it | OpenID Connect Core 1.0 §6.1 |
-//! | `client_id` and `response_type` are the same inside and outside | RFC 9101 §5, OpenID Connect Core 1.0 §6.1 |
+//! | `client_id` and `response_type` are the same inside and outside; a signed object never leaves `client_id` out | RFC 9101 §5, §6.3, OpenID Connect Core 1.0 §6.1 |
 //! | no object inside the object | RFC 9101 §4 |
 //! | `iss` is the client, `aud` this server, the time is right, `sub` is not the client | RFC 9101 §4, §10.8 |
 //! | under some profiles it names its audience, and lives for an hour at most | FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Message Signing §5.3.1 |
@@ -172,8 +172,13 @@ pub fn settle(outside: &Settled, object: &Object<'_>, place: Place<'_>) -> Resul
     stands(object, place)?;
     let mut inside = parameters(object.claims)?;
     let own = place.client.id.as_str();
-    if inside.parameters.get("client_id").is_some_and(|named| named != own) {
-        return Err(refuse("another client_id", "The client_id inside the request object is not the one beside it."));
+    match inside.parameters.get("client_id") {
+        Some(named) if named != own => {
+            return Err(refuse("another client_id", "The client_id inside the request object is not the one beside it."));
+        }
+        // RFC 9101 §4, §6.3: what is signed is the whole request, and says itself whose it is.
+        None if object.is_signed => return Err(refuse("no client_id", "A signed request object holds the client_id too.")),
+        _ => {}
     }
     // RFC 9101 §6.3 names no exception, so that one beside the object may only repeat what is in it.
     let outer = outside.parameters.get("response_type");

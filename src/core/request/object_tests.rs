@@ -25,9 +25,13 @@ fn settled(value: Value, is_signed: bool, beside: &[(&str, &str)]) -> Result<Set
     settle(&outside(beside), &object, place).map_err(|error| error.code())
 }
 
-fn signed(value: Value) -> Result<Settled, &'static str> {
-    settled(value, true, &[("client_id", "app"), ("response_type", "code"), ("state", "outer")])
+/// Signed, of the client itself unless the claims name another one.
+fn signed(mut value: Value) -> Result<Settled, &'static str> {
+    value.as_object_mut().unwrap().entry("client_id").or_insert_with(|| json!("app"));
+    settled(value, true, BESIDE)
 }
+
+const BESIDE: &[(&str, &str)] = &[("client_id", "app"), ("response_type", "code"), ("state", "outer")];
 
 #[test]
 fn rfc9101_5_one_source_at_a_time() {
@@ -73,6 +77,8 @@ fn rfc9101_5_client_id_and_response_type_are_the_same_inside_and_outside() {
     assert_eq!(signed(json!({"client_id": "other"})), Err("invalid_request_object"));
     assert_eq!(signed(json!({"response_type": "id_token"})), Err("invalid_request"));
     assert!(signed(json!({"client_id": "app", "response_type": "code"})).is_ok());
+    assert_eq!(settled(json!({"response_type": "code"}), true, BESIDE).map(drop), Err("invalid_request_object"), "left out");
+    assert!(settled(json!({"state": "inner"}), false, BESIDE).is_ok());
 }
 
 #[test]
