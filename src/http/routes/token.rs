@@ -236,11 +236,12 @@ impl Token {
     #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
     async fn introspection(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
         let bare = credentials::presented(request, &form.params).is_ok_and(|own| own.is_bare());
-        let caller = authenticate(&self.0, &context(request), request, &form.params).await.map_err(|refused| match refused.refusal.code {
-            // RFC 9701 §5: 400 for whoever does not authenticate; RFC 7662 §2.3 has 401 for credentials that do not hold.
+        // RFC 9701 §5: 400 for whoever does not authenticate; RFC 7662 §2.3 has 401 for credentials that do not hold.
+        let told = |refused: Refused| match refused.refusal.code {
             Code::InvalidClient if bare => Refused { refusal: OAuthError::not_authenticated(refused.refusal.detail.clone()), ..refused },
             _ => refused,
-        })?;
+        };
+        let caller = authenticate(&self.0, &context(request), request, &form.params).await.map_err(told)?;
         let token = token_of(&form.params)?;
         let answer = Box::pin(self.0.app.introspect(&caller, token)).await?;
         // RFC 9701 §4: only who names the type gets it.
