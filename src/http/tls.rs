@@ -5,6 +5,7 @@
 //! | certificate and key are read again when their files change; a pair that does not fit stays out and the old one serves on | our own |
 //! | a listener asks for certificates only if it is the one for that: browsers would ask people | RFC 8705 §5 |
 //! | any certificate may come in, and possession of its key is proven; whose it is each client's registration says | RFC 8705 §2 |
+//! | TLS 1.2 has the cipher suites that BCP 195 recommends, and no others | RFC 9325 §4.2, FAPI 2.0 Security Profile §5.2.2, FAPI 1.0 Part 2 §8.5 |
 //! | a chain ends at an authority of the operator's file, for client authentication | RFC 8705 §2.1, RFC 5280 §6 |
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{CipherSuite, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use sha2::{Digest as _, Sha256};
@@ -60,7 +61,7 @@ impl Served {
     /// # Errors
     /// TLS without its ciphers.
     pub fn config(self: &Arc<Self>, asks: bool) -> Result<Arc<ServerConfig>, Error> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(recommended());
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let builder = if asks { builder.with_client_cert_verifier(Arc::new(Anybody(provider))) } else { builder.with_no_client_auth() };
         let mut config = builder.with_cert_resolver(self.clone());
@@ -68,6 +69,20 @@ impl Served {
         Ok(Arc::new(config))
     }
 }
+
+/// What we serve with: every suite of TLS 1.3, and those of TLS 1.2 that RFC 9325 §4.2 recommends.
+fn recommended() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.retain(|own| own.tls13().is_some() || SUITES_OF_TLS12.contains(&own.suite()));
+    provider
+}
+
+const SUITES_OF_TLS12: [CipherSuite; 4] = [
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+];
 
 impl ResolvesServerCert for Served {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
