@@ -99,6 +99,7 @@ impl App {
             aud: &read.aud,
             exp: read.exp.map(|date| date.0),
             nbf: read.nbf.map(|date| date.0),
+            iat: read.iat.map(|date| date.0),
         };
         let place = Place { client, issuer: &self.endpoints.issuer, at: self.now(), policy: self.policy() };
         let settled = object::settle(&outside, &object, place)?;
@@ -166,7 +167,8 @@ impl App {
             return Err(unreadable("another typ"));
         }
         let alg = RequestObjectAlg::parse(parsed.header().alg().as_str());
-        let allowed: Vec<_> = object::algorithms(client).into_iter().filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
+        let algorithms = object::algorithms(client, self.policy());
+        let allowed: Vec<_> = algorithms.into_iter().filter_map(|alg| Algorithm::parse(alg.as_str())).collect();
         let keys = self.keys_of(context, client, parsed.header().kid()).await?;
         let keys = keys.ok_or_else(|| unreadable("the client has no keys"))?;
         // RFC 9101 §6.2: the key that it names, or none. Elsewhere a kid that nobody has leaves the keys without one.

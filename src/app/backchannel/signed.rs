@@ -57,6 +57,7 @@ impl App {
             aud: &read.aud,
             exp: read.exp.map(|date| date.0),
             nbf: read.nbf.map(|date| date.0),
+            iat: read.iat.map(|date| date.0),
         };
         let stamp = Stamp { iat: read.iat.map(|date| date.0), jti: read.jti.as_deref() };
         let place = Place { client, issuer: &self.endpoints.issuer, at: self.now(), policy: self.policy() };

@@ -127,8 +127,16 @@ mod tests {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let date = |name: &str| claims.get(name).and_then(Value::as_i64);
         let aud: Vec<String> = text("aud").map(ToString::to_string).into_iter().collect();
-        let jwt =
-            Object { claims: &claims, is_signed: true, iss: text("iss"), sub: text("sub"), aud: &aud, exp: date("exp"), nbf: date("nbf") };
+        let jwt = Object {
+            claims: &claims,
+            is_signed: true,
+            iss: text("iss"),
+            sub: text("sub"),
+            aud: &aud,
+            exp: date("exp"),
+            nbf: date("nbf"),
+            iat: date("iat"),
+        };
         let client = client();
         let place = Place { client: &client, issuer: ISSUER, at: t(10), policy: Policy::default() };
         let parameters = beside.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();

@@ -73,6 +73,21 @@ impl Profile {
         matches!(self, Fapi1Advanced | FapiCiba | Fapi2MessageSigning)
     }
 
+    /// A request that asks for an id_token has a nonce, any other a state. FAPI 1.0 Part 1 §5.2.2.2, §5.2.2.3.
+    pub const fn wants_nonce_or_state(self) -> bool {
+        matches!(self, Fapi1Advanced | FapiCiba)
+    }
+
+    /// A request names its redirect_uri, though only one is registered. FAPI 1.0 Part 1 §5.2.2, FAPI 2.0 Security Profile §5.3.2.2.
+    pub const fn wants_redirect_uri(self) -> bool {
+        !matches!(self, OAuth21)
+    }
+
+    /// What is pushed comes with PKCE, whoever may push. FAPI 1.0 Part 2 §5.2.2; FAPI 2.0 demands PKCE of every request.
+    pub const fn wants_pkce_when_pushed(self) -> bool {
+        matches!(self, Fapi1Advanced | FapiCiba)
+    }
+
     /// An answer is signed: as a JWT (JARM), or, where that is all that is left, by an id_token beside the code. FAPI 1.0 Part 2 §5.2.2,
     /// FAPI 2.0 Message Signing §5.4.1.
     pub const fn wants_signed_answers(self) -> bool {

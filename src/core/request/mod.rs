@@ -303,7 +303,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "pkce", source: "RFC 7636 §4.3, RFC 9700 §2.1.1", run: checks::pkce::check },
     Check { name: "dpop_jkt", source: "RFC 9449 §10", run: checks::dpop_jkt::check },
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
-    Check { name: "nonce", source: "OpenID Connect Core 1.0 §3.2.2.1, §3.3.2.11", run: checks::nonce::check },
+    Check { name: "nonce", source: "OpenID Connect Core 1.0 §3.2.2.1, §3.3.2.11, FAPI 1.0 Part 1 §5.2.2.2", run: checks::nonce::check },
     Check { name: "claims", source: "OpenID Connect Core 1.0 §5.5, §5.5.1.1", run: checks::claims::check },
     Check { name: "max_age", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::max_age::check },
     Check { name: "bounds", source: "our own", run: checks::bounds::check },

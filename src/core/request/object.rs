@@ -85,11 +85,12 @@ pub fn plain(client: &Client) -> Result<(), OAuthError> {
 }
 
 /// The algorithms that an object of this client may be signed with. Empty: unsigned ones alone.
-pub fn algorithms(client: &Client) -> Vec<RequestObjectAlg> {
+pub fn algorithms(client: &Client, policy: Policy) -> Vec<RequestObjectAlg> {
+    // FAPI 1.0 Part 2 §8.6, FAPI 2.0 Security Profile §5.4.1: a client that registered none has those of its profile.
+    let is_one = |alg: &RequestObjectAlg| *alg != RequestObjectAlg::None && policy.allows_for(client, alg.as_str());
     match client.metadata.request_object_signing_alg {
-        Some(RequestObjectAlg::None) => Vec::new(),
-        Some(only) => alloc::vec![only],
-        None => RequestObjectAlg::ALL.iter().copied().filter(|alg| *alg != RequestObjectAlg::None).collect(),
+        Some(only) => [only].into_iter().filter(is_one).collect(),
+        None => RequestObjectAlg::ALL.iter().copied().filter(is_one).collect(),
     }
 }
 
@@ -145,6 +146,7 @@ pub struct Object<'a> {
     /// Seconds since 1970.
     pub exp: Option<i64>,
     pub nbf: Option<i64>,
+    pub iat: Option<i64>,
 }
 
 /// The parameters that count.
@@ -224,6 +226,10 @@ pub(crate) fn stands(object: &Object<'_>, place: Place<'_>) -> Result<(), OAuthE
     }
     if object.nbf.is_some_and(|nbf| nbf > now.saturating_add(LEEWAY)) {
         return Err(refuse("not yet valid", "The request object is not valid yet."));
+    }
+    // FAPI 2.0 Security Profile §5.3.2.1; of an object that was made ahead nobody can say when it was signed.
+    if object.iat.is_some_and(|iat| iat > now.saturating_add(LEEWAY)) {
+        return Err(refuse("iat is ahead", "iat of the request object lies in the future; check the clock."));
     }
     if place.policy.profiles(place.client).any(Profile::wants_signed_requests) {
         return is_of_the_hour(object, now);

@@ -3,7 +3,8 @@
 use alloc::string::ToString;
 
 use crate::error::OAuthError;
-use crate::request::{Asked, Request};
+use crate::profile::Profile;
+use crate::request::{Arrival, Asked, Request};
 
 pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
     let refuse = |sentence: &str| Err(OAuthError::invalid_request("pkce").saying(sentence));
@@ -14,6 +15,9 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     // Every instance of an attested client authenticates as the same client: without PKCE one could redeem what was meant for another.
     let required =
         asked.client.is_public() || asked.client.is_attested() || asked.client.metadata.require_pkce || asked.policy.pkce_for_all;
+    // FAPI 1.0 Part 2 §5.2.2.
+    let required =
+        required || (asked.arrival != Arrival::Browser && asked.policy.profiles(asked.client).any(Profile::wants_pkce_when_pushed));
     match (asked.get("code_challenge"), asked.get("code_challenge_method")) {
         (None, None) if required => refuse("code_challenge is missing: this client must use PKCE with S256."),
         (None, None) => Ok(()),

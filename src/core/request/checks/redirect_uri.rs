@@ -5,11 +5,13 @@
 //! | equal to a registered one, but for the port of a native loopback address | RFC 9700 §2.1, RFC 8252 §7.3 |
 //! | required by OpenID Connect | OpenID Connect Core 1.0 §3.1.2.1 |
 //! | required when several are registered, or only a part of one | RFC 6749 §3.1.2.3 |
+//! | required by profiles | FAPI 1.0 Part 1 §5.2.2, FAPI 2.0 Security Profile §5.3.2.2 |
 
 use alloc::string::{String, ToString};
 
 use crate::client::metadata::{has_any_port, redirect_uri_matches};
 use crate::error::OAuthError;
+use crate::profile::Profile;
 use crate::request::Asked;
 
 /// The URI, and whether the request left it out.
@@ -27,6 +29,9 @@ pub fn check(asked: &Asked<'_>) -> Result<(String, bool), OAuthError> {
     }
     if asked.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == "openid")) {
         return refuse("redirect_uri is missing", "redirect_uri is missing; OpenID Connect requires it.");
+    }
+    if asked.policy.profiles(asked.client).any(Profile::wants_redirect_uri) {
+        return refuse("redirect_uri is missing", "redirect_uri is missing; the profile that is demanded here requires it.");
     }
     let mut registered = metadata.redirect_uris.iter();
     match (registered.next(), registered.next()) {

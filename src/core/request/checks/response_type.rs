@@ -9,7 +9,10 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     let Some(text) = asked.get("response_type") else {
         return Err(OAuthError::invalid_request("response_type is missing").saying("response_type is missing; use response_type=code."));
     };
-    match ResponseType::read(text).filter(|kind| asked.policy.response_types().any(|own| own == *kind)) {
+    let is_on = |kind: &ResponseType| asked.policy.response_types().any(|own| own == *kind);
+    // A profile can be one client's. FAPI 1.0 Part 2 §5.2.2, FAPI 2.0 Security Profile §5.3.2.2.
+    let is_of_profiles = |kind: &ResponseType| asked.policy.profiles(asked.client).all(|own| own.has_response_type(kind.as_str()));
+    match ResponseType::read(text).filter(|kind| is_on(kind) && is_of_profiles(kind)) {
         Some(kind) if asked.client.metadata.response_types.contains(&kind) => {
             request.response_type = kind;
             Ok(())
