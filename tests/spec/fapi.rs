@@ -11,7 +11,7 @@ use crate::support::flow::{Person, Tokens};
 use crate::support::jwt::{Key, verified};
 use crate::support::*;
 
-const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 fn shipped(profile: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{profile}.toml"))
@@ -112,11 +112,11 @@ fn the_shipped_profiles_are_met_and_each_fault_of_a_broken_copy_is_named() {
 }
 
 /// A client of the profile, declared with its key.
-struct World {
-    server: Server,
-    key: Key,
-    prover: Prover,
-    client: Client,
+pub struct World {
+    pub server: Server,
+    pub key: Key,
+    pub prover: Prover,
+    pub client: Client,
     count: std::cell::Cell<u32>,
 }
 
@@ -131,7 +131,7 @@ rotation = "never"
 "#;
 
 impl World {
-    async fn new(head: &str, members: &str) -> Self {
+    pub async fn new(head: &str, members: &str) -> Self {
         let key = Key::generate("ES256");
         let toml = format!("{head}\n[[client]]\nclient_id = \"app\"\njwks = '{}'\n{MEMBERS}{members}", key.jwks());
         let server = Server::production(&[], &toml).await;
@@ -139,24 +139,24 @@ impl World {
         Self { server, key, prover: Prover::new("ES256"), client, count: std::cell::Cell::new(0) }
     }
 
-    fn next(&self) -> String {
+    pub fn next(&self) -> String {
         self.count.set(self.count.get() + 1);
         format!("jti-{}", self.count.get())
     }
 
-    fn assertion(&self, aud: &Value) -> String {
+    pub fn assertion(&self, aud: &Value) -> String {
         let now = self.server.app.now().0 / 1000;
         self.key.sign(&json!({ "iss": "app", "sub": "app", "aud": aud, "jti": self.next(), "iat": now, "exp": now + 60 }))
     }
 
-    fn call(&self, path: &str, fields: &[(&str, &str)]) -> Call<'_> {
+    pub fn call(&self, path: &str, fields: &[(&str, &str)]) -> Call<'_> {
         let assertion = self.assertion(&json!(self.server.issuer));
         let own = [("client_assertion_type", KIND), ("client_assertion", assertion.as_str())];
         self.server.post(path).form(&[fields, &own].concat())
     }
 
     /// A pushed request; `changes` as for [`Client::request`].
-    async fn push(&self, changes: &[(&str, &str)]) -> Answer {
+    pub async fn push(&self, changes: &[(&str, &str)]) -> Answer {
         let request = self.client.request(changes);
         let body: Vec<(String, String)> = form_urlencoded::parse(request.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
         let fields: Vec<_> =
@@ -164,7 +164,7 @@ impl World {
         self.call("/oidc/par", &fields).send().await
     }
 
-    async fn brought(&self, browser: &mut Browser<'_>, person: &Person, pushed: &Answer) -> Answer {
+    pub async fn brought(&self, browser: &mut Browser<'_>, person: &Person, pushed: &Answer) -> Answer {
         let uri = pushed.json()["request_uri"].as_str().unwrap_or_else(|| panic!("{}", pushed.text())).to_owned();
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("client_id", "app").append_pair("request_uri", &uri);
@@ -172,7 +172,7 @@ impl World {
         browser.pass(page, person).await
     }
 
-    fn redemption(&self, code: &str) -> Call<'_> {
+    pub fn redemption(&self, code: &str) -> Call<'_> {
         let fields =
             [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", "https://app.example/cb"), ("code_verifier", VERIFIER)];
         self.call("/oidc/token", &fields)

@@ -25,6 +25,8 @@ mod exchange_musts;
 mod fail_closed;
 mod fapi;
 mod fapi_musts;
+mod fapi_musts_2;
+mod fapi_musts_3;
 mod feeds;
 mod hostile;
 mod jarm;
