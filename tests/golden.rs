@@ -45,7 +45,8 @@ fn conformance() {
     let head = "# Conformance\n\nEach rule with the test in `tests/spec` that holds it through HTTP. Written by \
                 `UPDATE_GOLDEN=1 cargo test --test main golden`; the rules themselves have more tests beside the code.\n\n\
                 [conformance/musts.md](conformance/musts.md) goes the other way: demand by demand of each specification, with its test; \
-                [conformance/peer.md](conformance/peer.md) sets us beside oidc-provider.\n\n\
+                [conformance/peer.md](conformance/peer.md) sets us beside oidc-provider; \
+                [conformance/attacks.md](conformance/attacks.md) lists what attackers try.\n\n\
                 | Specification | Section | Rule | Test |\n|---|---|---|---|\n";
     // What is written by hand: every test that it names has to be there.
     let plans = include_str!("golden/certification.md");
@@ -55,6 +56,21 @@ fn conformance() {
         assert!(text.contains(&format!("async fn {test}(")), "tests/golden/certification.md names {named}, which is not there");
     }
     golden("docs/conformance.md", &format!("{head}{}\n{plans}", rows.join("\n")));
+}
+
+/// Every test that the list of attacks names is there: `file::test` of `tests/spec`, or with its path.
+#[test]
+fn attacks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = std::fs::read_to_string(root.join("docs/conformance/attacks.md")).unwrap();
+    let mut named = 0;
+    for (place, test) in list.split('`').filter_map(|word| word.split_once("::")).filter(|(place, _)| *place != "file") {
+        let file = if place.contains('/') { format!("{place}.rs") } else { format!("tests/spec/{place}.rs") };
+        let text = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
+        assert!(text.contains(&format!("fn {test}(")), "docs/conformance/attacks.md names {place}::{test}, which is not there");
+        named += 1;
+    }
+    assert!(named > 40, "{named}");
 }
 
 /// `rfc9700_2_1_1_a_wrong_verifier` cites RFC 9700, section 2.1.1.

@@ -1,10 +1,13 @@
 // Apache as it stands in many companies: mod_auth_openidc signs people in, mod_oauth2 guards what lies behind, by the token's own
-// signature (RFC 9068) and by asking (RFC 7662).
+// signature (RFC 9068) and by asking (RFC 7662), bound to keys and certificates too (RFC 9449, RFC 8705).
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import * as oauth from 'oauth4webapi';
 import { Agent } from './harness/agent.mjs';
 import { Apache } from './harness/apache.mjs';
 import { audit } from './harness/auditor.mjs';
@@ -143,18 +146,103 @@ async function resourceServer(check, server) {
   }
 }
 
-const browser = await Browser.start();
+/// Certificates that nobody issued: the server's, a client's and a stranger's. The tokens are bound to the certificate, not to who issued it.
 const folder = mkdtempSync(path.join(os.tmpdir(), 'chancery-apache-config-'));
+const file = (name) => path.join(folder, name);
+for (const name of ['server', 'app', 'stranger']) {
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file(`${name}.key`), '-out', file(`${name}.pem`),
+    '-days', '2', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+}
+const certificate = (name) => (name ? { cert: readFileSync(file(`${name}.pem`)), key: readFileSync(file(`${name}.key`)) } : {});
+
+/// One https request with that certificate, or none.
+function call(url, name, { method = 'GET', headers = {}, body } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = https.request(url, { method, headers, agent: false, ca: readFileSync(file('server.pem')), ...certificate(name) }, (answer) => {
+      const parts = [];
+      answer.on('data', (part) => parts.push(part));
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(parts).toString() }));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/// Tokens that are bound to a key (RFC 9449) or a certificate (RFC 8705): the module checks what the server says about them.
+async function boundTokens(check, server) {
+  const [port, secure] = [await freePort(), await freePort()];
+  const verify = {
+    '': (more) => `OAuth2TokenVerify jwks_uri ${server.issuer}/jwks jwks_uri.ssl_verify=false&expiry=1&${more}`,
+    '-asked': (more) => `OAuth2TokenVerify introspect ${server.issuer}/introspection introspect.ssl_verify=false&introspect.auth=client_secret_basic&client_id=${BACKEND.id}&client_secret=${BACKEND.secret}&expiry=1&${more}`,
+  };
+  const place = (name, kind, type, by) => [`<Location /api/${name}${by}>`, 'AuthType oauth2', `OAuth2AcceptTokenIn header name=Authorization&type=${type}`, verify[by](`type=${kind}`),
+    'Require valid-user', '</Location>'];
+  let apache;
+  try {
+    apache = await check('Apache starts with mod_oauth2 and mod_ssl', () => Apache.start(port, ['oauth2', 'ssl', 'setenvif'], [
+      ...Object.keys(verify).flatMap((by) => [...place('dpop', 'dpop', 'DPoP', by), ...place('mtls', 'mtls', 'Bearer', by)]),
+      `Listen 127.0.0.1:${secure}`, `<VirtualHost 127.0.0.1:${secure}>`, 'SSLEngine on', `SSLCertificateFile ${file('server.pem')}`, `SSLCertificateKeyFile ${file('server.key')}`,
+      'SSLVerifyClient optional_no_ca', 'SSLOptions +StdEnvVars +ExportCertData', '</VirtualHost>',
+    ]));
+    const metadata = (more) => ({
+      client_name: 'bound', grant_types: ['client_credentials'], token_endpoint_auth_method: 'client_secret_post', scope: 'api', redirect_uris: [], ...more,
+    });
+    const register = async (more) => json(await fetch(`${server.origin}/clients`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(metadata(more)),
+    }), 201);
+
+    const issuer = new URL(server.issuer);
+    const insecure = { [oauth.allowInsecureRequests]: true };
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, insecure));
+    const client = await register({ dpop_bound_access_tokens: true });
+    const auth = oauth.ClientSecretPost(client.client_secret);
+    const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+    const { access_token: bound } = await check('a client gets a token for its key', async () => oauth.processClientCredentialsResponse(as, client,
+      await oauth.clientCredentialsGrantRequest(as, client, auth, { scope: 'api', resource: API }, { ...insecure, DPoP })));
+    const ask = async (name, token, proof) => (await oauth.protectedResourceRequest(token, 'GET', new URL(`${apache.origin}/api/${name}/`), undefined, undefined,
+      { ...insecure, DPoP: proof }).catch((error) => error.response ?? Promise.reject(error))).status;
+    for (const name of ['dpop', 'dpop-asked']) {
+      await check.also(`${name}: opens with a proof of the key`, async () => assert.equal(await ask(name, bound, DPoP), 200, apache.logTail()));
+      await check.also(`${name}: stays closed with another key's and with none`, async () => {
+        assert.equal(await ask(name, bound, oauth.DPoP(client, await oauth.generateKeyPair('ES256'))), 401);
+        assert.equal((await fetch(`${apache.origin}/api/${name}/`, { headers: { authorization: `DPoP ${bound}` } })).status, 401);
+      });
+    }
+
+    const { mtls_endpoint_aliases: aliases } = await json(await fetch(`${server.issuer}/.well-known/openid-configuration`), 200);
+    const certified = await register({ tls_client_certificate_bound_access_tokens: true });
+    const body = new URLSearchParams({ grant_type: 'client_credentials', scope: 'api', resource: API, client_id: certified.client_id, client_secret: certified.client_secret }).toString();
+    const tokens = await check('a client gets a token for its certificate', async () => {
+      const answer = await call(aliases.token_endpoint, 'app', { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body });
+      assert.equal(answer.status, 200, answer.body);
+      return JSON.parse(answer.body);
+    });
+    const open = async (name, shown) => (await call(`https://localhost:${secure}/api/${name}/`, shown, { headers: { authorization: `Bearer ${tokens.access_token}` } })).status;
+    for (const name of ['mtls', 'mtls-asked']) {
+      await check.also(`${name}: opens with the certificate`, async () => assert.equal(await open(name, 'app'), 200, apache.logTail()));
+      await check.also(`${name}: stays closed with another's and with none`, async () => assert.deepEqual([await open(name, 'stranger'), await open(name)], [401, 401]));
+    }
+  } finally {
+    await apache?.dispose();
+  }
+}
+
+const browser = await Browser.start();
 const config = path.join(folder, 'chancery.toml');
 writeFileSync(config, SETTINGS);
 for (const backend of backends()) {
   let server;
   await checks.group(`${backend} start`, async (check) => {
-    server = await check('the server starts on empty data', () => Server.start({ backend, config }));
+    const port = await freePort();
+    const env = {
+      CHANCERY_MTLS_LISTEN: `127.0.0.1:${port}`, CHANCERY_MTLS_URL: `https://localhost:${port}`, CHANCERY_MTLS_CERT: file('server.pem'), CHANCERY_MTLS_KEY: file('server.key'),
+    };
+    server = await check('the server starts on empty data', () => Server.start({ backend, config, env }));
   });
   if (!server) continue;
   await checks.group(`${backend} mod_auth_openidc`, (check) => relyingParty(check, server), server.explain());
   await checks.group(`${backend} mod_oauth2`, (check) => resourceServer(check, server), server.explain());
+  await checks.group(`${backend} mod_oauth2, bound tokens`, (check) => boundTokens(check, server), server.explain());
   await checks.group(`${backend} audit`, (check) => audit(check, server));
   await server.dispose();
 }

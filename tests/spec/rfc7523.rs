@@ -62,6 +62,21 @@ pub fn claims_of(server: &Server, client: &Client, jti: &str) -> serde_json::Val
 }
 
 #[tokio::test]
+async fn rfc7523_3_of_twenty_uses_of_a_client_assertion_one_counts() {
+    both::on_both("", async |server: &Server| {
+        let key = Key::generate("ES256");
+        let client = server.client(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks() })).await;
+        for round in 0..5 {
+            let assertion = key.sign(&claims_of(server, &client, &format!("once-{round}")));
+            let answers = at_once::all(20, || asserted(server, &assertion)).await;
+            let refused = answers.iter().filter(|answer| **answer == (401, "invalid_client".to_owned())).count();
+            assert_eq!((answers.len() - refused, refused), (1, 19), "{answers:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn oidc_core_9_client_secret_jwt_proves_the_secret_and_never_sends_it() {
     both::on_both("", async |server: &Server| {
         let client = server.client(json!({ "token_endpoint_auth_method": "client_secret_jwt" })).await;

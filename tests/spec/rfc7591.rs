@@ -1,5 +1,7 @@
 //! RFC 7591 and OpenID Connect Dynamic Registration: `/oidc/reg`, and the operators' `/clients`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -80,6 +82,20 @@ async fn rfc7591_3_2_1_everything_that_was_registered_comes_back() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn rfc7518_3_3_a_client_with_a_short_rsa_key_has_no_key() {
+    let server = Server::start().await;
+    let register = async |bytes: usize| {
+        let mut modulus = vec![0xc1_u8; bytes];
+        modulus[bytes - 1] = 0xc3;
+        let key = json!({ "kty": "RSA", "use": "sig", "n": URL_SAFE_NO_PAD.encode(&modulus), "e": "AQAB" });
+        let sent = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [key] } });
+        server.post("/oidc/reg").json(&sent).send().await
+    };
+    assert_eq!(register(128).await.refusal(), (400, "invalid_client_metadata".to_owned()), "1,024 bits");
+    assert_eq!(register(256).await.status, 201, "2,048 bits");
 }
 
 #[tokio::test]

@@ -22,10 +22,10 @@ export class Apache {
     const apache = new Apache();
     apache.folder = mkdtempSync('/tmp/chancery-apache-');
     chmodSync(apache.folder, 0o755);
-    mkdirSync(path.join(apache.folder, 'pages/app'), { recursive: true });
-    mkdirSync(path.join(apache.folder, 'pages/api/jwt'), { recursive: true });
-    mkdirSync(path.join(apache.folder, 'pages/api/asked'), { recursive: true });
-    for (const page of ['', 'app/', 'api/jwt/', 'api/asked/']) writeFileSync(path.join(apache.folder, 'pages', page, 'index.html'), `<!doctype html><title>${page || 'home'}</title>here`);
+    for (const page of ['', 'app/', 'api/jwt/', 'api/asked/', 'api/dpop/', 'api/dpop-asked/', 'api/mtls/', 'api/mtls-asked/']) {
+      mkdirSync(path.join(apache.folder, 'pages', page), { recursive: true });
+      writeFileSync(path.join(apache.folder, 'pages', page, 'index.html'), `<!doctype html><title>${page || 'home'}</title>here`);
+    }
     apache.port = port;
     apache.origin = `http://127.0.0.1:${apache.port}`;
     writeFileSync(path.join(apache.folder, 'apache.conf'), [
