@@ -32,6 +32,7 @@ pub mod openapi;
 pub mod operate;
 pub mod outcome;
 pub mod password;
+mod paths;
 pub mod print;
 pub mod projections;
 pub mod replay;

@@ -184,10 +184,15 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
     document
 }
 
-/// The types of authorization details that are registered here (RFC 9396 §10).
+/// The types of authorization details that are registered here (RFC 9396 §10), and the scopes of credentials.
 pub fn add_types(document: &mut Value, types: &Types) {
-    if !types.0.is_empty() {
-        document["authorization_details_types_supported"] = types.0.keys().cloned().collect::<Vec<_>>().into();
+    let names = types.names();
+    if !names.is_empty() {
+        document["authorization_details_types_supported"] = json!(names);
+    }
+    // OpenID4VCI §12.2.4: scopes of credentials may stand among the others.
+    if let Some(scopes) = document["scopes_supported"].as_array_mut() {
+        scopes.extend(types.credentials.scopes().into_iter().map(Value::from));
     }
 }
 

@@ -109,7 +109,8 @@ fn told(envelope: &Envelope) -> Told {
         | "AssertionGranted"
         | "FrontChannelIssued"
         | "ClientCredentialsGranted"
-        | "OperatorTokenMinted" => well(Authentication, 4),
+        | "OperatorTokenMinted"
+        | "CredentialsIssued" => well(Authentication, 4),
         "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" => failed(Authentication, 4, MEDIUM),
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),

@@ -7,6 +7,7 @@
 //! | a token request may ask for less than was granted, never for more | RFC 9396 §6 |
 //! | a resource server sees what names it in `locations`, and what names none | RFC 9396 §2.2, §13 |
 //! | the person reads each of them in words (`words`) | RFC 9396 §3 |
+//! | one of the type `openid_credential` asks for a credential of ours | OpenID4VCI §5.1.1 |
 //!
 //! The texts may be about people: they are kept as ciphertext, and only the types stand in events in clear.
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::canonical;
 use crate::client::Client;
+use crate::credential::{self, Catalogue};
 use crate::error::OAuthError;
 use schema::Schema;
 use words::Words;
@@ -38,12 +40,17 @@ pub struct Type {
     pub words: Words,
 }
 
-/// Every type, by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Types(pub BTreeMap<String, Type>);
+/// Every type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Types {
+    /// Those that the operator registered, by name.
+    pub declared: BTreeMap<String, Type>,
+    /// What those of the type `openid_credential` can name.
+    pub credentials: Catalogue,
+}
 
 /// No types: what most servers have.
-pub static NONE: Types = Types(BTreeMap::new());
+pub static NONE: Types = Types { declared: BTreeMap::new(), credentials: Catalogue::NONE };
 
 /// Details that are well formed, in the order in which they came.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +95,23 @@ impl Details {
         self.0.iter().cloned().map(Value::Object).collect::<Vec<_>>().into()
     }
 
+    /// One after the other.
+    pub fn objects(&self) -> &[Map<String, Value>] {
+        &self.0
+    }
+
+    /// Those that ask for these configurations of credentials, as they are.
+    pub fn of_credentials<'a>(configurations: impl Iterator<Item = &'a str>) -> Self {
+        Self(configurations.map(credential::detail_of).collect())
+    }
+
+    /// # Errors
+    /// `invalid_authorization_details` when they ask for a credential: it is about a person.
+    pub fn without_credentials(self) -> Result<Self, OAuthError> {
+        let has_one = self.0.iter().any(|one| type_of(one) == credential::TYPE);
+        if has_one { Err(refuse("A credential is about a person, and here is none.")) } else { Ok(self) }
+    }
+
     /// The types in them.
     pub fn types(&self) -> BTreeSet<String> {
         self.0.iter().map(|one| type_of(one).to_string()).collect()
@@ -111,6 +135,12 @@ fn type_of(one: &Map<String, Value>) -> &str {
 }
 
 impl Types {
+    /// The names of them.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let own = (!self.credentials.is_empty()).then_some(credential::TYPE);
+        self.declared.keys().map(String::as_str).chain(own).collect()
+    }
+
     /// Reads the parameter of a request that asks for a grant.
     ///
     /// # Errors
@@ -119,27 +149,35 @@ impl Types {
         let details = Details::read(text)?;
         for one in &details.0 {
             let name = type_of(one);
-            let Some(kind) = self.0.get(name).filter(|_| client.metadata.authorization_details_types.contains(name)) else {
+            let fits = match name {
+                credential::TYPE if !self.credentials.is_empty() => Some(self.credentials.check_detail(one)),
+                _ => self.declared.get(name).map(|kind| kind.schema.check(one, "type")),
+            };
+            let Some(fits) = fits.filter(|_| client.metadata.authorization_details_types.contains(name)) else {
                 return Err(refuse("A type in authorization_details is unknown here, or the client is not registered for it."));
             };
-            kind.schema.check(one, "type").map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))?;
+            fits.map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))?;
         }
         Ok(details)
     }
 
-    /// What a person reads about each of them.
+    /// What a person reads about each of them. Those about credentials are told apart, in the person's language ([`Catalogue::shown`]).
     pub fn in_words(&self, details: &Details) -> Vec<String> {
-        let say = |one: &Map<String, Value>| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.say(one));
-        details.0.iter().map(say).collect()
+        let say =
+            |one: &Map<String, Value>| self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.say(one));
+        self.without_ours(details).map(say).collect()
+    }
+
+    fn without_ours<'a>(&self, details: &'a Details) -> impl Iterator<Item = &'a Map<String, Value>> {
+        let issues = !self.credentials.is_empty();
+        details.0.iter().filter(move |one| !issues || type_of(one) != credential::TYPE)
     }
 
     /// The same without what is particular: the sentences that the operator wrote.
     pub fn sentences(&self, details: &Details) -> Vec<String> {
-        details
-            .0
-            .iter()
-            .map(|one| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into()))
-            .collect()
+        let say =
+            |one: &Map<String, Value>| self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into());
+        self.without_ours(details).map(say).collect()
     }
 }
 
@@ -181,7 +219,7 @@ mod tests {
         let schema = json!({ "properties": { "actions": { "type": "array", "items": { "enum": ["read", "pay"] } }, "amount": { "type": "string" } },
                              "required": ["actions"], "additionalProperties": false });
         let kind = Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("Pay {amount} ({actions})").unwrap() };
-        Types([("payment".into(), kind)].into())
+        Types { declared: [("payment".into(), kind)].into(), credentials: Catalogue::NONE }
     }
 
     fn client() -> Client {

@@ -6,6 +6,7 @@
 //! | `redeem` | the code becomes tokens, once |
 //! | `assertion` | a token for what a trusted issuer says |
 //! | `backchannel` | the tokens of a request on the back channel |
+//! | `credentials` | credentials for who holds an access token |
 //! | `device` | the tokens of a device that a person allowed |
 //! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
@@ -19,6 +20,7 @@
 pub mod assertion;
 pub mod backchannel;
 mod beginning;
+pub mod credentials;
 pub mod device;
 pub mod event;
 pub mod exchange;
@@ -297,6 +299,8 @@ impl Stream for Grant {
                     grant.misused.insert(event.misuse);
                 }
             }
+            // They are the wallet's from here on: nothing of the grant changes.
+            GrantEvent::CredentialsIssued(_) => {}
             GrantEvent::AccessTokenRevoked(event) => grant.access.retain(|own| own.digest != event.access),
             GrantEvent::GrantEnded(event) => {
                 grant.ended = Some(event.reason);

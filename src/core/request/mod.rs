@@ -57,7 +57,8 @@ impl Prompt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
-    /// The types of its authorization details (RFC 9396); what they say is personal and kept as ciphertext.
+    /// The types of its authorization details (RFC 9396); what they say is personal and kept as ciphertext. A scope that stands for a
+    /// credential counts as one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub authorization_details: BTreeSet<String>,
     /// Claims that were asked for one by one.

@@ -106,6 +106,7 @@ pub fn of(event: &Envelope) -> String {
         "RefreshTokenUsed" => "The client refreshed.".to_owned(),
         "RefreshTokenRepeated" => "The replaced refresh token came again and got the same successor.".to_owned(),
         "MisuseRefused" => format!("A misuse was refused: {}.", words("misuse")),
+        "CredentialsIssued" => format!("Credentials were issued to the wallet ({}).", text("configuration")),
         "AccessTokenRevoked" => "An access token was given back.".to_owned(),
         "GrantEnded" => format!("Everything of the grant ended ({}).", words("reason")),
         "ClientCredentialsGranted" => format!("The client got a token of its own{}.", scope()),

@@ -52,6 +52,16 @@ fn grant() {
         rotated.into(),
         RefreshTokenRepeated { access: access("at-2", 21), scope: None, id_token_kid: id_token_kid.clone(), at: t(21) }.into(),
         RefreshTokenUsed { refresh_expires_at: t(14 * DAY), access: access("at-3", 30), scope: None, id_token_kid, at: t(30) }.into(),
+        CredentialsIssued {
+            access: digest("at-3"),
+            at: t(35),
+            configuration: "identity".into(),
+            count: 1,
+            expires_at: t(14 * DAY),
+            kid: "2027-01".into(),
+            vct: "https://id.example.com/credentials/identity".into(),
+        }
+        .into(),
         AccessTokenRevoked { access: digest("at-3"), at: t(40) }.into(),
         GrantEnded { reason: EndReason::RefreshTokenReused, at: t(50) }.into(),
     ];
