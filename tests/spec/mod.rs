@@ -72,4 +72,5 @@ mod ssf;
 mod taking_away;
 mod time;
 mod upgrade;
+mod vci;
 mod web_message;
