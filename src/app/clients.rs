@@ -73,6 +73,7 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         assertion_issuers: policy.assertion_issuers,
         ciba: policy.ciba,
         attesters: policy.attesters,
+        credentials: policy.credentials,
         profile: policy.profile,
     }
 }

@@ -34,7 +34,7 @@ use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGE
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
-const EXPIRING: [&str; 8] = ["backchannel", "session", "interaction", "grant", "logout", "pushed", "device", "seal"];
+const EXPIRING: [&str; 9] = ["backchannel", "session", "interaction", "grant", "logout", "pushed", "device", "offer", "seal"];
 /// Rows in one sweep.
 const MOST_ROWS: u32 = 1000;
 /// Sweeps of one kind of words in one round.

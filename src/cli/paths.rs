@@ -16,6 +16,7 @@ pub(super) fn surface(specification: &str) -> Surface {
         "/.well-known/openid-credential-issuer/oidc",
         "/.well-known/jwt-vc-issuer/oidc",
         "/oidc/credential/nonce",
+        "/oidc/credential/offer/{code}",
     ] {
         surface = surface.at(path, Kind::Public, &[]);
     }

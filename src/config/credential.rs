@@ -13,10 +13,15 @@ use super::reader::{self, Reader};
 pub struct Credentials {
     pub batch_size: u32,
     pub issuer_name: Option<String>,
+    pub offer_lifetime: Duration,
 }
 
 pub(super) fn settings(reader: &mut Reader) -> Credentials {
-    Credentials { batch_size: reader.small("credentials.batch_size"), issuer_name: reader.text("credentials.issuer_name") }
+    Credentials {
+        batch_size: reader.small("credentials.batch_size"),
+        issuer_name: reader.text("credentials.issuer_name"),
+        offer_lifetime: reader.duration("credentials.offer_lifetime"),
+    }
 }
 
 /// One of them; what its words may be the rules say.

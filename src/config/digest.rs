@@ -33,6 +33,7 @@ impl Config {
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("ciba.enabled", self.ciba.to_string()),
             ("credentials.batch_size", self.credential_settings.batch_size.to_string()),
+            ("credentials.offer_lifetime", self.credential_settings.offer_lifetime.as_secs().to_string()),
             ("credentials.issuer_name", self.credential_settings.issuer_name.clone().unwrap_or_default()),
             ("client_documents.enabled", self.client_documents.enabled.to_string()),
             ("client_documents.allowed_hosts", list(self.client_documents.allowed_hosts.iter().map(ToString::to_string).collect())),

@@ -165,6 +165,10 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["client_attestation_pop_signing_alg_values_supported"] = json!(algs);
         document["challenge_endpoint"] = json!(endpoints.challenge);
     }
+    // OpenID4VCI §12.3: a wallet says which client it is.
+    if policy.credentials {
+        document["pre-authorized_grant_anonymous_access_supported"] = json!(false);
+    }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {
         document["tls_client_certificate_bound_access_tokens"] = json!(true);

@@ -73,4 +73,5 @@ mod taking_away;
 mod time;
 mod upgrade;
 mod vci;
+mod vci_offer;
 mod web_message;

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | [`nonce`] | nonces, each good for one request |
 //! | [`issue`] | the credential endpoint |
+//! | [`offer`] | offers of the operator, and the pre-authorized code grant |
 //!
 //! Out of scope: the rules (`chancery_core::credential`, `chancery_core::grant::credentials`), the format (`chancery_jose::sd_jwt`).
 
 pub mod issue;
 pub mod nonce;
+pub mod offer;
 
 use chancery_core::credential::{Catalogue, Configuration, LONGEST_UNBOUND, TYPE};
 use chancery_core::details::Details;

@@ -110,8 +110,11 @@ fn told(envelope: &Envelope) -> Told {
         | "FrontChannelIssued"
         | "ClientCredentialsGranted"
         | "OperatorTokenMinted"
-        | "CredentialsIssued" => well(Authentication, 4),
-        "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" => failed(Authentication, 4, MEDIUM),
+        | "CredentialsIssued"
+        | "PreAuthorizedGranted" => well(Authentication, 4),
+        "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" | "TransactionCodeRefused" | "CredentialOfferReplayed" => {
+            failed(Authentication, 4, MEDIUM)
+        }
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),
         "AccessTokenRevoked" => well(Authentication, OTHER),

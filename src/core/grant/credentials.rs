@@ -2,7 +2,7 @@
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | they are about a person who signed in here; a token that was exchanged, or that an assertion brought, gets none | §8, our own |
+//! | they are about a person who signed in here, or whom an operator offered them; a token that was exchanged, or that an assertion brought, gets none | §8, our own |
 //! | a token that is bound to no key opens the endpoint for five minutes | §13.6 |
 //! | each key gets one credential | §8.3 |
 //! | a claim that the wallet wants by all means is there, or nothing is | Appendix B.1 |
@@ -50,7 +50,8 @@ pub fn holder<'a>(grant: &'a Grant, access: &Access, at: Timestamp) -> Result<&'
     if grant.exchanged.is_some() {
         return Err(refuse("a token that was exchanged"));
     }
-    if person.amr.is_empty() {
+    // Of an offer the operator said who it is for.
+    if person.amr.is_empty() && grant.offer.is_none() {
         return Err(refuse("the person did not sign in here"));
     }
     if access.cnf.is_none() && at >= access.issued_at.plus(LONGEST_UNBOUND) {
@@ -160,6 +161,7 @@ mod tests {
             details: None,
             kind: GrantKind::Person(person()),
             exchanged: None,
+            offer: None,
             code: None,
             refresh: None,
             access: vec![access(None)],
@@ -194,6 +196,11 @@ mod tests {
         assert_eq!(may(|grant| grant.kind = GrantKind::Operator, None, 0), "insufficient_scope");
         let asserted = |grant: &mut Grant| grant.kind = GrantKind::Person(Person { amr: vec![], ..person() });
         assert_eq!(may(asserted, None, 0), "insufficient_scope");
+        let offered = |grant: &mut Grant| {
+            asserted(grant);
+            grant.offer = Some(crate::id::OfferId(uuid::Uuid::nil()));
+        };
+        assert_eq!(may(offered, None, 0), "ok");
         let source = Source { client: client_id("app"), digest: digest("t"), grant: None, through: None, token_type: TokenType::AccessToken };
         let exchanged = |grant: &mut Grant| grant.exchanged = Some(Exchanged { source, actors: vec![] }.into());
         assert_eq!(may(exchanged, None, 0), "insufficient_scope");

@@ -19,7 +19,7 @@ use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 pub use brought::{AssertionGranted, TokenExchanged};
-pub use credentials::CredentialsIssued;
+pub use credentials::{CredentialsIssued, PreAuthorizedGranted};
 
 /// An access token as the log knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -359,6 +359,7 @@ events! {
         BackchannelGranted = 1,
         TokenExchanged = 1,
         AssertionGranted = 1,
+        PreAuthorizedGranted = 1,
         OperatorTokenMinted = 1,
     }
 }

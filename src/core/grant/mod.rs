@@ -8,6 +8,7 @@
 //! | `backchannel` | the tokens of a request on the back channel |
 //! | `credentials` | credentials for who holds an access token |
 //! | `device` | the tokens of a device that a person allowed |
+//! | `pre_authorized` | the token of an offer of credentials |
 //! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
 //! | `revoke` | an access token or everything ends |
@@ -26,6 +27,7 @@ pub mod event;
 pub mod exchange;
 pub mod exchanged;
 pub mod issue;
+pub mod pre_authorized;
 pub mod redeem;
 pub mod refresh;
 pub mod revoke;
@@ -42,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
-use crate::id::{AccountId, ClientId, GrantId, SessionId};
+use crate::id::{AccountId, ClientId, GrantId, OfferId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -70,6 +72,9 @@ pub struct Grant {
     /// What it was exchanged for (RFC 8693); most are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanged: Option<Box<Exchanged>>,
+    /// The offer of credentials that it comes from (OpenID4VCI §3.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,6 +259,7 @@ impl Stream for Grant {
             | GrantEvent::BackchannelGranted(_)
             | GrantEvent::TokenExchanged(_)
             | GrantEvent::AssertionGranted(_)
+            | GrantEvent::PreAuthorizedGranted(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
             GrantEvent::FrontChannelIssued(event) => {
                 if let Some(access) = event.access.clone() {

@@ -151,6 +151,8 @@ pub struct Policy {
     pub client_documents: bool,
     /// There are attesters of clients (ABCA).
     pub attesters: bool,
+    /// Credentials are issued to wallets (OpenID4VCI).
+    pub credentials: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -180,6 +182,7 @@ impl Policy {
             GrantType::TokenExchange => self.token_exchange,
             GrantType::JwtBearer => self.assertion_issuers,
             GrantType::Ciba => self.ciba,
+            GrantType::PreAuthorizedCode => self.credentials,
             _ => true,
         };
         GrantType::ALL.iter().copied().filter(is_on)

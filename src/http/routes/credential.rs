@@ -1,4 +1,4 @@
-//! Credentials for wallets: OpenID for Verifiable Credential Issuance 1.0 §7, §8, §12.2, and where verifiers find the keys
+//! Credentials for wallets: OpenID for Verifiable Credential Issuance 1.0 §4.1.3, §7, §8, §12.2, and where verifiers find the keys
 //! (draft-ietf-oauth-sd-jwt-vc §4). Where nothing is declared to be issued, there is nothing here.
 //!
 //! Order at the credential endpoint: switched on, access token, limits, media type and size, what the request says.
@@ -6,6 +6,7 @@
 use chancery_core::credential::metadata::{self, credential_endpoint};
 use chancery_core::error::{Code, OAuthError};
 use poem::{Body, Request};
+use poem_openapi::param::Path;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
@@ -110,6 +111,17 @@ impl Describe for NonceAnswer {
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[("c_nonce", "string", "To be the claim nonce of the proofs.")];
 }
 
+pub struct CredentialOffer;
+
+impl Describe for CredentialOffer {
+    const DESCRIPTION: &'static str = "What is offered, and the code for it.";
+    const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[
+        ("credential_issuer", "string", "The issuer."),
+        ("credential_configuration_ids", "array", "What is offered."),
+        ("grants", "object", "The pre-authorized code, and whether a transaction code comes with it."),
+    ];
+}
+
 pub struct CredentialAnswer;
 
 impl Describe for CredentialAnswer {
@@ -141,6 +153,15 @@ impl Credentials {
     async fn nonce(&self) -> Result<Reply<NonceAnswer>, Refused> {
         self.published()?;
         Ok(Reply::new(&json!({ "c_nonce": self.server.app.credential_nonce() })))
+    }
+
+    /// Credential offer (OpenID4VCI)
+    ///
+    /// The offer that an operator made, by reference, as long as it can be redeemed.
+    #[oai(path = "/oidc/credential/offer/:code", method = "get", operation_id = "credentialOffer")]
+    async fn offer(&self, code: Path<String>) -> Result<Reply<CredentialOffer>, Refused> {
+        self.published()?;
+        Ok(Reply::new(&self.server.app.shown_offer(&code.0).await?))
     }
 
     /// Credentials (OpenID4VCI)

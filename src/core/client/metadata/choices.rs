@@ -202,6 +202,7 @@ mod tests {
         assertion_issuers: false,
         ciba: false,
         attesters: false,
+        credentials: false,
         profile: None,
     };
 

@@ -383,6 +383,8 @@ pub struct Terms {
     pub ciba: bool,
     /// There are attesters of clients.
     pub attesters: bool,
+    /// Credentials are issued to wallets.
+    pub credentials: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
 }

@@ -139,6 +139,17 @@ fn grant() {
         scope: scope("api"),
     }
     .into();
+    let offered: GrantEvent = PreAuthorizedGranted {
+        access: access("at-p", 0),
+        account: alice(),
+        at: t(0),
+        client: client_id("app"),
+        consent_epoch: 0,
+        grant,
+        offer: crate::id::OfferId(Uuid::from_u128(0x0ff)),
+        scope: scope(""),
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -167,6 +178,7 @@ fn grant() {
         vec![asked],
         vec![exchanged],
         vec![asserted],
+        vec![offered],
         vec![alone.into()],
         vec![operator.into()],
     ]);

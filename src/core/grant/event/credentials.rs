@@ -4,8 +4,25 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use super::IssuedAccess;
 use crate::digest::Digest;
+use crate::id::{AccountId, ClientId, GrantId, OfferId};
+use crate::scope::Scope;
 use crate::time::Timestamp;
+
+/// A token for an offer of credentials (OpenID4VCI §6). `personal`: `authorization_details`, `context`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PreAuthorizedGranted {
+    pub access: IssuedAccess,
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub client: ClientId,
+    pub consent_epoch: u32,
+    pub grant: GrantId,
+    pub offer: OfferId,
+    pub scope: Scope,
+}
 
 /// Credentials left for a wallet (OpenID4VCI §8.3), all of one configuration and with the same claims. `personal`: `credentials`, which
 /// has the digest of each and the thumbprint of its key, and `context`. What they say of the person is in no event.

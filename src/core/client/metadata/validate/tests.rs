@@ -18,6 +18,7 @@ const TERMS: Terms = Terms {
     assertion_issuers: false,
     ciba: false,
     attesters: false,
+    credentials: false,
     profile: None,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };
