@@ -396,7 +396,7 @@ async fn openid4vci_f_1_what_a_proof_has_to_say() {
 }
 
 #[tokio::test]
-async fn openid4vci_13_5_a_nonce_counts_once() {
+async fn openid4vci_13_8_a_nonce_counts_once() {
     both::on_both(TOML, async |server: &Server| {
         let client = wallet(server).await;
         let access = tokens(server, &client, IDENTITY).await.access;
@@ -475,7 +475,7 @@ async fn openid4vci_8_3_1_1_without_a_token_for_it_there_is_no_credential() {
 }
 
 #[tokio::test]
-async fn openid4vci_13_6_a_token_without_a_key_lives_five_minutes_and_one_with_a_key_is_shown_with_it() {
+async fn openid4vci_13_10_a_token_without_a_key_lives_five_minutes_and_one_with_a_key_is_shown_with_it() {
     let server = Server::with(&[], TOML).await;
     let client = wallet(&server).await;
     let bare = tokens(&server, &client, IDENTITY).await;

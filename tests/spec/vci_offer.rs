@@ -1,4 +1,4 @@
-//! Offers of credentials and the pre-authorized code grant: OpenID for Verifiable Credential Issuance 1.0 §3.5, §4, §6, §13.2.
+//! Offers of credentials and the pre-authorized code grant: OpenID for Verifiable Credential Issuance 1.0 §3.5, §4, §6, §13.6.
 
 use chancery::app::operator::Command;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn openid4vci_3_5_an_offer_becomes_a_credential() {
 }
 
 #[tokio::test]
-async fn openid4vci_13_2_1_a_code_counts_once_however_many_come_with_it() {
+async fn openid4vci_13_6_1_a_code_counts_once_however_many_come_with_it() {
     both::on_both(TOML, async |server: &Server| {
         let client = wallet(server).await;
         let offer = offered(server, &["identity"], false).await;
@@ -110,7 +110,7 @@ async fn openid4vci_13_2_1_a_code_counts_once_however_many_come_with_it() {
 }
 
 #[tokio::test]
-async fn openid4vci_13_2_3_transaction_codes_cannot_be_guessed() {
+async fn openid4vci_13_6_3_transaction_codes_cannot_be_guessed() {
     both::on_both(TOML, async |server: &Server| {
         let client = wallet(server).await;
         let offer = offered(server, &["identity"], true).await;

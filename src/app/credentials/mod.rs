@@ -57,7 +57,7 @@ pub fn catalogue(config: &Config) -> Result<Catalogue, String> {
 
 impl App {
     /// The lifetimes for a token of this scope and these details: one that brings credentials and is bound to no key lives five minutes at
-    /// most (OpenID4VCI §13.6).
+    /// most (OpenID4VCI §13.10).
     pub(super) fn lifetimes_for(&self, scope: &Scope, details: Option<&Details>, cnf: Option<Confirmation>) -> Lifetimes {
         let mut lifetimes = self.lifetimes();
         if cnf.is_none() && self.details.credentials.concerns(scope, details.map(Details::objects).unwrap_or_default()) {

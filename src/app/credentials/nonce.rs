@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | a nonce is a MAC over the time and over something random: nothing is kept, every node knows those of every other | OpenID4VCI §7.2 |
-//! | it is good for one request, however many proofs that has: a claim in the append of what it brought | OpenID4VCI §13.5; our own |
+//! | it is good for one request, however many proofs that has: a claim in the append of what it brought | OpenID4VCI §13.8; our own |
 //! | what was used is forgotten when the nonce is too old anyway | our own |
 
 use std::sync::Arc;

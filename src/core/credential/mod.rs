@@ -45,7 +45,7 @@ pub const FORMAT: &str = "dc+sd-jwt";
 pub const TYPE: &str = "openid_credential";
 /// The most keys that one request can bring.
 pub const MOST_KEYS: u32 = 32;
-/// How long a token without a key opens the endpoint (OpenID4VCI §13.6: five minutes are the most).
+/// How long a token without a key opens the endpoint (OpenID4VCI §13.10: five minutes are the most).
 pub const LONGEST_UNBOUND: Seconds = Seconds(300);
 
 /// Claims of an account that a credential can carry. OpenID Connect Core 1.0 §5.1.
@@ -268,7 +268,7 @@ impl Catalogue {
         }
     }
 
-    /// Does a token bring a credential at all? Then it lives shortly without a key (OpenID4VCI §13.6).
+    /// Does a token bring a credential at all? Then it lives shortly without a key (OpenID4VCI §13.10).
     pub fn concerns(&self, scope: &Scope, details: &[Map<String, Value>]) -> bool {
         !self.is_empty() && (self.is_in(scope) || !of_type(details).is_empty())
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `aud` is this issuer, as one string | Appendix F.1 |
 //! | `iss`, if it is there, is the client whose token it is; without a client there is none | Appendix F.1 |
-//! | it was made a short while ago | Appendix F.1, §13.5 |
+//! | it was made a short while ago | Appendix F.1, §13.8 |
 //! | `nonce` is one of ours and recent: without one the proof is invalid, with another the nonce is | Appendix F.4, §8.3.1.2 |
 //! | a proof for others, or of another client, is evidence: somebody has it who should not | our own |
 //!

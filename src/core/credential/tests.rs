@@ -157,7 +157,7 @@ fn openid4vci_5_1_2_a_detail_counts_more_than_a_scope_for_the_same_credential() 
 }
 
 #[test]
-fn openid4vci_13_6_tokens_for_credentials_are_known() {
+fn openid4vci_13_10_tokens_for_credentials_are_known() {
     let catalogue = catalogue();
     let asked = details(json!([{ "type": TYPE, "credential_configuration_id": "badge" }]));
     assert!(catalogue.concerns(&scope("openid"), &asked) && catalogue.concerns(&scope("identity"), &[]));

@@ -3,7 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | they are about a person who signed in here, or whom an operator offered them; a token that was exchanged, or that an assertion brought, gets none | §8, our own |
-//! | a token that is bound to no key opens the endpoint for five minutes | §13.6 |
+//! | a token that is bound to no key opens the endpoint for five minutes | §13.10 |
 //! | each key gets one credential | §8.3 |
 //! | a claim that the wallet wants by all means is there, or nothing is | Appendix B.1 |
 //! | what could link a holder to what verifiers saw stands in the log as ciphertext | §15.4.1 |
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn openid4vci_13_6_a_token_without_a_key_opens_for_five_minutes() {
+    fn openid4vci_13_10_a_token_without_a_key_opens_for_five_minutes() {
         assert_eq!((may(|_| (), None, 299), may(|_| (), None, 300)), ("ok", "invalid_token"));
         assert_eq!(may(|_| (), Some(Confirmation::Jkt(digest("key"))), 599), "ok");
     }

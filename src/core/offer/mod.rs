@@ -2,9 +2,9 @@
 //!
 //! | Rule | Source |
 //! |---|---|
-//! | the code is short-lived and counts once | OpenID4VCI §4.1.1, §13.2.1 |
+//! | the code is short-lived and counts once | OpenID4VCI §4.1.1, §13.6.1 |
 //! | a transaction code is sent if there is one, and only then | OpenID4VCI §6.1, §6.3 |
-//! | five wrong ones end the offer | OpenID4VCI §13.2.3 |
+//! | five wrong ones end the offer | OpenID4VCI §13.6.3 |
 //! | the code is known by its digest, the transaction code only as ciphertext: it has too few bits for a digest | DESIGN: rule 7 |
 //! | a code that comes again is evidence, once | our own |
 //!
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn openid4vci_13_2_3_five_wrong_transaction_codes_end_the_offer() {
+    fn openid4vci_13_6_3_five_wrong_transaction_codes_end_the_offer() {
         let mut offer = made(Some("123456"));
         for round in 0..5 {
             assert!(offer.is_open(&digest("code"), t(0)));
