@@ -47,7 +47,7 @@ async fn wallet(server: &Server) -> Client {
 }
 
 async fn redeem(server: &Server, client: &Client, code: &str, more: &[(&str, &str)]) -> Answer {
-    server.token(client, &[&[("grant_type", GRANT), ("pre-authorized_code", code)], more].concat()).await
+    server.token(client, &[more, &[("grant_type", GRANT), ("pre-authorized_code", code)]].concat()).await
 }
 
 #[tokio::test]
@@ -116,8 +116,8 @@ async fn openid4vci_13_6_3_transaction_codes_cannot_be_guessed() {
         let offer = offered(server, &["identity"], true).await;
         let right = offer.tx_code.clone().unwrap();
         let wrong = if right == "000000" { "000001" } else { "000000" };
-        let mark = server.mark().await;
-        let answers = at_once::all(20, || redeem(server, &client, offer.code(), &[("tx_code", wrong)])).await;
+        let (mark, guess) = (server.mark().await, [("tx_code", wrong)]);
+        let answers = at_once::all(20, || redeem(server, &client, offer.code(), &guess)).await;
         assert!(answers.iter().all(|answer| answer.refusal() == (400, "invalid_grant".to_owned())));
         assert_eq!(server.kinds_since(mark).await, ["TransactionCodeRefused"; 5], "five, and nobody looks any more");
         let late = redeem(server, &client, offer.code(), &[("tx_code", &right)]).await;
