@@ -20,15 +20,9 @@ pub(super) fn surface(specification: &str) -> Surface {
     ] {
         surface = surface.at(path, Kind::Public, &[]);
     }
-    for path in [
-        "/oidc/token",
-        "/oidc/userinfo",
-        "/oidc/revocation",
-        "/oidc/par",
-        "/oidc/device/auth",
-        "/oidc/backchannel",
-        "/oidc/credential",
-    ] {
+    for path in
+        ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth", "/oidc/backchannel", "/oidc/credential"]
+    {
         surface = surface.at(path, Kind::Protocol, &[]);
     }
     for path in [

@@ -146,7 +146,6 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
     stack.around(Route::new().nest("/docs", docs).at("/openapi.json", document).at("/audit/tile/*path", tiles).nest("/", service))
 }
 
-
 /// FEATURES.md §9: an origin may read what its client was answered.
 async fn may_read(app: &App, client: &str, origin: &str) -> bool {
     let Some(id) = ClientId::parse(client) else { return false };

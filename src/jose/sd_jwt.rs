@@ -57,8 +57,7 @@ pub fn conceal(
     if claims.iter().any(|(name, _)| matches!(name.as_str(), "_sd" | "_sd_alg" | "...") || payload.contains_key(name)) {
         return Err(SdJwtError::Name);
     }
-    let disclosures: Vec<_> =
-        claims.iter().map(|(name, value)| Disclosure::of(&URL_SAFE_NO_PAD.encode(salt()), name, value)).collect();
+    let disclosures: Vec<_> = claims.iter().map(|(name, value)| Disclosure::of(&URL_SAFE_NO_PAD.encode(salt()), name, value)).collect();
     if disclosures.is_empty() {
         return Ok(disclosures);
     }

@@ -436,7 +436,10 @@ async fn openid4vci_8_3_each_key_gets_a_credential_and_they_share_nothing_but_th
     let all = credentials(&send(&server, &access, &asking("credential_configuration_id", "identity", &proofs)).await);
     let jwks = keys(&server).await;
     let found: Vec<_> = all.iter().map(|own| read(own, &jwks)).collect();
-    assert_eq!(found.iter().map(|own| &own.payload["cnf"]["jwk"]).collect::<Vec<_>>(), holders.each_ref().map(Holder::jwk).iter().collect::<Vec<_>>());
+    assert_eq!(
+        found.iter().map(|own| &own.payload["cnf"]["jwk"]).collect::<Vec<_>>(),
+        holders.each_ref().map(Holder::jwk).iter().collect::<Vec<_>>()
+    );
     let digests: BTreeSet<_> = found.iter().flat_map(|own| own.payload["_sd"].as_array().unwrap()).map(Value::to_string).collect();
     let salts: BTreeSet<_> = found.iter().flat_map(|own| own.salts.clone()).collect();
     assert_eq!((found.len(), digests.len(), salts.len()), (4, 16, 16));
@@ -482,7 +485,12 @@ async fn openid4vci_13_10_a_token_without_a_key_lives_five_minutes_and_one_with_
     assert_eq!(bare.whole["expires_in"], 300);
     let prover = Prover::new("ES256");
     let code = Browser::new(&server).authorize(&client, &ada(), IDENTITY).await.code();
-    let fields = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", &client.redirect_uri), ("code_verifier", VERIFIER)];
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", &client.redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
     let call = server.as_client("/oidc/token", &client, &fields).header("dpop", &prover.for_token(&server));
     let bound = Tokens::of(&call.send().await);
     assert_eq!((&bound.whole["expires_in"], &bound.whole["token_type"]), (&json!(600), &json!("DPoP")));
@@ -548,7 +556,10 @@ async fn openid4vci_12_2_4_a_credential_that_cannot_be_issued_keeps_the_server_f
         (one("").replace("urn:x:a", "a"), "credential a is not acceptable"),
         (one("").replace("dc+sd-jwt", "mso_mdoc"), "is not one of dc+sd-jwt"),
         (format!("{}{}", one(""), one("")), "is declared twice"),
-        (format!("{}[[authorization_details_type]]\nname = \"openid_credential\"\nschema = '{{}}'\nwords = \"x\"\n", one("")), "give it another name"),
+        (
+            format!("{}[[authorization_details_type]]\nname = \"openid_credential\"\nschema = '{{}}'\nwords = \"x\"\n", one("")),
+            "give it another name",
+        ),
     ] {
         let why = Server::try_with(&toml).await.err().unwrap();
         assert!(why.contains(said), "{toml}: {why}");
@@ -558,7 +569,8 @@ async fn openid4vci_12_2_4_a_credential_that_cannot_be_issued_keeps_the_server_f
 #[tokio::test]
 async fn openid4vci_5_1_2_a_scope_of_a_credential_needs_a_code() {
     let server = Server::with(&[("CHANCERY_RESPONSE_TYPES_FRONT_CHANNEL", "true")], TOML).await;
-    let members = json!({ "scope": "openid identity", "response_types": ["code", "code token"], "grant_types": ["authorization_code", "implicit"] });
+    let members =
+        json!({ "scope": "openid identity", "response_types": ["code", "code token"], "grant_types": ["authorization_code", "implicit"] });
     let client = server.client(members).await;
     let changes = [("response_type", "code token"), ("scope", "openid identity")];
     let answer = server.get(&client.request(&changes)).send().await;

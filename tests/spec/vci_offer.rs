@@ -61,7 +61,10 @@ async fn openid4vci_3_5_an_offer_becomes_a_credential() {
         assert_eq!(offer.document["credential_configuration_ids"], json!(["badge", "identity"]));
         assert_eq!(offer.document["grants"][GRANT]["tx_code"], json!({ "input_mode": "numeric", "length": 6 }));
         let fetched = server.get(&offer.path).send().await;
-        assert_eq!((fetched.status, fetched.header("content-type"), fetched.header("cache-control")), (200, "application/json", "no-store"));
+        assert_eq!(
+            (fetched.status, fetched.header("content-type"), fetched.header("cache-control")),
+            (200, "application/json", "no-store")
+        );
         assert_eq!(fetched.json(), offer.document, "by value and by reference");
         let tx_code = offer.tx_code.clone().unwrap();
         let event = server.events().await.pop().unwrap();
@@ -78,7 +81,10 @@ async fn openid4vci_3_5_an_offer_becomes_a_credential() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let credential = answer.json()["credentials"][0]["credential"].as_str().unwrap().to_owned();
         let found = read(&credential, &keys(server).await);
-        assert_eq!((&found.disclosed["given_name"], &found.payload["vct"]), (&json!("Ada"), &json!("https://id.example/credentials/identity")));
+        assert_eq!(
+            (&found.disclosed["given_name"], &found.payload["vct"]),
+            (&json!("Ada"), &json!("https://id.example/credentials/identity"))
+        );
         // It is over, for whoever comes with it.
         assert_eq!(server.get(&offer.path).send().await.status, 404);
         let mark = server.mark().await;
@@ -149,7 +155,8 @@ async fn openid4vci_6_3_what_is_wrong_with_a_token_request() {
     let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert_eq!(discovery["pre-authorized_grant_anonymous_access_supported"], false);
     assert!(discovery["grant_types_supported"].as_array().unwrap().contains(&json!(GRANT)));
-    let kinds: Vec<_> = server.kinds_since(mark).await.into_iter().filter(|kind| kind.contains("Offer") || kind.contains("Granted")).collect();
+    let kinds: Vec<_> =
+        server.kinds_since(mark).await.into_iter().filter(|kind| kind.contains("Offer") || kind.contains("Granted")).collect();
     assert!(kinds.is_empty(), "nothing of it has used up an offer: {kinds:?}");
     // OpenID4VCI section 6.1.1: less than was offered.
     let both = offered(&server, &["badge", "identity"], false).await;

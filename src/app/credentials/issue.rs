@@ -71,7 +71,13 @@ impl App {
     ///
     /// # Errors
     /// `invalid_credential_request` and the others of OpenID4VCI §8.3.1.2; `insufficient_scope`, `invalid_token`.
-    pub async fn issue_credentials(&self, context: &Context, token: &str, bearer: &Bearer, body: &Value) -> Result<Vec<String>, OAuthError> {
+    pub async fn issue_credentials(
+        &self,
+        context: &Context,
+        token: &str,
+        bearer: &Bearer,
+        body: &Value,
+    ) -> Result<Vec<String>, OAuthError> {
         let (grant, token) = (&bearer.grant, digest(token));
         let catalogue = &self.details.credentials;
         let asked = request::read(body, catalogue.batch)?;
@@ -120,8 +126,7 @@ impl App {
                 Some(None) => Nonce::Unknown,
                 Some(Some(_)) => Nonce::Recent,
             };
-            let said =
-                Said { iss: found.iss.as_deref(), aud: &found.aud, iat: found.iat, exp: found.exp, nbf: found.nbf, nonce };
+            let said = Said { iss: found.iss.as_deref(), aud: &found.aud, iat: found.iat, exp: found.exp, nbf: found.nbf, nonce };
             proof::check(&said, &held)?;
             keys.push(Key { jkt: Digest(*found.thumbprint().as_bytes()), jwk: found.bare_key() });
             nonces.extend(recent.flatten().map(|(digest, once)| (digest.0, once)));
@@ -129,13 +134,7 @@ impl App {
         Ok((keys, nonces))
     }
 
-    async fn issue_once(
-        &self,
-        mut work: Work<'_>,
-        context: &Context,
-        wanted: &Wanted<'_>,
-        signing: &KeySet,
-    ) -> Result<Vec<String>, Stop> {
+    async fn issue_once(&self, mut work: Work<'_>, context: &Context, wanted: &Wanted<'_>, signing: &KeySet) -> Result<Vec<String>, Stop> {
         let dead = |why: &'static str| OAuthError::invalid_token(why);
         let client = work.load::<Client>(&wanted.client.stream()).await?.state.ok_or_else(|| dead("the client is gone"))?;
         let mut loaded = work.load::<Grant>(&wanted.grant.stream()).await?;

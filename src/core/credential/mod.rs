@@ -252,9 +252,8 @@ impl Catalogue {
                 Ok(Dataset { configuration, claims: wish.claims(configuration), mandatory: wish.mandatory })
             }
             Which::Configuration(asked) => {
-                let configuration = self.configurations.get(asked).ok_or_else(|| {
-                    OAuthError::unknown_credential_configuration("no such configuration")
-                })?;
+                let configuration =
+                    self.configurations.get(asked).ok_or_else(|| OAuthError::unknown_credential_configuration("no such configuration"))?;
                 if !own.is_empty() {
                     return Err(OAuthError::invalid_credential_request("a configuration beside identifiers")
                         .saying("The token response had credential_identifiers: send one of them as credential_identifier."));
@@ -276,10 +275,7 @@ impl Catalogue {
 
 /// A detail that asks for a configuration as it is.
 pub fn detail_of(configuration: &str) -> Map<String, Value> {
-    Map::from_iter([
-        ("credential_configuration_id".to_string(), json!(configuration)),
-        ("type".to_string(), json!(TYPE)),
-    ])
+    Map::from_iter([("credential_configuration_id".to_string(), json!(configuration)), ("type".to_string(), json!(TYPE))])
 }
 
 fn of_type(details: &[Map<String, Value>]) -> Vec<&Map<String, Value>> {

@@ -8,7 +8,7 @@
 //! | unknown members are passed over | §8.2 |
 
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
@@ -66,7 +66,7 @@ fn proofs(members: &Map<String, Value>, batch: u32) -> Result<Vec<String>, OAuth
     if all.is_empty() || all.len() > most {
         return Err(wrong("too many proofs, or none", &format!("proofs.jwt has 1 to {most} entries.")));
     }
-    let texts = all.iter().map(|one| one.as_str().map(ToString::to_string)).collect::<Option<Vec<_>>>();
+    let texts = all.iter().map(|one| one.as_str().map(String::from)).collect::<Option<Vec<_>>>();
     texts.ok_or_else(|| wrong("no texts", "proofs.jwt is an array of JWTs."))
 }
 

@@ -72,7 +72,10 @@ fn openid4vci_5_1_1_a_detail_names_a_configuration_of_this_issuer() {
     assert!(!checked(located.clone()));
     located["locations"] = json!(ISSUER);
     assert!(!checked(located));
-    assert!(checked(json!({ "type": TYPE, "credential_configuration_id": "badge", "more": { "x": 1 } })), "never invalid by what is unknown");
+    assert!(
+        checked(json!({ "type": TYPE, "credential_configuration_id": "badge", "more": { "x": 1 } })),
+        "never invalid by what is unknown"
+    );
 }
 
 #[test]
@@ -192,5 +195,8 @@ fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     assert!(document["credential_configurations_supported"]["badge"].get("scope").is_none());
     (catalogue.batch, catalogue.name) = (4, Some("Meadow".into()));
     let document = metadata::issuer(&catalogue, |_| true);
-    assert_eq!((&document["batch_credential_issuance"], &document["display"]), (&json!({ "batch_size": 4 }), &json!([{ "name": "Meadow" }])));
+    assert_eq!(
+        (&document["batch_credential_issuance"], &document["display"]),
+        (&json!({ "batch_size": 4 }), &json!([{ "name": "Meadow" }]))
+    );
 }

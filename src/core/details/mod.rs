@@ -175,8 +175,9 @@ impl Types {
 
     /// The same without what is particular: the sentences that the operator wrote.
     pub fn sentences(&self, details: &Details) -> Vec<String> {
-        let say =
-            |one: &Map<String, Value>| self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into());
+        let say = |one: &Map<String, Value>| {
+            self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into())
+        };
         self.without_ours(details).map(say).collect()
     }
 }

@@ -201,7 +201,8 @@ mod tests {
             grant.offer = Some(crate::id::OfferId(uuid::Uuid::nil()));
         };
         assert_eq!(may(offered, None, 0), "ok");
-        let source = Source { client: client_id("app"), digest: digest("t"), grant: None, through: None, token_type: TokenType::AccessToken };
+        let source =
+            Source { client: client_id("app"), digest: digest("t"), grant: None, through: None, token_type: TokenType::AccessToken };
         let exchanged = |grant: &mut Grant| grant.exchanged = Some(Exchanged { source, actors: vec![] }.into());
         assert_eq!(may(exchanged, None, 0), "insufficient_scope");
     }
@@ -239,7 +240,7 @@ mod tests {
         let decision = issued(&made(&["a", "b"]));
         let sealed: BTreeMap<_, _> = decision.events[0].personal.iter().collect();
         assert!(sealed["credentials"].contains(&alloc::format!("{}", digest("b"))), "{sealed:?}");
-        let clear = serde_json::to_value(&decision.events[0].event).unwrap().to_string();
+        let clear = serde_json::to_string(&decision.events[0].event).unwrap();
         assert!(clear.contains("\"count\":2") && !clear.contains(&alloc::format!("{}", digest("b"))), "{clear}");
     }
 

@@ -191,7 +191,9 @@ pub struct Redeem {
 
 pub fn redeem(offer: &Offer, cmd: &Redeem) -> Decision<OfferEvent, ()> {
     let refuse = |why: &'static str| {
-        Decision::refuse(OAuthError::invalid_grant(why).saying("The pre-authorized_code is invalid, expired or used, or the tx_code is wrong."))
+        Decision::refuse(
+            OAuthError::invalid_grant(why).saying("The pre-authorized_code is invalid, expired or used, or the tx_code is wrong."),
+        )
     };
     // First, so that who knows an offer's id alone can neither learn nor end anything.
     if !offer.code.matches(&cmd.code) {
@@ -199,7 +201,11 @@ pub fn redeem(offer: &Offer, cmd: &Redeem) -> Decision<OfferEvent, ()> {
     }
     if offer.redeemed {
         let refusal = refuse("redeemed before");
-        return if offer.replayed { refusal } else { refusal.recording(OfferEvent::from(CredentialOfferReplayed { at: cmd.at, by: cmd.by.clone() })) };
+        return if offer.replayed {
+            refusal
+        } else {
+            refusal.recording(OfferEvent::from(CredentialOfferReplayed { at: cmd.at, by: cmd.by.clone() }))
+        };
     }
     if offer.wrong >= MOST_WRONG {
         return refuse("too many wrong transaction codes");
@@ -214,7 +220,8 @@ pub fn redeem(offer: &Offer, cmd: &Redeem) -> Decision<OfferEvent, ()> {
         (true, None) => return malformed("no tx_code", "The parameter tx_code is missing."),
         (true, Some(sent)) => {
             if !cmd.expected.is_some_and(|own| own.matches(sent)) {
-                return refuse("wrong transaction code").recording(OfferEvent::from(TransactionCodeRefused { at: cmd.at, by: cmd.by.clone() }));
+                return refuse("wrong transaction code")
+                    .recording(OfferEvent::from(TransactionCodeRefused { at: cmd.at, by: cmd.by.clone() }));
             }
         }
     }
@@ -233,12 +240,20 @@ mod tests {
         let offer = OfferId(uuid::Uuid::from_u128(0x0ff));
         let configurations = ["identity".into()].into();
         let tx_code = tx_code.map(String::from);
-        let decision = make(&Make { offer, account: alice(), code: digest("code"), configurations, tx_code, lifetime: Seconds(600), at: t(0) });
+        let decision =
+            make(&Make { offer, account: alice(), code: digest("code"), configurations, tx_code, lifetime: Seconds(600), at: t(0) });
         fold(said(&decision).0)
     }
 
     fn bring(code: &str, sent: Option<&str>, at: i64) -> Redeem {
-        Redeem { code: digest(code), expected: Some(digest("123456")), sent: sent.map(digest), by: client_id("wallet"), grant: grant_id(), at: t(at) }
+        Redeem {
+            code: digest(code),
+            expected: Some(digest("123456")),
+            sent: sent.map(digest),
+            by: client_id("wallet"),
+            grant: grant_id(),
+            at: t(at),
+        }
     }
 
     fn next(offer: Offer, version: u64, cmd: &Redeem) -> (Offer, &'static str) {

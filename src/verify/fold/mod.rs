@@ -232,7 +232,9 @@ impl Fold {
         );
         // Tokens leave while nobody has any; that the answer was no, or that it is too late, can be told later.
         let brings = tells && fact.data.grant.is_some();
-        if open.over_at == i64::MIN && (brings || !tells && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused" | "CredentialOfferReplayed")) {
+        if open.over_at == i64::MIN
+            && (brings || !tells && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused" | "CredentialOfferReplayed"))
+        {
             return Err(format!("{} follows the end of its device's request", fact.kind));
         }
         let answers = matches!(
