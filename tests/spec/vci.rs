@@ -291,7 +291,7 @@ async fn openid4vci_8_3_1_2_what_is_wrong_with_a_request_has_its_own_code() {
     let access = tokens(&server, &client, IDENTITY).await.access;
     let holder = Holder::new("ES256");
     let fresh = async || holder.proof(&server, &nonce(&server).await);
-    let good = json!({ "credential_configuration_id": "identity", "proofs": { "jwt": [fresh().await] } });
+    let good = json!({ "credential_configuration_id": "identity", "proofs": { "jwt": [fresh().await] }, "unknown": [{}] });
     let with = |name: &str, value: Value| {
         let mut changed = good.clone();
         changed[name] = value;

@@ -41,6 +41,12 @@ struct Wanted<'a> {
     grant: GrantId,
     token: Digest,
     dataset: Dataset<'a>,
+    proven: Proven,
+}
+
+/// What the proofs bring.
+#[derive(Default)]
+struct Proven {
     keys: Vec<Key>,
     /// To be claimed.
     nonces: BTreeMap<[u8; 32], Once>,
@@ -84,7 +90,7 @@ impl App {
         let details = self.details_in(grant.details_of(used(grant, &token)?)).await?;
         let dataset = catalogue.dataset(&asked.which, &bearer.scope, details.as_ref().map(Details::objects).unwrap_or_default())?;
         let context = context.as_client(&grant.client);
-        let (keys, nonces) = match self.check_credential_proofs(grant, dataset.configuration, &asked.proofs) {
+        let proven = match self.check_credential_proofs(grant, dataset.configuration, &asked.proofs) {
             Ok(proven) => proven,
             Err(refused) => {
                 if refused.is_misuse {
@@ -93,17 +99,12 @@ impl App {
                 return Err(refused.error);
             }
         };
-        let wanted = Wanted { client: &grant.client, grant: grant.id, token, dataset, keys, nonces };
+        let wanted = Wanted { client: &grant.client, grant: grant.id, token, dataset, proven };
         let signing = self.keys.current().await?;
         Ok(decide!(self, &context, |work| self.issue_once(work, &context, &wanted, &signing))?)
     }
 
-    fn check_credential_proofs(
-        &self,
-        grant: &Grant,
-        configuration: &Configuration,
-        proofs: &[String],
-    ) -> Result<(Vec<Key>, BTreeMap<[u8; 32], Once>), proof::Refused> {
+    fn check_credential_proofs(&self, grant: &Grant, configuration: &Configuration, proofs: &[String]) -> Result<Proven, proof::Refused> {
         let policy = self.policy();
         let allowed: Vec<_> =
             configuration.proof_algs.iter().filter(|alg| policy.allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
@@ -114,7 +115,7 @@ impl App {
             lifetime: seconds(self.config.dpop.proof_lifetime),
             tolerance: seconds(self.config.lifetimes.clock_tolerance),
         };
-        let (mut keys, mut nonces) = (Vec::new(), BTreeMap::new());
+        let mut proven = Proven::default();
         for text in proofs {
             let found = credential_proof::verify(text, &allowed).map_err(|why| {
                 let sentence = "A proof is none that this issuer accepts: look at typ, alg, jwk, the claims and the signature.";
@@ -128,10 +129,10 @@ impl App {
             };
             let said = Said { iss: found.iss.as_deref(), aud: &found.aud, iat: found.iat, exp: found.exp, nbf: found.nbf, nonce };
             proof::check(&said, &held)?;
-            keys.push(Key { jkt: Digest(*found.thumbprint().as_bytes()), jwk: found.bare_key() });
-            nonces.extend(recent.flatten().map(|(digest, once)| (digest.0, once)));
+            proven.keys.push(Key { jkt: Digest(*found.thumbprint().as_bytes()), jwk: found.bare_key() });
+            proven.nonces.extend(recent.flatten().map(|(digest, once)| (digest.0, once)));
         }
-        Ok((keys, nonces))
+        Ok(proven)
     }
 
     async fn issue_once(&self, mut work: Work<'_>, context: &Context, wanted: &Wanted<'_>, signing: &KeySet) -> Result<Vec<String>, Stop> {
@@ -158,7 +159,7 @@ impl App {
             payload.insert("sub".to_owned(), json!(self.subject(account.id, &standing.client)?));
         }
         let (mut made, mut credentials) = (Vec::new(), Vec::new());
-        for key in &wanted.keys {
+        for key in &wanted.proven.keys {
             let mut payload = payload.clone();
             payload.insert("cnf".to_owned(), json!({ "jwk": key.jwk }));
             // Salts of its own for each, so that two credentials of one batch share nothing but what they disclose.
@@ -181,7 +182,7 @@ impl App {
         decision.outcome?;
         let seal = self.grant_seal(&grant).await?;
         work.record(&mut loaded, decision.events, &seal)?;
-        for nonce in wanted.nonces.values() {
+        for nonce in wanted.proven.nonces.values() {
             nonce.take(&mut work, wanted.client.as_str());
         }
         work.commit().await?;
