@@ -87,6 +87,7 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("web_message_", "OAuth 2.0 Web Message Response Mode (draft-sakimura-oauth-wmrm-01)"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
         ("abca_", "OAuth 2.0 Attestation-Based Client Authentication (draft-ietf-oauth-attestation-based-client-auth-10)"),
+        ("openid4vci_", "OpenID for Verifiable Credential Issuance 1.0 (OpenID4VCI)"),
         ("cimd_", "OAuth Client ID Metadata Document (draft-ietf-oauth-client-id-metadata-document-02)"),
         ("ciba_", "OpenID Connect Client-Initiated Backchannel Authentication 1.0 (CIBA)"),
         ("oauth21_", "OAuth 2.1 (draft-ietf-oauth-v2-1)"),

@@ -73,6 +73,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             assertion_issuers: all,
             ciba: all,
             attesters: all,
+            credentials: all,
             profile,
         };
         match choices::settle(&asked, terms, &|_| all).and_then(|settled| validate(&settled, terms)) {

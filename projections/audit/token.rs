@@ -94,7 +94,7 @@ pub async fn find(ledger: &Ledger, digest: &str, grant: Option<GrantId>) -> Resu
     };
     for recorded in candidates {
         let envelope = Envelope::read(&recorded)?;
-        if envelope.kind == "AccessTokenRevoked" || !tokens_of(&envelope).contains(&digest) {
+        if matches!(envelope.kind.as_str(), "AccessTokenRevoked" | "CredentialsIssued") || !tokens_of(&envelope).contains(&digest) {
             continue;
         }
         let time = |value: Option<&Value>| Timestamp(value.and_then(Value::as_i64).unwrap_or_default());

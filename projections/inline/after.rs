@@ -12,6 +12,7 @@ use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
+use chancery_core::offer::Offer;
 use chancery_core::opening::Opening;
 use chancery_core::pushed::Pushed;
 use chancery_core::resource::ResourceServer;
@@ -51,6 +52,7 @@ impl Kind {
             Attempts::KIND => Self::new::<Attempts>(),
             ResourceServer::KIND => Self::new::<ResourceServer>(),
             Logout::KIND => Self::new::<Logout>(),
+            Offer::KIND => Self::new::<Offer>(),
             Opening::KIND => Self::new::<Opening>(),
             Pushed::KIND => Self::new::<Pushed>(),
             Device::KIND => Self::new::<Device>(),

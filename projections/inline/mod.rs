@@ -12,6 +12,7 @@
 //! | grant | stream | account | client |
 //! | key | stream | phase | - |
 //! | logout | stream | client, while it waits | - |
+//! | offer | stream | - | - |
 //! | opening | stream | - | - |
 //! | pushed | stream | - | - |
 //! | resource | stream | origin | - |
@@ -43,6 +44,7 @@ use chancery_core::interaction::Interaction;
 use chancery_core::invitation::Invitation;
 use chancery_core::key::Key;
 use chancery_core::logout::Logout;
+use chancery_core::offer::Offer;
 use chancery_core::opening::Opening;
 use chancery_core::pushed::Pushed;
 use chancery_core::resource::ResourceServer;
@@ -185,6 +187,12 @@ impl Inline for Device {
     }
 }
 
+impl Inline for Offer {
+    fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.0 + KEEP_MS)
+    }
+}
+
 impl Inline for Pushed {
     /// A browser that has it goes on with the interaction, which has a time of its own.
     fn expires_at(&self) -> Option<i64> {
@@ -268,6 +276,7 @@ pub fn rows(stream: &str, events: &[Recorded]) -> Result<Vec<RowWrite>, Unreadab
         Attempts::KIND if stream == evidence::ANONYMOUS => Ok(Vec::new()),
         Attempts::KIND => one::<Attempts>(stream, events),
         Logout::KIND => one::<Logout>(stream, events),
+        Offer::KIND => one::<Offer>(stream, events),
         Opening::KIND => one::<Opening>(stream, events),
         Pushed::KIND => one::<Pushed>(stream, events),
         ResourceServer::KIND => one::<ResourceServer>(stream, events),
@@ -317,6 +326,7 @@ impl Folding {
             Attempts::KIND if stream != evidence::ANONYMOUS => add::<Attempts>,
             ResourceServer::KIND => add::<ResourceServer>,
             Logout::KIND => add::<Logout>,
+            Offer::KIND => add::<Offer>,
             Opening::KIND => add::<Opening>,
             Pushed::KIND => add::<Pushed>,
             Log::KIND => add::<Log>,

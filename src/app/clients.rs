@@ -74,6 +74,7 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         ciba: policy.ciba,
         attesters: policy.attesters,
         https: policy.https,
+        credentials: policy.credentials,
         profile: policy.profile,
     }
 }

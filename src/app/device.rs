@@ -347,7 +347,8 @@ impl App {
             context: context.personal(),
             at,
         };
-        let decision = grant::device::decide(&client, &command, &self.lifetimes());
+        let lifetimes = self.lifetimes_for(&state.scope, details.as_ref(), command.proven);
+        let decision = grant::device::decide(&client, &command, &lifetimes);
         let granted = decision.outcome?;
         let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
         let seal = account_seal(account, key.ok_or_else(|| OAuthError::invalid_grant("the account is erased"))?);
@@ -378,7 +379,7 @@ impl App {
             refresh_token: granted.refresh_expires_at.map(|_| refresh.text),
             refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
-            authorization_details: details.map(|own| own.value()),
+            authorization_details: self.told_details(&granted.scope, details.as_ref()),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`work`] | one unit of work: states loaded with their versions, events recorded, one append; lost races are decided again |
 //! | [`accounts`], [`claims`], [`new_password`], [`new_email`], [`sessions`], [`beside`], [`browser`], [`closing`], [`consents`], [`history`] | people: who they are, where they are signed in, what they allowed, what happened |
-//! | [`authorize`], [`token`], [`exchange`], [`assertion`], [`device`], [`backchannel`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`] | one use case each |
+//! | [`authorize`], [`token`], [`exchange`], [`assertion`], [`device`], [`backchannel`], [`introspect`], [`revoke`], [`userinfo`], [`logout`], [`logouts`], [`watching`], [`clients`], [`registration`], [`invitations`], [`software`], [`resources`], [`credentials`] | one use case each |
 //! | [`client_auth`], [`client_keys`], [`certificate`], [`attestation`], [`dpop`] | who is calling, and which key the caller holds: looks at secrets, assertions, certificates and proofs, once; whose keys |
 //! | [`remote`], [`fetch_shares`], [`client_documents`], [`logo`] | documents behind addresses of clients; how much is fetched; documents that clients are; their pictures |
 //! | [`once`] | words that count once, shared by all nodes |
@@ -46,6 +46,7 @@ pub mod clock;
 pub mod closing;
 pub mod consents;
 pub mod context;
+pub mod credentials;
 pub mod csv;
 pub mod decoded;
 pub mod details;
@@ -140,6 +141,8 @@ pub struct Parts {
     /// Of attested clients.
     pub challenges: dpop::Nonces,
     pub attesters: attestation::Attesters,
+    /// Of proofs for credentials.
+    pub credential_nonces: credentials::nonce::CredentialNonces,
     /// When devices polled last.
     pub polls: device::Polls,
     pub keys: SigningKeys,
@@ -154,7 +157,7 @@ pub struct Parts {
     pub strangers: strangers::Strangers,
     pub rebuilding: read_models::Rebuilding,
     pub remote: remote::Remote,
-    /// The types of authorization details.
+    /// The types of authorization details, and what is issued to wallets.
     pub details: chancery_core::details::Types,
     /// Whose assertions are grants.
     pub issuers: assertion::Issuers,

@@ -1,4 +1,4 @@
-//! Words that count once: the `jti` of a client assertion, of a DPoP proof; the user code of a device, places for guessing one. Claims in the database, shared by
+//! Words that count once: the `jti` of a client assertion, of a DPoP proof; the user code of a device, places for guessing one; nonces of credentials. Claims in the database, shared by
 //! all nodes.
 //!
 //! | Rule | Source |

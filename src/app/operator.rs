@@ -135,6 +135,11 @@ pub enum Command {
     ResourceDisable {
         identifier: String,
     },
+    CredentialOffer {
+        account: String,
+        credentials: Vec<String>,
+        tx_code: bool,
+    },
     Sweep,
     ProjectionsRebuild {
         which: Which,
@@ -301,6 +306,22 @@ impl App {
             Command::ResourceList => Ok(json!({ "resources": self.list_resource_servers().await? })),
             Command::ResourceDisable { identifier } => {
                 Ok(json!({ "identifier": self.disable_resource_server(context, &identifier).await? }))
+            }
+            Command::CredentialOffer { account, credentials, tx_code } => {
+                let account = self.named_account(&account).await?;
+                let offered = self.offer_credentials(context, account, &credentials, tx_code).await?;
+                // OpenID4VCI §4.1.2, §4.1.3.
+                let opens = |name: &str, value: &str| {
+                    let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                    format!("openid-credential-offer://?{name}={value}")
+                };
+                Ok(json!({
+                    "offer": offered.offer,
+                    "credential_offer": opens("credential_offer", &offered.document.to_string()),
+                    "credential_offer_uri": opens("credential_offer_uri", &offered.uri),
+                    "tx_code": offered.tx_code,
+                    "expires_at": rfc3339(offered.expires_at.0),
+                }))
             }
             Command::Sweep => Ok(json!({ "rows": self.sweep(context).await? })),
             Command::ProjectionsRebuild { which } => {

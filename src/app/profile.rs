@@ -29,6 +29,7 @@ pub fn policy(config: &Config) -> Policy {
         assertion_issuers: !config.assertion_issuers.is_empty(),
         ciba: config.ciba,
         attesters: !config.attesters.is_empty(),
+        credentials: !config.credentials.is_empty(),
         client_documents: config.client_documents.enabled,
         profile: config.profile,
         https: config.issuer.as_str().starts_with("https://"),

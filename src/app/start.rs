@@ -74,10 +74,12 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     };
     let nonce_key = vault.named(Purpose::DpopNonce).await?;
     let nonces = super::dpop::Nonces::new(nonce_key.clone(), b"dpop nonce");
-    let challenges = super::dpop::Nonces::new(nonce_key, b"attestation challenge");
+    let challenges = super::dpop::Nonces::new(nonce_key.clone(), b"attestation challenge");
+    let credential_nonces = super::credentials::nonce::CredentialNonces::new(nonce_key);
     let attesters = super::attestation::attesters(&config.attesters).map_err(StartError::Other)?;
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
-    let details = super::details::types(&config.details).map_err(StartError::Other)?;
+    let credentials = super::credentials::catalogue(&config).map_err(StartError::Other)?;
+    let details = super::details::types(&config.details, credentials).map_err(StartError::Other)?;
     if let Some(profile) = config.profile {
         let missed = super::profile::shortfalls(&config, profile);
         if !missed.is_empty() {
@@ -102,6 +104,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         mint,
         nonces,
         challenges,
+        credential_nonces,
         attesters,
         polls: super::device::Polls::default(),
         passwords,

@@ -10,6 +10,7 @@
 //!
 //! Out of scope: the rules (`chancery_core::grant`), parsing (`http`), who is calling (`client_auth`).
 
+use chancery_core::details::Details;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::issue::{self, IssueToClient};
@@ -39,6 +40,8 @@ pub struct Tokens {
     pub issued_token_type: Option<&'static str>,
     /// Seconds.
     pub expires_in: u32,
+    /// Absent where nothing but authorization details was granted (RFC 6749 §3.3: a scope has at least one word).
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
@@ -115,7 +118,8 @@ impl App {
         let aim = self.aim(&mut work, target::choose_for_client(asked.resources), Some(&client)).await?;
         let access = self.draft_access(grant, &aim);
         let at = self.now();
-        let details = asked.authorization_details.map(|text| self.details.read(text, &client)).transpose();
+        let read = |text| self.details.read(text, &client).and_then(Details::without_credentials);
+        let details = asked.authorization_details.map(read).transpose();
         let command = IssueToClient {
             authorization_details: details.clone().map(|own| own.map(|own| own.text())),
             grant,
@@ -203,7 +207,8 @@ impl App {
             context: context.personal(),
             at,
         };
-        let decision = redeem::decide(&grant, &standing.client, &command, &self.lifetimes());
+        let lifetimes = self.lifetimes_for(&grant.scope, details.all.as_ref(), command.proven);
+        let decision = redeem::decide(&grant, &standing.client, &command, &lifetimes);
         let seal = self.grant_seal(&grant).await?;
         let redeemed = match decision.outcome {
             Ok(redeemed) => redeemed,
@@ -235,7 +240,7 @@ impl App {
             refresh_token: redeemed.refresh_expires_at.map(|_| refresh.text),
             refresh_token_expires_in: redeemed.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
-            authorization_details: details.all.map(|own| own.value()),
+            authorization_details: self.told_details(&redeemed.scope, details.all.as_ref()),
         })
     }
 
@@ -298,7 +303,8 @@ impl App {
             context: context.personal(),
             at,
         };
-        let decision = refresh::decide(&grant, &standing.client, &command, &self.lifetimes());
+        let lifetimes = self.lifetimes_for(&grant.scope, details.all.as_ref(), command.proven);
+        let decision = refresh::decide(&grant, &standing.client, &command, &lifetimes);
         let seal = self.grant_seal(&grant).await?;
         let refreshed = match decision.outcome {
             Ok(refreshed) => refreshed,
@@ -330,7 +336,7 @@ impl App {
             refresh_token: Some(refresh_token),
             refresh_token_expires_in: Some(at.seconds_until(refreshed.refresh_expires_at)),
             id_token,
-            authorization_details: details.all.map(|own| own.value()),
+            authorization_details: self.told_details(&refreshed.scope, details.all.as_ref()),
         })
     }
 

@@ -19,3 +19,5 @@ pub const DPOP: Words = Words { word: "dpop_jti", due: "dpop_due" };
 pub const EXCHANGED: Words = Words { word: "exchanged_token", due: "exchanged_due" };
 /// `jti`s of assertions that were grants, by issuer.
 pub const BEARER_ASSERTION: Words = Words { word: "bearer_jti", due: "bearer_due" };
+/// Nonces of proofs for credentials, once they brought some.
+pub const CREDENTIAL_NONCE: Words = Words { word: "credential_nonce", due: "credential_nonce_due" };

@@ -27,7 +27,7 @@ use super::App;
 use super::context::Context;
 use super::random;
 use super::vault::{Aad, DataKey, VaultError};
-use super::words::{ASSERTION, BEARER_ASSERTION, DPOP, EXCHANGED};
+use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGED};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -60,6 +60,8 @@ impl From<Stop> for OAuthError {
                 .saying("This DPoP proof was used before; make a new one for each request."),
             // RFC 7523 §3.
             Stop::Taken(kind) if kind == BEARER_ASSERTION.word => super::assertion::invalid("the assertion was used before"),
+            // OpenID4VCI §8.3.1.2: the wallet gets another one.
+            Stop::Taken(kind) if kind == CREDENTIAL_NONCE.word => Self::invalid_nonce("the nonce was used before"),
             Stop::Taken(kind) if kind == EXCHANGED.word => exchange::unknown_token("the token was exchanged before"),
             Stop::Taken(kind) => Self::conflict(format!("the {kind} is taken")),
             Stop::Conflict => Self::temporarily_unavailable("the race did not end"),

@@ -6,7 +6,7 @@
 //! | [`demo`] | the server with an example client application |
 //! | [`migrate`], [`config`], [`doctor`] | before serving |
 //! | [`backup`] | copies of the embedded database |
-//! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
+//! | [`keys`], [`token`], [`user`], [`client`], [`session`], [`resource`], [`credential`] | operators' commands, through [`operate`]: over the [`socket`] of the running server or directly |
 //! | [`audit`], [`projections`], [`replay`], [`feeds`] | the log, what is folded from it, and where it goes |
 //! | [`logging`], [`print`], [`instant`], [`outcome`], [`password`] | what the commands have in common |
 //!
@@ -19,6 +19,7 @@ pub mod backup;
 pub mod certificates;
 pub mod client;
 pub mod config;
+pub mod credential;
 pub mod demo;
 pub mod doctor;
 pub mod feeding;
@@ -32,6 +33,7 @@ pub mod openapi;
 pub mod operate;
 pub mod outcome;
 pub mod password;
+mod paths;
 pub mod print;
 pub mod projections;
 pub mod replay;
@@ -128,6 +130,9 @@ enum Command {
     /// Resource servers: the APIs that access tokens are for
     #[command(subcommand)]
     Resource(resource::Command),
+    /// Credentials for wallets
+    #[command(subcommand)]
+    Credential(credential::Command),
     /// Read, export and verify the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -196,6 +201,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Client(command) => client::run(quiet(flags)?, command).await,
         Command::Session(command) => session::run(quiet(flags)?, command).await,
         Command::Resource(command) => resource::run(quiet(flags)?, command).await,
+        Command::Credential(command) => credential::run(quiet(flags)?, command).await,
         Command::Audit(command) => audit::run(quiet(flags)?, command).await,
         Command::Ledger(command) => ledger::run(quiet(flags)?, command).await,
         Command::Witness(args) => witness::run(flags, args).await,

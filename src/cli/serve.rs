@@ -10,7 +10,6 @@ use chancery_core::client::metadata::origin_of;
 use chancery_core::id::ClientId;
 use chancery_core::time::Timestamp;
 use chancery_projections::audit::follow;
-use poem::http::Method;
 use poem::{Endpoint, Response, Route};
 use poem_openapi::OpenApiService;
 
@@ -23,7 +22,7 @@ use crate::app::logouts;
 use crate::app::remote::{self, Whose};
 use crate::app::start::{self, Opening};
 use crate::app::{App, random};
-use crate::cli::{certificates, feeding, signal, watched};
+use crate::cli::{certificates, feeding, paths, signal, watched};
 use crate::config::{Config, Database, Secrets};
 use crate::http::client_address::TrustedProxies;
 use crate::http::client_certificate::ClientCertificates;
@@ -37,7 +36,6 @@ use crate::http::outgoing;
 use crate::http::rate_limit::RateLimiter;
 use crate::http::server::{Parts, Server};
 use crate::http::stack::Stack;
-use crate::http::surface::{Kind, Surface};
 use crate::http::tails::Tails;
 use crate::{http, pages};
 
@@ -113,7 +111,7 @@ pub fn openapi() -> String {
 pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
     let service = service(server);
     let specification = service.spec();
-    let surface = Arc::new(surface(&specification));
+    let surface = Arc::new(paths::surface(&specification));
     let app = server.app.clone();
     let origin_of: OriginOf = Arc::new(move |client, origin| {
         let app = app.clone();
@@ -146,60 +144,6 @@ pub fn routes(server: &Server) -> impl Endpoint<Output = Response> + 'static {
     let document = service.spec_endpoint();
     let tiles = http::routes::tiles::Tiles(server.clone());
     stack.around(Route::new().nest("/docs", docs).at("/openapi.json", document).at("/audit/tile/*path", tiles).nest("/", service))
-}
-
-/// Which path is for whom; the methods come from the document.
-fn surface(specification: &str) -> Surface {
-    let mut surface = Surface::new();
-    for path in [
-        "/oidc/.well-known/openid-configuration",
-        "/.well-known/oauth-authorization-server/oidc",
-        "/.well-known/ssf-configuration/oidc",
-        "/oidc/jwks",
-        "/oidc/challenge",
-    ] {
-        surface = surface.at(path, Kind::Public, &[]);
-    }
-    for path in ["/oidc/token", "/oidc/userinfo", "/oidc/revocation", "/oidc/par", "/oidc/device/auth", "/oidc/backchannel"] {
-        surface = surface.at(path, Kind::Protocol, &[]);
-    }
-    for path in [
-        "/oidc/introspection",
-        "/oidc/reg",
-        "/oidc/reg/{client_id}",
-        "/oidc/ssf/stream",
-        "/oidc/ssf/status",
-        "/oidc/ssf/verification",
-        "/oidc/ssf/poll/{stream_id}",
-        "/oidc/backchannel/requests",
-        "/oidc/backchannel/requests/{request_id}",
-        "/clients",
-        "/clients/{client_id}",
-        "/accounts/{account_id}",
-        "/accounts/{account_id}/erasure",
-        "/auth/register",
-        "/auth/login",
-        "/audit/events",
-        "/audit/checkpoint",
-        "/audit/proof/{position}",
-        "/audit/consistency",
-        "/audit/events/{position}",
-        "/audit/streams/{stream}",
-        "/audit/introspect",
-        "/audit/tokens/{id}",
-        "/audit/diff",
-        "/health/live",
-        "/health/ready",
-        "/metrics",
-    ] {
-        surface = surface.at(path, Kind::Api, &[]);
-    }
-    surface = surface.at("/audit/tile/*", Kind::Api, &[Method::GET]);
-    surface.with_openapi(specification).at("/docs", Kind::Docs, &[Method::GET]).at("/docs/*", Kind::Docs, &[Method::GET]).at(
-        "/openapi.json",
-        Kind::Api,
-        &[Method::GET],
-    )
 }
 
 /// FEATURES.md §9: an origin may read what its client was answered.

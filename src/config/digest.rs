@@ -32,6 +32,9 @@ impl Config {
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("ciba.enabled", self.ciba.to_string()),
+            ("credentials.batch_size", self.credential_settings.batch_size.to_string()),
+            ("credentials.offer_lifetime", self.credential_settings.offer_lifetime.as_secs().to_string()),
+            ("credentials.issuer_name", self.credential_settings.issuer_name.clone().unwrap_or_default()),
             ("client_documents.enabled", self.client_documents.enabled.to_string()),
             ("client_documents.allowed_hosts", list(self.client_documents.allowed_hosts.iter().map(ToString::to_string).collect())),
             ("client_documents.denied_hosts", list(self.client_documents.denied_hosts.iter().map(ToString::to_string).collect())),
@@ -137,6 +140,9 @@ impl Config {
         }
         for own in &self.attesters {
             all.insert(format!("client_attester_draft10.{}", own.issuer), format!("{own:?}"));
+        }
+        for own in &self.credentials {
+            all.insert(format!("credential.{}", own.id), format!("{own:?}"));
         }
         for own in &self.assertion_issuers {
             all.insert(format!("assertion_issuer.{}", own.issuer), format!("{own:?}"));

@@ -120,6 +120,18 @@ fields! { ATTESTER, "Fields of `[[client_attester_draft10]]`: who vouches for in
     "clients" Kind::List, true, r#"["wallet"]"#, "clients that it may vouch for: registered with attest_jwt_client_auth";
 }
 
+fields! { CREDENTIAL, "Fields of `[[credential]]`: what is issued to wallets (OpenID for Verifiable Credential Issuance).":
+    "id" Kind::Text, true, r#""identity""#, "what wallets know it by: credential_configuration_id";
+    "format" Kind::Choice(&["dc+sd-jwt"]), true, r#""dc+sd-jwt""#, "the one format: SD-JWT VC";
+    "vct" Kind::Text, true, r#""https://id.example/credentials/identity""#, "what verifiers know it by: a URI of yours";
+    "name" Kind::Text, true, r#""Meadow identity""#, "what people read before they allow it";
+    "claims" Kind::List, true, r#"["given_name", "family_name", "birthdate"]"#, "claims of accounts; the holder discloses each by itself";
+    "scope" Kind::Text, false, r#""identity""#, "the scope that asks for it; without one only authorization_details do";
+    "lifetime" Kind::Duration { min: 5 * 60, max: 10 * YEAR }, false, r#""14d""#, "how long it is good; default 14d";
+    "proof_signing_algs" Kind::List, false, r#"["ES256"]"#, "what wallets may sign the proofs of their keys with; default ES256";
+    "subject" Kind::Boolean, false, "true", "it says whose account it is (sub), by which verifiers can link what they saw";
+}
+
 fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":
     "client_id" Kind::Text, true, r#""gateway""#, "who exchanges: a client that authenticates, registered for the grant type";
     "subject_clients" Kind::List, false, r#"["web-app"]"#, "clients whose tokens it may bring, besides its own and those for a resource server that it is introspected_by";

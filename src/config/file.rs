@@ -9,7 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{ATTESTER, CLIENT, DETAILS, EXCHANGE, FEED, Field, ISSUER, RESOURCE, USER};
+use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, RESOURCE, USER};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
@@ -34,6 +34,7 @@ pub struct Parsed {
     pub exchanges: Vec<Entry>,
     pub issuers: Vec<Entry>,
     pub attesters: Vec<Entry>,
+    pub credentials: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -103,6 +104,7 @@ impl Walk<'_> {
                 ("authorization_details_type", _) => parsed.details = self.entries("authorization_details_type", DETAILS, value),
                 ("token_exchange", _) => parsed.exchanges = self.entries("token_exchange", EXCHANGE, value),
                 ("client_attester_draft10", _) => parsed.attesters = self.entries("client_attester_draft10", ATTESTER, value),
+                ("credential", _) => parsed.credentials = self.entries("credential", CREDENTIAL, value),
                 ("assertion_issuer", _) => parsed.issuers = self.entries("assertion_issuer", ISSUER, value),
                 ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
@@ -132,6 +134,7 @@ impl Walk<'_> {
                     "token_exchange",
                     "assertion_issuer",
                     "client_attester_draft10",
+                    "credential",
                 ]),
             );
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));

@@ -17,6 +17,7 @@ mod attester;
 pub mod check;
 mod ciba;
 mod client_documents;
+mod credential;
 mod database;
 pub mod declared;
 pub mod digest;
@@ -52,6 +53,7 @@ use std::time::Duration;
 
 pub use attester::DeclaredAttester;
 pub use client_documents::ClientDocuments;
+pub use credential::{Credentials, DeclaredCredential};
 pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
@@ -141,6 +143,9 @@ pub struct Config {
     pub assertion_issuers: Vec<DeclaredIssuer>,
     /// Who vouches for instances of clients.
     pub attesters: Vec<DeclaredAttester>,
+    /// What is issued to wallets.
+    pub credentials: Vec<DeclaredCredential>,
+    pub credential_settings: Credentials,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
     given: GivenSecrets,
@@ -295,6 +300,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
         attesters: attester::read(&merged.attesters, &mut reader.problems),
+        credential_settings: credential::settings(reader),
+        credentials: credential::read(&merged.credentials, &mut reader.problems),
         assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),

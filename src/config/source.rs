@@ -63,6 +63,7 @@ pub struct Merged {
     pub exchanges: Vec<Entry>,
     pub issuers: Vec<Entry>,
     pub attesters: Vec<Entry>,
+    pub credentials: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -97,6 +98,7 @@ impl Sources {
             exchanges: parsed.exchanges,
             issuers: parsed.issuers,
             attesters: parsed.attesters,
+            credentials: parsed.credentials,
             problems,
             strangers: self.strangers(),
             file,

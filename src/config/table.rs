@@ -117,6 +117,13 @@ settings! {
     "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
         "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
 
+    "credentials.batch_size" "" "" Kind::Integer { min: 1, max: 32 }, "1", "",
+        "Keys that a wallet may bring in one request for credentials, each of which gets one ([[credential]]).";
+    "credentials.issuer_name" "" "" Kind::Text, "", r#""Meadow""#,
+        "What the issuer of credentials calls itself in its metadata.";
+    "credentials.offer_lifetime" "" "" Kind::Duration { min: MINUTE, max: 7 * DAY }, r#""10m""#, "",
+        "How long an offer of credentials can be redeemed (chancery credential offer).";
+
     "client_documents.enabled" "" "" Kind::Boolean, "false", "",
         "A client_id may be the https URL of a document in which the client says what it is (CIMD, draft 02): nobody registers it.";
     "client_documents.allowed_hosts" "" "" Kind::List, "[]", r#"["client.example", "*.apps.example"]"#,

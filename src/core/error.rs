@@ -7,7 +7,7 @@
 //! | redirect | whether it may travel in the query of a verified `redirect_uri` |
 //! | sentence | the public `error_description` unless a check says something more useful |
 //!
-//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, CIBA Core 1.0 §13, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8, RFC 9701 §5,
+//! Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, CIBA Core 1.0 §13, OpenID Connect Core 1.0 §3.1.2.6, RFC 9101 §7, RFC 9449 §5, §8, RFC 9701 §5, OpenID4VCI §8.3.1.2,
 //! OpenID Connect Core Unmet Authentication Requirements 1.0 §2;
 //! `invalid_credentials`, `slow_down` and those named after HTTP statuses are our own, for routes that no specification covers.
 //!
@@ -100,6 +100,13 @@ registry! {
     InvalidSoftwareStatement invalid_software_statement "invalid_software_statement" 400 false "The software statement is malformed, expired, or its signature does not hold.";
     UnapprovedSoftwareStatement unapproved_software_statement "unapproved_software_statement" 400 false "The issuer of the software statement is not registered here.";
     InvalidClientMetadata invalid_client_metadata "invalid_client_metadata" 400 false "The client metadata is not acceptable.";
+    InvalidCredentialRequest invalid_credential_request "invalid_credential_request" 400 false "The credential request is missing a parameter, repeats one, or is malformed.";
+    UnknownCredentialConfiguration unknown_credential_configuration "unknown_credential_configuration" 400 false "There is no such credential configuration.";
+    UnknownCredentialIdentifier unknown_credential_identifier "unknown_credential_identifier" 400 false "This access token has no such credential identifier.";
+    InvalidProof invalid_proof "invalid_proof" 400 false "A proof is missing, malformed, or does not belong to this request.";
+    InvalidNonce invalid_nonce "invalid_nonce" 400 false "The nonce of a proof is old, was used before, or is none of this issuer's; get a new one at the nonce endpoint.";
+    InvalidEncryptionParameters invalid_encryption_parameters "invalid_encryption_parameters" 400 false "The encryption parameters are not supported.";
+    CredentialRequestDenied credential_request_denied "credential_request_denied" 400 false "This credential cannot be issued.";
     ServerError server_error "server_error" 500 true "Something went wrong on our side; it has been logged.";
     TemporarilyUnavailable temporarily_unavailable "temporarily_unavailable" 503 true "The server cannot record anything right now; try again shortly.";
     SlowDown slow_down "slow_down" 429 false "Too many requests; wait before trying again.";

@@ -51,6 +51,8 @@ uuid_id! {
     PushedId "pushed";
     /// One message to one client that a session is over.
     LogoutId "logout";
+    /// One offer of credentials (OpenID4VCI §4.1).
+    OfferId "offer";
     /// One initial access token (RFC 7591 §1.2).
     InvitationId "invitation";
 }

@@ -40,6 +40,7 @@
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
 //! | draft-ietf-oauth-attestation-based-client-auth-10 (ABCA) attested clients | [`client::attestation`], [`client::authenticate`] |
+//! | OpenID for Verifiable Credential Issuance 1.0 (OpenID4VCI), draft-ietf-oauth-sd-jwt-vc | [`credential`], [`offer`], [`grant::credentials`], [`grant::pre_authorized`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |
 //! | OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4 authentication and consent | [`interaction`], [`session`], [`consent`] |
@@ -58,6 +59,7 @@ pub mod canonical;
 pub mod claims;
 pub mod client;
 pub mod consent;
+pub mod credential;
 pub mod decision;
 pub mod details;
 pub mod device;
@@ -74,6 +76,7 @@ pub mod interaction;
 pub mod invitation;
 pub mod key;
 pub mod logout;
+pub mod offer;
 pub mod opening;
 pub mod polled;
 pub mod profile;

@@ -25,7 +25,7 @@ use crate::app::userinfo::Brought;
 pub struct Resource<'a> {
     /// Its address in our configuration: what a proof has to name.
     pub uri: &'a str,
-    /// What a token needs that has too little.
+    /// What a token needs that has too little; empty where that depends on the request.
     pub scope: &'static str,
 }
 
@@ -64,7 +64,10 @@ impl Presented {
     pub fn refused(&self, refused: impl Into<Refused>) -> Refused {
         let refused = refused.into();
         match refused.refusal.code {
-            Code::InsufficientScope => refused.challenging(challenge(Some(self.scheme), Some(self.scope))),
+            Code::InsufficientScope => {
+                let scope = Some(self.scope).filter(|scope| !scope.is_empty());
+                refused.challenging(challenge(Some(self.scheme), scope))
+            }
             Code::InvalidDpopProof | Code::UseDpopNonce | Code::InvalidToken => refused.challenging(challenge(Some(self.scheme), None)),
             _ => refused,
         }

@@ -15,7 +15,7 @@ use poem::http::Method;
 /// Whom a path is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// Discovery, keys and challenges, the same for everybody: readable from any origin.
+    /// Discovery, keys, challenges, and offers for who has their code: readable from any origin.
     Public,
     /// Protocol endpoints that browser apps call by script: CORS for the client's origins.
     Protocol,

@@ -26,6 +26,8 @@
 //! | [`jws`] | a token from outside: read, verified with a key that we choose | RFC 7515, RFC 8725 |
 //! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
 //! | [`attestation`] | what somebody says of an instance of a client, and its proof | ABCA |
+//! | [`credential_proof`] | a proof of the key that a credential is bound to | OpenID4VCI Appendix F.1 |
+//! | [`sd_jwt`] | claims that their holder discloses one by one | RFC 9901 |
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
 //! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
@@ -36,6 +38,7 @@
 
 pub mod alg;
 pub mod attestation;
+pub mod credential_proof;
 pub mod dpop;
 pub mod ed25519;
 mod header;
@@ -47,6 +50,7 @@ pub mod jws;
 pub mod jwt;
 pub mod key;
 pub mod opening;
+pub mod sd_jwt;
 pub mod signing;
 pub mod thumbprint;
 

@@ -66,6 +66,8 @@ pub struct Text {
     pub consent_return: Around,
     pub other_scope: Around,
     pub single_claim: Around,
+    /// Before the name of a credential, after it, and behind the claims in it.
+    pub credential: (&'static str, &'static str, &'static str),
     pub allow_button: &'static str,
     pub deny_button: &'static str,
     pub policy_link: &'static str,
@@ -136,6 +138,13 @@ impl Text {
     pub fn other<'a>(&self, scope: &'a str) -> (&'static str, &'a str, &'static str) {
         let (around, name) = single(scope).map_or((self.other_scope, scope), |name| (self.single_claim, name));
         (around.0, name, around.1)
+    }
+
+    /// What comes with a credential, in one line.
+    pub fn credential(&self, name: &str, claims: &[&str]) -> String {
+        let labels: Vec<_> = claims.iter().map(|claim| (self.account.claim)(claim)).collect();
+        let (before, after, end) = self.credential;
+        format!("{before}{name}{after}{}{end}", labels.join(", "))
     }
 
     /// What is wrong and how to put it right, in one sentence.

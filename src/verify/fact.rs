@@ -14,7 +14,7 @@ pub enum Stream {
     Grant(u128),
     Interaction(u128),
     Pushed(u128),
-    /// A device's request, or one on the back channel: the same life.
+    /// A device's request, one on the back channel, or an offer of credentials: the same life.
     Device(u128),
     /// Every other, by its name.
     Named(Box<str>),
@@ -29,7 +29,7 @@ impl Stream {
             Self::Interaction(id)
         } else if let Some(id) = id("pushed-") {
             Self::Pushed(id)
-        } else if let Some(id) = id("device-").or_else(|| id("backchannel-")) {
+        } else if let Some(id) = id("device-").or_else(|| id("backchannel-")).or_else(|| id("offer-")) {
             Self::Device(id)
         } else if let Some(id) = id("session-") {
             Self::Session(id)

@@ -85,4 +85,6 @@ mod ssf;
 mod taking_away;
 mod time;
 mod upgrade;
+mod vci;
+mod vci_offer;
 mod web_message;

@@ -23,7 +23,7 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 15] = [
+const FOR_PEOPLE: [&str; 16] = [
     "email",
     "name",
     "context",
@@ -34,6 +34,7 @@ const FOR_PEOPLE: [&str; 15] = [
     "authorization_details",
     "claim_values",
     "claim_names",
+    "credentials",
     "address",
     "profile",
     "phone",

@@ -97,6 +97,10 @@ impl App {
         let resources = Resources { asked: &settled.resources, found: &found, userinfo: &self.endpoints.userinfo };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
+        // A scope of a credential: what is asked here does not say what is in one.
+        if !request.authorization_details.is_empty() {
+            return Err(OAuthError::invalid_scope("a credential").saying("Scopes of credentials are not for CIBA here."));
+        }
         // CIBA Core §7.1: it is OpenID Connect.
         if !request.scope.has("openid") {
             return Err(OAuthError::invalid_scope("openid is missing").saying("The scope needs openid."));

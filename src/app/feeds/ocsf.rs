@@ -109,8 +109,12 @@ fn told(envelope: &Envelope) -> Told {
         | "AssertionGranted"
         | "FrontChannelIssued"
         | "ClientCredentialsGranted"
-        | "OperatorTokenMinted" => well(Authentication, 4),
-        "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" => failed(Authentication, 4, MEDIUM),
+        | "OperatorTokenMinted"
+        | "CredentialsIssued"
+        | "PreAuthorizedGranted" => well(Authentication, 4),
+        "CodeVerifierRefused" | "DpopProofReplayed" | "SubjectTokenReplayed" | "TransactionCodeRefused" | "CredentialOfferReplayed" => {
+            failed(Authentication, 4, MEDIUM)
+        }
         "MisuseRefused" => failed(Authentication, 4, HIGH),
         "RefreshTokenRotated" | "RefreshTokenUsed" | "RefreshTokenRepeated" => well(Authentication, 5),
         "AccessTokenRevoked" => well(Authentication, OTHER),

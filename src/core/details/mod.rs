@@ -7,6 +7,7 @@
 //! | a token request may ask for less than was granted, never for more, and for what fits | RFC 9396 §6, §8 |
 //! | a resource server sees what names it in `locations`, and what names none | RFC 9396 §2.2, §13 |
 //! | the person reads each of them in words (`words`) | RFC 9396 §3 |
+//! | one of the type `openid_credential` asks for a credential of ours | OpenID4VCI §5.1.1 |
 //!
 //! The texts may be about people: they are kept as ciphertext, and only the types stand in events in clear.
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::canonical;
 use crate::client::Client;
+use crate::credential::{self, Catalogue};
 use crate::error::OAuthError;
 use schema::Schema;
 use words::Words;
@@ -38,12 +40,17 @@ pub struct Type {
     pub words: Words,
 }
 
-/// Every type, by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Types(pub BTreeMap<String, Type>);
+/// Every type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Types {
+    /// Those that the operator registered, by name.
+    pub declared: BTreeMap<String, Type>,
+    /// What those of the type `openid_credential` can name.
+    pub credentials: Catalogue,
+}
 
 /// No types: what most servers have.
-pub static NONE: Types = Types(BTreeMap::new());
+pub static NONE: Types = Types { declared: BTreeMap::new(), credentials: Catalogue::NONE };
 
 /// Details that are well formed, in the order in which they came.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +99,23 @@ impl Details {
         self.0.iter().cloned().map(Value::Object).collect::<Vec<_>>().into()
     }
 
+    /// One after the other.
+    pub fn objects(&self) -> &[Map<String, Value>] {
+        &self.0
+    }
+
+    /// Those that ask for these configurations of credentials, as they are.
+    pub fn of_credentials<'a>(configurations: impl Iterator<Item = &'a str>) -> Self {
+        Self(configurations.map(credential::detail_of).collect())
+    }
+
+    /// # Errors
+    /// `invalid_authorization_details` when they ask for a credential: it is about a person.
+    pub fn without_credentials(self) -> Result<Self, OAuthError> {
+        let has_one = self.0.iter().any(|one| type_of(one) == credential::TYPE);
+        if has_one { Err(refuse("A credential is about a person, and here is none.")) } else { Ok(self) }
+    }
+
     /// The types in them.
     pub fn types(&self) -> BTreeSet<String> {
         self.0.iter().map(|one| type_of(one).to_string()).collect()
@@ -115,6 +139,12 @@ fn type_of(one: &Map<String, Value>) -> &str {
 }
 
 impl Types {
+    /// The names of them.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let own = (!self.credentials.is_empty()).then_some(credential::TYPE);
+        self.declared.keys().map(String::as_str).chain(own).collect()
+    }
+
     /// Reads the parameter of a request that asks for a grant.
     ///
     /// # Errors
@@ -133,8 +163,11 @@ impl Types {
     /// Is it of a type that is registered here, and as that says?
     fn check(&self, one: &Map<String, Value>) -> Result<(), OAuthError> {
         let name = type_of(one);
-        let kind = self.0.get(name).ok_or_else(unknown)?;
-        kind.schema.check(one, "type").map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))
+        let fits = match name {
+            credential::TYPE if !self.credentials.is_empty() => self.credentials.check_detail(one),
+            _ => self.declared.get(name).ok_or_else(unknown)?.schema.check(one, "type"),
+        };
+        fits.map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))
     }
 
     /// What a token gets of what was granted; `None`: all of it. What is asked for is as its type says, also where that is less than
@@ -152,19 +185,24 @@ impl Types {
         Ok(Some(asked))
     }
 
-    /// What a person reads about each of them.
+    /// What a person reads about each of them. Those about credentials are told apart, in the person's language ([`Catalogue::shown`]).
     pub fn in_words(&self, details: &Details) -> Vec<String> {
-        let say = |one: &Map<String, Value>| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.say(one));
-        details.0.iter().map(say).collect()
+        let say =
+            |one: &Map<String, Value>| self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.say(one));
+        self.without_ours(details).map(say).collect()
+    }
+
+    fn without_ours<'a>(&self, details: &'a Details) -> impl Iterator<Item = &'a Map<String, Value>> {
+        let issues = !self.credentials.is_empty();
+        details.0.iter().filter(move |one| !issues || type_of(one) != credential::TYPE)
     }
 
     /// The same without what is particular: the sentences that the operator wrote.
     pub fn sentences(&self, details: &Details) -> Vec<String> {
-        details
-            .0
-            .iter()
-            .map(|one| self.0.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into()))
-            .collect()
+        let say = |one: &Map<String, Value>| {
+            self.declared.get(type_of(one)).map_or_else(|| type_of(one).to_string(), |kind| kind.words.text().into())
+        };
+        self.without_ours(details).map(say).collect()
     }
 }
 
@@ -193,7 +231,7 @@ mod tests {
         let schema = json!({ "properties": { "actions": { "type": "array", "items": { "enum": ["read", "pay"] } }, "amount": { "type": "string" } },
                              "required": ["actions"], "additionalProperties": false });
         let kind = Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("Pay {amount} ({actions})").unwrap() };
-        Types([("payment".into(), kind)].into())
+        Types { declared: [("payment".into(), kind)].into(), credentials: Catalogue::NONE }
     }
 
     fn client() -> Client {
@@ -242,7 +280,8 @@ mod tests {
         let granted = Details::read(r#"[{"type":"a","actions":["r","w"],"n":1},{"type":"b","locations":["https://x.example"]}]"#).unwrap();
         let kind = |schema: Value| Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("x").unwrap() };
         let pair = json!({ "properties": { "actions": { "type": "array", "minItems": 1 } } });
-        let types = Types([("a".into(), kind(pair)), ("b".into(), kind(json!({})))].into());
+        let declared = [("a".into(), kind(pair)), ("b".into(), kind(json!({})))].into();
+        let types = Types { declared, credentials: Catalogue::NONE };
         let asked = |text: &str| types.narrow(Some(&granted), Some(text)).map(|own| own.unwrap().types().len());
         assert_eq!(asked(r#"[{"type":"a","actions":["r"],"n":1}]"#).unwrap(), 1);
         assert_eq!(asked(&granted.text()).unwrap(), 2);

@@ -48,6 +48,7 @@ const ALL_FLOWS: Policy = Policy {
     ciba: true,
     client_documents: true,
     attesters: true,
+    credentials: true,
     profile: None,
     https: true,
     code_lifetime: crate::time::Seconds(60),
@@ -78,6 +79,7 @@ fn register(change: impl FnOnce(&mut Asked)) -> Result<Metadata, Vec<&'static st
             assertion_issuers: true,
             ciba: true,
             attesters: true,
+            credentials: true,
             ..Terms::default()
         },
     )

@@ -24,6 +24,7 @@ use crate::interaction::Interaction;
 use crate::invitation::Invitation;
 use crate::key::Key;
 use crate::logout::Logout;
+use crate::offer::Offer;
 use crate::opening::Opening;
 use crate::pushed::Pushed;
 use crate::resource::ResourceServer;
@@ -50,6 +51,7 @@ macro_rules! each_stream {
             Key,
             Log,
             Logout,
+            Offer,
             Opening,
             Pushed,
             ResourceServer,

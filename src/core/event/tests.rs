@@ -28,6 +28,7 @@ use crate::interaction::*;
 use crate::invitation::{self, InitialAccessTokenIssued, InitialAccessTokenRevoked, InitialAccessTokenUsed};
 use crate::key::*;
 use crate::logout::*;
+use crate::offer::{CredentialOfferRedeemed, CredentialOfferReplayed, CredentialOffered, Offer, TransactionCodeRefused};
 use crate::opening::{EncryptionKeyDestroyed, EncryptionKeyPublished, EncryptionKeyWithdrawn, Material};
 use crate::pushed::{AuthorizationRequestPushed, PushedRequestMisused, PushedRequestOpened, PushedRequestSpent};
 use crate::request::Prompt;
@@ -181,6 +182,26 @@ fn invitation() {
         InitialAccessTokenIssued { at: t(0), expires_at: t(60), invitation: id, policy, token: digest("token"), uses: 2 }.into(),
         InitialAccessTokenUsed { at: t(1), client: client_id("app") }.into(),
         InitialAccessTokenRevoked { at: t(2) }.into(),
+    ]]);
+}
+
+#[test]
+fn offer() {
+    let id = crate::id::OfferId(Uuid::from_u128(0x0ff));
+    let offered = CredentialOffered {
+        account: alice(),
+        at: t(0),
+        code: digest("code"),
+        configurations: ["identity".to_string()].into(),
+        expires_at: t(600),
+        needs_tx_code: true,
+        offer: id,
+    };
+    check::<Offer>(vec![vec![
+        offered.into(),
+        TransactionCodeRefused { at: t(1), by: client_id("app") }.into(),
+        CredentialOfferRedeemed { at: t(2), by: client_id("app"), grant: grant_id() }.into(),
+        CredentialOfferReplayed { at: t(3), by: client_id("other") }.into(),
     ]]);
 }
 

@@ -27,6 +27,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
         details: fact.sealed(&id.stream(), DETAILS),
         kind,
         exchanged: None,
+        offer: None,
         code: None,
         refresh: None,
         access: Vec::new(),
@@ -146,6 +147,24 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
         GrantEvent::TokenExchanged(event) => {
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, event.kind());
             grant.exchanged = Some(Box::new(Exchanged { source: event.source.clone(), actors: event.actors.clone() }));
+            grant.add_access(event.access.clone().into_access(event.at, None));
+            Some(grant)
+        }
+        GrantEvent::PreAuthorizedGranted(event) => {
+            let person = Person {
+                account: event.account,
+                session: NO_SESSION,
+                offline: true,
+                auth_time: event.at,
+                amr: Vec::new(),
+                nonce: None,
+                claims: ClaimsRequest::default(),
+                claim_values: None,
+                wants_auth_time: false,
+                consent_epoch: event.consent_epoch,
+            };
+            let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
+            grant.offer = Some(event.offer);
             grant.add_access(event.access.clone().into_access(event.at, None));
             Some(grant)
         }

@@ -1,6 +1,7 @@
 //! What can happen to a grant.
 
 mod brought;
+mod credentials;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -18,6 +19,7 @@ use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 pub use brought::{AssertionGranted, TokenExchanged};
+pub use credentials::{CredentialsIssued, PreAuthorizedGranted};
 
 /// An access token as the log knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -217,6 +219,8 @@ pub enum Misuse {
     /// A client brought one of its tokens to be exchanged that may not (RFC 8693); recorded once for each grant.
     ExchangeByOtherClient,
     ExchangeWithOtherKey,
+    /// Somebody asked for a credential with a proof for another issuer, or of another client (OpenID4VCI); recorded once for each grant.
+    CredentialProofOfOther,
 }
 
 impl Misuse {
@@ -351,12 +355,14 @@ events! {
         RefreshTokenRepeated = 1,
         MisuseRefused = 1,
         AccessTokenRevoked = 1,
+        CredentialsIssued = 1,
         GrantEnded = 1,
         ClientCredentialsGranted = 1,
         DeviceGranted = 1,
         BackchannelGranted = 1,
         TokenExchanged = 1,
         AssertionGranted = 1,
+        PreAuthorizedGranted = 1,
         OperatorTokenMinted = 1,
     }
 }

@@ -6,7 +6,9 @@
 //! | `redeem` | the code becomes tokens, once |
 //! | `assertion` | a token for what a trusted issuer says |
 //! | `backchannel` | the tokens of a request on the back channel |
+//! | `credentials` | credentials for who holds an access token |
 //! | `device` | the tokens of a device that a person allowed |
+//! | `pre_authorized` | the token of an offer of credentials |
 //! | `exchange`, `exchanged` | a token becomes another one, for somebody else |
 //! | `refresh` | a refresh token becomes fresh tokens |
 //! | `revoke` | an access token or everything ends |
@@ -19,11 +21,13 @@
 pub mod assertion;
 pub mod backchannel;
 mod beginning;
+pub mod credentials;
 pub mod device;
 pub mod event;
 pub mod exchange;
 pub mod exchanged;
 pub mod issue;
+pub mod pre_authorized;
 pub mod redeem;
 pub mod refresh;
 pub mod revoke;
@@ -40,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
-use crate::id::{AccountId, ClientId, GrantId, SessionId};
+use crate::id::{AccountId, ClientId, GrantId, OfferId, SessionId};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -68,6 +72,9 @@ pub struct Grant {
     /// What it was exchanged for (RFC 8693); most are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanged: Option<Box<Exchanged>>,
+    /// The offer of credentials that it comes from (OpenID4VCI §3.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,6 +267,7 @@ impl Stream for Grant {
             | GrantEvent::BackchannelGranted(_)
             | GrantEvent::TokenExchanged(_)
             | GrantEvent::AssertionGranted(_)
+            | GrantEvent::PreAuthorizedGranted(_)
             | GrantEvent::OperatorTokenMinted(_) => return Err(out_of_order()),
             GrantEvent::FrontChannelIssued(event) => {
                 if let Some(access) = event.access.clone() {
@@ -308,6 +316,8 @@ impl Stream for Grant {
                     grant.misused.insert(event.misuse);
                 }
             }
+            // They are the wallet's from here on: nothing of the grant changes.
+            GrantEvent::CredentialsIssued(_) => {}
             GrantEvent::AccessTokenRevoked(event) => grant.access.retain(|own| own.digest != event.access),
             GrantEvent::GrantEnded(event) => {
                 grant.ended = Some(event.reason);

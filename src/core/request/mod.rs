@@ -57,7 +57,8 @@ impl Prompt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
-    /// The types of its authorization details (RFC 9396); what they say is personal and kept as ciphertext.
+    /// The types of its authorization details (RFC 9396); what they say is personal and kept as ciphertext. A scope that stands for a
+    /// credential counts as one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub authorization_details: BTreeSet<String>,
     /// Claims that were asked for one by one.
@@ -150,6 +151,8 @@ pub struct Policy {
     pub client_documents: bool,
     /// There are attesters of clients (ABCA).
     pub attesters: bool,
+    /// Credentials are issued to wallets (OpenID4VCI).
+    pub credentials: bool,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -179,6 +182,7 @@ impl Policy {
             GrantType::TokenExchange => self.token_exchange,
             GrantType::JwtBearer => self.assertion_issuers,
             GrantType::Ciba => self.ciba,
+            GrantType::PreAuthorizedCode => self.credentials,
             _ => true,
         };
         GrantType::ALL.iter().copied().filter(is_on)

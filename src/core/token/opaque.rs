@@ -45,6 +45,8 @@ pub enum Kind {
     DeviceCode,
     /// What a client on the back channel polls with (CIBA Core §7.3).
     AuthReqId,
+    /// What a wallet redeems an offer of credentials with (OpenID4VCI §4.1.1).
+    PreAuthorizedCode,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::PushedRequest => "cha_pr_",
             Self::DeviceCode => "cha_dc_",
             Self::AuthReqId => "cha_rq_",
+            Self::PreAuthorizedCode => "cha_pa_",
         }
     }
 }

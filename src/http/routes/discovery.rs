@@ -15,7 +15,7 @@ use crate::http::reply::Describe;
 use crate::http::server::Server;
 
 /// The metadata changes with the configuration only.
-const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+pub(super) const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub struct Discovery {
     server: Server,

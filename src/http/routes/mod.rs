@@ -6,6 +6,7 @@
 //! | `token` | token, introspection, revocation |
 //! | `pushed` | pushed authorization requests |
 //! | `attestation` | challenges for attested clients |
+//! | `credential` | credentials for wallets |
 //! | `device`, `backchannel` | device authorization, backchannel authentication |
 //! | `own_device` | answers of people in an application of theirs |
 //! | `userinfo` | userinfo |
@@ -24,6 +25,7 @@ pub mod accounts;
 pub mod attestation;
 pub mod audit;
 pub mod backchannel;
+pub mod credential;
 pub mod device;
 pub mod discovery;
 pub mod erasure;
@@ -70,6 +72,7 @@ pub fn api(server: &Server) -> impl OpenApi + use<> {
             device::DeviceAuthorization(server.clone()),
             backchannel::BackchannelAuthentication(server.clone()),
             attestation::Challenges(server.clone()),
+            credential::Credentials::new(server),
         ),
         own_device::OwnDevices(server.clone()),
         userinfo::UserInfo(server.clone()),

@@ -13,6 +13,7 @@ use super::Group;
 use crate::app::assertion;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
+use crate::app::credentials::offer::OfferRequest;
 use crate::app::dpop::Beside;
 use crate::app::exchange;
 use crate::app::receipt::{self, Receipt};
@@ -37,8 +38,8 @@ pub struct Token(pub Server);
 #[allow(dead_code)] // read through the raw parameters; the fields are the schema
 struct TokenForm {
     /// authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code,
-    /// urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer or
-    /// urn:openid:params:grant-type:ciba.
+    /// urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer,
+    /// urn:ietf:params:oauth:grant-type:pre-authorized_code or urn:openid:params:grant-type:ciba.
     grant_type: Option<String>,
     code: Option<String>,
     redirect_uri: Option<String>,
@@ -51,6 +52,10 @@ struct TokenForm {
     auth_req_id: Option<String>,
     /// RFC 7523 section 2.1.
     assertion: Option<String>,
+    /// OpenID4VCI section 6.1, as the next one.
+    #[oai(rename = "pre-authorized_code")]
+    pre_authorized_code: Option<String>,
+    tx_code: Option<String>,
     /// RFC 8693 section 2.1, as the next ones.
     subject_token: Option<String>,
     subject_token_type: Option<String>,
@@ -219,6 +224,14 @@ impl Token {
                 let assertion = need("assertion").map_err(refused)?;
                 let asked = assertion::Asked { assertion, scope: params.get("scope"), resources: params.all("resource") };
                 Box::pin(app.grant_for_assertion(&context, &caller, &asked)).await
+            }
+            Some(GrantType::PreAuthorizedCode) if app.details.credentials.is_empty() => {
+                Err(OAuthError::unsupported_grant_type("no credential"))
+            }
+            Some(GrantType::PreAuthorizedCode) => {
+                let code = need("pre-authorized_code").map_err(refused)?;
+                let asked = OfferRequest { code, tx_code: params.get("tx_code"), authorization_details };
+                Box::pin(app.redeem_offer(&context, &caller, &asked)).await
             }
             Some(GrantType::Ciba) => {
                 let code = need("auth_req_id").map_err(refused)?;

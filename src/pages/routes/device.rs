@@ -181,13 +181,14 @@ impl Device {
     ) -> Result<pages::device::Confirm, Refused> {
         let metadata = &waiting.client.metadata;
         let (agent, from) = (waiting.seen.user_agent.as_deref(), waiting.seen.address.as_deref());
+        let (page, scope) = (page_for(&self.0, request, None), &waiting.device.scope);
         Ok(pages::device::Confirm {
-            page: page_for(&self.0, request, None),
+            details: in_words(&self.0, (scope, waiting.details.as_ref()), page.text),
+            page,
             csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
             client: name_of(&waiting.client),
             user_code: waiting.user_code.clone(),
-            scopes: in_reading_order(&waiting.device.scope),
-            details: in_words(&self.0, waiting.details.as_ref()),
+            scopes: in_reading_order(&self.0.app.details.credentials.without_scopes(scope)),
             from: browser_of(agent, from),
             at: rfc3339(waiting.device.requested_at.0),
             account: self.0.app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default(),

@@ -200,8 +200,11 @@ impl Interactions {
         };
         let redirect_uri =
             Link::redirect(&asked.redirect_uri).ok_or_else(|| OAuthError::server_error("a registered redirect_uri is no link"))?;
+        let page = page_for(&self.0, request, asked.ui_locales.as_deref());
+        let wanted = asked.consent_scope(account.as_ref().is_some_and(|own| own.has_claims_of_others()));
         Ok(pages::Consent {
-            page: page_for(&self.0, request, asked.ui_locales.as_deref()),
+            details: in_words(&self.0, (&asked.scope, waiting.details), page.text),
+            page,
             action: format!("/auth/interaction/{uid}"),
             switch_action: format!("/auth/interaction/{uid}"),
             csrf: self.form_token(cookies),
@@ -211,8 +214,7 @@ impl Interactions {
             logo: self.0.app.shows_logo(client).then(|| format!("/logo/{}", client.id)),
             policy_uri: client.metadata.policy_uri.as_deref().and_then(Link::web),
             tos_uri: client.metadata.tos_uri.as_deref().and_then(Link::web),
-            scopes: in_reading_order(&asked.consent_scope(account.as_ref().is_some_and(|own| own.has_claims_of_others()))),
-            details: in_words(&self.0, waiting.details),
+            scopes: in_reading_order(&self.0.app.details.credentials.without_scopes(&wanted)),
             account: email,
         })
     }

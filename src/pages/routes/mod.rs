@@ -38,7 +38,7 @@ use crate::app::authorize::Browser;
 use crate::http::params::Params;
 use crate::http::routes::accounts::{OTHERS, SESSION};
 use crate::http::server::Server;
-use crate::pages::Detail;
+use crate::pages::{Detail, Text};
 
 /// Name of the cookie that binds authorization requests to a browser.
 pub const BINDING: &str = "chancery_browser";
@@ -93,12 +93,13 @@ fn in_reading_order(scope: &Scope) -> Vec<String> {
     standard.chain(scope.iter().filter(|own| !STANDARD.contains(own)).map(str::to_owned)).collect()
 }
 
-/// Authorization details as a person reads them.
-fn in_words(server: &Server, details: Option<&Details>) -> Vec<Detail> {
-    let Some(details) = details else { return Vec::new() };
+/// Authorization details and credentials as a person reads them. Those scopes that stand for credentials are told here, and nowhere else.
+fn in_words(server: &Server, (scope, details): (&Scope, Option<&Details>), text: &Text) -> Vec<Detail> {
     let types = &server.app.details;
-    let both = types.in_words(details).into_iter().zip(types.sentences(details));
-    both.map(|(words, sentence)| Detail { words, sentence }).collect()
+    let both = details.into_iter().flat_map(|own| types.in_words(own).into_iter().zip(types.sentences(own)));
+    let shown = types.credentials.shown(scope, details.map(Details::objects).unwrap_or_default());
+    let credentials = shown.iter().map(|own| text.credential(own.name, &own.claims)).map(|words| (words.clone(), words));
+    both.chain(credentials).map(|(words, sentence)| Detail { words, sentence }).collect()
 }
 
 /// The parameters as the rules want them: one value each.

@@ -37,6 +37,7 @@ pub(super) const TEXT: Text = Text {
     consent_return: ("Sie werden zurückgeleitet zu ", "."),
     other_scope: ("Die Berechtigung \u{201e}", "\u{201c} nutzen"),
     single_claim: ("Die Angabe \u{201e}", "\u{201c} über Sie sehen, falls sie hier bekannt ist"),
+    credential: ("Den Nachweis \u{201e}", "\u{201c} in Ihre digitale Brieftasche legen, mit: ", ""),
     allow_button: "Erlauben",
     deny_button: "Ablehnen",
     policy_link: "Datenschutzerklärung",

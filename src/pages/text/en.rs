@@ -37,6 +37,7 @@ pub(super) const TEXT: Text = Text {
     consent_return: ("You will be sent back to ", "."),
     other_scope: ("Use the permission \u{201c}", "\u{201d}"),
     single_claim: ("See the detail \u{201c}", "\u{201d} about you, if it is known here"),
+    credential: ("Put the credential \u{201c}", "\u{201d} into your wallet, with: ", ""),
     allow_button: "Allow",
     deny_button: "Deny",
     policy_link: "Privacy policy",

@@ -99,7 +99,8 @@ impl Fold {
         if begins_again {
             return Err(format!("{} begins a grant that has begun", fact.kind));
         }
-        if is_first || data.access.is_some() {
+        // A credential is no token, and rests on the same.
+        if is_first || data.access.is_some() || fact.kind == "CredentialsIssued" {
             self.parents(grant, at).map_err(|why| format!("{} was issued {why}", fact.kind))?;
         }
         if let Some(kid) = &data.kid {

@@ -232,7 +232,9 @@ impl Fold {
         );
         // Tokens leave while nobody has any; that the answer was no, or that it is too late, can be told later.
         let brings = tells && fact.data.grant.is_some();
-        if open.over_at == i64::MIN && (brings || !tells && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused")) {
+        if open.over_at == i64::MIN
+            && (brings || !tells && !matches!(fact.kind, "DeviceCodeMisused" | "BackchannelMisused" | "CredentialOfferReplayed"))
+        {
             return Err(format!("{} follows the end of its device's request", fact.kind));
         }
         let answers = matches!(
@@ -245,6 +247,7 @@ impl Fold {
                 | "BackchannelApprovedOnDevice"
                 | "BackchannelDeniedOnDevice"
                 | "BackchannelRedeemed"
+                | "CredentialOfferRedeemed"
         ) || brings && fact.kind == "BackchannelNotificationAttempted";
         if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
             return Err(format!("{} came after the device's request had expired", fact.kind));
@@ -255,7 +258,12 @@ impl Fold {
         }
         let is_the_end = matches!(
             fact.kind,
-            "DeviceDenied" | "DeviceCodeRedeemed" | "BackchannelDenied" | "BackchannelDeniedOnDevice" | "BackchannelRedeemed"
+            "DeviceDenied"
+                | "DeviceCodeRedeemed"
+                | "BackchannelDenied"
+                | "BackchannelDeniedOnDevice"
+                | "BackchannelRedeemed"
+                | "CredentialOfferRedeemed"
         );
         if is_the_end || brings && fact.kind == "BackchannelNotified" {
             open.over_at = i64::MIN;

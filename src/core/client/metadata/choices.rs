@@ -203,6 +203,7 @@ mod tests {
         ciba: false,
         attesters: false,
         https: true,
+        credentials: false,
         profile: None,
     };
 

@@ -385,6 +385,8 @@ pub struct Terms {
     pub attesters: bool,
     /// The server itself is reached over https: it is no development on one machine.
     pub https: bool,
+    /// Credentials are issued to wallets.
+    pub credentials: bool,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
 }

@@ -237,6 +237,9 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if uses(GrantType::JwtBearer) && !terms.assertion_issuers {
         wrong.add("grant_types", "No issuer of assertions is known here.");
     }
+    if uses(GrantType::PreAuthorizedCode) && !terms.credentials {
+        wrong.add("grant_types", "No credentials are issued here.");
+    }
     // RFC 8693 §5: else whoever finds a token could have another one made of it.
     if uses(GrantType::TokenExchange) && is_public {
         wrong.add("grant_types", "token-exchange needs a client that authenticates (RFC 8693 section 5).");

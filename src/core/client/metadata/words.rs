@@ -56,6 +56,8 @@ wire_enum! {
         Ciba = "urn:openid:params:grant-type:ciba",
         /// RFC 7523 §2.1.
         JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        /// OpenID4VCI §4.1.1.
+        PreAuthorizedCode = "urn:ietf:params:oauth:grant-type:pre-authorized_code",
         Implicit = "implicit",
     }
 }

@@ -53,6 +53,16 @@ fn grant() {
         rotated.into(),
         RefreshTokenRepeated { access: access("at-2", 21), scope: None, id_token_kid: id_token_kid.clone(), at: t(21) }.into(),
         RefreshTokenUsed { refresh_expires_at: t(14 * DAY), access: access("at-3", 30), scope: None, id_token_kid, at: t(30) }.into(),
+        CredentialsIssued {
+            access: digest("at-3"),
+            at: t(35),
+            configuration: "identity".into(),
+            count: 1,
+            expires_at: t(14 * DAY),
+            kid: "2027-01".into(),
+            vct: "https://id.example.com/credentials/identity".into(),
+        }
+        .into(),
         AccessTokenRevoked { access: digest("at-3"), at: t(40) }.into(),
         GrantEnded { reason: EndReason::RefreshTokenReused, at: t(50) }.into(),
     ];
@@ -130,6 +140,17 @@ fn grant() {
         scope: scope("api"),
     }
     .into();
+    let offered: GrantEvent = PreAuthorizedGranted {
+        access: access("at-p", 0),
+        account: alice(),
+        at: t(0),
+        client: client_id("app"),
+        consent_epoch: 0,
+        grant,
+        offer: crate::id::OfferId(Uuid::from_u128(0x0ff)),
+        scope: scope(""),
+    }
+    .into();
     let operator = OperatorTokenMinted { grant, client: client_id("operator"), scope: scope("admin"), access: access("at", 0), at: t(0) };
     let claims = crate::claims::ClaimsRequest { id_token: ["acr".into()].into(), userinfo: ["email".into()].into() };
     let implicit: Vec<GrantEvent> = vec![
@@ -158,6 +179,7 @@ fn grant() {
         vec![asked],
         vec![exchanged],
         vec![asserted],
+        vec![offered],
         vec![alone.into()],
         vec![operator.into()],
     ]);

@@ -1,5 +1,5 @@
 //! `scope`: unknown or unregistered tokens are dropped; refused only when the syntax is bad or nothing is left. RFC 6749 §3.3.
-//! `offline_access` is ignored where no code comes back. OpenID Connect Core 1.0 §11.
+//! `offline_access` is ignored where no code comes back. OpenID Connect Core 1.0 §11. Authorization details need no scope beside them.
 
 use crate::client::metadata::GrantType;
 use crate::error::OAuthError;
@@ -13,7 +13,9 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
     if !asked.client.metadata.grant_types.contains(&GrantType::RefreshToken) || !request.response_type.has_code() {
         scope = scope.without("offline_access");
     }
-    if scope.is_empty() {
+    // RFC 9396 §3, OpenID4VCI §5.1.1: a request can be about its details alone.
+    let is_about_details = wanted.is_empty() && asked.get("authorization_details").is_some();
+    if scope.is_empty() && !is_about_details {
         return Err(OAuthError::invalid_scope("nothing is left")
             .saying("No scope is left: ask for at least one that the client is registered for, such as openid."));
     }

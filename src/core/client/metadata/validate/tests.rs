@@ -19,6 +19,7 @@ const TERMS: Terms = Terms {
     ciba: false,
     attesters: false,
     https: true,
+    credentials: false,
     profile: None,
 };
 const KEYS: Terms = Terms { jwks_usable: true, ..TERMS };

@@ -1,0 +1,204 @@
+//! The credential endpoint (OpenID4VCI §8): an access token and proofs of keys become credentials.
+//!
+//! | Step | What is appended |
+//! |---|---|
+//! | the token, what it brings, the proofs | `MisuseRefused` for a proof of somebody else, once |
+//! | credentials are made and signed | nothing |
+//! | they leave | `CredentialsIssued`, with the claims of the nonces; whatever the token rests on is asserted |
+//!
+//! Out of scope: the rules (`chancery_core::credential`, `chancery_core::grant::credentials`), headers (`http`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chancery_core::client::Client;
+use chancery_core::client::metadata::SigningAlg;
+use chancery_core::credential::proof::{self, Nonce, Said};
+use chancery_core::credential::{Configuration, Dataset, FORMAT, request};
+use chancery_core::details::Details;
+use chancery_core::digest::Digest;
+use chancery_core::dpop;
+use chancery_core::error::OAuthError;
+use chancery_core::grant::credentials::{self, Issue, Made};
+use chancery_core::grant::{Access, Grant, standing};
+use chancery_core::id::{ClientId, GrantId};
+use chancery_core::time::Timestamp;
+use chancery_core::token::opaque::digest;
+use chancery_jose::{Algorithm, credential_proof, sd_jwt};
+use serde_json::{Map, Value, json};
+
+use crate::app::certificate::Chain;
+use crate::app::context::Context;
+use crate::app::introspect::Bearer;
+use crate::app::once::Once;
+use crate::app::signing::KeySet;
+use crate::app::userinfo::Brought;
+use crate::app::work::{Seal, Stop, Work, decide};
+use crate::app::{App, random, seconds};
+
+/// A request whose proofs hold.
+struct Wanted<'a> {
+    client: &'a ClientId,
+    grant: GrantId,
+    token: Digest,
+    dataset: Dataset<'a>,
+    proven: Proven,
+}
+
+/// What the proofs bring.
+#[derive(Default)]
+struct Proven {
+    keys: Vec<Key>,
+    /// To be claimed.
+    nonces: BTreeMap<[u8; 32], Once>,
+}
+
+/// A key that was proven.
+struct Key {
+    jkt: Digest,
+    jwk: Map<String, Value>,
+}
+
+impl App {
+    /// Whose token it is, and whether it opens the endpoint.
+    ///
+    /// # Errors
+    /// `invalid_token`, `insufficient_scope`.
+    pub async fn credential_holder(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<Bearer, OAuthError> {
+        let held = dpop::Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
+        let bearer = self.bearer(context, token, &held).await?;
+        if let Some(proven) = brought.proven {
+            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
+        }
+        credentials::holder(&bearer.grant, used(&bearer.grant, &digest(token))?, self.now())?;
+        Ok(bearer)
+    }
+
+    /// Makes credentials for who holds a token: SD-JWTs with all that they disclose. `body` is the request as it came in.
+    ///
+    /// # Errors
+    /// `invalid_credential_request` and the others of OpenID4VCI §8.3.1.2; `insufficient_scope`, `invalid_token`.
+    pub async fn issue_credentials(
+        &self,
+        context: &Context,
+        token: &str,
+        bearer: &Bearer,
+        body: &Value,
+    ) -> Result<Vec<String>, OAuthError> {
+        let (grant, token) = (&bearer.grant, digest(token));
+        let catalogue = &self.details.credentials;
+        let asked = request::read(body, catalogue.batch)?;
+        let details = self.details_in(grant.details_of(used(grant, &token)?)).await?;
+        let dataset = catalogue.dataset(&asked.which, &bearer.scope, details.as_ref().map(Details::objects).unwrap_or_default())?;
+        let context = context.as_client(&grant.client);
+        let proven = match self.check_credential_proofs(grant, dataset.configuration, &asked.proofs) {
+            Ok(proven) => proven,
+            Err(refused) => {
+                if refused.is_misuse {
+                    decide!(self, &context, |work| note_misuse(work, grant.id, self.now()))?;
+                }
+                return Err(refused.error);
+            }
+        };
+        let wanted = Wanted { client: &grant.client, grant: grant.id, token, dataset, proven };
+        let signing = self.keys.current().await?;
+        Ok(decide!(self, &context, |work| self.issue_once(work, &context, &wanted, &signing))?)
+    }
+
+    fn check_credential_proofs(&self, grant: &Grant, configuration: &Configuration, proofs: &[String]) -> Result<Proven, proof::Refused> {
+        let policy = self.policy();
+        let allowed: Vec<_> =
+            configuration.proof_algs.iter().filter(|alg| policy.allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
+        let held = proof::Held {
+            client: Some(&grant.client),
+            issuer: &self.endpoints.issuer,
+            now: self.now().numeric_date(),
+            lifetime: seconds(self.config.dpop.proof_lifetime),
+            tolerance: seconds(self.config.lifetimes.clock_tolerance),
+        };
+        let mut proven = Proven::default();
+        for text in proofs {
+            let found = credential_proof::verify(text, &allowed).map_err(|why| {
+                let sentence = "A proof is none that this issuer accepts: look at typ, alg, jwk, the claims and the signature.";
+                proof::Refused { error: OAuthError::invalid_proof(why.to_string()).saying(sentence), is_misuse: false }
+            })?;
+            let recent = found.nonce.as_deref().map(|nonce| self.recent_nonce(nonce));
+            let nonce = match &recent {
+                None => Nonce::Absent,
+                Some(None) => Nonce::Unknown,
+                Some(Some(_)) => Nonce::Recent,
+            };
+            let said = Said { iss: found.iss.as_deref(), aud: &found.aud, iat: found.iat, exp: found.exp, nbf: found.nbf, nonce };
+            proof::check(&said, &held)?;
+            proven.keys.push(Key { jkt: Digest(*found.thumbprint().as_bytes()), jwk: found.bare_key() });
+            proven.nonces.extend(recent.flatten().map(|(digest, once)| (digest.0, once)));
+        }
+        Ok(proven)
+    }
+
+    async fn issue_once(&self, mut work: Work<'_>, context: &Context, wanted: &Wanted<'_>, signing: &KeySet) -> Result<Vec<String>, Stop> {
+        let dead = |why: &'static str| OAuthError::invalid_token(why);
+        let client = work.load::<Client>(&wanted.client.stream()).await?.state.ok_or_else(|| dead("the client is gone"))?;
+        let mut loaded = work.load::<Grant>(&wanted.grant.stream()).await?;
+        let grant = loaded.or(|| dead("unknown token"))?.clone();
+        let standing = self.standing(&mut work, client, &grant).await?;
+        let at = self.now();
+        // Whoever revokes any of it first wins: all of it is asserted by the append.
+        let (access, _) = standing::of_access(&grant, &wanted.token, &standing.parents(), at).map_err(|why| dead(why.as_str()))?;
+        credentials::holder(&grant, access, at)?;
+        let account = standing.account.as_ref().ok_or_else(|| dead("no account"))?;
+        let names: BTreeSet<_> = wanted.dataset.claims.iter().map(|name| (*name).to_owned()).collect();
+        let claims = credentials::claims(&wanted.dataset, &self.single_claims(account, &names).await?)?;
+        let configuration = wanted.dataset.configuration;
+        let (issued_at, expires_at) = configuration.times(at);
+        let mut payload = Map::new();
+        payload.insert("iss".to_owned(), json!(self.endpoints.issuer));
+        payload.insert("iat".to_owned(), json!(issued_at));
+        payload.insert("exp".to_owned(), json!(expires_at));
+        payload.insert("vct".to_owned(), json!(configuration.vct));
+        if configuration.with_sub {
+            payload.insert("sub".to_owned(), json!(self.subject(account.id, &standing.client)?));
+        }
+        let (mut made, mut credentials) = (Vec::new(), Vec::new());
+        for key in &wanted.proven.keys {
+            let mut payload = payload.clone();
+            payload.insert("cnf".to_owned(), json!({ "jwk": key.jwk }));
+            // Salts of its own for each, so that two credentials of one batch share nothing but what they disclose.
+            let disclosures =
+                sd_jwt::conceal(&mut payload, &claims, random::bytes).map_err(|why| OAuthError::server_error(why.to_string()))?;
+            let jwt = signing.sign_as(SigningAlg::Es256, FORMAT, &Value::Object(payload)).await?;
+            made.push(Made { digest: Digest::of(jwt.as_bytes()), jkt: key.jkt });
+            credentials.push(sd_jwt::compact(&jwt, &disclosures));
+        }
+        let command = Issue {
+            access: wanted.token,
+            dataset: &wanted.dataset,
+            made: &made,
+            kid: signing.active(SigningAlg::Es256)?.kid().to_owned(),
+            expires_at: Timestamp(expires_at.saturating_mul(1000)),
+            context: context.personal(),
+            at,
+        };
+        let decision = credentials::issue(&command);
+        decision.outcome?;
+        let seal = self.grant_seal(&grant).await?;
+        work.record(&mut loaded, decision.events, &seal)?;
+        for nonce in wanted.proven.nonces.values() {
+            nonce.take(&mut work, wanted.client.as_str());
+        }
+        work.commit().await?;
+        Ok(credentials)
+    }
+}
+
+/// The access token of a grant that was brought.
+fn used<'a>(grant: &'a Grant, token: &Digest) -> Result<&'a Access, OAuthError> {
+    grant.access.iter().find(|own| own.digest.matches(token)).ok_or_else(|| OAuthError::invalid_token("unknown token"))
+}
+
+async fn note_misuse(mut work: Work<'_>, grant: GrantId, at: Timestamp) -> Result<(), Stop> {
+    let mut loaded = work.load::<Grant>(&grant.stream()).await?;
+    let Some(state) = loaded.state.clone() else { return Ok(()) };
+    let seal = Seal { key: None, subject: state.account().map(|account| account.to_string()) };
+    work.record(&mut loaded, credentials::misused(&state, at).events, &seal)?;
+    work.commit().await.map(drop)
+}
