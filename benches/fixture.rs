@@ -55,6 +55,7 @@ pub fn evolve<S: Stream>(state: Option<S>, version: u64, event: &S::Event) -> S 
 pub fn rotated(generation: u32) -> GrantEvent {
     let at = Timestamp(i64::from(generation) * 60_000);
     RefreshTokenRotated {
+        cnf: None,
         generation,
         refresh: digest(generation),
         refresh_expires_at: at.plus(Seconds(86_400)),

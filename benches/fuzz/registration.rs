@@ -73,6 +73,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             assertion_issuers: all,
             ciba: all,
             attesters: all,
+            https: all,
             credentials: all,
             profile,
         };

@@ -146,6 +146,7 @@ fn of_object(bytes: &[u8], client: &Client) -> Option<Settled> {
             aud: &claims.aud,
             exp: claims.exp.map(|date| date.0),
             nbf: claims.nbf.map(|date| date.0),
+            iat: claims.iat.map(|date| date.0),
         };
         let place = Place { client, issuer: "https://op.example", at: Timestamp(0), policy: Policy::default() };
         settled = object::settle(&Settled::default(), &read, place).ok();

@@ -10,6 +10,8 @@ use super::rfc7523_grant::{GRANT, PARTNER, bring, claims as partner_claims, clie
 use crate::support::jwt::Key;
 use crate::support::*;
 
+type Sign<'a> = &'a dyn Fn(&Value) -> String;
+
 const TOKEN: &str = "/oidc/token";
 
 fn no_client() -> (u16, String) {
@@ -111,7 +113,7 @@ async fn rfc7523_3_a_client_leaves_no_claim_out() {
     let secret = server.client(json!({ "token_endpoint_auth_method": "client_secret_jwt" })).await;
     let signed = |claims: &Value| key.sign(claims);
     let under_secret = |claims: &Value| jwt::mac("HS256", secret.secret.as_deref().unwrap(), claims);
-    let signers: [(&Client, &dyn Fn(&Value) -> String); 2] = [(&client, &signed), (&secret, &under_secret)];
+    let signers: [(&Client, Sign<'_>); 2] = [(&client, &signed), (&secret, &under_secret)];
     for (own, sign) in signers {
         let whole = claims_of(&server, own, "j");
         for (name, may_lack) in [("iss", false), ("sub", false), ("aud", false), ("exp", false), ("iat", true)] {

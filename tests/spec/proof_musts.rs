@@ -12,6 +12,9 @@ use crate::support::flow::Tokens;
 use crate::support::jwt::Key;
 use crate::support::*;
 
+/// What is done to header and claims of a proof.
+type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
+
 const BROKEN: &str = "invalid_dpop_proof";
 
 /// A token request with these `DPoP` header fields.
@@ -343,7 +346,7 @@ async fn rfc9449_10_1_the_proof_of_a_push_is_checked_as_a_whole() {
     let server = Server::start().await;
     let (client, prover, other) = (server.web_client().await, Prover::new("ES256"), Prover::new("ES256"));
     let now = server.app.now().0 / 1000;
-    let changes: [(&str, &dyn Fn(&mut Value, &mut Value)); 12] = [
+    let changes: [(&str, Change<'_>); 12] = [
         ("typ", &|header, _| header["typ"] = json!("JWT")),
         ("none", &|header, _| header["alg"] = json!("none")),
         ("symmetric", &|header, _| header["alg"] = json!("HS256")),

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::rfc8705::{CREDENTIALS, World, dns};
 use crate::support::mtls::{Authority, Caller, Identity};
-use crate::support::*;
 
 fn refusal() -> (u16, String) {
     (401, "invalid_client".to_owned())

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use chancery_core::account::Account;
 use chancery_core::consent::Consent;
-use chancery_core::details::{self, Details};
+use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
