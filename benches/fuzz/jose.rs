@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use chancery_jose::{
-    Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, attestation, dpop, jws,
+    Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, attestation, credential_proof,
+    dpop, jws,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +42,7 @@ const WORDS: &[&str] = &[
     "\"aud\":[[]]",
     "\"crit\":[\"exp\"]",
     "\"b64\":false",
+    "\"typ\":\"openid4vci-proof+jwt\"",
 ];
 
 pub fn target() -> Target {
@@ -54,12 +58,22 @@ pub fn target() -> Target {
     let pop = keys[3].sign_jwt(Algorithm::ES384, Some("oauth-client-attestation-pop+jwt"), &proof).unwrap();
     assert!(attestation::verify(&attestation, &set, Algorithm::ASYMMETRIC).is_ok());
     assert!(attestation::verify_pop(&pop, &instance, Algorithm::ASYMMETRIC).is_ok());
-    let tokens: Vec<_> = tokens.into_iter().chain([attestation, pop]).collect();
+    let holder = proof_of_key(&keys[2]);
+    assert!(credential_proof::verify(&holder, Algorithm::ASYMMETRIC).is_ok());
+    let tokens: Vec<_> = tokens.into_iter().chain([attestation, pop, holder]).collect();
     let signed: BTreeSet<_> = tokens.iter().cloned().collect();
     let published = serde_json::to_vec(&set).unwrap();
     let one = serde_json::to_vec(keys[2].public_jwk()).unwrap();
     let seeds: Vec<_> = tokens.into_iter().map(String::into_bytes).chain([published, one, claims.to_string().into_bytes()]).collect();
     Target { name: "jose", seeds, words: WORDS, read: Box::new(move |bytes| read(bytes, (&set, &instance), &signed)) }
+}
+
+/// A proof of a key for a credential: the key is in the header.
+fn proof_of_key(key: &SigningKey) -> String {
+    let header = json!({ "typ": "openid4vci-proof+jwt", "alg": "ES256", "jwk": key.public_jwk() });
+    let claims = json!({ "aud": "https://op.example", "iat": 1_700_000_000, "nonce": "n" });
+    let message = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
+    format!("{message}.{}", B64.encode(key.sign(Algorithm::ES256, message.as_bytes()).unwrap()))
 }
 
 fn read(bytes: &[u8], (set, instance): (&Jwks, &PublicJwk), signed: &BTreeSet<String>) -> bool {
@@ -73,7 +87,9 @@ fn read(bytes: &[u8], (set, instance): (&Jwks, &PublicJwk), signed: &BTreeSet<St
         assert!(dpop::verify(text, Algorithm::ASYMMETRIC).is_err(), "what is no proof passes as one");
         let attested = attestation::verify(text, set, Algorithm::ASYMMETRIC).is_ok();
         let proven = attestation::verify_pop(text, instance, Algorithm::ASYMMETRIC).is_ok();
-        assert!(signed.contains(text) || !(attested || proven), "a changed attestation or proof verifies");
+        let held = credential_proof::verify(text, Algorithm::ASYMMETRIC);
+        assert!(signed.contains(text) || !(attested || proven || held.is_ok()), "a changed attestation or proof verifies");
+        accepted |= held.is_ok();
         let _ = attestation::unverified_subject(text);
         let _ = jws::read_unsigned(text);
         let _ = SigningKey::from_pem(text);

@@ -7,6 +7,7 @@
 //! | `jose` | no panic; no token, proof or key that was changed passes as one that was signed |
 //! | `jwe` | no panic; nothing that was changed opens |
 //! | `documents` | no panic; the URL of a client that is a document means the same to whoever fetches it; no secret and no right gets in |
+//! | `credentials` | no panic; a person reads what a wallet gets, and that is what it asked for and was configured |
 //! | `cookies` | no panic; a cookie or form token that was changed is absent; a form reads back as it was written |
 //!
 //! Inputs are valid ones, changed: bits, bytes, pieces cut, repeated and swapped, words of the protocol put in. The same seed gives the same
@@ -15,6 +16,7 @@
 #![allow(clippy::unwrap_used, reason = "what does not hold here ends the program, which is its answer")]
 
 mod cookies;
+mod credentials;
 mod documents;
 mod jose;
 mod jwe;
@@ -51,12 +53,22 @@ fn main() -> ExitCode {
             "--seconds" => seconds = value.parse().unwrap_or(seconds),
             "--seed" => seed = value.parse().unwrap_or(seed),
             _ => {
-                eprintln!("usage: fuzz [--target request|registration|jose|jwe|documents|cookies] [--seconds CPU_SECONDS] [--seed NUMBER]");
+                eprintln!(
+                    "usage: fuzz [--target request|registration|jose|jwe|documents|credentials|cookies] [--seconds CPU_SECONDS] [--seed NUMBER]"
+                );
                 return ExitCode::from(2);
             }
         }
     }
-    let targets = [request::target(), registration::target(), jose::target(), jwe::target(), documents::target(), cookies::target()];
+    let targets = [
+        request::target(),
+        registration::target(),
+        jose::target(),
+        jwe::target(),
+        documents::target(),
+        credentials::target(),
+        cookies::target(),
+    ];
     let chosen: Vec<_> = targets.iter().filter(|own| only.as_deref().is_none_or(|name| own.name == name)).collect();
     if chosen.is_empty() {
         eprintln!("there is no such target");

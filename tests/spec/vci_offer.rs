@@ -1,6 +1,8 @@
 //! Offers of credentials and the pre-authorized code grant: OpenID for Verifiable Credential Issuance 1.0 §3.5, §4, §6, §13.6.
 
 use chancery::app::operator::Command;
+use chancery::cli::audit::tiles;
+use chancery_verify::export::{Asked, Export};
 use serde_json::{Value, json};
 
 use super::vci::{TOML, ada, ask, keys, read};
@@ -95,6 +97,12 @@ async fn openid4vci_3_5_an_offer_becomes_a_credential() {
         assert_eq!(server.kinds_since(mark).await, ["CredentialOfferReplayed"], "said once");
         // A token for it opens nothing else.
         assert_eq!(server.userinfo(&tokens.access).await.status, 403);
+        // The program of an auditor finds nothing wrong with it.
+        let directory = tempfile::tempdir().unwrap();
+        tiles::run(&server.app.ledger, directory.path()).await.unwrap();
+        let asked = Asked { threads: 2, with_schemas: true, ..Asked::default() };
+        let whole = chancery_verify::export::verify(&Export::new(directory.path()), &asked, |_, _| {}).unwrap();
+        assert_eq!(whole.size, server.mark().await as u64);
     })
     .await;
 }

@@ -153,6 +153,73 @@ fn versions_positions_and_times_are_in_order() {
     refused(&change("data", json!({"at": "now"})), "schema");
 }
 
+/// Credentials are no tokens, and rest on the same; the key that signed them lived.
+#[test]
+fn openid4vci_8_credentials_leave_while_everything_lives_that_their_token_rests_on() {
+    let issued = |story: &mut Story, visit: &Visit, kid: &str| {
+        let example = include_str!("../../../../schema/events/grant/CredentialsIssued.v1.example.json");
+        let mut data: serde_json::Value = serde_json::from_str(example).unwrap();
+        (data["at"], data["kid"]) = (json!(story.now), json!(kid));
+        story.say(&format!("grant-{}", visit.grant), "CredentialsIssued", data);
+    };
+    let (story, account, visit) = with_a_visit("openid offline_access");
+    let mut honest = story.clone();
+    issued(&mut honest, &visit, "k1");
+    assert!(check(&honest).is_ok());
+    for (stream, kind, why) in [
+        (format!("account-{account}"), "AccountDisabled", "disabled"),
+        ("client-app".to_owned(), "ClientDisabled", "client that was disabled"),
+        (format!("consent-{account}-app"), "ConsentWithdrawn", "consent had been withdrawn"),
+    ] {
+        let mut changed = story.clone();
+        changed.say(&stream, kind, json!({}));
+        issued(&mut changed, &visit, "k1");
+        refused(&changed, why);
+    }
+    let mut ended = story.clone();
+    ended.end(&visit);
+    issued(&mut ended, &visit, "k1");
+    refused(&ended, "follows the end of its grant");
+    let mut unsigned = story.clone();
+    unsigned.say("key-k1", "SigningKeyRetired", json!({}));
+    unsigned.say("key-k1", "SigningKeyRemoved", json!({}));
+    issued(&mut unsigned, &visit, "k1");
+    refused(&unsigned, "after it was removed");
+}
+
+#[test]
+fn openid4vci_4_1_1_an_offer_is_redeemed_once_and_in_time() {
+    let (story, account) = Story::begin();
+    let (id, grant) = (story::id(story.now, 77), story::id(story.now, 78));
+    let (stream, now) = (format!("offer-{id}"), story.now);
+    let example = include_str!("../../../../schema/events/offer/CredentialOffered.v1.example.json");
+    let mut offered: serde_json::Value = serde_json::from_str(example).unwrap();
+    (offered["account"], offered["offer"], offered["at"], offered["expires_at"]) =
+        (json!(account), json!(id), json!(now), json!(now + HOUR));
+    let mut open = story;
+    open.say(&stream, "CredentialOffered", offered);
+    let redeemed = json!({"by": "app", "grant": grant});
+    let mut late = open.clone();
+    late.now += HOUR;
+    late.say(&stream, "CredentialOfferRedeemed", redeemed.clone());
+    refused(&late, "expired");
+    open.say(&stream, "TransactionCodeRefused", json!({"by": "app"}));
+    open.say(&stream, "CredentialOfferRedeemed", redeemed.clone());
+    let granted = include_str!("../../../../schema/events/grant/PreAuthorizedGranted.v1.example.json");
+    let mut granted: serde_json::Value = serde_json::from_str(granted).unwrap();
+    (granted["account"], granted["offer"], granted["grant"], granted["at"]) = (json!(account), json!(id), json!(grant), json!(open.now));
+    granted["access"]["expires_at"] = json!(open.now + 300_000);
+    open.say(&format!("grant-{grant}"), "PreAuthorizedGranted", granted);
+    open.say(&stream, "CredentialOfferReplayed", json!({"by": "app"}));
+    assert!(check(&open).is_ok());
+    let mut twice = open.clone();
+    twice.say(&stream, "CredentialOfferRedeemed", redeemed);
+    refused(&twice, "follows the end");
+    let mut guessed = open;
+    guessed.say(&stream, "TransactionCodeRefused", json!({"by": "app"}));
+    refused(&guessed, "follows the end");
+}
+
 /// A grant that was over for days is forgotten; when its stream comes up again, a second pass judges it.
 #[test]
 fn a_stream_that_was_forgotten_is_judged_in_a_second_pass() {
