@@ -32,6 +32,7 @@ pub async fn killed_under_load_nothing_acknowledged_is_lost(fixture: &impl Fixtu
     let mut unacknowledged = 0;
     for round in 0..ROUNDS {
         let acks = run_victim(&fixture.address(), round);
+        fixture.settled().await;
         let ledger = fixture.ledger().await;
         let committed = assert_round(&ledger, round, &acks).await;
         acknowledged += acks.len();

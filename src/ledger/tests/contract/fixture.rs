@@ -22,6 +22,9 @@ pub trait Fixture: Sized + Sync {
     /// What another process needs to open it: see `crash`.
     fn address(&self) -> String;
 
+    /// Until nothing is at work any more for a process that was killed.
+    async fn settled(&self) {}
+
     async fn ledger(&self) -> Ledger {
         self.open(options()).await.expect("the database opens")
     }
