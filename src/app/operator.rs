@@ -336,6 +336,7 @@ impl App {
         if let Some(id) = AccountId::parse(text) {
             return Ok(id);
         }
+        self.people.pass(text).await;
         self.account_of(text).await?.map(|account| account.id).ok_or_else(unknown_account)
     }
 

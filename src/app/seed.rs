@@ -2,7 +2,7 @@
 //!
 //! People take time: whether a password is still the declared one costs a password hash each, at every start, and remembering anything that
 //! answers faster would help whoever guesses passwords offline. So the server answers first, and whoever signs in or registers before
-//! the people are there waits for them at the gate ([`People`]).
+//! the people are there, or names one of them in a command, waits for them at the gate ([`People`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -268,7 +268,7 @@ async fn who_signs_in_before_the_declared_people_are_there_waits_for_them() {
     let context = chancery::app::context::Context::of_server("config", "test".to_owned());
     app.seed_things(&context).await.unwrap();
     app.people.expect(&config.users);
-    let (signing_in, registering) = (app.clone(), app.clone());
+    let (signing_in, registering, operating) = (app.clone(), app.clone(), app.clone());
     let mut early = tokio::spawn(async move {
         let context = chancery::app::context::Context::of_request("early".to_owned(), None, None);
         signing_in.prove_password(&context, "alice@example.com", "correct horse battery staple").await.map(|proven| proven.account)
@@ -285,6 +285,11 @@ async fn who_signs_in_before_the_declared_people_are_there_waits_for_them() {
         };
         registering.register_account(&context, &form).await.is_err()
     });
+    let named = tokio::spawn(async move {
+        let context = chancery::app::context::Context::of_server("operator", "operate".to_owned());
+        let command = chancery::app::operator::Command::UserShow { account: "alice@example.com".to_owned() };
+        operating.operate(&context, command).await.map_err(|error| error.detail).unwrap()
+    });
     let waits = tokio::time::timeout(std::time::Duration::from_millis(100), &mut early).await;
     assert!(waits.is_err(), "nobody is refused who is about to be known");
     let context_of_other = chancery::app::context::Context::of_request("other".to_owned(), None, None);
@@ -293,6 +298,7 @@ async fn who_signs_in_before_the_declared_people_are_there_waits_for_them() {
     app.seed_people_behind_gate(&context).await;
     let account = early.await.unwrap().unwrap();
     assert!(taker.await.unwrap(), "a declared address is not taken by who comes first");
+    assert_eq!(named.await.unwrap()["account"], json!(account), "an operator's command finds them");
     assert_eq!(app.account_of("alice@example.com").await.unwrap().unwrap().id, account);
     // What is not acceptable still stops the start, before anybody is answered.
     let mut short = config.clone();
