@@ -119,7 +119,7 @@ impl App {
             return Err(OAuthError::unauthorized_client("device_code is not registered"));
         }
         let found = self.resource_servers(resources).await?;
-        let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
+        let resources = Resources { asked: resources, found: &found, own: self.own_resources() };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
         let details = parameters.get("authorization_details").map(|text| Details::read(text)).transpose()?.map(|own| own.text());
@@ -324,7 +324,7 @@ impl App {
             }
         };
         let at = poll.at;
-        let chosen = target::choose(&state.resources, &state.scope, resources, &self.endpoints.userinfo);
+        let chosen = target::choose(&state.resources, &state.scope, resources, self.own_resources());
         let aim = self.aim(&mut work, chosen, None).await?;
         let grant_id = GrantId(random::uuid_v7(self.clock.now_ms()));
         let access = self.draft_access(grant_id, &aim);

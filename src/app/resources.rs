@@ -7,7 +7,7 @@ use chancery_core::client::Origin;
 use chancery_core::error::OAuthError;
 use chancery_core::profile::demands;
 use chancery_core::request::MOST_RESOURCES;
-use chancery_core::resource::{self, Asked, ResourceId, ResourceServer, Set};
+use chancery_core::resource::{self, Asked, Own, ResourceId, ResourceServer, Set};
 
 use super::App;
 use super::clients::NotRegistered;
@@ -28,6 +28,12 @@ impl App {
             found.extend(self.read::<ResourceServer>(&id.stream()).await?);
         }
         Ok(found)
+    }
+
+    /// What of ours may be named there.
+    pub(super) fn own_resources(&self) -> Own<'_> {
+        let issues = !self.details.credentials.is_empty();
+        Own { userinfo: &self.endpoints.userinfo, credential_issuer: issues.then_some(self.endpoints.issuer.as_str()) }
     }
 
     /// Makes a resource server as it shall be: an event only when something changes.

@@ -188,7 +188,7 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, &self.endpoints.userinfo);
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.own_resources());
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(id, &aim);
         let refresh = self.mint.refresh(id.0);
@@ -284,7 +284,7 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown refresh token"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, &self.endpoints.userinfo);
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.own_resources());
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(asked.id, &aim);
         let narrowed = asked.scope.as_ref().unwrap_or(&grant.scope);

@@ -576,3 +576,27 @@ async fn openid4vci_5_1_2_a_scope_of_a_credential_needs_a_code() {
     let answer = server.get(&client.request(&changes)).send().await;
     assert!(answer.location().contains("error=invalid_request"), "{}", answer.location());
 }
+
+#[tokio::test]
+async fn openid4vci_5_1_2_a_wallet_may_name_the_issuer_as_the_resource() {
+    let server = Server::with(&[], TOML).await;
+    let client = wallet(&server).await;
+    let mut browser = Browser::new(&server);
+    let page = browser.open(&client.request(&[("scope", "openid identity"), ("resource", &server.issuer)])).await;
+    let code = browser.pass(page, &ada()).await.code();
+    let fields = [("redirect_uri", client.redirect_uri.as_str()), ("code_verifier", VERIFIER), ("resource", &server.issuer)];
+    let asked = [&fields[..], &[("grant_type", "authorization_code"), ("code", &code)]].concat();
+    let tokens = Tokens::of(&server.token(&client, &asked).await);
+    assert_eq!(ask(&server, &tokens.access, "credential_configuration_id", "identity").await.status, 200);
+    let refreshing = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("resource", &server.issuer)];
+    let fresh = Tokens::of(&server.token(&client, &refreshing).await);
+    assert_eq!(ask(&server, &fresh.access, "credential_configuration_id", "identity").await.status, 200);
+    // Another one is not there, and where nothing is issued this one is none.
+    let other = format!("{}/other", server.issuer);
+    let answer = Browser::new(&server).open(&client.request(&[("scope", "openid identity"), ("resource", &other)])).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("invalid_target"));
+    let without = Server::with(&[], "").await;
+    let client = without.client(json!({})).await;
+    let answer = Browser::new(&without).open(&client.request(&[("resource", &without.issuer)])).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("invalid_target"));
+}

@@ -214,7 +214,7 @@ impl App {
         let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
         let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), client));
         let found = self.resource_servers(resources).await?;
-        let resources = Resources { asked: resources, found: &found, userinfo: &self.endpoints.userinfo };
+        let resources = Resources { asked: resources, found: &found, own: self.own_resources() };
         Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources, types: &self.details }))
     }
 

@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | only what the authorization request named, or this server's own userinfo | RFC 8707 §2.2 |
+//! | where credentials are issued, this server as their issuer too: wallets name it to an authorization server that may have several | OpenID4VCI §5.1.2, §6.1 |
 //! | one resource server for each token: a token for two can be replayed by either | RFC 9700 §2.3 |
 //! | nothing asked for: the one resource that was granted, else userinfo | RFC 8707 §2.2 |
 //! | a token has those of the granted scopes that its resource server knows | RFC 8707 §2.2, RFC 9068 §3 |
@@ -16,7 +17,7 @@ use crate::client::Client;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
 use crate::error::OAuthError;
-use crate::resource::{ResourceId, ResourceServer};
+use crate::resource::{Own, ResourceId, ResourceServer};
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
 
@@ -58,11 +59,11 @@ fn invalid(why: &'static str, sentence: &str) -> OAuthError {
 
 /// Which resource server a token request means; `None` is this server's userinfo.
 ///
-/// `asked` are the `resource` parameters, `userinfo` is the URL of our own endpoint.
+/// `asked` are the `resource` parameters.
 ///
 /// # Errors
 /// `invalid_target`.
-pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], userinfo: &str) -> Result<Option<ResourceId>, OAuthError> {
+pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], own: Own<'_>) -> Result<Option<ResourceId>, OAuthError> {
     let mut granted_only = granted.iter();
     match asked {
         [] => match (granted_only.next(), granted_only.next()) {
@@ -70,9 +71,10 @@ pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], u
             (Some(only), None) => Ok(Some(only.clone())),
             (Some(_), Some(_)) => Err(invalid("several resources", "Several resources were granted; name one of them in resource.")),
         },
-        [one] if one == userinfo && scope.has("openid") => Ok(None),
+        [one] if own.is_userinfo(one) && scope.has("openid") => Ok(None),
         [one] => match granted_only.find(|own| own.as_str() == one) {
             Some(found) => Ok(Some(found.clone())),
+            None if own.is_credential_issuer(one) => Ok(None),
             None => Err(invalid("not granted", "This resource was not part of the authorization request.")),
         },
         _ => Err(invalid("two resources", "Name one resource for each access token.")),
@@ -126,11 +128,12 @@ mod tests {
     use alloc::vec::Vec;
 
     const USERINFO: &str = "https://id.example/oidc/userinfo";
+    const OWN: Own<'_> = Own { userinfo: USERINFO, credential_issuer: None };
 
     fn chosen(granted: &[&str], asked: &[&str]) -> Result<Option<String>, &'static str> {
         let granted = granted.iter().map(|id| ResourceId::parse(id).unwrap()).collect();
         let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
-        choose(&granted, &scope("openid api"), &asked, USERINFO).map(|found| found.map(|id| id.to_string())).map_err(|error| error.code())
+        choose(&granted, &scope("openid api"), &asked, OWN).map(|found| found.map(|id| id.to_string())).map_err(|error| error.code())
     }
 
     #[test]
@@ -148,7 +151,19 @@ mod tests {
     #[test]
     fn userinfo_is_named_only_with_openid() {
         let asked = [USERINFO.to_string()];
-        assert!(choose(&BTreeSet::new(), &scope("api"), &asked, USERINFO).is_err());
+        assert!(choose(&BTreeSet::new(), &scope("api"), &asked, OWN).is_err());
+    }
+
+    #[test]
+    fn openid4vci_6_1_the_credential_issuer_is_named_where_there_is_one() {
+        let (issuer, scope) = ("https://id.example/oidc", scope("identity"));
+        let asked = [issuer.to_string()];
+        let issuing = Own { credential_issuer: Some(issuer), ..OWN };
+        assert_eq!(choose(&BTreeSet::new(), &scope, &asked, issuing), Ok(None));
+        assert_eq!(choose(&BTreeSet::new(), &scope, &asked, OWN).unwrap_err().code(), "invalid_target");
+        // An API of that name was there first.
+        let declared = ResourceId::parse(issuer).unwrap();
+        assert_eq!(choose(&[declared.clone()].into(), &scope, &asked, issuing), Ok(Some(declared)));
     }
 
     #[test]

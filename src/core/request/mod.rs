@@ -24,7 +24,7 @@ use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::id::AccountId;
 use crate::profile::Profile;
-use crate::resource::{ResourceId, ResourceServer};
+use crate::resource::{Own, ResourceId, ResourceServer};
 use crate::scope::Scope;
 use crate::time::Seconds;
 use object::ObjectUsed;
@@ -277,8 +277,7 @@ pub struct Asked<'a> {
 pub struct Resources<'a> {
     pub asked: &'a [String],
     pub found: &'a [Arc<ResourceServer>],
-    /// URL of our own userinfo endpoint.
-    pub userinfo: &'a str,
+    pub own: Own<'a>,
 }
 
 impl Asked<'_> {

@@ -136,7 +136,11 @@ fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
     let (server, userinfo) = (Arc::new(resource_server("https://api.example.com", "read")), "https://id.example/oidc/userinfo");
     let run = |asked: &[&str]| {
         let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
-        let resources = Resources { asked: &asked, found: core::slice::from_ref(&server), userinfo };
+        let resources = Resources {
+            asked: &asked,
+            found: core::slice::from_ref(&server),
+            own: Own { userinfo, credential_issuer: Some("https://id.example/oidc") },
+        };
         validate(&Asked {
             parameters: &parameters(&[]),
             client: &client(),
@@ -148,6 +152,8 @@ fn rfc8707_2_every_resource_is_known_and_our_own_userinfo_needs_none() {
         })
     };
     assert_eq!(run(&["https://api.example.com", userinfo]).unwrap().resources, [server.identifier.clone()].into());
+    // OpenID4VCI §5.1.2: the credential issuer may be named; what is asked for there is in scope and details.
+    assert_eq!(run(&["https://id.example/oidc"]).unwrap().resources, [].into());
     for bad in
         [&["https://other.example.com"][..], &["/api"], &["https://api.example.com#x"], &["https://api.example.com/"], &[userinfo; 9]]
     {

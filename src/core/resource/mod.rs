@@ -69,6 +69,25 @@ impl core::fmt::Display for ResourceId {
     }
 }
 
+/// What of this server may be named as a resource. A token for it has no audience.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Own<'a> {
+    /// URL of userinfo.
+    pub userinfo: &'a str,
+    /// The identifier under which credentials are issued; `None`: none are.
+    pub credential_issuer: Option<&'a str>,
+}
+
+impl Own<'_> {
+    pub fn is_userinfo(&self, text: &str) -> bool {
+        self.userinfo == text
+    }
+
+    pub fn is_credential_issuer(&self, text: &str) -> bool {
+        self.credential_issuer == Some(text)
+    }
+}
+
 /// What is set for a resource server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
