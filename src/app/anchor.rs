@@ -187,7 +187,7 @@ impl App {
             place.settle(asked.map(|line| add(&mut note, &line, latest.checkpoint.size)), now);
         }
         if let Some(place) = anchors.authority.as_mut().filter(|place| place.size < latest.checkpoint.size) {
-            let stamped = timestamp::ask(&anchors.post, &place.what, note.text()).await;
+            let stamped = stamped(&anchors.post, &place.what, note.text()).await;
             place.settle(stamped.map(|line| add(&mut note, &line, latest.checkpoint.size)), now);
         }
         note.to_string()
@@ -229,6 +229,15 @@ impl App {
             }
         }
         Err("the witness moves on while it is asked".to_owned())
+    }
+}
+
+/// A note of this text with the line of the authority.
+async fn stamped(post: &Post, authority: &Url, text: &str) -> Result<Note, String> {
+    let query = timestamp::Query::of(text);
+    match post(authority.clone(), timestamp::QUERY, query.body()).await? {
+        (200..=299, reply) => query.answered(authority, &reply),
+        (status, _) => Err(format!("the answer is {status}")),
     }
 }
 

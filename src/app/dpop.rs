@@ -34,6 +34,8 @@ use super::{App, seconds};
 #[derive(Clone)]
 pub struct Proven {
     pub jkt: Digest,
+    /// What the proof is signed with: a profile can be one client's, and whose token a proof opens is known later.
+    pub alg: Algorithm,
     /// To be claimed.
     pub(super) once: Once,
     /// The caller used an older nonce, or none, and is to be told the newest.
@@ -150,7 +152,7 @@ impl App {
         let digest = Digest::of(&[&jkt.0[..], proof.jti.as_bytes()].concat());
         let refused_from = proof.iat.saturating_add(i64::from(lifetime.0)).saturating_add(i64::from(tolerance.0));
         let wants_nonce = self.config.dpop.nonces && age != Some(Some(0));
-        Ok(Proven { jkt, once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
+        Ok(Proven { jkt, alg: proof.alg, once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
     }
 
     /// Uses a proof up where nothing is appended.

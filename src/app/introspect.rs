@@ -42,8 +42,8 @@ pub struct Bearer {
     pub scope: Scope,
     pub issued_at: i64,
     pub expires_at: i64,
-    /// To a key, which its bearer has proven.
-    pub is_bound: bool,
+    /// The key or certificate that its bearer has proven.
+    pub cnf: Option<Confirmation>,
     pub account: Option<Arc<Account>>,
     pub client: Option<Arc<Client>>,
 }
@@ -102,7 +102,7 @@ impl App {
     ///
     /// # Errors
     /// `invalid_token` for everything that is not alive; `temporarily_unavailable`.
-    pub async fn bearer(&self, context: &Context, token: &str, held: &Held) -> Result<Bearer, OAuthError> {
+    pub(super) async fn living(&self, context: &Context, token: &str, held: &Held) -> Result<Bearer, OAuthError> {
         match self.judge_bearer(token, held).await {
             Ok(bearer) => Ok(bearer),
             Err(Unfit::Refused(error)) => Err(error),
@@ -133,8 +133,8 @@ impl App {
             });
         }
         let (scope, issued_at, expires_at) = (scope.clone(), access.issued_at.numeric_date(), access.expires_at.numeric_date());
-        let is_bound = access.cnf.is_some();
-        Ok(Bearer { scope, issued_at, expires_at, is_bound, account: rest.account, client: rest.client, grant })
+        let cnf = access.cnf;
+        Ok(Bearer { scope, issued_at, expires_at, cnf, account: rest.account, client: rest.client, grant })
     }
 
     /// An operator's token with a management scope. Tokens of clients never have one, whatever their scope says.

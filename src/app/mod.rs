@@ -33,6 +33,7 @@ pub mod attestation;
 pub mod audit;
 pub mod authorize;
 pub mod backchannel;
+pub mod bearer;
 pub mod beside;
 pub mod browser;
 pub mod catalogue;

@@ -31,6 +31,7 @@ pub fn policy(config: &Config) -> Policy {
         attesters: !config.attesters.is_empty(),
         credentials: !config.credentials.is_empty(),
         client_documents: config.client_documents.enabled,
+        acr_demanded: config.acr_demanded,
         profile: config.profile,
         https: config.issuer.as_str().starts_with("https://"),
         code_lifetime: seconds(config.lifetimes.code),

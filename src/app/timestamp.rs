@@ -1,4 +1,4 @@
-//! Asking an authority of RFC 3161 for a timestamp of a checkpoint.
+//! What an authority of RFC 3161 is asked for a timestamp of a checkpoint, and what its answer is worth.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -14,36 +14,48 @@ use chancery_verify::timestamp::{granted, key_id, read, request};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::anchor::Post;
 use super::random;
 
 /// RFC 3161 §3.4.
-const QUERY: &str = "application/timestamp-query";
+pub const QUERY: &str = "application/timestamp-query";
 
-/// A note of this text with nothing but the line of the authority.
-///
-/// # Errors
-/// Why there is none.
-pub async fn ask(post: &Post, authority: &Url, text: &str) -> Result<Note, String> {
-    let imprint: [u8; 32] = Sha256::digest(text).into();
-    let mut nonce = random::bytes::<8>();
-    // Positive and minimal, whatever was drawn.
-    nonce[0] = nonce[0] & 0x3f | 0x40;
-    let (status, reply) = post(authority.clone(), QUERY, request(&imprint, &nonce)).await?;
-    if !(200..=299).contains(&status) {
-        return Err(format!("the answer is {status}"));
+/// What an authority is asked.
+pub struct Query<'a> {
+    text: &'a str,
+    imprint: [u8; 32],
+    nonce: [u8; 8],
+}
+
+impl<'a> Query<'a> {
+    pub fn of(text: &'a str) -> Self {
+        let mut nonce = random::bytes::<8>();
+        // Positive and minimal, whatever was drawn.
+        nonce[0] = nonce[0] & 0x3f | 0x40;
+        Self { text, imprint: Sha256::digest(text).into(), nonce }
     }
-    let token = granted(&reply)?;
-    let said = read(token)?;
-    if said.imprint != imprint || said.nonce != Some(&nonce[..]) {
-        return Err("the answer is for another request".to_owned());
+
+    /// What goes to the authority, as a [`QUERY`].
+    pub fn body(&self) -> Vec<u8> {
+        request(&self.imprint, &self.nonce)
     }
-    if said.rfc3339().is_none() {
-        return Err("the answer names no time".to_owned());
+
+    /// A note of the text with nothing but the line of the authority.
+    ///
+    /// # Errors
+    /// Why the reply is none.
+    pub fn answered(&self, authority: &Url, reply: &[u8]) -> Result<Note, String> {
+        let token = granted(reply)?;
+        let said = read(token)?;
+        if said.imprint != self.imprint || said.nonce != Some(&self.nonce[..]) {
+            return Err("the answer is for another request".to_owned());
+        }
+        if said.rfc3339().is_none() {
+            return Err("the answer names no time".to_owned());
+        }
+        // The place without scheme: a name in a note has no spaces and no plus.
+        let name = authority.host_str().ok_or("the address has no host")?.replace([' ', '+'], "_");
+        let mut note = Note::new(self.text).map_err(|error| error.to_string())?;
+        note.push(Signature { key_id: key_id(&name), name, bytes: token.to_vec() });
+        Ok(note)
     }
-    // The place without scheme: a name in a note has no spaces and no plus.
-    let name = authority.host_str().ok_or("the address has no host")?.replace([' ', '+'], "_");
-    let mut note = Note::new(text).map_err(|error| error.to_string())?;
-    note.push(Signature { key_id: key_id(&name), name, bytes: token.to_vec() });
-    Ok(note)
 }

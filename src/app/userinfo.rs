@@ -3,29 +3,21 @@
 //! | Rule | Source |
 //! |---|---|
 //! | JSON, or a JWT with iss and aud for a client that registered an algorithm; encrypted, signed or not, for one that registered that | §5.3.2 |
-//! | a bound token needs its key, or its certificate | RFC 9449 §7.1, RFC 8705 §3 |
 //! | `sub` is the one that this client reads everywhere | §5.3.2, §8 |
+//!
+//! Out of scope: what the token is bound to (`bearer`).
 
 use chancery_core::claims::wanted::Place;
 use chancery_core::client::Client;
-use chancery_core::dpop::Held;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::GrantKind;
 use chancery_core::id::ClientId;
 use serde_json::{Map, Value, json};
 
 use super::App;
-use super::certificate::Chain;
+use super::bearer::Brought;
 use super::claims::Telling;
 use super::context::Context;
-use super::dpop::Proven;
-
-/// What came along with the token.
-#[derive(Clone, Copy, Default)]
-pub struct Brought<'a> {
-    pub proven: Option<&'a Proven>,
-    pub certificate: Option<&'a Chain>,
-}
 
 /// The answer, and the client that it is for.
 pub struct Told {
@@ -45,13 +37,7 @@ impl App {
     /// # Errors
     /// `invalid_token`, `insufficient_scope` without `openid`.
     pub async fn userinfo(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<Told, OAuthError> {
-        let proven = brought.proven;
-        let held = Held { jkt: proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(context, token, &held).await?;
-        // Once everything else is right, so that nobody without a token costs a write.
-        if let Some(proven) = proven {
-            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
-        }
+        let bearer = self.bearer(context, token, brought).await?;
         let (Some(account), Some(client)) = (bearer.account.as_ref().filter(|_| bearer.scope.has("openid")), &bearer.client) else {
             return Err(OAuthError::insufficient_scope("openid").saying("This needs an access token with the scope openid."));
         };

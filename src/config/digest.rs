@@ -43,6 +43,7 @@ impl Config {
             ("rate_limits.backchannel_requests_per_client", rate(limits.backchannel_requests_per_client)),
             ("rate_limits.backchannel_unknown_hints_per_client", rate(limits.backchannel_unknown_hints_per_client)),
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
+            ("acr_values.demanded", self.acr_demanded.as_str().to_owned()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
             ("pushed_requests.required", self.pushed_only.to_string()),
             ("response_types.front_channel", self.front_channel.to_string()),

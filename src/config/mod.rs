@@ -69,6 +69,7 @@ pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
+use chancery_core::acr::Demanded;
 use chancery_core::id::ClientId;
 use chancery_core::profile::Profile;
 use reader::Reader;
@@ -98,6 +99,8 @@ pub struct Config {
     pub client_documents: ClientDocuments,
     /// The applications in which those people may answer, besides our own page.
     pub ciba_devices: Vec<ClientId>,
+    /// When `acr_values` that cannot be met are refused.
+    pub acr_demanded: Demanded,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -262,6 +265,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         ciba,
         client_documents: client_documents::read(reader),
         ciba_devices: ciba::devices(reader, ciba),
+        acr_demanded: reader.choice("acr_values.demanded").and_then(Demanded::parse).unwrap_or_default(),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         front_channel: reader.boolean("response_types.front_channel"),

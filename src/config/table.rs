@@ -111,6 +111,8 @@ settings! {
         "Holds the whole server and all of its clients to a profile; settings that it needs follow, and one that contradicts it refuses to start.";
     "pkce.required" "" "" Kind::Choice(&["public", "all"]), r#""public""#, "",
         "Which clients must use PKCE.";
+    "acr_values.demanded" "" "" Kind::Choice(&["resources", "always", "never"]), r#""resources""#, "",
+        "When acr_values that cannot be met are refused: where a resource server reads the token (RFC 9470), always, or never: then they are a wish.";
 
     "ciba.enabled" "" "" Kind::Boolean, "false", "",
         "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";

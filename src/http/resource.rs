@@ -16,9 +16,9 @@ use super::error::Refused;
 use super::params::Params;
 use super::server::Server;
 use super::{credentials, dpop};
+use crate::app::bearer::Brought;
 use crate::app::certificate::Chain;
 use crate::app::dpop::{Beside, Proven};
-use crate::app::userinfo::Brought;
 
 /// A resource, as a request to it is checked.
 #[derive(Clone, Copy)]
@@ -34,6 +34,7 @@ pub struct Presented {
     pub token: String,
     scheme: Scheme,
     proven: Option<Proven>,
+    in_form: bool,
     scope: &'static str,
 }
 
@@ -46,7 +47,8 @@ impl Presented {
         let Some((scheme, token)) = credentials::access_token(request, form)? else {
             return Err(Refused::from(OAuthError::invalid_token("no token")).challenging(challenge(None, None)));
         };
-        let mut own = Self { token, scheme, proven: None, scope: resource.scope };
+        let in_form = form.is_some_and(|form| form.get("access_token").is_some());
+        let mut own = Self { token, scheme, proven: None, in_form, scope: resource.scope };
         if scheme == Scheme::Dpop {
             let missing = || OAuthError::invalid_dpop_proof("no proof").saying("Send the proof of the key in a DPoP header.");
             let found = dpop::proven(server, request, resource.uri, Beside::Token(&own.token)).map_err(|refused| own.refused(refused))?;
@@ -57,7 +59,7 @@ impl Presented {
     }
 
     pub fn brought<'a>(&'a self, request: &'a Request) -> Brought<'a> {
-        Brought { proven: self.proven.as_ref(), certificate: request.data::<Chain>() }
+        Brought { proven: self.proven.as_ref(), certificate: request.data::<Chain>(), in_form: self.in_form }
     }
 
     /// A refusal, with the challenge that belongs to it.

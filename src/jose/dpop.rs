@@ -29,6 +29,8 @@ const MAX_WORD: usize = 512;
 /// A proof whose signature is right.
 #[derive(Clone, Debug)]
 pub struct Proof {
+    /// What it is signed with.
+    pub alg: Algorithm,
     /// Of the key that made it.
     pub thumbprint: Thumbprint,
     pub jti: String,
@@ -66,6 +68,7 @@ pub fn verify(proof: &str, allowed: &[Algorithm]) -> Result<Proof, ProofError> {
         return Err(ProofError::Type);
     }
     let key = parsed.header().member("jwk").and_then(|jwk| PublicJwk::from_value(jwk).ok()).ok_or(ProofError::Key)?;
+    let alg = parsed.header().alg();
     let payload = parsed.verify_with_key(&key, allowed)?.payload;
     let claims = RegisteredClaims::parse(&payload).map_err(|_| ProofError::Claims)?;
     let text = |name: &'static str| match claims.all.get(name) {
@@ -80,6 +83,7 @@ pub fn verify(proof: &str, allowed: &[Algorithm]) -> Result<Proof, ProofError> {
         other => Ok(other),
     };
     Ok(Proof {
+        alg,
         thumbprint: key.thumbprint(),
         jti: word("jti", Some(needed("jti")?))?.unwrap_or_default(),
         htm: needed("htm")?,

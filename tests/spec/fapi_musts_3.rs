@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::fapi::{KIND, World};
+use super::rfc9449::Prover;
 use crate::support::call::Answer;
-use crate::support::jwt::verified;
+use crate::support::flow::Tokens;
+use crate::support::jwt::{Key, verified};
 use crate::support::*;
 
 const HEAD: &str = "profile = \"fapi2-message-signing\"";
@@ -123,4 +125,62 @@ async fn fapi2_security_5_3_2_2_whoever_sent_a_password_is_sent_on_with_303() {
         next = answer.location().trim_start_matches(&world.server.origin).to_owned();
     }
     assert!(next.starts_with("https://app.example/cb?code="), "{next}");
+}
+
+/// What userinfo says to a token that comes so: in which scheme of the header, or in a form, and with which proof.
+async fn told(server: &Server, token: &str, scheme: Option<&str>, proof: Option<&str>) -> Answer {
+    let call = server.post("/oidc/userinfo");
+    let call = match scheme {
+        Some(scheme) => call.header("authorization", &format!("{scheme} {token}")),
+        None => call.form(&[("access_token", token)]),
+    };
+    if let Some(proof) = proof { call.header("dpop", proof).send().await } else { call.send().await }
+}
+
+#[tokio::test]
+async fn fapi2_security_5_4_1_userinfo_holds_one_client_to_its_algorithms_too() {
+    let members = "chancery_profile = \"fapi2-security\"\nrequire_pkce = true\nrequire_pushed_authorization_requests = true\n";
+    let mut world = World::new("", members).await;
+    world.prover = Prover::new("PS256");
+    let alice = world.server.alice().await;
+    let code = world.brought(&mut Browser::new(&world.server), &alice, &world.push(&[]).await).await.code();
+    let tokens = Tokens::of(&world.redemption(&code).header("dpop", &world.prover.for_token(&world.server)).send().await);
+    let use_of = ("POST", "/oidc/userinfo");
+    let allowed = world.prover.for_use(&world.server, use_of, &tokens.access);
+    // The same key signs with another algorithm: the token is bound to it, and only the profile minds.
+    let Key::Rsa(alg, _) = &mut world.prover.key else { panic!("no RSA key") };
+    *alg = "RS256";
+    let other = world.prover.for_use(&world.server, use_of, &tokens.access);
+    let mark = world.server.mark().await;
+    let refused = told(&world.server, &tokens.access, Some("DPoP"), Some(&other)).await;
+    assert_eq!(refused.refusal(), (401, "invalid_dpop_proof".to_owned()));
+    assert!(refused.header("www-authenticate").contains("invalid_dpop_proof"), "{}", refused.header("www-authenticate"));
+    assert_eq!(world.server.kinds_since(mark).await, [""; 0]);
+    let answer = told(&world.server, &tokens.access, Some("DPoP"), Some(&allowed)).await;
+    assert_eq!((answer.status, &answer.json()["sub"]), (200, &json!(alice.account)), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn fapi2_security_5_3_4_a_token_from_before_the_profile_opens_nothing_unbound_or_in_a_form() {
+    let before = "[[client]]\nclient_id = \"app\"\nclient_secret = \"a-secret-of-forty-characters-for-the-test\"\nredirect_uris = [\"https://app.example/cb\"]\n";
+    let secret = Some("a-secret-of-forty-characters-for-the-test".to_owned());
+    let client = Client { id: "app".to_owned(), secret, redirect_uri: "https://app.example/cb".to_owned() };
+    let shared = "token_endpoint_auth_method = \"private_key_jwt\"\ntoken_endpoint_auth_signing_alg = \"ES256\"\nid_token_signed_response_alg = \"ES256\"\nredirect_uris = [\"https://app.example/cb\"]\nrequire_pkce = true\nrequire_pushed_authorization_requests = true\nrotation = \"never\"\ndpop_bound_access_tokens = true\n";
+    let jwks = Key::generate("ES256").jwks();
+    let own = |head: &str, member: &str| format!("{head}\n[[client]]\nclient_id = \"app\"\njwks = '{jwks}'\n{shared}{member}");
+    // The profile is the client's, or the server's.
+    for after in [own("", "chancery_profile = \"fapi2-security\"\n"), own("profile = \"fapi2-security\"", "")] {
+        let mut server = Server::production(&[], before).await;
+        let alice = server.alice().await;
+        let access = Browser::new(&server).tokens(&client, &alice, &[("scope", "openid")]).await.access;
+        for scheme in [Some("Bearer"), None] {
+            assert_eq!(told(&server, &access, scheme, None).await.status, 200, "{scheme:?}");
+        }
+        server.given_toml(&after);
+        let server = server.restart().await;
+        let refused = told(&server, &access, Some("Bearer"), None).await;
+        assert_eq!(refused.refusal(), (401, "invalid_token".to_owned()));
+        assert!(refused.sentence().contains("bound"), "{}", refused.sentence());
+        assert_eq!(told(&server, &access, None, None).await.refusal(), (400, "invalid_request".to_owned()));
+    }
 }

@@ -6,16 +6,21 @@ use crate::support::jwt::verified;
 use crate::support::*;
 
 const ACR: &str = "urn:chancery:acr:password";
+const API: &str = "https://api.example";
+
+fn with_api() -> String {
+    format!("[[resource]]\nidentifier = \"{API}\"\nscope = \"api\"\n")
+}
 
 #[tokio::test]
 async fn rfc9470_6_a_token_says_when_and_how_well_the_person_signed_in() {
-    let server = Server::with(&[], "[[resource]]\nidentifier = \"https://api.example\"\nscope = \"api\"\n").await;
+    let server = Server::with(&[], &with_api()).await;
     let (client, alice) = (server.client(json!({ "scope": "openid api" })).await, server.alice().await);
     let mut browser = Browser::new(&server);
     let opaque = browser.tokens(&client, &alice, &[("scope", "openid")]).await.access;
     let seen = server.introspect(&client, &opaque).await;
     assert_eq!((&seen["auth_time"], &seen["acr"]), (&json!(NOW / 1000), &json!(ACR)), "section 6.2");
-    let jwt = browser.tokens(&client, &alice, &[("scope", "openid api"), ("resource", "https://api.example")]).await.access;
+    let jwt = browser.tokens(&client, &alice, &[("scope", "openid api"), ("resource", API)]).await.access;
     let (_, claims) = verified(&jwt, &server.get("/oidc/jwks").send().await.json());
     assert_eq!((&claims["auth_time"], &claims["acr"]), (&seen["auth_time"], &seen["acr"]), "section 6.1");
     let machine =
@@ -51,4 +56,55 @@ async fn rfc9470_5_a_level_that_cannot_be_reached_is_told() {
     assert_eq!(answer.sent("error").as_deref(), Some("unmet_authentication_requirements"));
     let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert_eq!(discovery["acr_values_supported"], json!([ACR]));
+}
+
+/// Requests whose tokens somebody else than our userinfo reads.
+const FOR_OTHERS: [&[(&str, &str)]; 4] = [
+    &[("scope", "openid api"), ("resource", API)],
+    &[("scope", "openid"), ("resource", API)],
+    &[("scope", "openid api")],
+    &[("scope", "email")],
+];
+const FOR_USERINFO: &[(&str, &str)] = &[("scope", "openid email")];
+
+/// The code of the refusal, before anybody is asked for a password.
+async fn refusal(server: &Server, client: &Client, asked: &[(&str, &str)], values: &str) -> Option<String> {
+    let mark = server.mark().await;
+    let answer = Browser::new(server).open(&client.request(&[asked, &[("acr_values", values)]].concat())).await;
+    let refusal = answer.sent("error");
+    assert_eq!(refusal.is_some(), server.mark().await == mark, "what is refused is not begun");
+    refusal
+}
+
+#[tokio::test]
+async fn rfc9470_5_no_token_for_a_resource_server_below_the_level_that_it_wants() {
+    let server = Server::with(&[], &with_api()).await;
+    let (client, alice) = (server.client(json!({ "scope": "openid email api" })).await, server.alice().await);
+    for asked in FOR_OTHERS {
+        let refused = refusal(&server, &client, asked, "urn:example:hardware gold").await;
+        assert_eq!(refused.as_deref(), Some("unmet_authentication_requirements"), "{asked:?}");
+        let usual = [("redirect_uri", &*client.redirect_uri), ("response_type", "code"), ("acr_values", "gold")];
+        let pushed = server.as_client("/oidc/par", &client, &[&usual, asked].concat()).send().await;
+        assert_eq!((pushed.status, &pushed.json()["error"]), (400, &json!("unmet_authentication_requirements")), "{asked:?}");
+        // One that can be reached is enough.
+        let reachable = format!("gold {ACR}");
+        let tokens = Browser::new(&server).tokens(&client, &alice, &[asked, &[("acr_values", &reachable)]].concat()).await;
+        assert_eq!(server.introspect(&client, &tokens.access).await["acr"], ACR, "{asked:?}");
+    }
+    // OpenID Connect Core 1.0 §3.1.2.1: of nobody else's business, and a wish. The answer says what was reached.
+    let tokens = Browser::new(&server).tokens(&client, &alice, &[FOR_USERINFO, &[("acr_values", "gold")]].concat()).await;
+    let (_, claims) = verified(tokens.id_token(), &server.get("/oidc/jwks").send().await.json());
+    assert_eq!(claims["acr"], ACR);
+}
+
+#[tokio::test]
+async fn rfc9470_5_the_operator_may_make_acr_values_a_demand_or_a_wish_for_all() {
+    for (setting, code) in [("always", Some("unmet_authentication_requirements")), ("never", None)] {
+        let server = Server::with(&[("CHANCERY_ACR_VALUES_DEMANDED", setting)], &with_api()).await;
+        let client = server.client(json!({ "scope": "openid email api" })).await;
+        for asked in FOR_OTHERS.into_iter().chain([FOR_USERINFO]) {
+            assert_eq!(refusal(&server, &client, asked, "gold").await.as_deref(), code, "{setting} {asked:?}");
+            assert_eq!(refusal(&server, &client, asked, ACR).await, None, "{setting} {asked:?}");
+        }
+    }
 }

@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chancery_core::backchannel::notification::{self, Abandoned, Message, Next};
-use chancery_core::backchannel::{Answer, Backchannel, BackchannelEvent};
+use chancery_core::backchannel::notification::{self, Next};
+use chancery_core::backchannel::{Abandoned, Answer, Backchannel, BackchannelEvent, Message};
 use chancery_core::client::Client;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::grant::{self, Grant};

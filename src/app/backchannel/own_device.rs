@@ -11,7 +11,6 @@
 use chancery_core::backchannel::own_device::{self, By, Speaker};
 use chancery_core::client::Client;
 use chancery_core::digest::Digest;
-use chancery_core::dpop::Held;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::{Grant, standing};
 use chancery_core::id::{ClientId, GrantId};
@@ -22,10 +21,9 @@ use serde::Serialize;
 
 use super::{Answering, Waiting};
 use crate::app::App;
-use crate::app::certificate::Chain;
+use crate::app::bearer::Brought;
 use crate::app::context::Context;
 use crate::app::sessions::Current;
-use crate::app::userinfo::Brought;
 use crate::app::work::{Stop, Work};
 
 /// A person, and the token that speaks for them.
@@ -59,12 +57,8 @@ impl App {
     /// # Errors
     /// `invalid_token`, also when the person has signed out; `insufficient_scope`.
     pub async fn own_device(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<OwnDevice, OAuthError> {
-        let held = Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(context, token, &held).await?;
-        if let Some(proven) = brought.proven {
-            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
-        }
-        let session = own_device::person(&self.speaker(&bearer.grant, &bearer.scope, bearer.is_bound))?.session;
+        let bearer = self.bearer(context, token, brought).await?;
+        let session = own_device::person(&self.speaker(&bearer.grant, &bearer.scope, bearer.cnf.is_some()))?.session;
         // With offline_access the token outlives the session. An answer says when and how the person signed in: somebody has to be.
         let signed_out =
             || OAuthError::invalid_token("its session is over").saying("The person has signed out; have them sign in for another token.");

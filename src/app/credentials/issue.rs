@@ -16,7 +16,6 @@ use chancery_core::credential::proof::{self, Nonce, Said};
 use chancery_core::credential::{Configuration, Dataset, FORMAT, request};
 use chancery_core::details::Details;
 use chancery_core::digest::Digest;
-use chancery_core::dpop;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::credentials::{self, Issue, Made};
 use chancery_core::grant::{Access, Grant, standing};
@@ -26,12 +25,11 @@ use chancery_core::token::opaque::digest;
 use chancery_jose::{Algorithm, credential_proof, sd_jwt};
 use serde_json::{Map, Value, json};
 
-use crate::app::certificate::Chain;
+use crate::app::bearer::Brought;
 use crate::app::context::Context;
 use crate::app::introspect::Bearer;
 use crate::app::once::Once;
 use crate::app::signing::KeySet;
-use crate::app::userinfo::Brought;
 use crate::app::work::{Seal, Stop, Work, decide};
 use crate::app::{App, random, seconds};
 
@@ -64,11 +62,7 @@ impl App {
     /// # Errors
     /// `invalid_token`, `insufficient_scope`.
     pub async fn credential_holder(&self, context: &Context, token: &str, brought: &Brought<'_>) -> Result<Bearer, OAuthError> {
-        let held = dpop::Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(context, token, &held).await?;
-        if let Some(proven) = brought.proven {
-            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
-        }
+        let bearer = self.bearer(context, token, brought).await?;
         credentials::holder(&bearer.grant, used(&bearer.grant, &digest(token))?, self.now())?;
         Ok(bearer)
     }

@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use chancery_core::client::Client;
-use chancery_core::dpop::Held;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::GrantKind;
 use chancery_core::id::ClientId;
@@ -23,9 +22,8 @@ use url::Url;
 use super::managed::{delivered, name, supported};
 use super::set;
 use super::signals::{POLL, PUSH};
-use crate::app::certificate::Chain;
+use crate::app::bearer::Brought;
 use crate::app::context::Context;
-use crate::app::userinfo::Brought;
 use crate::app::work::{Seal, Stop, Work, decide};
 use crate::app::{App, random};
 
@@ -69,11 +67,7 @@ impl App {
         brought: &Brought<'_>,
         scopes: &[&'static str],
     ) -> Result<Arc<Client>, OAuthError> {
-        let held = Held { jkt: brought.proven.map(|proven| proven.jkt), certificate: brought.certificate.map(Chain::thumbprint) };
-        let bearer = self.bearer(context, token, &held).await?;
-        if let Some(proven) = brought.proven {
-            self.use_proof(context, proven, Some(&bearer.grant.client)).await?;
-        }
+        let bearer = self.bearer(context, token, brought).await?;
         let sentence = format!("This needs a token that the client got for itself, with the scope {}.", scopes.join(" or "));
         let insufficient = || OAuthError::insufficient_scope(scopes[0]).saying(sentence.clone());
         if bearer.grant.kind != GrantKind::Client || !scopes.iter().any(|scope| bearer.scope.has(scope)) {

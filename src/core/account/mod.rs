@@ -18,6 +18,7 @@ pub mod register;
 pub mod request_code;
 pub mod sources;
 pub mod standing;
+mod stated;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;

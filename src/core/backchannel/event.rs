@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::notification::{Abandoned, Message};
 use crate::client::metadata::DeliveryMode;
 use crate::digest::Digest;
 use crate::events;
@@ -121,6 +120,33 @@ pub struct BackchannelMisused {
     pub at: Timestamp,
     pub by: ClientId,
     pub misuse: Misuse,
+}
+
+/// What a client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// Come and ask.
+    Ping,
+    Tokens,
+    AccessDenied,
+    ExpiredToken,
+    /// The person allowed it, and what it rests on is gone.
+    TransactionFailed,
+}
+
+/// Why nobody tells it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Abandoned {
+    /// It is over for some minutes.
+    TooLate,
+    /// The client is disabled, gone, or has no address any more.
+    ClientGone,
+    /// The person was erased, and with their key what the client is told with.
+    PersonGone,
 }
 
 /// The client is about to be told; should nobody say more, another attempt is due at `next_at`.

@@ -123,23 +123,21 @@ impl Stream for Backchannel {
         };
         match (fact.event, &own.answer) {
             (BackchannelEvent::BackchannelPollingSlowed(event), Answer::Waiting) => own.interval = event.interval,
-            (BackchannelEvent::BackchannelApproved(event), Answer::Waiting) => {
-                own.answer = Answer::Approved(Approval {
-                    account: event.account,
-                    session: event.session,
-                    auth_time: event.auth_time,
-                    amr: event.amr.clone(),
-                    consent_epoch: event.consent_epoch,
-                });
-            }
-            (BackchannelEvent::BackchannelApprovedOnDevice(event), Answer::Waiting) => {
-                own.answer = Answer::Approved(Approval {
-                    account: event.account,
-                    session: event.session,
-                    auth_time: event.auth_time,
-                    amr: event.amr.clone(),
-                    consent_epoch: event.consent_epoch,
-                });
+            // Here or in an application: the person has answered.
+            (
+                BackchannelEvent::BackchannelApproved(BackchannelApproved { account, session, auth_time, amr, consent_epoch, .. })
+                | BackchannelEvent::BackchannelApprovedOnDevice(BackchannelApprovedOnDevice {
+                    account,
+                    session,
+                    auth_time,
+                    amr,
+                    consent_epoch,
+                    ..
+                }),
+                Answer::Waiting,
+            ) => {
+                let (account, session, auth_time, consent_epoch) = (*account, *session, *auth_time, *consent_epoch);
+                own.answer = Answer::Approved(Approval { account, session, auth_time, amr: amr.clone(), consent_epoch });
             }
             (BackchannelEvent::BackchannelDenied(_) | BackchannelEvent::BackchannelDeniedOnDevice(_), Answer::Waiting) => {
                 own.answer = Answer::Denied;

@@ -18,7 +18,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    BackchannelNotificationAbandoned, BackchannelNotificationAttempted, BackchannelNotificationFailed, BackchannelNotified,
+    Abandoned, BackchannelNotificationAbandoned, BackchannelNotificationAttempted, BackchannelNotificationFailed, BackchannelNotified,
+    Message,
 };
 use super::{Answer, Backchannel, BackchannelEvent};
 use crate::client::metadata::DeliveryMode;
@@ -46,33 +47,6 @@ pub struct Notice {
     /// Tokens that an attempt carried and nobody has acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<GrantId>,
-}
-
-/// What a client is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Message {
-    /// Come and ask.
-    Ping,
-    Tokens,
-    AccessDenied,
-    ExpiredToken,
-    /// The person allowed it, and what it rests on is gone.
-    TransactionFailed,
-}
-
-/// Why nobody tells it any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Abandoned {
-    /// It is over for some minutes.
-    TooLate,
-    /// The client is disabled, gone, or has no address any more.
-    ClientGone,
-    /// The person was erased, and with their key what the client is told with.
-    PersonGone,
 }
 
 impl Notice {

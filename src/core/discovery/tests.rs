@@ -49,6 +49,7 @@ const ALL_FLOWS: Policy = Policy {
     client_documents: true,
     attesters: true,
     credentials: true,
+    acr_demanded: crate::acr::Demanded::Resources,
     profile: None,
     https: true,
     code_lifetime: crate::time::Seconds(60),

@@ -8,9 +8,11 @@
 //! | `fapi2-security` | FAPI 2.0 Security Profile |
 //! | `fapi2-message-signing` | FAPI 2.0 Message Signing, with signed requests, answers and introspection |
 //!
-//! A profile is data: what it demands of the server and of clients stands in [`demands`], what follows for single requests here.
+//! A profile is data: what it demands of the server and of clients stands in [`demands`], what follows for single requests here, what
+//! for their access tokens in [`tokens`].
 
 pub mod demands;
+pub mod tokens;
 
 use serde::{Deserialize, Serialize};
 

@@ -16,6 +16,7 @@ use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::acr::Demanded;
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
 use crate::client::metadata::{AuthMethod, DeliveryMode, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg};
@@ -153,6 +154,8 @@ pub struct Policy {
     pub attesters: bool,
     /// Credentials are issued to wallets (OpenID4VCI).
     pub credentials: bool,
+    /// When `acr_values` that cannot be met are refused.
+    pub acr_demanded: Demanded,
     /// The profile of the whole server.
     pub profile: Option<Profile>,
     /// What profiles ask besides.
@@ -308,6 +311,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "prompt", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::prompt::check },
     Check { name: "nonce", source: "OpenID Connect Core 1.0 §3.2.2.1, §3.3.2.11, FAPI 1.0 Part 1 §5.2.2.2", run: checks::nonce::check },
     Check { name: "claims", source: "OpenID Connect Core 1.0 §5.5, §5.5.1.1", run: checks::claims::check },
+    Check { name: "acr_values", source: "OpenID Connect Core 1.0 §3.1.2.1, RFC 9470 §5", run: checks::acr_values::check },
     Check { name: "max_age", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::max_age::check },
     Check { name: "bounds", source: "our own", run: checks::bounds::check },
     Check { name: "id_token_hint", source: "OpenID Connect Core 1.0 §3.1.2.1", run: checks::id_token_hint::check },

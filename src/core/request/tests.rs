@@ -235,6 +235,36 @@ fn oidc_registration_2_default_max_age_and_require_auth_time() {
 }
 
 #[test]
+fn rfc9470_5_acr_values_are_a_demand_where_somebody_else_reads_the_token() {
+    let of = |demanded, response_type, scopes, values| {
+        let policy = Policy { acr_demanded: demanded, front_channel: true, ..Policy::default() };
+        let types = ["code", "id_token", "none"].map(|kind| ResponseType::parse(kind).unwrap());
+        let client = client_with(|metadata| (metadata.response_types, metadata.scope) = (types.into(), scope("openid email api")));
+        let sent = [("response_type", response_type), ("scope", scopes), ("acr_values", values), ("nonce", "n")];
+        let (hint, arrival, resources) = (Ok(None), Arrival::Browser, Resources::default());
+        let asked =
+            Asked { parameters: &parameters(&sent), client: &client, hint, policy, arrival, resources, types: &crate::details::NONE };
+        match validate(&asked) {
+            Ok(request) => Ok(request.claims.id_token.contains("acr")),
+            Err(Refusal::Redirect { error, .. }) => Err(error.code()),
+            Err(Refusal::Page(error)) => panic!("{error:?}"),
+        }
+    };
+    let unmet = Err("unmet_authentication_requirements");
+    let default = |response_type, scopes| of(Demanded::default(), response_type, scopes, "gold silver");
+    assert_eq!((default("code", "openid email"), default("code", "openid api"), default("code", "email")), (Ok(true), unmet, unmet));
+    // Nobody gets an access token.
+    assert_eq!((default("id_token", "openid api"), default("none", "openid api")), (Ok(true), Ok(true)));
+    for scopes in ["openid", "openid api", "api"] {
+        assert_eq!(of(Demanded::Always, "code", scopes, "gold"), unmet, "{scopes}");
+        assert_eq!(of(Demanded::Never, "code", scopes, "gold"), Ok(true), "{scopes}");
+        for values in [crate::acr::PASSWORD, "gold urn:chancery:acr:password", " "] {
+            assert_eq!(of(Demanded::Always, "code", scopes, values), Ok(true), "{values}");
+        }
+    }
+}
+
+#[test]
 fn strings_of_others_are_bounded() {
     for name in ["state", "nonce", "login_hint"] {
         assert_eq!(refused(&[(name, &"x".repeat(2049))]), "invalid_request", "{name}");

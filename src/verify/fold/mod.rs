@@ -5,6 +5,7 @@
 //! | the log begins once; time never goes back; the versions of each stream are dense | here |
 //! | a grant's code is redeemed once; nothing is issued after its end, its expiry, or that of its parents | `grants` |
 //! | accounts, clients, sessions and consents live and end in order; nothing is sealed under a destroyed key | `parties` |
+//! | a request of a device or on the back channel, and an offer, is answered once and in time; five wrong transaction codes end an offer | here |
 //! | signing keys and keys of the log are named before they sign | `parties` |
 //!
 //! It holds what can still matter, not what has been: a grant, session or interaction that is over for a day is forgotten. Should its
@@ -22,6 +23,9 @@ use parties::{Account, Client, Session};
 
 /// Milliseconds that a thing is kept after it was over, and that the clocks of two nodes may differ.
 const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// Wrong transaction codes after which an offer of credentials is dead. OpenID4VCI §13.6.3.
+const MOST_WRONG: u8 = 5;
 
 /// Events between two looks at what can be forgotten.
 const SWEEP: u64 = 16_384;
@@ -68,6 +72,12 @@ struct Open {
     version: u64,
     /// When it can be forgotten.
     over_at: i64,
+    /// Wrong transaction codes, of an offer.
+    wrong: u8,
+}
+
+impl Open {
+    const BEGUN: Self = Self { version: 0, over_at: i64::MAX, wrong: 0 };
 }
 
 impl Fold {
@@ -179,7 +189,7 @@ impl Fold {
             return Ok(());
         }
         let is_answer = matches!(fact.kind, "AuthorizationGranted" | "AuthorizationRefused" | "AuthorizationAnsweredAtOnce");
-        let open = self.interactions.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
+        let open = self.interactions.entry(id).or_insert(Open::BEGUN);
         if before.is_some() && open.over_at == i64::MIN {
             return Err(format!("{} follows the answer of its interaction", fact.kind));
         }
@@ -199,7 +209,7 @@ impl Fold {
         if self.version(fact, before)? == Step::Late {
             return Ok(());
         }
-        let open = self.pushed.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
+        let open = self.pushed.entry(id).or_insert(Open::BEGUN);
         if open.over_at == i64::MIN && fact.kind != "PushedRequestMisused" {
             return Err(format!("{} follows the answer of its pushed request", fact.kind));
         }
@@ -222,7 +232,7 @@ impl Fold {
         if self.version(fact, before)? == Step::Late {
             return Ok(());
         }
-        let open = self.devices.entry(id).or_insert(Open { version: 0, over_at: i64::MAX });
+        let open = self.devices.entry(id).or_insert(Open::BEGUN);
         let tells = matches!(
             fact.kind,
             "BackchannelNotificationAttempted"
@@ -237,6 +247,11 @@ impl Fold {
         {
             return Err(format!("{} follows the end of its device's request", fact.kind));
         }
+        let is_guess = fact.kind == "TransactionCodeRefused";
+        if open.wrong == MOST_WRONG && (is_guess || fact.kind == "CredentialOfferRedeemed") {
+            return Err(format!("{} follows {MOST_WRONG} wrong transaction codes", fact.kind));
+        }
+        open.wrong += u8::from(is_guess);
         let answers = matches!(
             fact.kind,
             "DeviceApproved"
@@ -248,6 +263,7 @@ impl Fold {
                 | "BackchannelDeniedOnDevice"
                 | "BackchannelRedeemed"
                 | "CredentialOfferRedeemed"
+                | "TransactionCodeRefused"
         ) || brings && fact.kind == "BackchannelNotificationAttempted";
         if answers && fact.data.at.is_some_and(|at| at >= open.over_at) {
             return Err(format!("{} came after the device's request had expired", fact.kind));

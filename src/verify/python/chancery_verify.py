@@ -5,7 +5,7 @@
 
 Checks every leaf hash, every tile, the root and the signature of the checkpoint (RFC 6962, C2SP tlog-tiles, signed-note, RFC 8032), the
 envelope and canonical form of each event (RFC 8785), dense positions and stream versions, time that never goes back, and that no code is
-redeemed twice and nothing is issued after its grant has ended. The larger rules are left to chancery-verify.
+redeemed twice, no offer after five wrong transaction codes, and nothing is issued after its grant has ended. The larger rules are left to chancery-verify.
 """
 import base64, hashlib, json, os, sys
 
@@ -130,6 +130,7 @@ def canonical(text):
 class Log:
     def __init__(self):
         self.time, self.versions, self.redeemed, self.ended, self.keys, self.roots = 0, {}, set(), set(), {}, []
+        self.wrong = {}  # transaction codes, by offer
 
     def event(self, position, leaf, whole=True):
         try:
@@ -142,10 +143,13 @@ class Log:
                     (event["recorded_at"] >= self.time, "the time goes back"),
                     ((kind == "LogCreated") == (position == 0), "LogCreated stands elsewhere than at the beginning"),
                     (stream not in self.redeemed or kind != "CodeRedeemed", "a code was redeemed a second time"),
+                    (self.wrong.get(stream, 0) < 5 or kind == "CredentialOfferReplayed", "%s follows 5 wrong transaction codes" % kind),
                     (stream not in self.ended or kind == "MisuseRefused", "%s follows the end of its grant" % kind),
                 ]
             self.versions[stream], self.time = event["version"], event["recorded_at"]
             self.redeemed |= {stream} if kind == "CodeRedeemed" else set()
+            if kind == "TransactionCodeRefused":
+                self.wrong[stream] = self.wrong.get(stream, 0) + 1
             self.ended |= {stream} if kind == "GrantEnded" else set()
             if kind == "LogKeyCreated":
                 self.keys[data["key_id"]] = parse_key(data["vkey"])

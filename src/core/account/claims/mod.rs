@@ -8,7 +8,8 @@
 //! | that an address or a number was verified is never the person's own word | OpenID Connect Core 1.0 §5.1 |
 //! | every text is bounded, and all that one scope asks for together | our own |
 //!
-//! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), what other providers assert (`sources`).
+//! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), what other providers assert (`sources`), how somebody states claims
+//! (`stated`).
 
 mod syntax;
 
@@ -20,7 +21,8 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::FieldError;
-use super::sources::{NAMES, SOURCES};
+use super::stated::shown;
+pub use super::stated::{By, Stated, stated_in};
 use syntax::normal;
 
 /// What the text of a claim may be.
@@ -105,18 +107,6 @@ pub fn names() -> Vec<&'static str> {
     }
     names
 }
-
-/// Who states claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The person, of themselves.
-    Person,
-    /// The operator or the configuration file, who may have looked at a passport.
-    Operator,
-}
-
-/// What is stated: texts by name. An empty text takes the claim away; a name that is absent leaves the claim as it is.
-pub type Stated = BTreeMap<String, String>;
 
 /// The claims of one person, in clear. They live only between the vault and an answer, and cannot be printed.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -219,34 +209,6 @@ impl Claims {
         }
         told
     }
-}
-
-/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert,
-/// each of its two members as JSON text.
-///
-/// # Errors
-/// Members of another type.
-pub fn stated_in(members: &Map<String, Value>) -> Result<Stated, Vec<FieldError>> {
-    let mut stated = Stated::new();
-    let mut problems = Vec::new();
-    let mut add = |name: String, value: &Value| match value {
-        Value::String(text) => drop(stated.insert(name, text.clone())),
-        Value::Bool(truth) => drop(stated.insert(name, truth.to_string())),
-        Value::Null => drop(stated.insert(name, String::new())),
-        Value::Object(_) if [NAMES, SOURCES].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
-        _ => problems.push(FieldError { field: "claims", problem: format!("The claim {} must be text.", shown(&name)) }),
-    };
-    for (name, value) in members {
-        match (name.as_str(), value) {
-            ("address", Value::Object(parts)) => parts.iter().for_each(|(part, value)| add(format!("address.{part}"), value)),
-            _ => add(name.clone(), value),
-        }
-    }
-    if problems.is_empty() { Ok(stated) } else { Err(problems) }
-}
-
-fn shown(name: &str) -> String {
-    name.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -21,17 +21,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::claims::{By, Stated};
+use super::stated::{By, Stated};
+pub use super::stated::{NAMES, SOURCES};
 use super::{Account, AccountEvent, ClaimSourcesChanged, FieldError};
 use crate::decision::{Decision, Draft, Personal};
 use crate::error::OAuthError;
 use crate::time::Timestamp;
 pub use statement::is_name;
-
-/// The member that says where each claim comes from.
-pub const NAMES: &str = "_claim_names";
-/// The member with what is told of each source.
-pub const SOURCES: &str = "_claim_sources";
 
 /// The field of the log that holds the names as ciphertext.
 pub const CLAIM_NAMES: &str = "claim_names";

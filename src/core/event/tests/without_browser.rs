@@ -74,8 +74,8 @@ fn pushed() {
 
 #[test]
 fn backchannel() {
-    use crate::backchannel::notification::{Abandoned, Message};
     use crate::backchannel::*;
+    use crate::backchannel::{Abandoned, Message};
     use crate::client::metadata::{DeliveryMode, RequestObjectAlg};
     use crate::request::object::ObjectUsed;
     let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));

@@ -1,4 +1,4 @@
-//! `claims` and `acr_values`: what the tokens shall say besides the claims of the scopes. OpenID Connect Core 1.0 §5.5, §3.1.2.1.
+//! `claims`: what the tokens shall say besides the claims of the scopes. OpenID Connect Core 1.0 §5.5.
 
 use crate::acr;
 use crate::claims;
@@ -12,9 +12,5 @@ pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError>
         return Err(OAuthError::unmet_authentication_requirements("no such level"));
     }
     request.claims = parsed.request;
-    // A wish: the answer names the level that was reached.
-    if asked.get("acr_values").is_some() || !asked.client.metadata.default_acr_values.is_empty() {
-        request.claims.id_token.insert("acr".into());
-    }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One file per check, named by what it checks.
 
+pub mod acr_values;
 pub mod authorization_details;
 pub mod bounds;
 pub mod claims;

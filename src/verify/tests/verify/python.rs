@@ -76,6 +76,25 @@ fn both_verifiers_hold_a_named_root_against_the_events() {
     }
 }
 
+#[test]
+fn both_verifiers_count_wrong_transaction_codes() {
+    let (begun, account) = story::Story::begin();
+    for (guesses, ok) in [(4, true), (5, false)] {
+        let mut story = begun.clone();
+        let offer = story.offer(&account);
+        (0..guesses).for_each(|_| story.guess(&offer));
+        let position = story.events.len();
+        story.take(&offer, &account);
+        let folder = tempfile::tempdir().unwrap();
+        story::write(folder.path(), &story.leaves());
+        let (code, said) = says(&python(&[folder.path()]));
+        assert_eq!(code == Some(0), ok, "{guesses}: {said}");
+        let ours = verify(&Export::new(folder.path()), &Asked { threads: 1, ..Asked::default() }, |_, _| {});
+        assert_eq!(ours.err().map(|finding| finding.position), (!ok).then_some(Some(position as u64)));
+        assert!(ok || said.contains(&format!("position {position}:")), "{said}");
+    }
+}
+
 fn bundle_of(positions: &[u64]) -> Bundle {
     let leaves = story::honest(300).leaves();
     let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();

@@ -189,27 +189,17 @@ fn openid4vci_8_credentials_leave_while_everything_lives_that_their_token_rests_
 
 #[test]
 fn openid4vci_4_1_1_an_offer_is_redeemed_once_and_in_time() {
-    let (story, account) = Story::begin();
-    let (id, grant) = (story::id(story.now, 77), story::id(story.now, 78));
-    let (stream, now) = (format!("offer-{id}"), story.now);
-    let example = include_str!("../../../../schema/events/offer/CredentialOffered.v1.example.json");
-    let mut offered: serde_json::Value = serde_json::from_str(example).unwrap();
-    (offered["account"], offered["offer"], offered["at"], offered["expires_at"]) =
-        (json!(account), json!(id), json!(now), json!(now + HOUR));
-    let mut open = story;
-    open.say(&stream, "CredentialOffered", offered);
-    let redeemed = json!({"by": "app", "grant": grant});
-    let mut late = open.clone();
-    late.now += HOUR;
-    late.say(&stream, "CredentialOfferRedeemed", redeemed.clone());
-    refused(&late, "expired");
-    open.say(&stream, "TransactionCodeRefused", json!({"by": "app"}));
-    open.say(&stream, "CredentialOfferRedeemed", redeemed.clone());
-    let granted = include_str!("../../../../schema/events/grant/PreAuthorizedGranted.v1.example.json");
-    let mut granted: serde_json::Value = serde_json::from_str(granted).unwrap();
-    (granted["account"], granted["offer"], granted["grant"], granted["at"]) = (json!(account), json!(id), json!(grant), json!(open.now));
-    granted["access"]["expires_at"] = json!(open.now + 300_000);
-    open.say(&format!("grant-{grant}"), "PreAuthorizedGranted", granted);
+    let (mut open, account) = Story::begin();
+    let offer = open.offer(&account);
+    let (stream, redeemed) = (offer.stream(), json!({"by": "app", "grant": offer.grant}));
+    for (kind, data) in [("CredentialOfferRedeemed", redeemed.clone()), ("TransactionCodeRefused", json!({"by": "app"}))] {
+        let mut late = open.clone();
+        late.now += HOUR;
+        late.say(&stream, kind, data);
+        refused(&late, "expired");
+    }
+    open.guess(&offer);
+    open.take(&offer, &account);
     open.say(&stream, "CredentialOfferReplayed", json!({"by": "app"}));
     assert!(check(&open).is_ok());
     let mut twice = open.clone();
@@ -218,6 +208,24 @@ fn openid4vci_4_1_1_an_offer_is_redeemed_once_and_in_time() {
     let mut guessed = open;
     guessed.say(&stream, "TransactionCodeRefused", json!({"by": "app"}));
     refused(&guessed, "follows the end");
+}
+
+/// Who can guess on is let in at last: the log shows that nobody could.
+#[test]
+fn openid4vci_13_6_3_five_wrong_transaction_codes_end_an_offer() {
+    let (mut story, account) = Story::begin();
+    let offer = story.offer(&account);
+    (0..4).for_each(|_| story.guess(&offer));
+    let mut lucky = story.clone();
+    lucky.take(&offer, &account);
+    assert!(check(&lucky).is_ok(), "the fifth was right");
+    story.guess(&offer);
+    assert!(check(&story).is_ok());
+    let mut sixth = story.clone();
+    sixth.guess(&offer);
+    refused(&sixth, "follows 5 wrong transaction codes");
+    story.say(&offer.stream(), "CredentialOfferRedeemed", json!({"by": "app", "grant": offer.grant}));
+    refused(&story, "follows 5 wrong transaction codes");
 }
 
 /// A grant that was over for days is forgotten; when its stream comes up again, a second pass judges it.

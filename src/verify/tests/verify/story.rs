@@ -29,6 +29,18 @@ pub struct Visit {
     pub interaction: String,
 }
 
+/// An offer of credentials, and the grant that it becomes.
+pub struct Offer {
+    pub id: String,
+    pub grant: String,
+}
+
+impl Offer {
+    pub fn stream(&self) -> String {
+        format!("offer-{}", self.id)
+    }
+}
+
 fn secret() -> SigningKey {
     SigningKey::from_bytes(&[42; 32])
 }
@@ -107,6 +119,34 @@ impl Story {
         self.say(&interaction, "AuthorizationGranted", json!({"account": account, "grant": visit.grant}));
         self.redeem(&visit);
         visit
+    }
+
+    /// An operator offers credentials, for an hour.
+    pub fn offer(&mut self, account: &str) -> Offer {
+        let number = self.events.len() as u64;
+        let offer = Offer { id: id(self.now, number), grant: id(self.now, number + 1) };
+        let example = include_str!("../../../../schema/events/offer/CredentialOffered.v1.example.json");
+        let mut offered: Value = serde_json::from_str(example).unwrap();
+        (offered["account"], offered["offer"], offered["at"], offered["expires_at"]) =
+            (json!(account), json!(offer.id), json!(self.now), json!(self.now + HOUR));
+        self.say(&offer.stream(), "CredentialOffered", offered);
+        offer
+    }
+
+    /// A wrong transaction code.
+    pub fn guess(&mut self, offer: &Offer) {
+        self.say(&offer.stream(), "TransactionCodeRefused", json!({"by": "app"}));
+    }
+
+    /// A wallet redeems the offer.
+    pub fn take(&mut self, offer: &Offer, account: &str) {
+        self.say(&offer.stream(), "CredentialOfferRedeemed", json!({"by": "app", "grant": offer.grant}));
+        let granted = include_str!("../../../../schema/events/grant/PreAuthorizedGranted.v1.example.json");
+        let mut granted: Value = serde_json::from_str(granted).unwrap();
+        (granted["account"], granted["offer"], granted["grant"], granted["at"]) =
+            (json!(account), json!(offer.id), json!(offer.grant), json!(self.now));
+        granted["access"]["expires_at"] = json!(self.now + 300_000);
+        self.say(&format!("grant-{}", offer.grant), "PreAuthorizedGranted", granted);
     }
 
     pub fn redeem(&mut self, visit: &Visit) {
