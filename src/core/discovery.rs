@@ -71,6 +71,7 @@ impl Endpoints {
             ("backchannel_authentication_endpoint", &self.backchannel_authentication),
             ("pushed_authorization_request_endpoint", &self.pushed_authorization_request),
             ("userinfo_endpoint", &self.userinfo),
+            ("challenge_endpoint", &self.challenge),
         ]
         .into_iter()
         .map(|(name, uri)| (name, uri.as_str()))
