@@ -226,10 +226,7 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
         wrong.add("response_types", "Supported: code, none. The implicit and hybrid flows are switched off here.");
     }
     if !terms.front_channel && uses(GrantType::Implicit) {
-        wrong.add(
-            "grant_types",
-            "Supported: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code.",
-        );
+        wrong.add("grant_types", "implicit is switched off here.");
     }
     if uses(GrantType::TokenExchange) && !terms.token_exchange {
         wrong.add("grant_types", "No client exchanges tokens here.");
