@@ -20,6 +20,7 @@ pub fn policy(config: &Config) -> Policy {
         pushed_only: config.pushed_only,
         localhost_ports: config.mode != Mode::Production,
         unsigned_request_objects: config.unsigned_request_objects,
+        signed_request_objects: config.signed_request_objects,
         encrypted_request_objects: config.encrypted_request_objects,
         front_channel_logout: config.front_channel_logout,
         session_management: config.session_management,

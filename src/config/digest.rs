@@ -51,6 +51,7 @@ impl Config {
             ("logout.session_management", self.session_management.to_string()),
             ("signals.streams", self.signal_streams.to_string()),
             ("request_objects.unsigned", self.unsigned_request_objects.to_string()),
+            ("request_objects.required", self.signed_request_objects.to_string()),
             ("request_objects.encrypted", self.encrypted_request_objects.to_string()),
             ("dpop.nonces", self.dpop.nonces.to_string()),
             ("dpop.nonce_lifetime", self.dpop.nonce_lifetime.as_secs().to_string()),

@@ -108,6 +108,8 @@ pub struct Config {
     pub web_message: bool,
     /// Request objects may come without a signature, as certification wants.
     pub unsigned_request_objects: bool,
+    /// Every authorization request is a signed object.
+    pub signed_request_objects: bool,
     /// Keys are published that request objects may be encrypted to.
     pub encrypted_request_objects: bool,
     /// Clients are told of logouts in frames of our page, too.
@@ -267,6 +269,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         front_channel: reader.boolean("response_types.front_channel"),
         web_message: reader.boolean("response_modes.web_message"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
+        signed_request_objects: reader.boolean("request_objects.required"),
         encrypted_request_objects: reader.boolean("request_objects.encrypted"),
         front_channel_logout: reader.boolean("logout.front_channel"),
         session_management: reader.boolean("logout.session_management"),

@@ -155,6 +155,8 @@ settings! {
 
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
+    "request_objects.required" "" "" Kind::Boolean, "false", "",
+        "Every client sends its authorization requests as signed objects (RFC 9101); false: those that are registered for it. Clients without keys make none then.";
     "request_objects.encrypted" "" "" Kind::Boolean, "false", "",
         "Request objects may come encrypted: keys for that are made, published in the JWKS and rotated like the keys that sign.";
 

@@ -195,6 +195,32 @@ async fn oidc_core_6_2_a_reference_is_fetched_from_a_registered_address() {
 }
 
 #[tokio::test]
+async fn rfc9101_10_5_a_server_can_demand_signed_objects_of_everybody() {
+    let server = Server::with(&[], "[request_objects]\nrequired = true\nunsigned = true\n").await;
+    let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(discovery["require_signed_request_object"], true);
+    assert!(!discovery["request_object_signing_alg_values_supported"].as_array().unwrap().contains(&json!("none")));
+    let plain = Server::start().await.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(plain["require_signed_request_object"], false);
+    let (client, key) = signing_client(&server, json!({})).await;
+    let all = claims(&server, &client, json!({}));
+    let bare = server.get(&client.request(&[])).send().await;
+    assert_eq!(error(&bare).as_deref(), Some("invalid_request"));
+    let open = server.get(&beside(&client, "request", &unsigned(&all))).send().await;
+    assert_eq!(error(&open).as_deref().unwrap_or("invalid_request_object"), "invalid_request_object");
+    assert_ne!(flow::page_of(&Browser::new(&server).open(&beside(&client, "request", &unsigned(&all))).await), "login");
+    // RFC 9126 §3: the same where it is pushed.
+    let fields = [("response_type", "code"), ("redirect_uri", client.redirect_uri.as_str()), ("scope", "openid")];
+    assert_eq!(server.as_client("/oidc/par", &client, &fields).send().await.refusal(), (400, "invalid_request".to_owned()));
+    let object = key.sign(&all);
+    let pushed = server.as_client("/oidc/par", &client, &[("request", object.as_str())]).send().await;
+    assert_eq!(pushed.status, 201, "{}", pushed.text());
+    let page = Browser::new(&server).open(&beside(&client, "request_uri", pushed.json()["request_uri"].as_str().unwrap())).await;
+    assert_eq!(flow::page_of(&page), "login");
+    assert_eq!(flow::page_of(&Browser::new(&server).open(&beside(&client, "request", &object)).await), "login");
+}
+
+#[tokio::test]
 async fn oidc_core_6_1_no_object_inside_an_object() {
     let server = Server::start().await;
     let documents = Documents::start().await;

@@ -131,6 +131,8 @@ pub struct Policy {
     pub localhost_ports: bool,
     /// Request objects may come without a signature.
     pub unsigned_request_objects: bool,
+    /// Every authorization request is a signed object (RFC 9101 §10.5).
+    pub signed_request_objects: bool,
     /// Request objects may come encrypted.
     pub encrypted_request_objects: bool,
     /// Clients are told of logouts through the browser.
@@ -234,7 +236,7 @@ impl Policy {
     /// What request objects may be signed with.
     pub fn request_object_algs(self) -> impl Iterator<Item = RequestObjectAlg> {
         let is_on = move |alg: &RequestObjectAlg| match alg {
-            RequestObjectAlg::None => self.unsigned_request_objects,
+            RequestObjectAlg::None => self.unsigned_request_objects && !self.signed_request_objects,
             other => self.allows(other.as_str()),
         };
         RequestObjectAlg::ALL.iter().copied().filter(is_on)
