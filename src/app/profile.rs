@@ -18,6 +18,7 @@ pub fn policy(config: &Config) -> Policy {
         web_message: config.web_message,
         account_registration: config.registration == Registration::Open,
         pushed_only: config.pushed_only,
+        unregistered_redirect_uris: config.unregistered_redirect_uris,
         localhost_ports: config.mode != Mode::Production,
         unsigned_request_objects: config.unsigned_request_objects,
         signed_request_objects: config.signed_request_objects,

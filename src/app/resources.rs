@@ -1,10 +1,12 @@
 //! Resource servers: declared by the configuration file, or set by an operator's command.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chancery_core::account::FieldError;
 use chancery_core::client::Origin;
 use chancery_core::error::OAuthError;
+use chancery_core::grant::target::Usual;
 use chancery_core::profile::demands;
 use chancery_core::request::MOST_RESOURCES;
 use chancery_core::resource::{self, Asked, Own, ResourceId, ResourceServer, Set};
@@ -34,6 +36,20 @@ impl App {
     pub(super) fn own_resources(&self) -> Own<'_> {
         let issues = !self.details.credentials.is_empty();
         Own { userinfo: &self.endpoints.userinfo, credential_issuer: issues.then_some(self.endpoints.issuer.as_str()) }
+    }
+
+    /// What a request means that names no resource.
+    pub(super) fn usual_target(&self) -> Usual<'_> {
+        let own = &self.config.resource_indicators;
+        Usual { own: self.own_resources(), default: own.default.as_ref(), use_granted: own.use_granted }
+    }
+
+    /// The resources of an authorization request: those that it names, or the usual one (RFC 8707 §2).
+    pub(super) fn named_resources<'a>(&self, asked: &'a [String]) -> Cow<'a, [String]> {
+        match &self.config.resource_indicators.default {
+            Some(usual) if asked.is_empty() => vec![usual.to_string()].into(),
+            _ => asked.into(),
+        }
     }
 
     /// Makes a resource server as it shall be: an event only when something changes.

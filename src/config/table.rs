@@ -136,6 +136,14 @@ settings! {
     "pushed_requests.required" "" "" Kind::Boolean, "false", "",
         "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
 
+    "pushed_requests.unregistered_redirect_uris" "" "" Kind::Boolean, "false", "",
+        "Clients that authenticate may push an https redirect_uri that they did not register (RFC 9126 section 2.4).";
+
+    "resource_indicators.default" "" "" Kind::Text, "", r#""https://api.example""#,
+        "The resource of a request that names none (RFC 8707); unset: userinfo of this server.";
+    "resource_indicators.use_granted" "" "" Kind::Boolean, "true", "",
+        "A token request that names no resource means the one that was granted; false: with the scope openid it means userinfo.";
+
     "outgoing.allowed_networks" "" "" Kind::List, "[]", r#"["10.0.0.0/8"]"#,
         "Networks that requests of the server itself (logout of clients) may reach although they are not public, also by http.";
 

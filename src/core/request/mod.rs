@@ -127,6 +127,8 @@ pub struct Policy {
     pub account_registration: bool,
     /// Every client has to push its requests (RFC 9126 §5).
     pub pushed_only: bool,
+    /// Clients that authenticate may push a redirect URI that they did not register (RFC 9126 §2.4).
+    pub unregistered_redirect_uris: bool,
     /// Native clients may use any port of `localhost` too, as on the loopback addresses.
     pub localhost_ports: bool,
     /// Request objects may come without a signature.
