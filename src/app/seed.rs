@@ -229,6 +229,8 @@ pub(super) fn declared(client: &DeclaredClient) -> Declared {
         require_pkce: Some(client.require_pkce),
         dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
         tls_client_certificate_bound_access_tokens: Some(client.tls_client_certificate_bound_access_tokens),
+        response_modes: client.response_modes.clone(),
+        use_mtls_endpoint_aliases: Some(client.use_mtls_endpoint_aliases),
         tls_client_auth_subject_dn: client.tls_client_auth_subject_dn.clone(),
         tls_client_auth_san_dns: client.tls_client_auth_san_dns.clone(),
         tls_client_auth_san_uri: client.tls_client_auth_san_uri.clone(),

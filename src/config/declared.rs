@@ -41,6 +41,9 @@ pub struct DeclaredClient {
     pub require_pushed_authorization_requests: bool,
     pub dpop_bound_access_tokens: bool,
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// `None`: any.
+    pub response_modes: Option<Vec<String>>,
+    pub use_mtls_endpoint_aliases: bool,
     pub tls_client_auth_subject_dn: Option<String>,
     pub tls_client_auth_san_dns: Option<String>,
     pub tls_client_auth_san_uri: Option<String>,
@@ -282,6 +285,8 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             tls_client_certificate_bound_access_tokens: fields
                 .read("tls_client_certificate_bound_access_tokens", reader::boolean)
                 .unwrap_or_default(),
+            response_modes: fields.list("response_modes"),
+            use_mtls_endpoint_aliases: fields.read("use_mtls_endpoint_aliases", reader::boolean).unwrap_or_default(),
             tls_client_auth_subject_dn: fields.text("tls_client_auth_subject_dn"),
             tls_client_auth_san_dns: fields.text("tls_client_auth_san_dns"),
             tls_client_auth_san_uri: fields.text("tls_client_auth_san_uri"),

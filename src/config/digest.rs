@@ -214,6 +214,8 @@ fn declared(client: &DeclaredClient) -> impl Iterator<Item = (&'static str, Stri
         ("require_pkce", client.require_pkce.to_string()),
         ("dpop_bound_access_tokens", client.dpop_bound_access_tokens.to_string()),
         ("tls_client_certificate_bound_access_tokens", client.tls_client_certificate_bound_access_tokens.to_string()),
+        ("response_modes", optional(&client.response_modes)),
+        ("use_mtls_endpoint_aliases", client.use_mtls_endpoint_aliases.to_string()),
         ("tls_client_auth_subject_dn", text(&client.tls_client_auth_subject_dn)),
         ("tls_client_auth_san_dns", text(&client.tls_client_auth_san_dns)),
         ("tls_client_auth_san_uri", text(&client.tls_client_auth_san_uri)),

@@ -79,7 +79,10 @@ fn every_demand_of_every_profile_is_named_where_it_is_broken() {
             // No configuration file can have more than ten minutes; the table says so all the same.
             if own.sentence == "set it to 10 minutes at most" {
                 let policy = Policy { code_lifetime: Seconds(601), ..Policy::default() };
-                assert!(demands::of_server(*profile, &policy).iter().any(|found| (found.field, found.sentence) == (own.field, own.sentence)), "{line}");
+                assert!(
+                    demands::of_server(*profile, &policy).iter().any(|found| (found.field, found.sentence) == (own.field, own.sentence)),
+                    "{line}"
+                );
             } else if !named.iter().any(|found| found.ends_with(&line)) {
                 unbroken.push(line);
             }

@@ -386,8 +386,8 @@ async fn rfc9126_2_4_an_authenticated_client_brings_a_redirect_uri_where_the_ope
     assert!(answer.location().starts_with("https://tenant-7.example/cb?x=1&code="), "{}", answer.location());
     // The code is for that address alone.
     let redeem = |uri: &'static str, code: String| {
-        let fields =
-            [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", uri), ("code_verifier", VERIFIER)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", uri), ("code_verifier", VERIFIER)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let (server, client) = (&server, &client);
         async move {
             let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -407,7 +407,9 @@ async fn rfc9126_2_4_an_authenticated_client_brings_a_redirect_uri_where_the_ope
     for other in [&public, &pairwise] {
         assert_eq!(push(&server, other, &[("redirect_uri", brought)]).await.refusal(), refused("invalid_request"));
     }
-    for uri in ["http://127.0.0.1/cb", "https://app.example/cb#x", "https://a@evil.example/cb", "com.example.app:/cb", "javascript:alert(1)"] {
+    for uri in
+        ["http://127.0.0.1/cb", "https://app.example/cb#x", "https://a@evil.example/cb", "com.example.app:/cb", "javascript:alert(1)"]
+    {
         assert_eq!(push(&server, &client, &[("redirect_uri", uri)]).await.refusal(), refused("invalid_request"), "{uri}");
     }
 }

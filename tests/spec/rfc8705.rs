@@ -275,7 +275,11 @@ async fn rfc8705_5_discovery_names_the_aliases_and_no_page_is_served_there() {
         assert_eq!(world.caller(None).get(path, "").await.status, 404, "{path}");
     }
     assert_eq!(discovery["tls_client_certificate_bound_access_tokens"], true);
+    // FAPI 2.0 Security Profile §8.1.1: who registers that it uses them for everything is told so, where there are any.
+    let all = json!({ "redirect_uris": ["https://app.example/cb"], "use_mtls_endpoint_aliases": true });
+    assert_eq!(world.server.register(all.clone()).await["use_mtls_endpoint_aliases"], true);
     let plain = Server::start().await;
+    assert_eq!(plain.post("/clients").json(&all).send().await.refusal(), (400, "invalid_client_metadata".to_owned()));
     let discovery = plain.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert!(discovery.get("mtls_endpoint_aliases").is_none() && discovery.get("tls_client_certificate_bound_access_tokens").is_none());
     let refused = plain
@@ -287,7 +291,8 @@ async fn rfc8705_5_discovery_names_the_aliases_and_no_page_is_served_there() {
 #[tokio::test]
 async fn rfc8705_5_credentials_and_challenges_are_there_for_who_comes_with_a_certificate() {
     let attester = Key::generate("ES256");
-    let challenges = format!("[[client_attester_draft10]]\nissuer = \"https://attester.example\"\njwks = '{}'\nclients = [\"x\"]\n", attester.jwks());
+    let challenges =
+        format!("[[client_attester_draft10]]\nissuer = \"https://attester.example\"\njwks = '{}'\nclients = [\"x\"]\n", attester.jwks());
     let world = World::with(&format!("{}{challenges}", vci::TOML)).await;
     let (own, other) = (Identity::self_signed("wallet"), Identity::self_signed("other"));
     let at = "https://mtls.localhost:8443/oidc";

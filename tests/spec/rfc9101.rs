@@ -269,7 +269,8 @@ async fn oidc_core_6_2_nor_is_a_private_address_over_https() {
         .chain([documents.url("/r"), documents.url("/r").replace("localhost", "127.0.0.1")])
         .collect();
     for (networks, reached) in [("", 0), ("127.0.0.0/8,::1/128", 2)] {
-        let server = Server::fetching(&authority, &[&PRODUCTION[..], &[("CHANCERY_OUTGOING_ALLOWED_NETWORKS", networks)]].concat(), "").await;
+        let server =
+            Server::fetching(&authority, &[&PRODUCTION[..], &[("CHANCERY_OUTGOING_ALLOWED_NETWORKS", networks)]].concat(), "").await;
         let (admin, key) = (server.operator_token("admin").await, Key::generate("ES256"));
         let metadata =
             json!({ "redirect_uris": ["https://app.example/cb"], "scope": "openid email", "request_uris": addresses, "jwks": key.jwks() });

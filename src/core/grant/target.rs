@@ -73,12 +73,7 @@ pub struct Usual<'a> {
 ///
 /// # Errors
 /// `invalid_target`.
-pub fn choose(
-    granted: &BTreeSet<ResourceId>,
-    scope: &Scope,
-    asked: &[String],
-    usual: Usual<'_>,
-) -> Result<Option<ResourceId>, OAuthError> {
+pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], usual: Usual<'_>) -> Result<Option<ResourceId>, OAuthError> {
     let mut granted_only = granted.iter();
     match asked {
         [] if !usual.use_granted && scope.has("openid") => Ok(None),

@@ -197,7 +197,9 @@ pub const DEMANDS: &[Demand] = &[
     },
     Demand {
         field: "require_signed_request_object",
-        of: Of::Client(|_, own, policy| own.require_signed_request_object || policy.signed_request_objects || own.response_types.is_empty()),
+        of: Of::Client(|_, own, policy| {
+            own.require_signed_request_object || policy.signed_request_objects || own.response_types.is_empty()
+        }),
         by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (MS, "§5.3.1")],
         sentence: "set it to true",
     },

@@ -129,7 +129,10 @@ fn rfc9101_10_5_an_unsigned_object_only_by_configuration_and_registration() {
     // RFC 9101 §10.5: or the server says it for everybody.
     let for_all = Policy { signed_request_objects: true, ..on };
     assert!(!may_be_unsigned(&client(), for_all) && plain(&client(), for_all).is_err());
-    assert!(on.request_object_algs().any(|alg| alg == RequestObjectAlg::None) && for_all.request_object_algs().all(|alg| alg != RequestObjectAlg::None));
+    assert!(
+        on.request_object_algs().any(|alg| alg == RequestObjectAlg::None)
+            && for_all.request_object_algs().all(|alg| alg != RequestObjectAlg::None)
+    );
     // RFC 9126 §2.3.
     let pushed = |client: &Client, arrival| unsigned(client, on, arrival).map_err(|error| error.code());
     assert_eq!(pushed(&demanding, Arrival::Pushing), Err("invalid_request"));

@@ -4,6 +4,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | tokens never stand in a query, where servers and proxies log them, unless they are encrypted to the client | OAuth 2.0 Multiple Response Types §3.0, §5; JARM §2.3.1 |
+//! | only what the client is registered for, where it registered any | FAPI 2.0 Message Signing §5.3.3 |
 //! | a message goes to the origin of the redirect_uri and to nobody else | draft-sakimura-oauth-wmrm-01 §4.1 (simple mode); RFC 9700 §4.17 |
 //! | relay mode, in which a frame that the request names gets the answer, is not here | draft-sakimura-oauth-wmrm-01 §4.2 |
 
@@ -15,6 +16,16 @@ use crate::request::{Asked, Request};
 const RELAY: [&str; 2] = ["web_message_uri", "web_message_target"];
 
 pub fn check(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
+    known(asked, request)?;
+    let (own, text) = (&asked.client.metadata.response_modes, asked.get("response_mode"));
+    let by_name = |mode: &ResponseMode| *mode == request.response_mode || (*mode == ResponseMode::Jwt && text == Some("jwt"));
+    if !own.is_empty() && !own.iter().any(by_name) {
+        return Err(OAuthError::invalid_request("response_mode").saying("This client is not registered for this response_mode."));
+    }
+    Ok(())
+}
+
+fn known(asked: &Asked<'_>, request: &mut Request) -> Result<(), OAuthError> {
     let front_channel = is_front_channel(asked);
     request.response_mode = if front_channel { ResponseMode::Fragment } else { ResponseMode::Query };
     let Some(text) = asked.get("response_mode") else { return Ok(()) };
