@@ -9,7 +9,8 @@ use chancery_core::error::OAuthError;
 use chancery_core::grant::target::Usual;
 use chancery_core::profile::demands;
 use chancery_core::request::MOST_RESOURCES;
-use chancery_core::resource::{self, Asked, Own, ResourceId, ResourceServer, Set};
+use chancery_core::resource::{self, Asked, Encryption, Own, ResourceId, ResourceServer, Set};
+use chancery_jose::{KeyManagement, Recipient};
 
 use super::App;
 use super::clients::NotRegistered;
@@ -18,6 +19,11 @@ use super::work::{Seal, Stop, Work, decide, unreadable};
 
 /// Resource servers listed at most.
 const MOST: u32 = 1000;
+
+/// The key that tokens for a resource server are encrypted to, if there is one.
+pub(super) fn recipient(own: &Encryption) -> Option<Recipient> {
+    Recipient::choose(&own.jwks, KeyManagement::parse(own.alg.as_str())?)
+}
 
 impl App {
     /// The resource servers behind `resource` parameters, as far as they are there. What is missing the rules refuse.
@@ -60,6 +66,10 @@ impl App {
         let (identifier, settings) = resource::validate(asked).map_err(NotRegistered::Problems)?;
         if let Some(missed) = self.config.profile.and_then(|profile| demands::of_resource(profile, &settings).first().copied()) {
             return Err(NotRegistered::Problems(vec![FieldError { field: missed.field, problem: missed.sentence.to_owned() }]));
+        }
+        if settings.encryption.as_ref().is_some_and(|own| recipient(own).is_none()) {
+            let problem = "It has no public key that fits encryption_alg.".to_owned();
+            return Err(NotRegistered::Problems(vec![FieldError { field: "jwks", problem }]));
         }
         let command = Set { identifier, settings, origin, at: self.now() };
         decide!(self, context, |work| set_once(work, &command)).map_err(OAuthError::from)?;

@@ -188,6 +188,9 @@ pub(super) fn api(resource: &DeclaredResource) -> resource::Asked {
         signing_alg: resource.signing_alg.clone(),
         access_token_lifetime: resource.access_token_lifetime.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         introspected_by: resource.introspected_by.clone(),
+        encryption_alg: resource.encryption_alg.clone(),
+        encryption_enc: resource.encryption_enc.clone(),
+        jwks: resource.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
     }
 }
 

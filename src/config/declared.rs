@@ -94,6 +94,10 @@ pub struct DeclaredResource {
     /// Seconds.
     pub access_token_lifetime: Option<u64>,
     pub introspected_by: Vec<String>,
+    pub encryption_alg: Option<String>,
+    pub encryption_enc: Option<String>,
+    /// JSON text of a JWK set.
+    pub jwks: Option<String>,
 }
 
 /// A `[[authorization_details_type]]`; what its schema and words may be the rules say.
@@ -358,6 +362,9 @@ pub fn resources(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declared
             signing_alg: fields.text("signing_alg"),
             access_token_lifetime: fields.read("access_token_lifetime", reader::integer),
             introspected_by: fields.list("introspected_by").unwrap_or_default(),
+            encryption_alg: fields.text("encryption_alg"),
+            encryption_enc: fields.text("encryption_enc"),
+            jwks: fields.read("jwks", jwks),
         };
         if !resource.identifier.is_empty() && !seen.insert(resource.identifier.clone()) {
             fields.refuse("identifier", "is declared twice; give each resource server its own.".to_owned());

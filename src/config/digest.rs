@@ -182,6 +182,9 @@ fn api(resource: &DeclaredResource) -> impl Iterator<Item = (&'static str, Strin
         ("signing_alg", text(&resource.signing_alg)),
         ("access_token_lifetime", resource.access_token_lifetime.map_or_else(String::new, |seconds| seconds.to_string())),
         ("introspected_by", resource.introspected_by.join("\n")),
+        ("encryption_alg", text(&resource.encryption_alg)),
+        ("encryption_enc", text(&resource.encryption_enc)),
+        ("jwks", text(&resource.jwks)),
     ]
     .into_iter()
 }

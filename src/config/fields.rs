@@ -105,6 +105,9 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "signing_alg" Kind::Text, false, r#""ES256""#, "for its JWTs; default RS256";
     "access_token_lifetime" Kind::Integer { min: 1, max: 86_400 }, false, "300", "seconds; default lifetimes.access_token";
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
+    "encryption_alg" Kind::Text, false, r#""ECDH-ES""#, "its JWTs are encrypted to a key of its own, after they were signed";
+    "encryption_enc" Kind::Text, false, r#""A256GCM""#, "how; default A128CBC-HS256";
+    "jwks" Kind::Text, false, r#"'{"keys":[]}'"#, "its public keys as JSON, for encryption";
 }
 
 fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants (RFC 7523).":
