@@ -44,6 +44,7 @@ impl Config {
             ("rate_limits.backchannel_unknown_hints_per_client", rate(limits.backchannel_unknown_hints_per_client)),
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
+            ("discovery", list(self.pages.iter().map(|(member, page)| format!("{member} {page}")).collect())),
             ("resource_indicators.default", self.resource_indicators.default.as_ref().map_or_else(String::new, ToString::to_string)),
             ("resource_indicators.use_granted", self.resource_indicators.use_granted.to_string()),
             ("pushed_requests.required", self.pushed_only.to_string()),

@@ -33,6 +33,7 @@ mod limits;
 pub mod mode;
 pub mod mtls;
 pub mod nearest;
+mod pages;
 mod preset;
 pub mod problem;
 pub mod proof;
@@ -122,6 +123,8 @@ pub struct Config {
     pub session_management: bool,
     /// Clients make streams of shared signals by themselves.
     pub signal_streams: bool,
+    /// Pages that the metadata name, by member.
+    pub pages: Vec<(&'static str, String)>,
     /// What is meant where no resource is named.
     pub resource_indicators: ResourceIndicators,
     /// What the server's own requests may reach besides the public internet.
@@ -281,6 +284,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         front_channel_logout: reader.boolean("logout.front_channel"),
         session_management: reader.boolean("logout.session_management"),
         signal_streams: reader.boolean("signals.streams"),
+        pages: pages::read(reader),
         resource_indicators: resource_indicators::read(reader),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         dpop: Dpop {

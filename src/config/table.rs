@@ -139,6 +139,13 @@ settings! {
     "pushed_requests.unregistered_redirect_uris" "" "" Kind::Boolean, "false", "",
         "Clients that authenticate may push an https redirect_uri that they did not register (RFC 9126 section 2.4).";
 
+    "discovery.service_documentation" "" "" Kind::Text, "", r#""https://id.example/docs""#,
+        "Page for developers that the metadata name.";
+    "discovery.op_policy_uri" "" "" Kind::Text, "", r#""https://id.example/privacy""#,
+        "Page that says what clients may do with data of people.";
+    "discovery.op_tos_uri" "" "" Kind::Text, "", r#""https://id.example/terms""#,
+        "Page with the terms of service.";
+
     "resource_indicators.default" "" "" Kind::Text, "", r#""https://api.example""#,
         "The resource of a request that names none (RFC 8707); unset: userinfo of this server.";
     "resource_indicators.use_granted" "" "" Kind::Boolean, "true", "",

@@ -143,4 +143,5 @@ pub(super) struct ClientMetadata {
     introspection_signing_alg_values_supported: Option<Vec<String>>,
     introspection_encryption_alg_values_supported: Option<Vec<String>>,
     introspection_encryption_enc_values_supported: Option<Vec<String>>,
+    backchannel_authentication_request_signing_alg_values_supported: Option<Vec<String>>,
 }
