@@ -63,6 +63,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
             jwks_usable: all,
             jwks_encrypts: all,
             front_channel: all,
+            web_message: all,
             unsigned_request_objects: all,
             encrypted_request_objects: all,
             front_channel_logout: all,

@@ -6,13 +6,16 @@
 //! | it is signed with an algorithm of the client's profile, or not at all | FAPI 2.0 Security Profile §5.4.1 |
 //! | a JWT is signed only once everything else is decided: a refused request costs no signature | our own |
 //! | it is known to its grant by the digest of its `jti`, so that it can be introspected and revoked like any other | our own |
+//! | one that is encrypted to its resource server is signed first; outside it says iss, aud and a mark of ours | RFC 7519 §5.3, RFC 9068 §4, §6 |
+//! | whoever brings that one back is asked for the mark: we cannot open it, and a `jti` that stood there in clear could be put before anything | our own |
 //! | whoever brings one back is asked for its signature first: a `jti` alone is nothing | our own |
 
 use std::sync::Arc;
 
 use chancery_core::acr;
+use chancery_core::base64url;
 use chancery_core::client::Client;
-use chancery_core::client::metadata::{SigningAlg, TokenFormat};
+use chancery_core::client::metadata::TokenFormat;
 use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
@@ -20,16 +23,21 @@ use chancery_core::error::OAuthError;
 use chancery_core::grant::target::{self, Target};
 use chancery_core::grant::{Grant, GrantKind};
 use chancery_core::id::GrantId;
-use chancery_core::resource::{ResourceId, ResourceServer};
+use chancery_core::resource::{Encryption, ResourceId, ResourceServer};
 use chancery_core::scope::Scope;
 use chancery_core::time::Timestamp;
 use chancery_core::token::jti;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
-use chancery_jose::{RegisteredClaims, jws};
+use chancery_jose::{ContentEncryption, RegisteredClaims, jws, opening};
 use serde_json::{Map, Value, json};
 
+use super::resources::recipient;
+use super::vault::mac;
 use super::work::Work;
 use super::{App, random};
+
+/// The member of the header of an encrypted token by which we know it again.
+const MARK: &str = "chancery_mark";
 
 /// What a token that is about to be issued is for.
 pub struct Aim {
@@ -47,7 +55,7 @@ pub struct Draft {
 
 enum Form {
     Opaque(String),
-    Jwt { jti: String, alg: SigningAlg, audience: ResourceId },
+    Jwt { jti: String, server: Arc<ResourceServer> },
 }
 
 /// What a JWT says besides what its draft knows.
@@ -111,10 +119,10 @@ impl App {
 
     /// Draws a token.
     pub(super) fn draft_access(&self, grant: GrantId, aim: &Aim) -> Draft {
-        match aim.server.as_deref().filter(|server| server.settings.token_format == TokenFormat::Jwt) {
+        match aim.server.clone().filter(|server| server.settings.token_format == TokenFormat::Jwt) {
             Some(server) => {
                 let jti = jti::text(grant.0, random::bytes());
-                let form = Form::Jwt { alg: server.settings.signing_alg, audience: server.identifier.clone(), jti };
+                let form = Form::Jwt { jti, server };
                 Draft { digest: form.digest(), form }
             }
             None => {
@@ -129,10 +137,11 @@ impl App {
     /// # Errors
     /// `server_error` when nothing can be signed.
     pub(super) async fn write_access(&self, draft: Draft, spoken: &Spoken<'_>) -> Result<String, OAuthError> {
-        let (jti, alg, audience) = match draft.form {
+        let (jti, server) = match draft.form {
             Form::Opaque(text) => return Ok(text),
-            Form::Jwt { jti, alg, audience } => (jti, alg, audience),
+            Form::Jwt { jti, server } => (jti, server),
         };
+        let (alg, audience) = (server.settings.signing_alg, &server.identifier);
         // FAPI 1.0 Part 2 §8.6, FAPI 2.0 Security Profile §5.4.1: not with another algorithm either because the resource server wants it so.
         if !self.policy().allows_for(spoken.client, alg.as_str()) {
             let sentence =
@@ -142,7 +151,7 @@ impl App {
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
         set("iss", json!(self.endpoints.issuer));
-        set("aud", json!(&audience));
+        set("aud", json!(audience));
         set("client_id", json!(spoken.client.id));
         set("jti", json!(jti));
         set("iat", json!(spoken.issued_at.numeric_date()));
@@ -176,7 +185,31 @@ impl App {
         if let Some(named) = self.may_act(spoken.grant) {
             set("may_act", named);
         }
-        self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims)).await
+        let signed = self.keys.current().await?.sign_as(alg, "at+jwt", &Value::Object(claims)).await?;
+        match &server.settings.encryption {
+            None => Ok(signed),
+            Some(own) => self.seal_access(own, (&jti, audience), &signed),
+        }
+    }
+
+    /// A signed token, encrypted to its resource server. Never in clear instead.
+    fn seal_access(&self, own: &Encryption, (jti, audience): (&str, &ResourceId), signed: &str) -> Result<String, OAuthError> {
+        let enc = ContentEncryption::parse(own.enc.as_str()).ok_or_else(|| OAuthError::server_error("an unknown content encryption"))?;
+        let to = recipient(own).ok_or_else(|| OAuthError::server_error("the resource server has no key that fits"))?;
+        let outside = [("iss", json!(self.endpoints.issuer)), ("aud", json!(audience)), (MARK, json!(self.mark_of(jti)))];
+        let outside = outside.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        to.encrypt_saying(outside, enc, Some("JWT"), signed.as_bytes()).map_err(|why| OAuthError::server_error(why.to_string()))
+    }
+
+    /// By it we know a token again that only its resource server can open.
+    fn mark_of(&self, jti: &str) -> String {
+        format!("{jti}.{}", base64url::encode(&mac(&self.names.sid, &[b"encrypted access token", jti.as_bytes()])))
+    }
+
+    /// The `jti` in a mark of ours.
+    fn marked<'a>(&self, mark: &'a str) -> Option<&'a str> {
+        let (jti, _) = mark.rsplit_once('.')?;
+        Digest::of(mark.as_bytes()).matches(&Digest::of(self.mark_of(jti).as_bytes())).then_some(jti)
     }
 
     /// Reads a token that came back to introspection or revocation.
@@ -194,8 +227,17 @@ impl App {
         if !token.starts_with("ey") {
             return Ok(None);
         }
+        if opening::is_encrypted(token) {
+            return Ok(self.known_jwe(token));
+        }
         let keys = self.keys.current().await?;
         Ok(self.known_jwt(token, &keys.published))
+    }
+
+    fn known_jwe(&self, token: &str) -> Option<Known> {
+        let header = opening::parse(token).ok()?;
+        let jti = self.marked(header.member(MARK)?.as_str()?)?;
+        Some(Known::Access { grant: GrantId(jti::grant(jti)?), digest: Digest::of(jti.as_bytes()) })
     }
 
     fn known_jwt(&self, token: &str, published: &chancery_jose::Jwks) -> Option<Known> {

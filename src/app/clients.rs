@@ -63,6 +63,7 @@ fn terms(asked: &Asked, by_operator: bool, policy: Policy) -> Terms {
         jwks_usable: asked.jwks.as_ref().is_some_and(|jwks| Jwks::from_value(jwks).is_ok_and(|set| !set.keys().is_empty())),
         jwks_encrypts: false,
         front_channel: policy.front_channel,
+        web_message: policy.web_message,
         unsigned_request_objects: policy.unsigned_request_objects,
         encrypted_request_objects: policy.encrypted_request_objects,
         front_channel_logout: policy.front_channel_logout,

@@ -118,8 +118,9 @@ impl App {
         if !client.metadata.grant_types.contains(&GrantType::DeviceCode) {
             return Err(OAuthError::unauthorized_client("device_code is not registered"));
         }
-        let found = self.resource_servers(resources).await?;
-        let resources = Resources { asked: resources, found: &found, own: self.own_resources() };
+        let named = self.named_resources(resources);
+        let found = self.resource_servers(&named).await?;
+        let resources = Resources { asked: &named, found: &found, own: self.own_resources() };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
         let details = parameters.get("authorization_details").map(|text| Details::read(text)).transpose()?.map(|own| own.text());
@@ -324,7 +325,7 @@ impl App {
             }
         };
         let at = poll.at;
-        let chosen = target::choose(&state.resources, &state.scope, resources, self.own_resources());
+        let chosen = target::choose(&state.resources, &state.scope, resources, self.usual_target());
         let aim = self.aim(&mut work, chosen, None).await?;
         let grant_id = GrantId(random::uuid_v7(self.clock.now_ms()));
         let access = self.draft_access(grant_id, &aim);

@@ -5,7 +5,7 @@
 //! | active only for the token's own client, its resource server, or one with the `introspect` permission | RFC 7662 §4 |
 //! | everybody else, and every dead or unknown token, gets `{"active":false}` and nothing more | RFC 7662 §2.2 |
 //! | a public client cannot ask | RFC 7662 §2.1 |
-//! | signed for the asker, if it names the media type; encrypted to it, if it registered that | RFC 9701 §4, §5, §6 |
+//! | signed for the asker, if it names the media type; encrypted to it, if it registered that, and then never in clear | RFC 9701 §4, §5, §6; our own |
 
 use std::sync::Arc;
 
@@ -95,6 +95,20 @@ impl Rest {
             origin: Origin { grant: self.origin.0.as_deref(), client: self.origin.1.as_deref() },
         }
     }
+}
+
+/// May this caller have the answer as JSON? Whoever registered that answers are encrypted gets none that others on the way can read, though the
+/// media type was left out (RFC 9701 §6 leaves it to the server).
+///
+/// # Errors
+/// `invalid_request`.
+pub fn may_be_read_by_all(caller: &Authenticated) -> Result<(), OAuthError> {
+    let encrypts = |client: &Client| client.metadata.introspection_encrypted_response_alg.is_some();
+    if caller.client.state.as_deref().is_some_and(encrypts) {
+        return Err(OAuthError::invalid_request("an answer in clear")
+            .saying("Answers for this client are encrypted: ask with Accept: application/token-introspection+jwt."));
+    }
+    Ok(())
 }
 
 impl App {

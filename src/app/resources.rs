@@ -1,13 +1,16 @@
 //! Resource servers: declared by the configuration file, or set by an operator's command.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chancery_core::account::FieldError;
 use chancery_core::client::Origin;
 use chancery_core::error::OAuthError;
+use chancery_core::grant::target::Usual;
 use chancery_core::profile::demands;
 use chancery_core::request::MOST_RESOURCES;
-use chancery_core::resource::{self, Asked, Own, ResourceId, ResourceServer, Set};
+use chancery_core::resource::{self, Asked, Encryption, Own, ResourceId, ResourceServer, Set};
+use chancery_jose::{KeyManagement, Recipient};
 
 use super::App;
 use super::clients::NotRegistered;
@@ -16,6 +19,11 @@ use super::work::{Seal, Stop, Work, decide, unreadable};
 
 /// Resource servers listed at most.
 const MOST: u32 = 1000;
+
+/// The key that tokens for a resource server are encrypted to, if there is one.
+pub(super) fn recipient(own: &Encryption) -> Option<Recipient> {
+    Recipient::choose(&own.jwks, KeyManagement::parse(own.alg.as_str())?)
+}
 
 impl App {
     /// The resource servers behind `resource` parameters, as far as they are there. What is missing the rules refuse.
@@ -36,6 +44,20 @@ impl App {
         Own { userinfo: &self.endpoints.userinfo, credential_issuer: issues.then_some(self.endpoints.issuer.as_str()) }
     }
 
+    /// What a request means that names no resource.
+    pub(super) fn usual_target(&self) -> Usual<'_> {
+        let own = &self.config.resource_indicators;
+        Usual { own: self.own_resources(), default: own.default.as_ref(), use_granted: own.use_granted }
+    }
+
+    /// The resources of an authorization request: those that it names, or the usual one (RFC 8707 §2).
+    pub(super) fn named_resources<'a>(&self, asked: &'a [String]) -> Cow<'a, [String]> {
+        match &self.config.resource_indicators.default {
+            Some(usual) if asked.is_empty() => vec![usual.to_string()].into(),
+            _ => asked.into(),
+        }
+    }
+
     /// Makes a resource server as it shall be: an event only when something changes.
     ///
     /// # Errors
@@ -44,6 +66,10 @@ impl App {
         let (identifier, settings) = resource::validate(asked).map_err(NotRegistered::Problems)?;
         if let Some(missed) = self.config.profile.and_then(|profile| demands::of_resource(profile, &settings).first().copied()) {
             return Err(NotRegistered::Problems(vec![FieldError { field: missed.field, problem: missed.sentence.to_owned() }]));
+        }
+        if settings.encryption.as_ref().is_some_and(|own| recipient(own).is_none()) {
+            let problem = "It has no public key that fits encryption_alg.".to_owned();
+            return Err(NotRegistered::Problems(vec![FieldError { field: "jwks", problem }]));
         }
         let command = Set { identifier, settings, origin, at: self.now() };
         decide!(self, context, |work| set_once(work, &command)).map_err(OAuthError::from)?;

@@ -188,6 +188,9 @@ pub(super) fn api(resource: &DeclaredResource) -> resource::Asked {
         signing_alg: resource.signing_alg.clone(),
         access_token_lifetime: resource.access_token_lifetime.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         introspected_by: resource.introspected_by.clone(),
+        encryption_alg: resource.encryption_alg.clone(),
+        encryption_enc: resource.encryption_enc.clone(),
+        jwks: resource.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
     }
 }
 
@@ -229,6 +232,8 @@ pub(super) fn declared(client: &DeclaredClient) -> Declared {
         require_pkce: Some(client.require_pkce),
         dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
         tls_client_certificate_bound_access_tokens: Some(client.tls_client_certificate_bound_access_tokens),
+        response_modes: client.response_modes.clone(),
+        use_mtls_endpoint_aliases: Some(client.use_mtls_endpoint_aliases),
         tls_client_auth_subject_dn: client.tls_client_auth_subject_dn.clone(),
         tls_client_auth_san_dns: client.tls_client_auth_san_dns.clone(),
         tls_client_auth_san_uri: client.tls_client_auth_san_uri.clone(),

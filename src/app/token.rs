@@ -115,7 +115,7 @@ impl App {
     ) -> Result<Tokens, Stop> {
         let client = caller.assert(&mut work).await?;
         let grant = GrantId(random::uuid_v7(self.clock.now_ms()));
-        let aim = self.aim(&mut work, target::choose_for_client(asked.resources), Some(&client)).await?;
+        let aim = self.aim(&mut work, target::choose_for_client(asked.resources, self.usual_target()), Some(&client)).await?;
         let access = self.draft_access(grant, &aim);
         let at = self.now();
         let read = |text| self.details.read(text, &client).and_then(Details::without_credentials);
@@ -188,7 +188,7 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.own_resources());
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.usual_target());
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(id, &aim);
         let refresh = self.mint.refresh(id.0);
@@ -284,7 +284,7 @@ impl App {
         let grant = loaded.or(|| OAuthError::invalid_grant("unknown refresh token"))?.clone();
         let standing = self.standing(&mut work, client, &grant).await?;
         let at = self.now();
-        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.own_resources());
+        let chosen = target::choose(&grant.resources, &grant.scope, asked.resources, self.usual_target());
         let aim = self.aim(&mut work, chosen, None).await?;
         let access = self.draft_access(asked.id, &aim);
         let narrowed = asked.scope.as_ref().unwrap_or(&grant.scope);

@@ -51,6 +51,19 @@ pub struct Set {
     /// A client_id that it introspects its tokens as; may be repeated
     #[arg(long, value_name = "CLIENT_ID")]
     introspected_by: Vec<String>,
+    /// Encrypts its JWTs with this, such as ECDH-ES or RSA-OAEP-256
+    #[arg(long, value_name = "ALG", requires = "jwks")]
+    encryption_alg: Option<String>,
+    /// The content encryption; default A128CBC-HS256
+    #[arg(long, value_name = "ENC", requires = "encryption_alg")]
+    encryption_enc: Option<String>,
+    /// Its public keys for that, as the JSON of a JWK set
+    #[arg(long, value_name = "JSON", value_parser = jwks)]
+    jwks: Option<Value>,
+}
+
+fn jwks(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|_| "write the JSON of a JWK set: {\"keys\":[...]}".to_owned())
 }
 
 pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
@@ -64,6 +77,9 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<()> {
                 "signing_alg": set.alg,
                 "access_token_lifetime": set.lifetime,
                 "introspected_by": set.introspected_by,
+                "encryption_alg": set.encryption_alg,
+                "encryption_enc": set.encryption_enc,
+                "jwks": set.jwks,
             });
             let answer = operate(config, operator::Command::ResourceSet { settings }).await?;
             Ok(print::line(format_args!("{} is set.", text(&answer, "identifier")))?)

@@ -41,6 +41,9 @@ pub struct DeclaredClient {
     pub require_pushed_authorization_requests: bool,
     pub dpop_bound_access_tokens: bool,
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// `None`: any.
+    pub response_modes: Option<Vec<String>>,
+    pub use_mtls_endpoint_aliases: bool,
     pub tls_client_auth_subject_dn: Option<String>,
     pub tls_client_auth_san_dns: Option<String>,
     pub tls_client_auth_san_uri: Option<String>,
@@ -91,6 +94,10 @@ pub struct DeclaredResource {
     /// Seconds.
     pub access_token_lifetime: Option<u64>,
     pub introspected_by: Vec<String>,
+    pub encryption_alg: Option<String>,
+    pub encryption_enc: Option<String>,
+    /// JSON text of a JWK set.
+    pub jwks: Option<String>,
 }
 
 /// A `[[authorization_details_type]]`; what its schema and words may be the rules say.
@@ -282,6 +289,8 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             tls_client_certificate_bound_access_tokens: fields
                 .read("tls_client_certificate_bound_access_tokens", reader::boolean)
                 .unwrap_or_default(),
+            response_modes: fields.list("response_modes"),
+            use_mtls_endpoint_aliases: fields.read("use_mtls_endpoint_aliases", reader::boolean).unwrap_or_default(),
             tls_client_auth_subject_dn: fields.text("tls_client_auth_subject_dn"),
             tls_client_auth_san_dns: fields.text("tls_client_auth_san_dns"),
             tls_client_auth_san_uri: fields.text("tls_client_auth_san_uri"),
@@ -353,6 +362,9 @@ pub fn resources(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declared
             signing_alg: fields.text("signing_alg"),
             access_token_lifetime: fields.read("access_token_lifetime", reader::integer),
             introspected_by: fields.list("introspected_by").unwrap_or_default(),
+            encryption_alg: fields.text("encryption_alg"),
+            encryption_enc: fields.text("encryption_enc"),
+            jwks: fields.read("jwks", jwks),
         };
         if !resource.identifier.is_empty() && !seen.insert(resource.identifier.clone()) {
             fields.refuse("identifier", "is declared twice; give each resource server its own.".to_owned());

@@ -31,6 +31,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "frontchannel_logout_uri" Kind::Text, false, r#""https://app.example/signed-out""#, "the same in a frame, where that is switched on";
     "grant_types" Kind::List, false, r#"["authorization_code", "refresh_token"]"#, "default authorization_code";
     "response_types" Kind::List, false, r#"["code"]"#, "default code";
+    "response_modes" Kind::List, false, r#"["jwt"]"#, "how its answers may travel; default in any way";
     "token_endpoint_auth_method" Kind::Text, false, r#""client_secret_basic""#, "none for public clients";
     "token_endpoint_auth_signing_alg" Kind::Text, false, r#""ES256""#, "for private_key_jwt and client_secret_jwt; default any that fits";
     "application_type" Kind::Text, false, r#""web""#, "web or native";
@@ -45,6 +46,7 @@ fields! { CLIENT, "Fields of `[[client]]`; names as in RFC 7591 §2 and OpenID C
     "require_pkce" Kind::Boolean, false, "true", "demand PKCE although the client is confidential";
     "dpop_bound_access_tokens" Kind::Boolean, false, "true", "it proves a key (DPoP, RFC 9449) with every token request, or is refused";
     "tls_client_certificate_bound_access_tokens" Kind::Boolean, false, "true", "its tokens are bound to its certificate (RFC 8705), or it is refused";
+    "use_mtls_endpoint_aliases" Kind::Boolean, false, "true", "it is told to use the addresses for client certificates for everything";
     "tls_client_auth_subject_dn" Kind::Text, false, r#""CN=app,O=Example,C=GB""#, "for tls_client_auth: the subject of its certificate as RFC 4514 writes it";
     "tls_client_auth_san_dns" Kind::Text, false, r#""app.example""#, "or a DNS name in it";
     "tls_client_auth_san_uri" Kind::Text, false, r#""spiffe://example/app""#, "or a URI in it";
@@ -103,6 +105,9 @@ fields! { RESOURCE, "Fields of `[[resource]]`: an API that access tokens are for
     "signing_alg" Kind::Text, false, r#""ES256""#, "for its JWTs; default RS256";
     "access_token_lifetime" Kind::Integer { min: 1, max: 86_400 }, false, "300", "seconds; default lifetimes.access_token";
     "introspected_by" Kind::List, false, r#"["orders-backend"]"#, "clients that it introspects its tokens as";
+    "encryption_alg" Kind::Text, false, r#""ECDH-ES""#, "its JWTs are encrypted to a key of its own, after they were signed";
+    "encryption_enc" Kind::Text, false, r#""A256GCM""#, "how; default A128CBC-HS256";
+    "jwks" Kind::Text, false, r#"'{"keys":[]}'"#, "its public keys as JSON, for encryption";
 }
 
 fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants (RFC 7523).":

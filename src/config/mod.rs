@@ -33,10 +33,12 @@ mod limits;
 pub mod mode;
 pub mod mtls;
 pub mod nearest;
+mod pages;
 mod preset;
 pub mod problem;
 pub mod proof;
 pub mod reader;
+mod resource_indicators;
 pub mod secret;
 pub mod source;
 mod stated;
@@ -65,6 +67,7 @@ pub use mode::Mode;
 pub use mtls::Mtls;
 pub use problem::{Origin, Problem, Problems};
 pub use proof::{Proof, Witness};
+pub use resource_indicators::ResourceIndicators;
 pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
@@ -105,12 +108,16 @@ pub struct Config {
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
     pub pushed_only: bool,
+    /// What is pushed may bring a redirect_uri of its own.
+    pub unregistered_redirect_uris: bool,
     /// The implicit and hybrid flows.
     pub front_channel: bool,
     /// Answers may travel as messages between windows.
     pub web_message: bool,
     /// Request objects may come without a signature, as certification wants.
     pub unsigned_request_objects: bool,
+    /// Every authorization request is a signed object.
+    pub signed_request_objects: bool,
     /// Keys are published that request objects may be encrypted to.
     pub encrypted_request_objects: bool,
     /// Clients are told of logouts in frames of our page, too.
@@ -119,6 +126,10 @@ pub struct Config {
     pub session_management: bool,
     /// Clients make streams of shared signals by themselves.
     pub signal_streams: bool,
+    /// Pages that the metadata name, by member.
+    pub pages: Vec<(&'static str, String)>,
+    /// What is meant where no resource is named.
+    pub resource_indicators: ResourceIndicators,
     /// What the server's own requests may reach besides the public internet.
     pub outgoing_networks: Vec<Cidr>,
     pub dpop: Dpop,
@@ -268,13 +279,17 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         acr_demanded: reader.choice("acr_values.demanded").and_then(Demanded::parse).unwrap_or_default(),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
+        unregistered_redirect_uris: reader.boolean("pushed_requests.unregistered_redirect_uris"),
         front_channel: reader.boolean("response_types.front_channel"),
         web_message: reader.boolean("response_modes.web_message"),
         unsigned_request_objects: reader.boolean("request_objects.unsigned"),
+        signed_request_objects: reader.boolean("request_objects.required"),
         encrypted_request_objects: reader.boolean("request_objects.encrypted"),
         front_channel_logout: reader.boolean("logout.front_channel"),
         session_management: reader.boolean("logout.session_management"),
         signal_streams: reader.boolean("signals.streams"),
+        pages: pages::read(reader),
+        resource_indicators: resource_indicators::read(reader),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
         dpop: Dpop {
             nonces: reader.boolean("dpop.nonces"),

@@ -138,6 +138,21 @@ settings! {
     "pushed_requests.required" "" "" Kind::Boolean, "false", "",
         "Every client has to push its authorization requests (RFC 9126); false: those that are registered for it.";
 
+    "pushed_requests.unregistered_redirect_uris" "" "" Kind::Boolean, "false", "",
+        "Clients that authenticate may push an https redirect_uri that they did not register (RFC 9126 section 2.4).";
+
+    "discovery.service_documentation" "" "" Kind::Text, "", r#""https://id.example/docs""#,
+        "Page for developers that the metadata name.";
+    "discovery.op_policy_uri" "" "" Kind::Text, "", r#""https://id.example/privacy""#,
+        "Page that says what clients may do with data of people.";
+    "discovery.op_tos_uri" "" "" Kind::Text, "", r#""https://id.example/terms""#,
+        "Page with the terms of service.";
+
+    "resource_indicators.default" "" "" Kind::Text, "", r#""https://api.example""#,
+        "The resource of a request that names none (RFC 8707); unset: userinfo of this server.";
+    "resource_indicators.use_granted" "" "" Kind::Boolean, "true", "",
+        "A token request that names no resource means the one that was granted; false: with the scope openid it means userinfo.";
+
     "outgoing.allowed_networks" "" "" Kind::List, "[]", r#"["10.0.0.0/8"]"#,
         "Networks that requests of the server itself (logout of clients) may reach although they are not public, also by http.";
 
@@ -157,6 +172,8 @@ settings! {
 
     "request_objects.unsigned" "" "" Kind::Boolean, "false", "",
         "Request objects may come without a signature, where a client is not registered for one. Certification needs it; it protects nothing.";
+    "request_objects.required" "" "" Kind::Boolean, "false", "",
+        "Every client sends its authorization requests as signed objects (RFC 9101); false: those that are registered for it. Clients without keys make none then.";
     "request_objects.encrypted" "" "" Kind::Boolean, "false", "",
         "Request objects may come encrypted: keys for that are made, published in the JWKS and rotated like the keys that sign.";
 

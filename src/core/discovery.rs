@@ -71,6 +71,7 @@ impl Endpoints {
             ("backchannel_authentication_endpoint", &self.backchannel_authentication),
             ("pushed_authorization_request_endpoint", &self.pushed_authorization_request),
             ("userinfo_endpoint", &self.userinfo),
+            ("challenge_endpoint", &self.challenge),
         ]
         .into_iter()
         .map(|(name, uri)| (name, uri.as_str()))
@@ -128,7 +129,7 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
         "request_object_signing_alg_values_supported": policy.request_object_algs().map(RequestObjectAlg::as_str).collect::<Vec<_>>(),
-        "require_signed_request_object": policy.profile.is_some_and(Profile::wants_signed_requests),
+        "require_signed_request_object": policy.signed_request_objects || policy.profile.is_some_and(Profile::wants_signed_requests),
         "authorization_response_iss_parameter_supported": true,
         "require_pkce": policy.pkce_for_all,
         "ui_locales_supported": ["en", "de"],

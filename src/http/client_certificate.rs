@@ -5,7 +5,7 @@
 //! | `Client-Cert` is one byte sequence, `Client-Cert-Chain` a list of them; anything else is refused and never taken for none | RFC 9440 §2.2, §2.3 |
 //! | they count only from a trusted proxy, where the operator says so; from others they were stripped before | RFC 9440 §4 |
 //! | a proxy's own certificate never speaks for a client | our own |
-//! | the listener that asks for certificates answers the endpoints that clients call, and no pages | RFC 8705 §5 |
+//! | the listener that asks for certificates answers the endpoints that clients and wallets call, and no pages | RFC 8705 §5 |
 //!
 //! Out of scope: whose certificate it is (`app::certificate`).
 
@@ -27,7 +27,7 @@ use crate::app::certificate::Chain;
 const MOST: usize = 10;
 
 /// What the listener for certificates answers.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 14] = [
     "/oidc/backchannel",
     "/oidc/token",
     "/oidc/revocation",
@@ -35,6 +35,10 @@ const PATHS: [&str; 10] = [
     "/oidc/device/auth",
     "/oidc/par",
     "/oidc/userinfo",
+    "/oidc/challenge",
+    "/oidc/credential",
+    "/oidc/credential/nonce",
+    "/.well-known/openid-credential-issuer/oidc",
     "/oidc/jwks",
     "/oidc/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server/oidc",

@@ -161,7 +161,20 @@ impl Recipient {
     /// # Errors
     /// A shared key of another length; the library fails.
     pub fn encrypt(&self, enc: ContentEncryption, cty: Option<&str>, plaintext: &[u8]) -> Result<String, JweError> {
-        let mut header = Map::new();
+        self.encrypt_saying(Map::new(), enc, cty, plaintext)
+    }
+
+    /// The same with more members in the header, which everybody can read (RFC 7519 §5.3). Those of the encryption itself go before them.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`].
+    pub fn encrypt_saying(
+        &self,
+        mut header: Map<String, Value>,
+        enc: ContentEncryption,
+        cty: Option<&str>,
+        plaintext: &[u8],
+    ) -> Result<String, JweError> {
         header.insert("alg".into(), json!(self.alg.as_str()));
         header.insert("enc".into(), json!(enc.as_str()));
         if let Some(kid) = &self.kid {

@@ -195,6 +195,11 @@ impl Encrypted<'_> {
         self.members.get("kid")?.as_str()
     }
 
+    /// Another member of the header, which nobody has signed.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
     /// The type of what is inside; `JWT` for something signed.
     pub fn cty(&self) -> Option<&str> {
         self.members.get("cty")?.as_str()

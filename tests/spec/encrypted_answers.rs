@@ -60,15 +60,28 @@ async fn jarm_2_2_the_answer_is_signed_then_encrypted_in_each_mode() {
 }
 
 #[tokio::test]
-async fn jarm_2_3_1_tokens_travel_in_no_query_encrypted_or_not() {
+async fn jarm_2_3_1_tokens_travel_in_a_query_where_they_are_encrypted() {
     let server = Server::with(&[], "[response_types]\nfront_channel = true\n").await;
     let (private, jwks) = pair();
     let mut members = asked("authorization", "ECDH-ES", json!({ "jwks": jwks }));
     members["response_types"] = json!(["code", "code id_token"]);
     members["grant_types"] = json!(["authorization_code", "implicit"]);
     let (client, alice) = (server.client(members).await, server.alice().await);
-    let refused = server.get(&client.request(&[("response_type", "code id_token"), ("response_mode", "query.jwt")])).send().await;
-    assert!(refused.location().contains("error=invalid_request"), "{}", refused.location());
+    let ours = server.get("/oidc/jwks").send().await.json();
+    let asked = [("response_type", "code id_token"), ("response_mode", "query.jwt")];
+    let answer = Browser::new(&server).authorize(&client, &alice, &asked).await;
+    assert!(answer.location().contains("?response=") && !answer.location().contains('#'), "{}", answer.location());
+    let claims = verified(&open(&response(&answer), &private).1, &ours).1;
+    assert!(claims["code"].is_string() && claims["id_token"].is_string());
+    // What is refused comes the same way, from the first error on.
+    for broken in [("request", "x.y.z"), ("max_age", "x")] {
+        let refused = server.get(&client.request(&[&asked[..], &[broken]].concat())).send().await;
+        assert!(refused.location().contains("?response="), "{}", refused.location());
+        assert!(verified(&open(&response(&refused), &private).1, &ours).1["error"].is_string());
+    }
+    // In clear there is none of it, whatever is encrypted as a JWT.
+    let plain = server.get(&client.request(&[("response_type", "code id_token"), ("response_mode", "query")])).send().await;
+    assert!(plain.location().contains("#error=invalid_request"), "{}", plain.location());
     let answer = Browser::new(&server).authorize(&client, &alice, &[("response_type", "code id_token"), ("response_mode", "jwt")]).await;
     assert!(answer.location().contains('#'));
     let claims = verified(&open(&response(&answer), &private).1, &server.get("/oidc/jwks").send().await.json()).1;
@@ -139,7 +152,8 @@ async fn rfc9701_6_the_answer_is_signed_then_encrypted_to_whoever_asked() {
         assert_eq!((&header["alg"], &header["enc"], &header["cty"]), (&json!("ECDH-ES"), &json!("A256GCM"), &json!("JWT")));
         let (header, claims) = verified(&inner, &ours);
         assert_eq!((&header["typ"], &header["alg"]), (&json!("token-introspection+jwt"), &json!("PS256")), "RFC 8725 section 3.11");
-        assert_eq!(claims["token_introspection"], server.introspect(&client, &tokens.access).await, "the same as in JSON");
+        let told = &claims["token_introspection"];
+        assert_eq!((&told["active"], &told["client_id"], &told["scope"]), (&json!(true), &json!(client.id), &tokens.whole["scope"]));
         // RFC 9701 §5: what is dead is said no clearer.
         let dead = introspected(server, &client, "nothing").await;
         assert_eq!(verified(&open(&dead.text(), &private).1, &ours).1["token_introspection"], json!({ "active": false }));
@@ -163,8 +177,12 @@ async fn rfc9701_6_without_a_key_there_is_no_answer_in_clear() {
     let refused = introspected(&server, &client, &token).await;
     assert_eq!(refused.refusal(), (503, "temporarily_unavailable".to_owned()));
     assert!(!refused.text().contains("active"), "{}", refused.text());
-    // JSON was asked for, JSON it is: encryption is of the JWT (section 6).
-    assert_eq!(server.introspect(&client, &token).await["active"], true);
+    // Nor is there one for who leaves the media type out.
+    let plain = server.as_client("/oidc/introspection", &client, &[("token", &token)]).send().await;
+    assert_eq!(plain.refusal(), (400, "invalid_request".to_owned()));
+    assert!(!plain.text().contains("active"), "{}", plain.text());
+    let signed = server.client(json!({ "introspection_signed_response_alg": "PS256" })).await;
+    assert_eq!(server.introspect(&signed, &token).await, json!({ "active": false }), "a signature alone is for whoever asks for it");
 }
 
 #[tokio::test]

@@ -19,13 +19,15 @@ fn shipped(profile: &str) -> PathBuf {
 
 /// `chancery doctor` on a file, as an operator runs it: whether it is content, and what it said.
 fn doctor(file: &Path, arguments: &[&str]) -> (bool, String) {
+    doctor_of("https://id.example", file, arguments)
+}
+
+/// The same for a server with this issuer.
+pub fn doctor_of(issuer: &str, file: &Path, arguments: &[&str]) -> (bool, String) {
     let data = tempfile::TempDir::with_prefix("chancery").unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_chancery"));
     program.arg("--config").arg(file).arg("doctor").args(arguments).env_clear();
-    program
-        .env("OIDC_ISSUER", "https://id.example")
-        .env("CHANCERY_LISTEN", "127.0.0.1:0")
-        .env("CHANCERY_DATA_DIR", data.path().join("data"));
+    program.env("OIDC_ISSUER", issuer).env("CHANCERY_LISTEN", "127.0.0.1:0").env("CHANCERY_DATA_DIR", data.path().join("data"));
     program.env("OIDC_COOKIE_SECRET", "pQ3x8kL0vZr5TnYw2sHd7uJc4mBf6gAe");
     program.env("CHANCERY_MASTER_KEY", "6e3b0a9cf17d4e2285b1c7d0934fae61d8207f5b3c9e4a1602bd58f7e1c4936a");
     let output = program.output().unwrap();

@@ -125,3 +125,35 @@ async fn jarm_with_a_pushed_request() {
     let (_, claims) = read(&server, &response(&answer, '?')).await;
     Tokens::of(&server.redeem(&client, claims["code"].as_str().unwrap()).await);
 }
+
+#[tokio::test]
+async fn fapi2_message_signing_5_3_3_a_client_is_answered_in_the_modes_that_it_registered() {
+    let server = Server::start().await;
+    let (client, alice) = (server.client(json!({ "response_modes": ["jwt", "form_post"] })).await, server.alice().await);
+    let mut browser = Browser::new(&server);
+    let signed = browser.authorize(&client, &alice, &[("response_mode", "jwt")]).await;
+    assert!(read(&server, &response(&signed, '?')).await.1["code"].is_string());
+    assert_eq!(browser.authorize(&client, &alice, &[("response_mode", "form_post")]).await.status, 200);
+    // Neither another, nor the usual one of the response type.
+    for mode in ["query", "fragment", "query.jwt", "form_post.jwt", ""] {
+        let refused = server.get(&client.request(&[("response_mode", mode)])).send().await;
+        assert!(refused.status == 303 && refused.location().contains("error=invalid_request"), "{mode}: {}", refused.location());
+    }
+    // By the name that "jwt" stands for, too.
+    let exact = server.client(json!({ "response_modes": ["query.jwt"] })).await;
+    for mode in ["query.jwt", "jwt"] {
+        response(&browser.authorize(&exact, &alice, &[("response_mode", mode)]).await, '?');
+    }
+    let registered = server.register(json!({ "redirect_uris": ["https://app.example/cb"], "response_modes": ["jwt"] })).await;
+    assert_eq!(registered["response_modes"], json!(["jwt"]));
+    for wrong in [json!([]), json!(["pigeon"]), json!(["web_message"]), json!("jwt")] {
+        let metadata = json!({ "redirect_uris": ["https://app.example/cb"], "response_modes": wrong });
+        assert_eq!(server.post("/clients").json(&metadata).send().await.status, 400, "{wrong}");
+    }
+    let toml = "[response_modes]\nweb_message = true\n[[client]]\nclient_id = \"app\"\nclient_secret = \"a-secret-of-forty-characters-for-the-test\"\n\
+                redirect_uris = [\"https://app.example/cb\"]\nresponse_modes = [\"web_message\"]\n";
+    let server = Server::with(&[], toml).await;
+    let app = Client { id: "app".to_owned(), secret: None, redirect_uri: "https://app.example/cb".to_owned() };
+    assert!(server.get(&app.request(&[])).send().await.location().contains("error=invalid_request"));
+    assert_eq!(flow::page_of(&Browser::new(&server).open(&app.request(&[("response_mode", "web_message")])).await), "login");
+}

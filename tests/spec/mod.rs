@@ -24,6 +24,7 @@ mod erasure;
 mod exchange_musts;
 mod fail_closed;
 mod fapi;
+mod fapi_demands;
 mod fapi_musts;
 mod fapi_musts_2;
 mod fapi_musts_3;

@@ -323,3 +323,19 @@ async fn oidc_core_10_1_1_an_operators_key_signs_when_every_client_can_know_it()
     })
     .await;
 }
+
+#[tokio::test]
+async fn oidc_discovery_3_the_operators_pages_are_named_where_there_are_any() {
+    let pages = ["service_documentation", "op_policy_uri", "op_tos_uri"];
+    let toml: String = pages.iter().map(|page| format!("{page} = \"https://id.example/{page}\"\n")).collect();
+    let server = Server::with(&[], &format!("[discovery]\n{toml}")).await;
+    let (told, plain) = (server.get("/oidc/.well-known/openid-configuration"), Server::start().await);
+    let (told, plain) = (told.send().await.json(), plain.get("/oidc/.well-known/openid-configuration").send().await.json());
+    for page in pages {
+        assert_eq!(told[page], format!("https://id.example/{page}"));
+        assert!(plain.get(page).is_none(), "{page}");
+        for wrong in ["http://id.example/", "javascript:alert(1)", "about"] {
+            assert!(Server::try_with(&format!("[discovery]\n{page} = \"{wrong}\"\n")).await.is_err(), "{page} {wrong}");
+        }
+    }
+}

@@ -370,3 +370,46 @@ async fn rfc9126_7_2_a_push_brings_no_new_redirect_uri() {
         assert_eq!(push(&server, &client, &[]).await.status, 201);
     }
 }
+
+#[tokio::test]
+async fn rfc9126_2_4_an_authenticated_client_brings_a_redirect_uri_where_the_operator_allows_it() {
+    let server = Server::with(&[], "[pushed_requests]\nunregistered_redirect_uris = true\n").await;
+    let (client, alice) = (server.web_client().await, server.alice().await);
+    let brought = "https://tenant-7.example/cb?x=1";
+    let pushed = push(&server, &client, &[("redirect_uri", brought)]).await;
+    assert_eq!(pushed.status, 201, "{}", pushed.text());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("client_id", &client.id).append_pair("request_uri", pushed.json()["request_uri"].as_str().unwrap());
+    let mut browser = Browser::new(&server);
+    let page = browser.open(&format!("/oidc/auth?{}", query.finish())).await;
+    let answer = browser.pass(page, &alice).await;
+    assert!(answer.location().starts_with("https://tenant-7.example/cb?x=1&code="), "{}", answer.location());
+    // The code is for that address alone.
+    let redeem = |uri: &'static str, code: String| {
+        let fields = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", uri), ("code_verifier", VERIFIER)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (server, client) = (&server, &client);
+        async move {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            server.token(client, &fields).await
+        }
+    };
+    assert_eq!(redeem("https://app.example/cb", answer.code()).await.error(), "invalid_grant");
+    let again = push(&server, &client, &[("redirect_uri", brought), ("prompt", "none")]).await;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("client_id", &client.id).append_pair("request_uri", again.json()["request_uri"].as_str().unwrap());
+    let answer = browser.open(&format!("/oidc/auth?{}", query.finish())).await;
+    assert_eq!(redeem(brought, answer.code()).await.status, 200);
+    // Through the browser nobody brings one, nor does who cannot prove who it is, nor where an address stands for a sector.
+    assert_eq!(server.get(&client.request(&[("redirect_uri", brought)])).send().await.status, 400);
+    let public = server.public_client().await;
+    let pairwise = server.client(json!({ "subject_type": "pairwise" })).await;
+    for other in [&public, &pairwise] {
+        assert_eq!(push(&server, other, &[("redirect_uri", brought)]).await.refusal(), refused("invalid_request"));
+    }
+    for uri in
+        ["http://127.0.0.1/cb", "https://app.example/cb#x", "https://a@evil.example/cb", "com.example.app:/cb", "javascript:alert(1)"]
+    {
+        assert_eq!(push(&server, &client, &[("redirect_uri", uri)]).await.refusal(), refused("invalid_request"), "{uri}");
+    }
+}

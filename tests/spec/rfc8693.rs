@@ -331,6 +331,26 @@ async fn rfc8693_4_4_may_act_is_told_and_kept() {
 }
 
 #[tokio::test]
+async fn rfc8693_4_4_may_act_binds_whatever_form_the_token_has() {
+    // Two may exchange what the app has; its tokens name one of them.
+    let toml = TOML.replace("subject_clients = [\"gateway\"]", "subject_clients = [\"gateway\", \"spa\"]");
+    let server = Server::with(&[], &toml).await;
+    let alice = server.alice().await;
+    let jwt = tokens(&server, "spa", &alice, ORDERS, "openid read").await.access;
+    let opaque = tokens(&server, "spa", &alice, "", "openid read").await.access;
+    assert_eq!(claims(&jwt)["may_act"], json!({ "sub": "gateway" }));
+    assert!(!opaque.contains('.'));
+    for (token, form) in [(&jwt, "JWT"), (&opaque, "opaque")] {
+        let mark = server.mark().await;
+        let other = exchange(&server, "stock", &[&subject(token)[..], &[("resource", ORDERS)]].concat()).await;
+        assert_eq!(other.refusal(), (400, "invalid_request".to_owned()), "{form}");
+        assert_eq!(server.kinds_since(mark).await, ["MisuseRefused"], "{form}");
+        let named = exchange(&server, "gateway", &[&subject(token)[..], &[("resource", STOCK)]].concat()).await;
+        assert_eq!(named.status, 200, "{form}: {}", named.text());
+    }
+}
+
+#[tokio::test]
 async fn rfc9449_5_an_exchange_never_frees_a_token_of_its_key() {
     let server = server().await;
     let alice = server.alice().await;

@@ -7,9 +7,10 @@ use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::vci;
 use crate::support::call::Answer;
 use crate::support::documents::Documents;
-use crate::support::jwt::verified;
+use crate::support::jwt::{Key, verified};
 use crate::support::mtls::{Authority, Caller, Identity};
 use crate::support::*;
 
@@ -27,6 +28,10 @@ pub(super) struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    pub async fn with(more: &str) -> Self {
         let (web, clients, files) = (Authority::new("web"), Authority::new("clients"), TempDir::with_prefix("mtls").unwrap());
         let (cert, key) = web.issue("mtls", vec![SanType::DnsName("mtls.localhost".try_into().unwrap())]).write(&files, "server");
         let ca = files.path().join("ca.pem");
@@ -38,8 +43,8 @@ impl World {
             ("CHANCERY_MTLS_KEY", &key),
             ("CHANCERY_MTLS_CLIENT_CA", ca.to_str().unwrap()),
         ];
-        let toml = "[[resource]]\nidentifier = \"https://api.example\"\nscope = \"api\"\n";
-        Self { server: Server::with(&environment, toml).await, web, clients, files }
+        let toml = format!("{more}[[resource]]\nidentifier = \"https://api.example\"\nscope = \"api\"\n");
+        Self { server: Server::with(&environment, &toml).await, web, clients, files }
     }
 
     pub fn caller<'a>(&'a self, identity: impl Into<Option<&'a Identity>>) -> Caller<'a> {
@@ -270,13 +275,59 @@ async fn rfc8705_5_discovery_names_the_aliases_and_no_page_is_served_there() {
         assert_eq!(world.caller(None).get(path, "").await.status, 404, "{path}");
     }
     assert_eq!(discovery["tls_client_certificate_bound_access_tokens"], true);
+    // FAPI 2.0 Security Profile §8.1.1: who registers that it uses them for everything is told so, where there are any.
+    let all = json!({ "redirect_uris": ["https://app.example/cb"], "use_mtls_endpoint_aliases": true });
+    assert_eq!(world.server.register(all.clone()).await["use_mtls_endpoint_aliases"], true);
     let plain = Server::start().await;
+    assert_eq!(plain.post("/clients").json(&all).send().await.refusal(), (400, "invalid_client_metadata".to_owned()));
     let discovery = plain.get("/oidc/.well-known/openid-configuration").send().await.json();
     assert!(discovery.get("mtls_endpoint_aliases").is_none() && discovery.get("tls_client_certificate_bound_access_tokens").is_none());
     let refused = plain
         .post("/clients")
         .json(&json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "tls_client_auth" }));
     assert_eq!(refused.send().await.status, 400);
+}
+
+#[tokio::test]
+async fn rfc8705_5_credentials_and_challenges_are_there_for_who_comes_with_a_certificate() {
+    let attester = Key::generate("ES256");
+    let challenges =
+        format!("[[client_attester_draft10]]\nissuer = \"https://attester.example\"\njwks = '{}'\nclients = [\"x\"]\n", attester.jwks());
+    let world = World::with(&format!("{}{challenges}", vci::TOML)).await;
+    let (own, other) = (Identity::self_signed("wallet"), Identity::self_signed("other"));
+    let at = "https://mtls.localhost:8443/oidc";
+    let metadata = world.caller(None).get("/.well-known/openid-credential-issuer/oidc", "").await.json();
+    let aliases = json!({ "credential_endpoint": format!("{at}/credential"), "nonce_endpoint": format!("{at}/credential/nonce") });
+    assert_eq!(metadata["mtls_endpoint_aliases"], aliases);
+    let discovery = world.server.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(discovery["mtls_endpoint_aliases"]["challenge_endpoint"], format!("{at}/challenge"));
+    assert_eq!(world.caller(None).post("/oidc/challenge", &[]).await.status, 200);
+    // A wallet whose tokens are bound to its certificate.
+    let members = json!({ "scope": "openid identity", "tls_client_certificate_bound_access_tokens": true });
+    let wallet = world.server.client(members).await;
+    let code = Browser::new(&world.server).authorize(&wallet, &vci::ada(), &[("scope", "openid identity")]).await.code();
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", &wallet.id),
+        ("client_secret", wallet.secret.as_deref().unwrap()),
+        ("code", &code),
+        ("redirect_uri", &wallet.redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
+    let tokens = world.caller(&own).post("/oidc/token", &fields).await.json();
+    let authorization = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    let nonce = world.caller(&own).post("/oidc/credential/nonce", &[]).await.json()["c_nonce"].as_str().unwrap().to_owned();
+    let proof = vci::Holder::new("ES256").proof(&world.server, &nonce);
+    let body = json!({ "credential_configuration_id": "identity", "proofs": { "jwt": [proof] } });
+    for caller in [world.caller(None), world.caller(&other)] {
+        let refused = caller.post_json("/oidc/credential", &authorization, &body).await;
+        assert_eq!(refused.refusal(), (401, "invalid_token".into()));
+    }
+    let answer = world.caller(&own).post_json("/oidc/credential", &authorization, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let jwks = world.server.get("/oidc/jwks").send().await.json();
+    let credential = answer.json()["credentials"][0]["credential"].as_str().unwrap().to_owned();
+    assert_eq!(vci::read(&credential, &jwks).payload["iss"], world.server.issuer);
 }
 
 #[tokio::test]

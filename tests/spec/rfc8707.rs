@@ -142,3 +142,38 @@ async fn rfc8707_2_a_resource_server_that_is_gone_takes_its_tokens_along() {
     );
     assert_eq!(server.token(&client, &fields).await.status, 200);
 }
+
+#[tokio::test]
+async fn rfc8707_2_the_operator_says_what_a_request_means_that_names_none() {
+    for use_granted in [true, false] {
+        let toml = format!("[resource_indicators]\ndefault = \"{API}\"\nuse_granted = {use_granted}\n{TOML}");
+        let server = Server::with(&[], &toml).await;
+        let (client, alice) = (client(&server).await, server.alice().await);
+        // With openid the token is for the usual resource, or for userinfo.
+        let tokens = Tokens::of(&redeem(&server, &client, &authorize(&server, &client, &alice, &[]).await.code(), &[]).await);
+        let aud = server.introspect(&client, &tokens.access).await["aud"].clone();
+        assert_eq!(aud, if use_granted { json!(API) } else { Value::Null });
+        assert_eq!(server.userinfo(&tokens.access).await.status, if use_granted { 401 } else { 200 });
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("resource", API)];
+        let named = Tokens::of(&server.token(&client, &refresh).await);
+        assert_eq!(server.introspect(&client, &named.access).await["aud"], API, "it was granted, and can be named");
+        // What is named goes before what is usual; of several that were granted the usual one is meant.
+        let other = Tokens::of(&redeem(&server, &client, &authorize(&server, &client, &alice, &[OTHER]).await.code(), &[OTHER]).await);
+        assert_eq!(server.introspect(&client, &other.access).await["aud"], OTHER);
+        let both = redeem(&server, &client, &authorize(&server, &client, &alice, &[OTHER, API]).await.code(), &[]).await;
+        let aud = server.introspect(&client, &Tokens::of(&both).access).await["aud"].clone();
+        assert_eq!(aud, if use_granted { json!(API) } else { Value::Null });
+        // A client alone.
+        let own = server.token(&client, &[("grant_type", "client_credentials")]).await.json();
+        let seen = server.introspect(&client, own["access_token"].as_str().unwrap()).await;
+        assert_eq!((&seen["aud"], &seen["scope"]), (&json!(API), &json!("api read")));
+        let stranger = server.client(json!({ "scope": "openid other" })).await;
+        let refused = server.token(&stranger, &[("grant_type", "client_credentials")]).await;
+        assert_eq!(refused.refusal(), (400, "invalid_target".to_owned()), "nothing else in its place");
+    }
+    assert!(Server::try_with("[resource_indicators]\ndefault = \"api\"\n").await.is_err());
+    // A usual resource that is not there is told, and never passed over.
+    let server = Server::with(&[], "[resource_indicators]\ndefault = \"https://gone.example\"\n").await;
+    let client = server.web_client().await;
+    assert_eq!(server.get(&client.request(&[])).send().await.sent("error").as_deref(), Some("invalid_target"));
+}

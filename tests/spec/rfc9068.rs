@@ -1,7 +1,10 @@
 //! RFC 9068: access tokens that are JWTs, and that the server still knows.
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use serde_json::{Value, json};
 
+use super::encryption;
 use crate::support::flow::Tokens;
 use crate::support::jwt::verified;
 use crate::support::*;
@@ -23,6 +26,11 @@ client_secret = "backend-secret-backend-secret-backend"
 grant_types = ["client_credentials"]
 "#
     )
+}
+
+/// The same, with more said of the resource server.
+fn declared_with(own: &str) -> String {
+    declared("ES256").replace("introspected_by = [\"backend\"]", &format!("introspected_by = [\"backend\"]\n{own}"))
 }
 
 fn backend() -> Client {
@@ -130,4 +138,65 @@ async fn rfc9068_5_a_pairwise_person_keeps_the_pseudonym() {
     let jwks = server.get("/oidc/jwks").send().await.json();
     let (access, id_token) = (verified(&tokens.access, &jwks).1, verified(tokens.id_token(), &jwks).1);
     assert!(access["sub"] == id_token["sub"] && access["sub"] != alice.account.as_str());
+}
+
+#[tokio::test]
+async fn rfc9068_4_a_token_is_encrypted_to_its_resource_server_and_stays_ours() {
+    let (private, jwks) = encryption::pair();
+    let own = format!("encryption_alg = \"ECDH-ES\"\nencryption_enc = \"A256GCM\"\njwks = '{jwks}'\n");
+    let toml = declared_with(&own);
+    both::on_both(&toml, async |server: &Server| {
+        let (client, alice) = (server.web_client().await, server.alice().await);
+        let tokens = Browser::new(server).tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;
+        let ours = server.get("/oidc/jwks").send().await.json();
+        let (header, inner) = encryption::open(&tokens.access, &private);
+        // RFC 7519 §5.2, §5.3: what is inside, whose it is, and for whom; nothing of the person.
+        assert_eq!((&header["cty"], &header["iss"], &header["aud"]), (&json!("JWT"), &json!(server.issuer), &json!(API)));
+        let outside = header.to_string();
+        assert!(!outside.contains(&alice.account) && !outside.contains(&client.id), "{outside}");
+        let (signed, claims) = verified(&inner, &ours);
+        assert_eq!((&signed["typ"], &claims["sub"], &claims["aud"]), (&json!("at+jwt"), &json!(alice.account), &json!(API)));
+        // In both forms it is known, to whom it concerns.
+        let seen = server.introspect(&client, &tokens.access).await;
+        assert_eq!((&seen["active"], &seen["scope"], &seen["aud"]), (&json!(true), &json!("api"), &json!(API)));
+        assert_eq!(server.introspect(&client, &inner).await, seen);
+        assert_eq!(server.userinfo(&tokens.access).await.status, 401);
+        // Its jti before something else is nothing, and neither is a mark that is not ours.
+        let [protected, rest] = tokens.access.splitn(2, '.').collect::<Vec<_>>()[..] else { panic!() };
+        let mut forged: Value = serde_json::from_slice(&B64.decode(protected).unwrap()).unwrap();
+        for mark in [claims["jti"].clone(), json!(format!("{}.{}", claims["jti"].as_str().unwrap(), "A".repeat(43))), json!(7)] {
+            forged["chancery_mark"] = mark;
+            let token = format!("{}.{rest}", B64.encode(forged.to_string()));
+            assert_eq!(server.introspect(&client, &token).await, json!({ "active": false }));
+        }
+        let other = server.client(json!({ "introspect": false })).await;
+        assert_eq!(server.introspect(&other, &tokens.access).await, json!({ "active": false }));
+        assert_eq!(server.revoke(&client, &tokens.access).await.status, 200);
+        for token in [&tokens.access, &inner] {
+            assert_eq!(server.introspect(&client, token).await, json!({ "active": false }));
+        }
+        // A token of a client alone, and one after a refresh.
+        let alone = server.token(&client, &[("grant_type", "client_credentials"), ("resource", API)]).await.json();
+        assert_eq!(encryption::open(alone["access_token"].as_str().unwrap(), &private).0["aud"], API);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rfc9068_4_an_encryption_that_cannot_be_is_refused_at_the_start() {
+    let (_, jwks) = encryption::pair();
+    let key = format!("jwks = '{jwks}'\n");
+    for (own, word) in [
+        ("encryption_alg = \"ECDH-ES\"\n".to_owned(), "jwks"),
+        (key.clone(), "encryption_alg"),
+        (format!("encryption_enc = \"A256GCM\"\n{key}"), "encryption_alg"),
+        (format!("encryption_alg = \"dir\"\n{key}"), "encryption_alg"),
+        (format!("encryption_alg = \"RSA1_5\"\n{key}"), "encryption_alg"),
+        (format!("encryption_alg = \"ECDH-ES\"\nencryption_enc = \"A129GCM\"\n{key}"), "encryption_enc"),
+        (format!("encryption_alg = \"RSA-OAEP\"\n{key}"), "jwks"),
+        (format!("encryption_alg = \"ECDH-ES\"\ntoken_format = \"opaque\"\n{key}"), "encryption_alg"),
+    ] {
+        let why = Server::try_with(&declared_with(&own)).await.err().unwrap_or_else(|| panic!("{own}"));
+        assert!(why.contains(word), "{own}: {why}");
+    }
 }

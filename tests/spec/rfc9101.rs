@@ -1,5 +1,7 @@
 //! RFC 9101 and OpenID Connect Core §6: request objects by value and by reference.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use chancery_core::digest::Digest;
@@ -8,6 +10,8 @@ use serde_json::{Value, json};
 use crate::support::call::Answer;
 use crate::support::documents::Documents;
 use crate::support::jwt::Key;
+use crate::support::mtls::Authority;
+use crate::support::server::PRODUCTION;
 use crate::support::*;
 
 /// A client with a key.
@@ -191,6 +195,32 @@ async fn oidc_core_6_2_a_reference_is_fetched_from_a_registered_address() {
 }
 
 #[tokio::test]
+async fn rfc9101_10_5_a_server_can_demand_signed_objects_of_everybody() {
+    let server = Server::with(&[], "[request_objects]\nrequired = true\nunsigned = true\n").await;
+    let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(discovery["require_signed_request_object"], true);
+    assert!(!discovery["request_object_signing_alg_values_supported"].as_array().unwrap().contains(&json!("none")));
+    let plain = Server::start().await.get("/oidc/.well-known/openid-configuration").send().await.json();
+    assert_eq!(plain["require_signed_request_object"], false);
+    let (client, key) = signing_client(&server, json!({})).await;
+    let all = claims(&server, &client, json!({}));
+    let bare = server.get(&client.request(&[])).send().await;
+    assert_eq!(error(&bare).as_deref(), Some("invalid_request"));
+    let open = server.get(&beside(&client, "request", &unsigned(&all))).send().await;
+    assert_eq!(error(&open).as_deref().unwrap_or("invalid_request_object"), "invalid_request_object");
+    assert_ne!(flow::page_of(&Browser::new(&server).open(&beside(&client, "request", &unsigned(&all))).await), "login");
+    // RFC 9126 §3: the same where it is pushed.
+    let fields = [("response_type", "code"), ("redirect_uri", client.redirect_uri.as_str()), ("scope", "openid")];
+    assert_eq!(server.as_client("/oidc/par", &client, &fields).send().await.refusal(), (400, "invalid_request".to_owned()));
+    let object = key.sign(&all);
+    let pushed = server.as_client("/oidc/par", &client, &[("request", object.as_str())]).send().await;
+    assert_eq!(pushed.status, 201, "{}", pushed.text());
+    let page = Browser::new(&server).open(&beside(&client, "request_uri", pushed.json()["request_uri"].as_str().unwrap())).await;
+    assert_eq!(flow::page_of(&page), "login");
+    assert_eq!(flow::page_of(&Browser::new(&server).open(&beside(&client, "request", &object)).await), "login");
+}
+
+#[tokio::test]
 async fn oidc_core_6_1_no_object_inside_an_object() {
     let server = Server::start().await;
     let documents = Documents::start().await;
@@ -225,6 +255,36 @@ async fn oidc_core_6_2_plain_http_is_never_asked_in_production() {
         let client = Client::of(&server.post("/clients").bearer(&admin).json(&metadata).send().await.json());
         let (asked, answer) = (documents.asked("/r"), server.get(&client.request(&[("request_uri", &documents.url("/r"))])).send().await);
         assert_eq!((error(&answer).as_deref(), documents.asked("/r") - asked), (Some("invalid_request_uri"), reached), "{networks}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_core_6_2_nor_is_a_private_address_over_https() {
+    let authority = Arc::new(Authority::new("Test Root"));
+    let documents = Documents::start_tls(&authority).await;
+    // Each names a private address, or a name that resolves to one; the last two are the same server in both ways.
+    let addresses: Vec<_> = ["https://10.0.0.1/r", "https://169.254.169.254/r", "https://[fc00::1]/r", "https://[::ffff:127.0.0.1]/r"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([documents.url("/r"), documents.url("/r").replace("localhost", "127.0.0.1")])
+        .collect();
+    for (networks, reached) in [("", 0), ("127.0.0.0/8,::1/128", 2)] {
+        let server =
+            Server::fetching(&authority, &[&PRODUCTION[..], &[("CHANCERY_OUTGOING_ALLOWED_NETWORKS", networks)]].concat(), "").await;
+        let (admin, key) = (server.operator_token("admin").await, Key::generate("ES256"));
+        let metadata =
+            json!({ "redirect_uris": ["https://app.example/cb"], "scope": "openid email", "request_uris": addresses, "jwks": key.jwks() });
+        let client = Client::of(&server.post("/clients").bearer(&admin).json(&metadata).send().await.json());
+        documents.put("/r", key.sign(&claims(&server, &client, json!({}))));
+        let mut good = 0;
+        for address in &addresses {
+            let answer = server.get(&beside(&client, "request_uri", address)).send().await;
+            match error(&answer) {
+                None if answer.status == 303 => good += 1,
+                other => assert!(answer.status == 400 || other.as_deref() == Some("invalid_request_uri"), "{address}: {}", answer.text()),
+            }
+        }
+        assert_eq!((good, documents.asked("/r")), (reached, reached), "{networks}");
     }
 }
 

@@ -191,6 +191,12 @@ impl Caller<'_> {
         .await
     }
 
+    pub async fn post_json(&self, path: &str, authorization: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n");
+        self.send(&format!("{head}authorization: {authorization}\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await
+    }
+
     pub async fn get(&self, path: &str, authorization: &str) -> Answer {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\nauthorization: {authorization}\r\n\r\n")).await
     }

@@ -34,7 +34,7 @@ impl App {
         let mut draft = None;
         let mut access = None;
         if kind.has_token() {
-            let chosen = target::choose(&request.resources, &request.scope, &[], self.own_resources());
+            let chosen = target::choose(&request.resources, &request.scope, &[], self.usual_target());
             let aim = self.aim(work, chosen, None).await?;
             let drawn = self.draft_access(grant.id, &aim);
             access = Some((drawn.digest, aim.target?));

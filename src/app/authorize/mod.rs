@@ -213,8 +213,9 @@ impl App {
     ) -> Result<Result<Request, Refusal>, OAuthError> {
         let hint = self.hinted_account(parameters.get("id_token_hint").map(String::as_str)).await?;
         let hint = hint.map(|hinted| self.claimed_account(hinted, parameters.get("claims").map(String::as_str), client));
-        let found = self.resource_servers(resources).await?;
-        let resources = Resources { asked: resources, found: &found, own: self.own_resources() };
+        let named = self.named_resources(resources);
+        let found = self.resource_servers(&named).await?;
+        let resources = Resources { asked: &named, found: &found, own: self.own_resources() };
         Ok(request::validate(&Asked { parameters, client, hint, policy: self.policy(), arrival, resources, types: &self.details }))
     }
 

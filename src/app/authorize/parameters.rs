@@ -19,7 +19,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::id::{InteractionId, PushedId};
 use chancery_core::pushed::Visit;
 use chancery_core::request::object::{self, Object, ObjectUsed, Place, Settled, Source};
-use chancery_core::request::{Arrival, Parameters};
+use chancery_core::request::{Arrival, Parameters, Policy};
 use chancery_jose::{Algorithm, RegisteredClaims, jws, opening};
 
 use super::{Browser, Sent};
@@ -63,7 +63,7 @@ impl App {
         browser: Browser<'_>,
     ) -> Result<Result<Resolved, InteractionId>, OAuthError> {
         match object::source(sent.parameters)? {
-            Source::Plain => plain(client, sent).map(Ok),
+            Source::Plain => plain(client, self.policy(), sent).map(Ok),
             Source::Value(text) => self.object_by_value(context, client, sent, (text, Arrival::Browser)).await.map(Ok),
             Source::Reference(uri) => self.object_by_reference(context, client, sent, uri).await.map(Ok),
             Source::Pushed(uri) => self.resolve_pushed(context, client, uri, browser).await,
@@ -74,7 +74,7 @@ impl App {
     pub(super) async fn resolve_pushing(&self, context: &Context, client: &Arc<Client>, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
         match object::source(sent.parameters)? {
             Source::Value(text) => self.object_by_value(context, client, sent, (text, Arrival::Pushing)).await,
-            Source::Plain | Source::Reference(_) | Source::Pushed(_) => plain(client, sent),
+            Source::Plain | Source::Reference(_) | Source::Pushed(_) => plain(client, self.policy(), sent),
         }
     }
 
@@ -184,8 +184,8 @@ impl App {
 }
 
 /// The parameters as they were sent.
-fn plain(client: &Client, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
-    object::plain(client)?;
+fn plain(client: &Client, policy: Policy, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
+    object::plain(client, policy)?;
     Ok(Resolved { parameters: sent.parameters.clone(), resources: sent.resources.to_vec(), object: None, pushed: None })
 }
 

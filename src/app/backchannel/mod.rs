@@ -93,8 +93,9 @@ impl App {
         if parameters.contains_key("authorization_details") {
             return Err(OAuthError::invalid_authorization_details("ciba").saying("authorization_details are not for CIBA here."));
         }
-        let found = self.resource_servers(&settled.resources).await?;
-        let resources = Resources { asked: &settled.resources, found: &found, own: self.own_resources() };
+        let named = self.named_resources(&settled.resources);
+        let found = self.resource_servers(&named).await?;
+        let resources = Resources { asked: &named, found: &found, own: self.own_resources() };
         let (policy, arrival) = (self.policy(), Arrival::Pushing);
         let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
         // A scope of a credential: what is asked here does not say what is in one.

@@ -110,7 +110,7 @@ impl App {
         wanted: Wanted<'_>,
     ) -> Result<Tokens, OAuthError> {
         let Wanted { grant: grant_id, approval, resources, proven, instance, keys, pushed, context, at } = wanted;
-        let chosen = target::choose(&asked.resources, &asked.scope, resources, self.own_resources());
+        let chosen = target::choose(&asked.resources, &asked.scope, resources, self.usual_target());
         let aim = self.aim(work, chosen, None).await?;
         let access = self.draft_access(grant_id, &aim);
         let refresh = self.mint.refresh(grant_id.0);

@@ -97,7 +97,8 @@ impl App {
             cnf,
             expires_at,
             is_for_asker: server.as_ref().is_some_and(|own| own.settings.introspected_by.contains(&asker.id)),
-            may_act: may_act_in(token),
+            // RFC 8693 §4.4: a JWT says it itself, of an opaque token introspection does, by the rules of now.
+            may_act: may_act_in(token).or_else(|| self.named_actor(&known, &grant)),
         };
         match (&known, token_type) {
             (Known::Access { .. }, TokenType::AccessToken) => {
@@ -123,6 +124,11 @@ impl App {
             }
             _ => Err(unknown_token("a token of another type than it was called")),
         }
+    }
+
+    /// Whom introspection names in `may_act` of an access token.
+    fn named_actor(&self, known: &Known, grant: &Grant) -> Option<ClientId> {
+        matches!(known, Known::Access { .. }).then(|| self.exchanges.may_act(&grant.client).cloned()).flatten()
     }
 
     /// An id_token that has not expired, of a session that lives and of a client that the person still allows something.

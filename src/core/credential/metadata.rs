@@ -3,6 +3,7 @@
 //! | Document | Source |
 //! |---|---|
 //! | credential issuer metadata | OpenID4VCI §12.2.4, Appendix A.3.2 |
+//! | where its endpoints are reached with a client certificate | RFC 8705 §5 |
 //! | where verifiers find the keys of `iss` | draft-ietf-oauth-sd-jwt-vc §4 |
 
 use alloc::collections::BTreeMap;
@@ -10,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Catalogue, Configuration, FORMAT};
 
@@ -27,8 +28,8 @@ pub fn nonce_endpoint(issuer: &str) -> String {
     format!("{issuer}/credential/nonce")
 }
 
-/// The metadata; `allows` says which algorithms the profile has.
-pub fn issuer(catalogue: &Catalogue, allows: impl Fn(&str) -> bool) -> Value {
+/// The metadata; `allows` says which algorithms the profile has, `alias` where an endpoint is reached with a client certificate, if elsewhere.
+pub fn issuer(catalogue: &Catalogue, allows: impl Fn(&str) -> bool, alias: impl Fn(&str) -> Option<String>) -> Value {
     let configurations: BTreeMap<_, _> =
         catalogue.configurations.iter().map(|(id, own)| (id.as_str(), configuration(own, &allows))).collect();
     let mut document = json!({
@@ -37,6 +38,14 @@ pub fn issuer(catalogue: &Catalogue, allows: impl Fn(&str) -> bool) -> Value {
         "nonce_endpoint": nonce_endpoint(&catalogue.issuer),
         "credential_configurations_supported": configurations,
     });
+    // RFC 8705 §5: a token that is bound to a certificate is of no use where none is asked for. Beside the addresses that it stands in for.
+    let aliases: Map<_, _> = ["credential_endpoint", "nonce_endpoint"]
+        .into_iter()
+        .filter_map(|name| Some((String::from(name), json!(alias(document.get(name)?.as_str()?)?))))
+        .collect();
+    if !aliases.is_empty() {
+        document["mtls_endpoint_aliases"] = Value::Object(aliases);
+    }
     if catalogue.batch > 1 {
         document["batch_credential_issuance"] = json!({ "batch_size": catalogue.batch });
     }

@@ -184,7 +184,7 @@ fn openid4vci_15_4_1_times_are_rounded_and_no_credential_lives_too_long() {
 #[test]
 fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     let mut catalogue = catalogue();
-    let document = metadata::issuer(&catalogue, |_| true);
+    let document = metadata::issuer(&catalogue, |_| true, |_| None);
     assert_eq!(document["credential_issuer"], ISSUER);
     assert!(document.get("batch_credential_issuance").is_none() && document.get("display").is_none());
     let identity = &document["credential_configurations_supported"]["identity"];
@@ -194,9 +194,15 @@ fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     assert_eq!(identity["credential_metadata"]["claims"][2], json!({ "path": ["birthdate"] }));
     assert!(document["credential_configurations_supported"]["badge"].get("scope").is_none());
     (catalogue.batch, catalogue.name) = (4, Some("Meadow".into()));
-    let document = metadata::issuer(&catalogue, |_| true);
+    let document = metadata::issuer(&catalogue, |_| true, |_| None);
     assert_eq!(
         (&document["batch_credential_issuance"], &document["display"]),
         (&json!({ "batch_size": 4 }), &json!([{ "name": "Meadow" }]))
     );
+    assert!(document.get("mtls_endpoint_aliases").is_none());
+    let elsewhere = |uri: &str| Some(uri.replace("https://", "https://mtls."));
+    let document = metadata::issuer(&catalogue, |_| true, elsewhere);
+    let aliases = document["mtls_endpoint_aliases"].as_object().unwrap();
+    assert_eq!(aliases.len(), 2);
+    assert!(aliases.iter().all(|(name, alias)| *alias == json!(elsewhere(document[name].as_str().unwrap()))), "{aliases:?}");
 }

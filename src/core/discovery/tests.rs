@@ -32,6 +32,8 @@ fn endpoints() -> Endpoints {
 
 const ALL_FLOWS: Policy = Policy {
     pkce_for_all: false,
+    signed_request_objects: false,
+    unregistered_redirect_uris: false,
     front_channel: true,
     web_message: true,
     account_registration: true,

@@ -5,7 +5,7 @@
 //! | only what the authorization request named, or this server's own userinfo | RFC 8707 §2.2 |
 //! | where credentials are issued, this server as their issuer too: wallets name it to an authorization server that may have several | OpenID4VCI §5.1.2, §6.1 |
 //! | one resource server for each token: a token for two can be replayed by either | RFC 9700 §2.3 |
-//! | nothing asked for: the one resource that was granted, else userinfo | RFC 8707 §2.2 |
+//! | nothing asked for: the one resource that was granted, else userinfo; an operator may name the one, or prefer userinfo | RFC 8707 §2.2 |
 //! | a token has those of the granted scopes that its resource server knows | RFC 8707 §2.2, RFC 9068 §3 |
 //! | the client alone: only where it is registered for one of the scopes | our own; RFC 9700 §2.3 |
 
@@ -57,24 +57,38 @@ fn invalid(why: &'static str, sentence: &str) -> OAuthError {
     OAuthError::invalid_target(why).saying(sentence)
 }
 
+/// What a request means that names no resource, as the operator says, and what of ours may be named.
+#[derive(Clone, Copy)]
+pub struct Usual<'a> {
+    pub own: Own<'a>,
+    /// Of several that were granted this one is meant, and of none where the client is alone.
+    pub default: Option<&'a ResourceId>,
+    /// What was granted is meant, though openid was granted beside it.
+    pub use_granted: bool,
+}
+
 /// Which resource server a token request means; `None` is this server's userinfo.
 ///
 /// `asked` are the `resource` parameters.
 ///
 /// # Errors
 /// `invalid_target`.
-pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], own: Own<'_>) -> Result<Option<ResourceId>, OAuthError> {
+pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], usual: Usual<'_>) -> Result<Option<ResourceId>, OAuthError> {
     let mut granted_only = granted.iter();
     match asked {
+        [] if !usual.use_granted && scope.has("openid") => Ok(None),
         [] => match (granted_only.next(), granted_only.next()) {
             (None, _) => Ok(None),
             (Some(only), None) => Ok(Some(only.clone())),
-            (Some(_), Some(_)) => Err(invalid("several resources", "Several resources were granted; name one of them in resource.")),
+            (Some(_), Some(_)) => match usual.default.filter(|one| granted.contains(*one)) {
+                Some(one) => Ok(Some(one.clone())),
+                None => Err(invalid("several resources", "Several resources were granted; name one of them in resource.")),
+            },
         },
-        [one] if own.is_userinfo(one) && scope.has("openid") => Ok(None),
+        [one] if usual.own.is_userinfo(one) && scope.has("openid") => Ok(None),
         [one] => match granted_only.find(|own| own.as_str() == one) {
             Some(found) => Ok(Some(found.clone())),
-            None if own.is_credential_issuer(one) => Ok(None),
+            None if usual.own.is_credential_issuer(one) => Ok(None),
             None => Err(invalid("not granted", "This resource was not part of the authorization request.")),
         },
         _ => Err(invalid("two resources", "Name one resource for each access token.")),
@@ -85,9 +99,11 @@ pub fn choose(granted: &BTreeSet<ResourceId>, scope: &Scope, asked: &[String], o
 ///
 /// # Errors
 /// `invalid_target`.
-pub fn choose_for_client(asked: &[String]) -> Result<Option<ResourceId>, OAuthError> {
+pub fn choose_for_client(asked: &[String], usual: Usual<'_>) -> Result<Option<ResourceId>, OAuthError> {
     match asked {
-        [] => Ok(None),
+        [] => Ok(usual.default.cloned()),
+        // The userinfo of this server is nothing for a client alone, but it is a way to say "not the usual one".
+        [one] if usual.own.is_userinfo(one) && usual.default.is_some() => Ok(None),
         [one] => match ResourceId::parse(one) {
             Some(id) => Ok(Some(id)),
             None => Err(unknown()),
@@ -129,11 +145,16 @@ mod tests {
 
     const USERINFO: &str = "https://id.example/oidc/userinfo";
     const OWN: Own<'_> = Own { userinfo: USERINFO, credential_issuer: None };
+    const USUAL: Usual<'static> = Usual { own: OWN, default: None, use_granted: true };
 
     fn chosen(granted: &[&str], asked: &[&str]) -> Result<Option<String>, &'static str> {
+        chosen_by(USUAL, granted, asked)
+    }
+
+    fn chosen_by(usual: Usual<'_>, granted: &[&str], asked: &[&str]) -> Result<Option<String>, &'static str> {
         let granted = granted.iter().map(|id| ResourceId::parse(id).unwrap()).collect();
         let asked: Vec<_> = asked.iter().map(ToString::to_string).collect();
-        choose(&granted, &scope("openid api"), &asked, OWN).map(|found| found.map(|id| id.to_string())).map_err(|error| error.code())
+        choose(&granted, &scope("openid api"), &asked, usual).map(|found| found.map(|id| id.to_string())).map_err(|error| error.code())
     }
 
     #[test]
@@ -151,19 +172,39 @@ mod tests {
     #[test]
     fn userinfo_is_named_only_with_openid() {
         let asked = [USERINFO.to_string()];
-        assert!(choose(&BTreeSet::new(), &scope("api"), &asked, OWN).is_err());
+        assert!(choose(&BTreeSet::new(), &scope("api"), &asked, USUAL).is_err());
     }
 
     #[test]
     fn openid4vci_6_1_the_credential_issuer_is_named_where_there_is_one() {
         let (issuer, scope) = ("https://id.example/oidc", scope("identity"));
         let asked = [issuer.to_string()];
-        let issuing = Own { credential_issuer: Some(issuer), ..OWN };
+        let issuing = Usual { own: Own { credential_issuer: Some(issuer), ..OWN }, ..USUAL };
         assert_eq!(choose(&BTreeSet::new(), &scope, &asked, issuing), Ok(None));
-        assert_eq!(choose(&BTreeSet::new(), &scope, &asked, OWN).unwrap_err().code(), "invalid_target");
+        assert_eq!(choose(&BTreeSet::new(), &scope, &asked, USUAL).unwrap_err().code(), "invalid_target");
         // An API of that name was there first.
         let declared = ResourceId::parse(issuer).unwrap();
         assert_eq!(choose(&[declared.clone()].into(), &scope, &asked, issuing), Ok(Some(declared)));
+    }
+
+    #[test]
+    fn rfc8707_2_2_an_operator_says_what_is_meant_where_nothing_is_named() {
+        let (a, b) = ("https://a.example", "https://b.example");
+        let own = ResourceId::parse(b).unwrap();
+        let named = Usual { default: Some(&own), ..USUAL };
+        assert_eq!(chosen_by(named, &[a, b], &[]), Ok(Some(b.into())));
+        assert_eq!(chosen_by(named, &[a], &[]), Ok(Some(a.into())), "never what was not granted");
+        assert_eq!(chosen_by(named, &[a, b], &[a]), Ok(Some(a.into())));
+        assert_eq!(chosen_by(named, &[], &[]), Ok(None));
+        let prefers_userinfo = Usual { use_granted: false, ..named };
+        assert_eq!(chosen_by(prefers_userinfo, &[a, b], &[]), Ok(None));
+        assert_eq!(chosen_by(prefers_userinfo, &[a, b], &[a]), Ok(Some(a.into())));
+        let granted = [ResourceId::parse(a).unwrap()].into();
+        let without_openid = choose(&granted, &scope("api"), &[], prefers_userinfo).unwrap();
+        assert_eq!(without_openid.unwrap().as_str(), a, "there is nothing at userinfo for it");
+        assert_eq!(choose_for_client(&[], USUAL).unwrap(), None);
+        assert_eq!(choose_for_client(&[], named).unwrap().as_ref(), Some(&own));
+        assert_eq!(choose_for_client(&[USERINFO.to_string()], named).unwrap(), None);
     }
 
     #[test]

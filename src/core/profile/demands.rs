@@ -79,6 +79,12 @@ pub const DEMANDS: &[Demand] = &[
     },
     Demand { field: "ciba.enabled", of: Of::Always(|policy| policy.ciba), by: &[(FC, "FAPI-CIBA §5.2.2")], sentence: "set it to true" },
     Demand {
+        field: "mtls.listen",
+        of: Of::Always(|policy| policy.client_certificates),
+        by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2")],
+        sentence: "name an address, or set mtls.proxy_header: tokens are bound to certificates, and none reaches the server",
+    },
+    Demand {
         field: "request_objects.unsigned",
         of: Of::Always(|policy| !policy.unsigned_request_objects),
         by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (F2, "§5.4.1"), (MS, "§5.3.1")],
@@ -191,7 +197,9 @@ pub const DEMANDS: &[Demand] = &[
     },
     Demand {
         field: "require_signed_request_object",
-        of: Of::Client(|_, own, _| own.require_signed_request_object || own.response_types.is_empty()),
+        of: Of::Client(|_, own, policy| {
+            own.require_signed_request_object || policy.signed_request_objects || own.response_types.is_empty()
+        }),
         by: &[(F1, "§5.2.2"), (FC, "FAPI 1.0 Part 2 §5.2.2"), (MS, "§5.3.1")],
         sentence: "set it to true",
     },

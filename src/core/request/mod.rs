@@ -128,10 +128,14 @@ pub struct Policy {
     pub account_registration: bool,
     /// Every client has to push its requests (RFC 9126 §5).
     pub pushed_only: bool,
+    /// Clients that authenticate may push a redirect URI that they did not register (RFC 9126 §2.4).
+    pub unregistered_redirect_uris: bool,
     /// Native clients may use any port of `localhost` too, as on the loopback addresses.
     pub localhost_ports: bool,
     /// Request objects may come without a signature.
     pub unsigned_request_objects: bool,
+    /// Every authorization request is a signed object (RFC 9101 §10.5).
+    pub signed_request_objects: bool,
     /// Request objects may come encrypted.
     pub encrypted_request_objects: bool,
     /// Clients are told of logouts through the browser.
@@ -237,7 +241,7 @@ impl Policy {
     /// What request objects may be signed with.
     pub fn request_object_algs(self) -> impl Iterator<Item = RequestObjectAlg> {
         let is_on = move |alg: &RequestObjectAlg| match alg {
-            RequestObjectAlg::None => self.unsigned_request_objects,
+            RequestObjectAlg::None => self.unsigned_request_objects && !self.signed_request_objects,
             other => self.allows(other.as_str()),
         };
         RequestObjectAlg::ALL.iter().copied().filter(is_on)

@@ -76,12 +76,17 @@ pub fn source(sent: &Parameters) -> Result<Source<'_>, OAuthError> {
 ///
 /// # Errors
 /// `invalid_request`.
-pub fn plain(client: &Client) -> Result<(), OAuthError> {
-    if client.metadata.require_signed_request_object {
+pub fn plain(client: &Client, policy: Policy) -> Result<(), OAuthError> {
+    if has_to_sign(client, policy) {
         return Err(OAuthError::invalid_request("no signed request object")
-            .saying("This client is registered for signed request objects: send request or request_uri."));
+            .saying("Authorization requests are signed objects here: send request or request_uri."));
     }
     Ok(())
+}
+
+/// RFC 9101 §10.5: the server says it for everybody, a client for itself.
+fn has_to_sign(client: &Client, policy: Policy) -> bool {
+    policy.signed_request_objects || client.metadata.require_signed_request_object
 }
 
 /// The algorithms that an object of this client may be signed with. Empty: unsigned ones alone.
@@ -97,7 +102,7 @@ pub fn algorithms(client: &Client, policy: Policy) -> Vec<RequestObjectAlg> {
 /// May an object of this client be unsigned?
 pub fn may_be_unsigned(client: &Client, policy: Policy) -> bool {
     policy.unsigned_request_objects
-        && !client.metadata.require_signed_request_object
+        && !has_to_sign(client, policy)
         && client.metadata.request_object_signing_alg.is_none_or(|alg| alg == RequestObjectAlg::None)
 }
 
@@ -110,7 +115,7 @@ pub fn unsigned(client: &Client, policy: Policy, arrival: Arrival) -> Result<(),
     if may_be_unsigned(client, policy) {
         return Ok(());
     }
-    let has_to_sign = client.metadata.require_signed_request_object || policy.profiles(client).any(Profile::wants_signed_requests);
+    let has_to_sign = has_to_sign(client, policy) || policy.profiles(client).any(Profile::wants_signed_requests);
     if has_to_sign && arrival == Arrival::Pushing {
         return Err(OAuthError::invalid_request("pushed without a signature")
             .saying("Requests of this client have to be signed: sign what you push."));

@@ -125,7 +125,14 @@ fn rfc9101_10_5_an_unsigned_object_only_by_configuration_and_registration() {
     let on = Policy { unsigned_request_objects: true, ..Policy::default() };
     assert!(!may_be_unsigned(&client(), Policy::default()) && may_be_unsigned(&client(), on));
     let demanding = client_with(|metadata| metadata.require_signed_request_object = true);
-    assert!(!may_be_unsigned(&demanding, on) && plain(&demanding).is_err() && plain(&client()).is_ok());
+    assert!(!may_be_unsigned(&demanding, on) && plain(&demanding, on).is_err() && plain(&client(), on).is_ok());
+    // RFC 9101 §10.5: or the server says it for everybody.
+    let for_all = Policy { signed_request_objects: true, ..on };
+    assert!(!may_be_unsigned(&client(), for_all) && plain(&client(), for_all).is_err());
+    assert!(
+        on.request_object_algs().any(|alg| alg == RequestObjectAlg::None)
+            && for_all.request_object_algs().all(|alg| alg != RequestObjectAlg::None)
+    );
     // RFC 9126 §2.3.
     let pushed = |client: &Client, arrival| unsigned(client, on, arrival).map_err(|error| error.code());
     assert_eq!(pushed(&demanding, Arrival::Pushing), Err("invalid_request"));

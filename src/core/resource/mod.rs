@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::FieldError;
 use crate::client::Origin;
-use crate::client::metadata::{SigningAlg, TokenFormat};
+use crate::client::metadata::{ContentEnc, EncryptionAlg, SigningAlg, TokenFormat};
 use crate::decision::Decision;
 use crate::digest::Digest;
 use crate::error::OAuthError;
@@ -105,6 +105,20 @@ pub struct Settings {
     /// The clients that it introspects its tokens as.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub introspected_by: BTreeSet<ClientId>,
+    /// Its JWTs are encrypted to a key of its own, after they were signed (RFC 9068 §4, §6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+}
+
+/// What a resource server's tokens are encrypted with, and to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Encryption {
+    pub alg: EncryptionAlg,
+    pub enc: ContentEnc,
+    /// Its public keys.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    pub jwks: serde_json::Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,6 +195,43 @@ pub struct Asked {
     /// Seconds.
     pub access_token_lifetime: Option<u32>,
     pub introspected_by: Vec<String>,
+    pub encryption_alg: Option<String>,
+    pub encryption_enc: Option<String>,
+    /// A JWK set with a public key for it.
+    pub jwks: Option<serde_json::Value>,
+}
+
+/// What is said of encryption, if anything: an algorithm with a public key, and A128CBC-HS256 where no content encryption is named.
+fn encryption(asked: &Asked, add: &mut impl FnMut(&'static str, &str)) -> Option<Encryption> {
+    let Some(alg) = asked.encryption_alg.as_deref() else {
+        for (field, is_there) in [("encryption_enc", asked.encryption_enc.is_some()), ("jwks", asked.jwks.is_some())] {
+            if is_there {
+                add(field, "encryption_alg is missing.");
+            }
+        }
+        return None;
+    };
+    // A key that both share would have to stand in the configuration and in the log.
+    let alg = EncryptionAlg::ALL.iter().copied().find(|own| own.as_str() == alg && *own != EncryptionAlg::Dir);
+    let words = |all: &mut dyn Iterator<Item = &'static str>| all.collect::<Vec<_>>().join(", ");
+    if alg.is_none() {
+        let all = words(&mut EncryptionAlg::ALL.iter().filter(|own| **own != EncryptionAlg::Dir).map(|own| own.as_str()));
+        add("encryption_alg", &alloc::format!("Use one of {all}."));
+    }
+    let enc = match asked.encryption_enc.as_deref() {
+        None => Some(ContentEnc::A128CbcHs256),
+        Some(text) => ContentEnc::ALL.iter().copied().find(|own| own.as_str() == text),
+    };
+    if enc.is_none() {
+        add("encryption_enc", &alloc::format!("Use one of {}.", words(&mut ContentEnc::ALL.iter().map(|own| own.as_str()))));
+    }
+    if asked.jwks.is_none() {
+        add("jwks", "Encryption needs a public key of the resource server.");
+    }
+    if asked.token_format.as_deref().is_some_and(|format| format != TokenFormat::Jwt.as_str()) {
+        add("encryption_alg", "Only JWTs are encrypted.");
+    }
+    Some(Encryption { alg: alg?, enc: enc?, jwks: asked.jwks.clone()? })
 }
 
 /// The longest life of an access token in seconds.
@@ -223,10 +274,12 @@ pub fn validate(asked: &Asked) -> Result<(ResourceId, Settings), Vec<FieldError>
     if introspected_by.as_ref().is_none_or(|clients| clients.len() > 50) {
         add("introspected_by", "Use at most 50 client_ids.");
     }
+    let encryption = encryption(asked, &mut add);
     match (identifier, scope, token_format, signing_alg, introspected_by) {
         (Some(identifier), Ok(scope), Some(token_format), Some(signing_alg), Some(introspected_by)) if wrong.is_empty() => {
             let access_token_lifetime = asked.access_token_lifetime.map(Seconds);
-            let settings = Settings { name: asked.name.clone(), scope, token_format, signing_alg, access_token_lifetime, introspected_by };
+            let name = asked.name.clone();
+            let settings = Settings { name, scope, token_format, signing_alg, access_token_lifetime, introspected_by, encryption };
             Ok((identifier, settings))
         }
         _ => Err(wrong),

@@ -89,3 +89,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rfc9068_4_what_is_said_of_encryption_is_whole() {
+    let problems = |alg: Option<&str>, enc: Option<&str>, jwks: bool| {
+        let asked = asked(|own| {
+            (own.encryption_alg, own.encryption_enc) = (alg.map(Into::into), enc.map(Into::into));
+            own.jwks = jwks.then(|| serde_json::json!({ "keys": [] }));
+        });
+        validate(&asked)
+            .map(|(_, own)| own.encryption.map(|own| own.enc))
+            .map_err(|wrong| wrong.iter().map(|one| one.field).collect::<Vec<_>>())
+    };
+    assert_eq!(problems(None, None, false), Ok(None));
+    assert_eq!(problems(Some("ECDH-ES"), None, true), Ok(Some(crate::client::metadata::ContentEnc::A128CbcHs256)));
+    assert_eq!(problems(Some("ECDH-ES"), Some("A256GCM"), true), Ok(Some(crate::client::metadata::ContentEnc::A256Gcm)));
+    assert_eq!(problems(Some("ECDH-ES"), None, false), Err(vec!["jwks"]));
+    assert_eq!(problems(Some("dir"), None, true), Err(vec!["encryption_alg"]));
+    assert_eq!(problems(Some("ECDH-ES"), Some("A129GCM"), true), Err(vec!["encryption_enc"]));
+    assert_eq!(problems(None, Some("A256GCM"), true), Err(vec!["encryption_enc", "jwks"]));
+}

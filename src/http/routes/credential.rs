@@ -90,6 +90,7 @@ impl Describe for IssuerMetadata {
         ("credential_issuer", "string", "The issuer, compared byte for byte."),
         ("credential_endpoint", "string", "Where wallets get credentials."),
         ("nonce_endpoint", "string", "Where they get nonces for proofs."),
+        ("mtls_endpoint_aliases", "object", "Where the two are reached with a client certificate, if that is elsewhere."),
         ("batch_credential_issuance", "object", "How many keys one request can bring, if more than one."),
         ("display", "array", "What the issuer calls itself."),
         ("credential_configurations_supported", "object", "Each kind of credential, by its id."),
@@ -193,7 +194,7 @@ impl Credentials {
         let (app, catalogue) = (&server.app, &server.app.details.credentials);
         let policy = app.policy();
         let published = (!catalogue.is_empty()).then(|| {
-            let issuer = metadata::issuer(catalogue, |alg| policy.allows(alg));
+            let issuer = metadata::issuer(catalogue, |alg| policy.allows(alg), |uri| app.endpoints.alias(uri));
             (Published::json(&issuer), Published::json(&metadata::keys(&app.endpoints.issuer, &app.endpoints.jwks)))
         });
         Self { server: server.clone(), published }

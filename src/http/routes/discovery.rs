@@ -98,6 +98,9 @@ impl Discovery {
     pub fn new(server: &Server) -> Self {
         let mut metadata = discovery::document(&server.app.endpoints, server.app.policy());
         discovery::add_types(&mut metadata, &server.app.details);
+        for (member, page) in &server.app.config.pages {
+            metadata[*member] = page.as_str().into();
+        }
         let seconds = server.app.jwks_max_age().0;
         // A number between words is always a header's value.
         let keys_cached = HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(CACHE);

@@ -16,6 +16,7 @@ use crate::app::context::Context;
 use crate::app::credentials::offer::OfferRequest;
 use crate::app::dpop::Beside;
 use crate::app::exchange;
+use crate::app::introspect::may_be_read_by_all;
 use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, OwnRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
@@ -259,6 +260,7 @@ impl Token {
         let answer = Box::pin(self.0.app.introspect(&caller, token)).await?;
         // RFC 9701 §4: only who names the type gets it.
         if !accepts(request, INTROSPECTION_JWT) {
+            may_be_read_by_all(&caller)?;
             return Ok(Reply::new(&answer));
         }
         Ok(Reply::jwt(self.0.app.signed_introspection(&caller, &answer).await?).of_type(INTROSPECTION_JWT))

@@ -192,6 +192,7 @@ mod tests {
         jwks_usable: false,
         jwks_encrypts: false,
         front_channel: false,
+        web_message: false,
         unsigned_request_objects: false,
         encrypted_request_objects: false,
         front_channel_logout: false,

@@ -6,10 +6,12 @@
 //! | `words` | what its words may be |
 //! | `choices` | lists of what a client can do, and which one is taken |
 //! | `validate` | defaults, and what agrees with what |
+//! | `terms` | what the server and whoever asks allow |
 //! | `uri` | which redirect URIs may be registered, and which requested one equals a registered one |
 
 pub mod choices;
 mod sector;
+mod terms;
 mod uri;
 mod validate;
 mod words;
@@ -25,6 +27,7 @@ use crate::profile::Profile;
 use crate::scope::Scope;
 use crate::time::Seconds;
 pub use sector::sector_lists;
+pub use terms::Terms;
 pub use uri::{has_any_port, host as host_of, origin_of, redirect_uri, redirect_uri_matches};
 pub use validate::validate;
 use words::Words;
@@ -70,6 +73,9 @@ pub struct Metadata {
     pub frontchannel_logout_uri: Option<String>,
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
+    /// How its answers may travel; in any way without it (FAPI 2.0 Message Signing §5.3.3).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub response_modes: BTreeSet<ResponseMode>,
     pub token_endpoint_auth_method: AuthMethod,
     /// What its assertions are signed with; any that fits the method without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +152,9 @@ pub struct Metadata {
     /// Its access tokens are bound to its certificate (RFC 8705 §3.4).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// It is told to use the addresses for client certificates for everything (FAPI 2.0 Security Profile §8.1.1).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub use_mtls_endpoint_aliases: bool,
     /// Which name stands in its certificate: one of these with `tls_client_auth` (RFC 8705 §2.1.2), none otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_client_auth_subject_dn: Option<String>,
@@ -267,6 +276,7 @@ pub struct Asked {
     pub frontchannel_logout_session_required: Option<bool>,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
+    pub response_modes: Option<Vec<String>>,
     pub token_endpoint_auth_method: Option<String>,
     pub token_endpoint_auth_signing_alg: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
@@ -300,6 +310,7 @@ pub struct Asked {
     pub require_pushed_authorization_requests: Option<bool>,
     pub dpop_bound_access_tokens: Option<bool>,
     pub tls_client_certificate_bound_access_tokens: Option<bool>,
+    pub use_mtls_endpoint_aliases: Option<bool>,
     pub tls_client_auth_subject_dn: Option<String>,
     pub tls_client_auth_san_dns: Option<String>,
     pub tls_client_auth_san_uri: Option<String>,
@@ -350,43 +361,4 @@ impl Asked {
         .into_iter()
         .filter_map(|alg| alg.as_deref())
     }
-}
-
-/// What the rules need to know besides the metadata itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terms {
-    /// An operator asks (admin token, configuration file): may grant what registration cannot.
-    pub by_operator: bool,
-    /// The keys in `jwks` were parsed and hold at least one usable public key.
-    pub jwks_usable: bool,
-    /// The keys in `jwks` have one for each encryption that is asked for.
-    pub jwks_encrypts: bool,
-    /// The implicit and hybrid flows are switched on.
-    pub front_channel: bool,
-    /// Request objects may come without a signature.
-    pub unsigned_request_objects: bool,
-    /// Request objects may come encrypted.
-    pub encrypted_request_objects: bool,
-    /// Clients are told of logouts through the browser.
-    pub front_channel_logout: bool,
-    /// The keys in `jwks` come with certificates (`x5c`).
-    pub jwks_certified: bool,
-    /// Certificates of clients reach this server.
-    pub client_certificates: bool,
-    /// There are authorities that it trusts to issue them.
-    pub client_authorities: bool,
-    /// There are clients that may exchange tokens.
-    pub token_exchange: bool,
-    /// There are issuers whose assertions are grants.
-    pub assertion_issuers: bool,
-    /// Clients may ask people on the back channel.
-    pub ciba: bool,
-    /// There are attesters of clients.
-    pub attesters: bool,
-    /// The server itself is reached over https: it is no development on one machine.
-    pub https: bool,
-    /// Credentials are issued to wallets.
-    pub credentials: bool,
-    /// What the whole server is held to.
-    pub profile: Option<Profile>,
 }

@@ -19,6 +19,7 @@ mod backchannel;
 mod certificates;
 mod keys;
 mod names;
+mod response_modes;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -58,6 +59,7 @@ pub fn validate(asked: &Asked, terms: Terms) -> Result<Metadata, Vec<FieldError>
     names::check_software(&metadata, &mut wrong);
     check_permissions(&metadata, terms, &mut wrong);
     backchannel::check(&metadata, terms, &mut wrong);
+    response_modes::check(&metadata, terms, &mut wrong);
     if wrong.0.is_empty() { Ok(metadata) } else { Err(wrong.0) }
 }
 
@@ -113,6 +115,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         frontchannel_logout_uri: asked.frontchannel_logout_uri.clone(),
         grant_types,
         response_types,
+        response_modes: response_modes::read(asked.response_modes.as_deref(), wrong),
         token_endpoint_auth_method: wrong.choice(
             "token_endpoint_auth_method",
             asked.token_endpoint_auth_method.as_deref(),
@@ -156,6 +159,7 @@ fn with_defaults(asked: &Asked, wrong: &mut Problems) -> Metadata {
         require_pkce: asked.require_pkce.unwrap_or(false),
         dpop_bound_access_tokens: asked.dpop_bound_access_tokens.unwrap_or(false),
         tls_client_certificate_bound_access_tokens: asked.tls_client_certificate_bound_access_tokens.unwrap_or(false),
+        use_mtls_endpoint_aliases: asked.use_mtls_endpoint_aliases.unwrap_or(false),
         tls_client_auth_subject_dn: asked.tls_client_auth_subject_dn.clone(),
         tls_client_auth_san_dns: asked.tls_client_auth_san_dns.clone(),
         tls_client_auth_san_uri: asked.tls_client_auth_san_uri.clone(),
@@ -226,10 +230,7 @@ fn check_grants(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
         wrong.add("response_types", "Supported: code, none. The implicit and hybrid flows are switched off here.");
     }
     if !terms.front_channel && uses(GrantType::Implicit) {
-        wrong.add(
-            "grant_types",
-            "Supported: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code.",
-        );
+        wrong.add("grant_types", "implicit is switched off here.");
     }
     if uses(GrantType::TokenExchange) && !terms.token_exchange {
         wrong.add("grant_types", "No client exchanges tokens here.");

@@ -37,6 +37,8 @@ pub(super) struct ClientMetadata {
     grant_types: Option<Vec<String>>,
     /// code.
     response_types: Option<Vec<String>>,
+    /// How its answers may travel; without it in any way (FAPI 2.0 Message Signing).
+    response_modes: Option<Vec<String>>,
     /// client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none; tls_client_auth and self_signed_tls_client_auth where client certificates come in.
     token_endpoint_auth_method: Option<String>,
     /// Assertions of private_key_jwt or client_secret_jwt are signed with this, or refused.
@@ -102,6 +104,8 @@ pub(super) struct ClientMetadata {
     dpop_bound_access_tokens: Option<bool>,
     /// Its access tokens are bound to its certificate (RFC 8705 section 3.4).
     tls_client_certificate_bound_access_tokens: Option<bool>,
+    /// It is told to use mtls_endpoint_aliases for everything (FAPI 2.0 Security Profile).
+    use_mtls_endpoint_aliases: Option<bool>,
     /// With tls_client_auth one of these five: the subject of its certificate (RFC 4514), or a name in it.
     tls_client_auth_subject_dn: Option<String>,
     tls_client_auth_san_dns: Option<String>,
@@ -139,4 +143,5 @@ pub(super) struct ClientMetadata {
     introspection_signing_alg_values_supported: Option<Vec<String>>,
     introspection_encryption_alg_values_supported: Option<Vec<String>>,
     introspection_encryption_enc_values_supported: Option<Vec<String>>,
+    backchannel_authentication_request_signing_alg_values_supported: Option<Vec<String>>,
 }

@@ -41,6 +41,9 @@ pub(super) fn check(metadata: &Metadata, terms: Terms, wrong: &mut Problems) {
     if method == AuthMethod::SelfSignedTlsClientAuth && metadata.jwks_uri.is_none() && !terms.jwks_certified {
         wrong.add("jwks", "self_signed_tls_client_auth needs a key with its certificate in x5c, or a jwks_uri.");
     }
+    if metadata.use_mtls_endpoint_aliases && !terms.client_certificates {
+        wrong.add("use_mtls_endpoint_aliases", "This server takes no client certificates, and has no aliases.");
+    }
     let bound = "tls_client_certificate_bound_access_tokens";
     if metadata.tls_client_certificate_bound_access_tokens && !terms.client_certificates {
         wrong.add(bound, "This server takes no client certificates.");

@@ -8,6 +8,7 @@ const TERMS: Terms = Terms {
     jwks_usable: false,
     jwks_encrypts: false,
     front_channel: false,
+    web_message: false,
     unsigned_request_objects: false,
     encrypted_request_objects: false,
     front_channel_logout: false,
