@@ -144,6 +144,9 @@ impl Config {
         for own in &self.credentials {
             all.insert(format!("credential.{}", own.id), format!("{own:?}"));
         }
+        for own in &self.key_attesters {
+            all.insert(format!("key_attester.{}", own.name), format!("{own:?}"));
+        }
         for own in &self.assertion_issuers {
             all.insert(format!("assertion_issuer.{}", own.issuer), format!("{own:?}"));
         }

@@ -53,7 +53,7 @@ use std::time::Duration;
 
 pub use attester::DeclaredAttester;
 pub use client_documents::ClientDocuments;
-pub use credential::{Credentials, DeclaredCredential};
+pub use credential::{Credentials, DeclaredCredential, DeclaredKeyAttester, Demanded};
 pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
@@ -145,6 +145,7 @@ pub struct Config {
     pub attesters: Vec<DeclaredAttester>,
     /// What is issued to wallets.
     pub credentials: Vec<DeclaredCredential>,
+    pub key_attesters: Vec<DeclaredKeyAttester>,
     pub credential_settings: Credentials,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
@@ -302,6 +303,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         attesters: attester::read(&merged.attesters, &mut reader.problems),
         credential_settings: credential::settings(reader),
         credentials: credential::read(&merged.credentials, &mut reader.problems),
+        key_attesters: credential::key_attesters(&merged.key_attesters, &mut reader.problems),
         assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),

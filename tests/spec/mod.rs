@@ -86,5 +86,6 @@ mod taking_away;
 mod time;
 mod upgrade;
 mod vci;
+mod vci_attestation;
 mod vci_offer;
 mod web_message;

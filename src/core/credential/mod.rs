@@ -12,10 +12,12 @@
 //! | `wish` | authorization details of the type `openid_credential` |
 //! | `request` | the request for a credential, as it comes in |
 //! | `proof` | what the proof of a key has to say |
+//! | `attestation` | what somebody has to say who vouches for keys |
 //! | `metadata` | what the issuer tells of itself |
 //!
 //! Out of scope: SD-JWT and signatures (`chancery_jose`), whose claims they are (`app`), what is recorded (`grant::credentials`).
 
+pub mod attestation;
 pub mod metadata;
 pub mod proof;
 pub mod request;
@@ -36,6 +38,7 @@ use crate::error::OAuthError;
 use crate::resource::ResourceId;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::{Seconds, Timestamp};
+use attestation::Required;
 use request::Which;
 use wish::Wish;
 
@@ -69,6 +72,10 @@ pub struct Configuration {
     pub proof_algs: Vec<String>,
     /// It says whose account it is, so that verifiers can link what they saw.
     pub with_sub: bool,
+    /// Names of those whose attestations of keys count.
+    pub attesters: BTreeSet<String>,
+    /// Only attested keys get one (`key_attestations_required`).
+    pub attestation: Option<Required>,
 }
 
 /// Everything that is issued here.
@@ -115,7 +122,10 @@ impl Configuration {
         if self.proof_algs.is_empty() || !self.proof_algs.iter().all(|alg| ALGS.contains(&alg.as_str())) {
             return Err(format!("its proof_signing_algs are some of {}", ALGS.join(", ")));
         }
-        Ok(())
+        if self.attestation.is_some() && self.attesters.is_empty() {
+            return Err("it has key_attestations_required but no key_attesters, so that nobody could get it".into());
+        }
+        self.attestation.as_ref().map_or(Ok(()), Required::check)
     }
 
     /// When a credential says that it was issued, and when it ends, in seconds since 1970. Rounded, the more the longer it lives: what was

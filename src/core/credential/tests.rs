@@ -17,6 +17,8 @@ fn configuration(id: &str, scope: Option<&str>) -> Configuration {
         lifetime: Seconds(14 * DAY as u32),
         proof_algs: vec!["ES256".into()],
         with_sub: false,
+        attesters: BTreeSet::new(),
+        attestation: None,
     }
 }
 
@@ -57,6 +59,8 @@ fn openid4vci_12_2_4_a_configuration_that_cannot_be_kept_is_refused_at_the_start
         assert!(own.check().is_err(), "{name} is not the person's to disclose");
     }
     assert!(problem(|own| own.name = "a\nb".into()) && problem(|own| own.name = " ".into()));
+    assert!(problem(|own| own.attestation = Some(Required::default())), "demanded of nobody");
+    assert!(!problem(|own| (own.attestation, own.attesters) = (Some(Required::default()), ["wallet".into()].into())));
     assert!(problem(|own| own.proof_algs = vec![]) && problem(|own| own.proof_algs = vec!["HS256".into()]));
 }
 
@@ -193,6 +197,16 @@ fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     assert_eq!(identity["proof_types_supported"], json!({ "jwt": { "proof_signing_alg_values_supported": ["ES256"] } }));
     assert_eq!(identity["credential_metadata"]["claims"][2], json!({ "path": ["birthdate"] }));
     assert!(document["credential_configurations_supported"]["badge"].get("scope").is_none());
+    // Who may attest is told by a type of proofs of its own, what has to be attested beside each.
+    let mut types = |attestation: Option<Required>| {
+        let own = catalogue.configurations.get_mut("identity").unwrap();
+        (own.attesters, own.attestation) = (["wallet".into()].into(), attestation);
+        metadata::issuer(&catalogue, |_| true)["credential_configurations_supported"]["identity"]["proof_types_supported"].clone()
+    };
+    let plain = json!({ "proof_signing_alg_values_supported": ["ES256"] });
+    assert_eq!(types(None), json!({ "jwt": plain, "attestation": plain }), "no demand where there is none");
+    let empty = json!({ "proof_signing_alg_values_supported": ["ES256"], "key_attestations_required": {} });
+    assert_eq!(types(Some(Required::default())), json!({ "jwt": empty, "attestation": empty }));
     (catalogue.batch, catalogue.name) = (4, Some("Meadow".into()));
     let document = metadata::issuer(&catalogue, |_| true);
     assert_eq!(
