@@ -55,7 +55,13 @@ fn catalogue() -> Catalogue {
     };
     let all = [own("identity", Some("identity")), own("badge", None)];
     assert!(all.iter().all(|own| own.check().is_ok()));
-    Catalogue { issuer: "https://op.example".into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: BATCH, name: None }
+    Catalogue {
+        issuer: "https://op.example".into(),
+        configurations: all.map(|own| (own.id.clone(), own)).into(),
+        batch: BATCH,
+        name: None,
+        anonymous: false,
+    }
 }
 
 pub fn target() -> Target {

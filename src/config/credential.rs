@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::declared::{self, Fields};
+use chancery_core::offer::ANONYMOUS;
+
+use super::declared::{self, DeclaredClient, Fields};
 use super::fields::{CREDENTIAL, KEY_ATTESTER};
 use super::file::Entry;
 use super::given::Raw;
@@ -14,6 +16,7 @@ use super::table::Kind;
 /// What holds for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
+    pub anonymous_access: bool,
     pub batch_size: u32,
     pub issuer_name: Option<String>,
     pub offer_lifetime: Duration,
@@ -21,6 +24,7 @@ pub struct Credentials {
 
 pub(super) fn settings(reader: &mut Reader) -> Credentials {
     Credentials {
+        anonymous_access: reader.boolean("credentials.anonymous_access"),
         batch_size: reader.small("credentials.batch_size"),
         issuer_name: reader.text("credentials.issuer_name"),
         offer_lifetime: reader.duration("credentials.offer_lifetime"),
@@ -40,6 +44,20 @@ pub struct DeclaredCredential {
     pub subject: bool,
     pub key_attesters: Vec<String>,
     pub key_attestations_required: Option<Demanded>,
+}
+
+/// What wallets without a `client_id` act as (OpenID4VCI §6.1): a client that exists while the file lets them in, and is disabled when it does
+/// not, as every other that the file owned.
+pub(super) fn anonymous_wallet() -> DeclaredClient {
+    DeclaredClient {
+        client_id: ANONYMOUS.to_owned(),
+        client_name: Some("Wallets without a client_id".to_owned()),
+        token_endpoint_auth_method: Some("none".to_owned()),
+        grant_types: Some(vec!["urn:ietf:params:oauth:grant-type:pre-authorized_code".to_owned()]),
+        response_types: Some(Vec::new()),
+        scope: Some("openid".to_owned()),
+        ..DeclaredClient::default()
+    }
 }
 
 /// What attestations of keys must say; `None`: whatever they say.
@@ -88,7 +106,10 @@ pub(super) fn read(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<Declar
 }
 
 fn demanded(_: Kind, raw: &Raw) -> Result<Demanded, String> {
-    let wrong = || "is not a table of levels; write { key_storage = [\"iso_18045_high\"], user_authentication = [\"iso_18045_high\"] }, or {}.".to_owned();
+    let wrong = || {
+        "is not a table of levels; write { key_storage = [\"iso_18045_high\"], user_authentication = [\"iso_18045_high\"] }, or {}."
+            .to_owned()
+    };
     let Raw::Table(members) = raw else { return Err(wrong()) };
     let mut all = Demanded::default();
     for (name, value) in members {

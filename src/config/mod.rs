@@ -308,6 +308,9 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),
     };
+    if config.credential_settings.anonymous_access && !config.credentials.is_empty() {
+        config.clients.push(credential::anonymous_wallet());
+    }
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.
     let mode = issuer.and_then(|_| mode::decide(&config, dev, reader));
     config.mode = mode.unwrap_or(Mode::Production);

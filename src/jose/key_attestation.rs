@@ -146,7 +146,9 @@ mod tests {
         private["d"] = json!("AAAA");
         let mut sealing = jwk(Algorithm::ES256);
         sealing["use"] = json!("enc");
-        for (name, value) in [("typ", json!("JWT")), ("typ", json!("openid4vci-proof+jwt")), ("alg", json!("none")), ("alg", json!("HS256"))] {
+        for (name, value) in
+            [("typ", json!("JWT")), ("typ", json!("openid4vci-proof+jwt")), ("alg", json!("none")), ("alg", json!("HS256"))]
+        {
             let mut header = header.clone();
             header[name] = value.clone();
             assert!(judge(&header, &claims).is_err(), "{name} {value}");
@@ -186,7 +188,8 @@ mod tests {
         let stranger = made(&SigningKey::generate(Algorithm::ES256).unwrap(), &header, &claims);
         assert_eq!(verify(&stranger, &trusted, ALGS).unwrap_err(), KeyAttestationError::Token(JwsError::Signature));
         assert!(verify(&made(&attester, &header, &claims), &trusted, &[Algorithm::ES384]).is_err(), "an algorithm that is not of the list");
-        let long = made(&attester, &header, &json!({ "iat": 1, "attested_keys": [jwk(Algorithm::ES256)], "x": "x".repeat(MAX_ATTESTATION) }));
+        let long =
+            made(&attester, &header, &json!({ "iat": 1, "attested_keys": [jwk(Algorithm::ES256)], "x": "x".repeat(MAX_ATTESTATION) }));
         assert_eq!(verify(&long, &trusted, ALGS).unwrap_err(), KeyAttestationError::Token(JwsError::TooLarge(MAX_ATTESTATION)));
     }
 }

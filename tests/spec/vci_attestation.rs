@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::vci::{HERE, Holder, IDENTITY, METADATA, ada, asking, claims, credentials, keys, nonce, read, send, tokens, wallet};
+use super::vci::{Holder, METADATA, asking, claims, credentials, keys, nonce, read, send, tokens};
 use crate::support::call::Answer;
 use crate::support::jwt::Key;
 use crate::support::*;
@@ -27,10 +27,14 @@ fn toml(provider: &Provider, other: &Provider) -> String {
 
 fn toml_with(provider: &Provider, other: &Provider, strong: &Provider) -> String {
     let credential = |id: &str, more: &str| {
-        let head = format!("[[credential]]\nid = \"{id}\"\nformat = \"dc+sd-jwt\"\nvct = \"urn:example:{id}\"\nname = \"{id}\"\nscope = \"{id}\"\n");
+        let head = format!(
+            "[[credential]]\nid = \"{id}\"\nformat = \"dc+sd-jwt\"\nvct = \"urn:example:{id}\"\nname = \"{id}\"\nscope = \"{id}\"\n"
+        );
         format!("{head}claims = [\"given_name\"]\n{more}\n")
     };
-    let attester = |name: &str, of: &Provider| format!("[[key_attester]]\nname = \"{name}\"\njwks = '{}'\nissuer = \"https://{name}.example\"\n", of.0.jwks());
+    let attester = |name: &str, of: &Provider| {
+        format!("[[key_attester]]\nname = \"{name}\"\njwks = '{}'\nissuer = \"https://{name}.example\"\n", of.0.jwks())
+    };
     [
         "[credentials]\nbatch_size = 4\n".to_owned(),
         credential("free", ""),
@@ -173,7 +177,14 @@ async fn openid4vci_d_1_an_attestation_that_does_not_hold_brings_nothing() {
     let invalid = (400, "invalid_proof".to_owned());
     let mark = server.mark().await;
     assert_eq!(both(&stranger.attest(&good)).await, invalid, "of a provider whom nobody knows");
-    for (name, value) in [("typ", json!("JWT")), ("typ", json!("oauth-client-attestation+jwt")), ("alg", json!("none")), ("alg", json!("HS256")), ("kid", json!(1)), ("crit", json!(["x"]))] {
+    for (name, value) in [
+        ("typ", json!("JWT")),
+        ("typ", json!("oauth-client-attestation+jwt")),
+        ("alg", json!("none")),
+        ("alg", json!("HS256")),
+        ("kid", json!(1)),
+        ("crit", json!(["x"])),
+    ] {
         let mut header = json!({ "typ": "key-attestation+jwt", "alg": "ES256", "kid": "k" });
         header[name] = value.clone();
         assert_eq!(both(&provider.0.sign_with(&header, &good)).await, invalid, "{name} {value}");
@@ -185,7 +196,11 @@ async fn openid4vci_d_1_an_attestation_that_does_not_hold_brings_nothing() {
     let mut theirs = good.clone();
     theirs["iss"] = json!("https://strong.example");
     let header = json!({ "typ": "key-attestation+jwt", "alg": "ES384", "kid": "k" });
-    assert_eq!(both(&strong.0.sign_with(&header, &theirs)).await, invalid, "an algorithm that the metadata do not have, of somebody trusted");
+    assert_eq!(
+        both(&strong.0.sign_with(&header, &theirs)).await,
+        invalid,
+        "an algorithm that the metadata do not have, of somebody trusted"
+    );
     let mut private = holder.jwk();
     private["d"] = json!("AAAA");
     let many: Vec<_> = (0..5).map(|_| Holder::new("ES256")).collect();
@@ -231,7 +246,14 @@ async fn openid4vci_d_1_an_attestation_that_does_not_hold_brings_nothing() {
     endless.as_object_mut().unwrap().remove("exp");
     assert_eq!(jwts(&[proof(&server, &holder, &own, &provider.attest(&endless))]).await, invalid);
     assert_eq!(jwts(&[proof(&server, &many[0], &own, &ours)]).await, invalid, "a key that was not attested");
-    assert_eq!(jwts(&[many[0].0.sign_with(&json!({ "typ": "openid4vci-proof+jwt", "alg": "ES256", "kid": "k", "key_attestation": ours }), &claims(&server, &own))]).await, invalid);
+    assert_eq!(
+        jwts(&[many[0].0.sign_with(
+            &json!({ "typ": "openid4vci-proof+jwt", "alg": "ES256", "kid": "k", "key_attestation": ours }),
+            &claims(&server, &own)
+        )])
+        .await,
+        invalid
+    );
     assert_eq!(jwts(&[holder.proof(&server, &own)]).await, invalid, "one is demanded");
     let two = provider.attest(&said(&server, &own, &[&holder, &many[0]]));
     let mixed = [proof(&server, &holder, &own, &two), proof(&server, &many[0], &own, &ours)];
@@ -243,10 +265,15 @@ async fn openid4vci_d_1_an_attestation_that_does_not_hold_brings_nothing() {
     assert_eq!(send_attestation(&server, &access, "attested", &other.attest(&others)).await.refusal(), invalid);
     assert_eq!(send_attestation(&server, &access, "free", &ours).await.refusal(), invalid, "nobody's word alone is enough");
     assert_eq!(server.mark().await, mark, "nothing of it is in the log");
-    assert_eq!(send_attestation(&server, &access, "guarded", &other.attest(&others)).await.status, 200, "nothing of it has used up the nonce");
+    assert_eq!(
+        send_attestation(&server, &access, "guarded", &other.attest(&others)).await.status,
+        200,
+        "nothing of it has used up the nonce"
+    );
     // Where nobody may attest, what is attested counts as nothing: the proven key gets a credential, and no other.
     let own = nonce(&server).await;
-    let free = send_jwts(&server, &access, "free", &[proof(&server, &holder, &own, &stranger.attest(&said(&server, &own, &[&many[0]])))]).await;
+    let free =
+        send_jwts(&server, &access, "free", &[proof(&server, &holder, &own, &stranger.attest(&said(&server, &own, &[&many[0]])))]).await;
     assert_eq!(bound_to(&server, &free).await, [holder.jwk()]);
 }
 

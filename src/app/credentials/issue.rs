@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use chancery_core::client::Client;
 use chancery_core::client::metadata::SigningAlg;
-use chancery_core::credential::{Dataset, FORMAT, request};
+use chancery_core::credential::{Catalogue, Dataset, FORMAT, request};
 use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::dpop;
@@ -26,6 +26,7 @@ use chancery_core::token::opaque::digest;
 use chancery_jose::sd_jwt;
 use serde_json::{Map, Value, json};
 
+use super::proofs::Proven;
 use crate::app::certificate::Chain;
 use crate::app::context::Context;
 use crate::app::introspect::Bearer;
@@ -33,7 +34,6 @@ use crate::app::signing::KeySet;
 use crate::app::userinfo::Brought;
 use crate::app::work::{Seal, Stop, Work, decide};
 use crate::app::{App, random};
-use super::proofs::Proven;
 
 /// A request whose proofs hold.
 struct Wanted<'a> {
@@ -74,9 +74,11 @@ impl App {
         let catalogue = &self.details.credentials;
         let asked = request::read(body, catalogue.batch)?;
         let details = self.details_in(grant.details_of(used(grant, &token)?)).await?;
-        let dataset = catalogue.dataset(&asked.which, &bearer.scope, details.as_ref().map(Details::objects).unwrap_or_default())?;
+        let details = details.as_ref().map(Details::objects).unwrap_or_default();
+        let which = if grant.offer.is_some() { Catalogue::of_offer(asked.which, details)? } else { asked.which };
+        let dataset = catalogue.dataset(&which, &bearer.scope, details)?;
         let context = context.as_client(&grant.client);
-        let proven = match self.check_credential_proofs(Some(&grant.client), dataset.configuration, &asked.proofs) {
+        let proven = match self.check_credential_proofs(grant.named_client(), dataset.configuration, &asked.proofs) {
             Ok(proven) => proven,
             Err(refused) => {
                 if refused.is_misuse {

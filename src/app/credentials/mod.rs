@@ -4,6 +4,7 @@
 //! | Room | What |
 //! |---|---|
 //! | [`nonce`] | nonces, each good for one request |
+//! | [`anonymous`] | wallets that do not say who they are |
 //! | [`attesters`] | who vouches for keys |
 //! | [`proofs`] | the keys that a request brings |
 //! | [`issue`] | the credential endpoint |
@@ -11,6 +12,7 @@
 //!
 //! Out of scope: the rules (`chancery_core::credential`, `chancery_core::grant::credentials`), the format (`chancery_jose::sd_jwt`).
 
+pub mod anonymous;
 pub mod attesters;
 pub mod issue;
 pub mod nonce;
@@ -37,6 +39,7 @@ pub fn catalogue(config: &Config) -> Result<Catalogue, String> {
         issuer: config.issuer.as_str().to_owned(),
         batch: all.batch_size.max(1),
         name: all.issuer_name.clone(),
+        anonymous: all.anonymous_access,
         ..Catalogue::NONE
     };
     for own in &config.credentials {

@@ -10,9 +10,9 @@
 
 use std::collections::BTreeMap;
 
+use chancery_core::credential::Configuration;
 use chancery_core::credential::attestation::{self, Attested, ProofType};
 use chancery_core::credential::proof::{self, Nonce, Said};
-use chancery_core::credential::Configuration;
 use chancery_core::credential::request::Proofs;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -173,7 +173,12 @@ impl App {
     }
 
     /// Whose word it is, of those who count for this credential.
-    fn attester_of(&self, configuration: &Configuration, text: &str, allowed: &[Algorithm]) -> Result<(String, KeyAttestation), OAuthError> {
+    fn attester_of(
+        &self,
+        configuration: &Configuration,
+        text: &str,
+        allowed: &[Algorithm],
+    ) -> Result<(String, KeyAttestation), OAuthError> {
         let mut why = "nobody may attest keys for this credential".to_owned();
         for name in &configuration.attesters {
             let Some(attester) = self.key_attesters.0.get(name) else { continue };
@@ -185,7 +190,8 @@ impl App {
                 Err(error) => why = error.to_string(),
             }
         }
-        let sentence = "The key attestation is none that this issuer accepts: look at typ, alg, who signed it, attested_keys and the other claims.";
+        let sentence =
+            "The key attestation is none that this issuer accepts: look at typ, alg, who signed it, attested_keys and the other claims.";
         Err(OAuthError::invalid_proof(why).saying(sentence))
     }
 

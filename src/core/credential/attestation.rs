@@ -165,20 +165,25 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
+    const SAID: Said<'static> = Said {
+        iat: NOW,
+        exp: Some(NOW + 60),
+        nbf: None,
+        nonce: Nonce::Recent,
+        keys: 2,
+        key_storage: None,
+        user_authentication: None,
+        certification: None,
+    };
+
+    fn held(proof_type: ProofType, required: Option<&Required>) -> Held<'_> {
+        Held { proof_type, required, batch: 2, now: NOW, tolerance: Seconds(15) }
+    }
+
     fn judge(proof_type: ProofType, required: Option<&Required>, change: impl FnOnce(&mut Said<'_>)) -> &'static str {
-        let mut said = Said {
-            iat: NOW,
-            exp: Some(NOW + 60),
-            nbf: None,
-            nonce: Nonce::Recent,
-            keys: 2,
-            key_storage: None,
-            user_authentication: None,
-            certification: None,
-        };
+        let mut said = SAID;
         change(&mut said);
-        let held = Held { proof_type, required, batch: 2, now: NOW, tolerance: Seconds(15) };
-        check(&said, &held).map_or_else(|error| error.code(), |()| "ok")
+        check(&said, &held(proof_type, required)).map_or_else(|error| error.code(), |()| "ok")
     }
 
     fn jwt(change: impl FnOnce(&mut Said<'_>)) -> &'static str {
@@ -208,14 +213,24 @@ mod tests {
 
     #[test]
     fn openid4vci_12_2_4_one_of_the_stated_levels_is_among_the_demanded() {
-        let required = Required { key_storage: Some(levels(&["iso_18045_high", "iso_18045_moderate"]).into_iter().collect()), user_authentication: None };
+        let required = Required {
+            key_storage: Some(levels(&["iso_18045_high", "iso_18045_moderate"]).into_iter().collect()),
+            user_authentication: None,
+        };
         let (high, basic) = (levels(&["x", "iso_18045_high"]), levels(&["iso_18045_basic"]));
-        let judge = |change: &dyn Fn(&mut Said<'_>)| judge(ProofType::Jwt, Some(&required), |said| change(said));
-        assert_eq!(judge(&|_| ()), "invalid_proof", "nothing is said");
-        assert_eq!(judge(&|said| said.user_authentication = Some(&high)), "invalid_proof", "of something else");
-        assert_eq!(judge(&|said| said.key_storage = Some(&basic)), "invalid_proof");
-        assert_eq!(judge(&|said| said.key_storage = Some(&high)), "ok");
-        assert_eq!(super::tests::judge(ProofType::Jwt, Some(&Required::default()), |_| ()), "ok", "that there is one is enough");
+        let judge = |key_storage: Option<&[String]>, user_authentication: Option<&[String]>| {
+            let said = Said { key_storage, user_authentication, ..SAID };
+            check(&said, &held(ProofType::Jwt, Some(&required))).map_or_else(|error| error.code(), |()| "ok")
+        };
+        assert_eq!(judge(None, None), "invalid_proof", "nothing is said");
+        assert_eq!(judge(None, Some(&high)), "invalid_proof", "of something else");
+        assert_eq!(judge(Some(&basic), None), "invalid_proof");
+        assert_eq!(judge(Some(&high), None), "ok");
+        assert_eq!(
+            check(&SAID, &held(ProofType::Jwt, Some(&Required::default()))).map_or_else(|error| error.code(), |()| "ok"),
+            "ok",
+            "that there is one is enough"
+        );
         assert_eq!(required.document(), json!({ "key_storage": ["iso_18045_high", "iso_18045_moderate"] }));
         assert_eq!(Required::default().document(), json!({}));
         for bad in [vec![], levels(&[""]), levels(&["a b"]), levels(&["\u{e4}"])] {

@@ -54,7 +54,8 @@ fn configuration(own: &Configuration, allows: impl Fn(&str) -> bool) -> Value {
         proof["key_attestations_required"] = required.document();
     }
     // Nobody's word alone is enough where nobody is trusted.
-    let types = [ProofType::Jwt, ProofType::Attestation].into_iter().filter(|own_type| *own_type == ProofType::Jwt || !own.attesters.is_empty());
+    let types =
+        [ProofType::Jwt, ProofType::Attestation].into_iter().filter(|own_type| *own_type == ProofType::Jwt || !own.attesters.is_empty());
     let proofs: Map<_, _> = types.map(|own_type| (String::from(own_type.as_str()), proof.clone())).collect();
     let claims: Vec<_> = own.claims.iter().map(|name| json!({ "path": [name] })).collect();
     let mut document = json!({

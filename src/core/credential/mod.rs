@@ -88,6 +88,8 @@ pub struct Catalogue {
     pub batch: u32,
     /// What the issuer calls itself.
     pub name: Option<String>,
+    /// Wallets redeem offers without saying who they are (§12.3).
+    pub anonymous: bool,
 }
 
 impl Configuration {
@@ -165,7 +167,7 @@ pub struct Shown<'a> {
 
 impl Catalogue {
     /// Nothing is issued: what most servers have.
-    pub const NONE: Self = Self { issuer: String::new(), configurations: BTreeMap::new(), batch: 1, name: None };
+    pub const NONE: Self = Self { issuer: String::new(), configurations: BTreeMap::new(), batch: 1, name: None, anonymous: false };
 
     pub fn is_empty(&self) -> bool {
         self.configurations.is_empty()
@@ -238,6 +240,22 @@ impl Catalogue {
             Value::Object(detail)
         };
         details.iter().cloned().chain(scoped.into_iter().map(|one| detail_of(&one.id))).map(named).collect()
+    }
+
+    /// The wish of a wallet that has the token of an offer. Where it did not ask by details it was told of none (§6.2) and knows no
+    /// identifier: then the configuration stands for the detail that was offered.
+    ///
+    /// # Errors
+    /// `unknown_credential_configuration` for what was not offered.
+    pub fn of_offer(which: Which, details: &[Map<String, Value>]) -> Result<Which, OAuthError> {
+        let Which::Configuration(id) = &which else { return Ok(which) };
+        let (offered, own) = (detail_of(id), of_type(details));
+        match own.iter().find(|one| ***one == offered) {
+            Some(one) => Ok(Which::Identifier(identifier(one))),
+            // It asked for less of it, and was told by which name.
+            None if own.iter().any(|one| one.get("credential_configuration_id").is_some_and(|own| own == id)) => Ok(which),
+            None => Err(OAuthError::unknown_credential_configuration("it was not offered")),
+        }
     }
 
     /// What a token brings of what was asked for. `scope` and `details` are those of the token.

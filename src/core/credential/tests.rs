@@ -24,7 +24,7 @@ fn configuration(id: &str, scope: Option<&str>) -> Configuration {
 
 fn catalogue() -> Catalogue {
     let all = [configuration("identity", Some("identity")), configuration("badge", None), configuration("card", Some("identity"))];
-    Catalogue { issuer: ISSUER.into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: 1, name: None }
+    Catalogue { issuer: ISSUER.into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: 1, name: None, anonymous: false }
 }
 
 fn details(all: Value) -> Vec<Map<String, Value>> {
@@ -130,6 +130,23 @@ fn openid4vci_6_2_each_detail_has_identifiers_and_the_wallet_uses_them() {
     let mut fewer = catalogue.clone();
     fewer.configurations.remove("badge");
     assert_eq!(fewer.dataset(&name(0), &none, &asked).unwrap_err().code(), "unknown_credential_configuration");
+}
+
+#[test]
+fn openid4vci_6_2_of_an_offer_a_configuration_stands_for_what_was_offered() {
+    let offered = details(json!([{ "type": TYPE, "credential_configuration_id": "badge" }, { "type": "payment" }]));
+    let named = Catalogue::of_offer(Which::Configuration("badge".into()), &offered).unwrap();
+    assert_eq!(catalogue().dataset(&named, &scope("openid"), &offered).unwrap().configuration.id, "badge");
+    for other in [Which::Identifier("badge".into()), named] {
+        assert_eq!(Catalogue::of_offer(other.clone(), &offered).unwrap(), other);
+    }
+    let refusal = Catalogue::of_offer(Which::Configuration("identity".into()), &offered).unwrap_err();
+    assert_eq!(refusal.code(), "unknown_credential_configuration", "what was not offered");
+    // Whoever asked for less was told its identifier.
+    let less = details(json!([{ "type": TYPE, "credential_configuration_id": "badge", "claims": [{ "path": ["birthdate"] }] }]));
+    let badge = Which::Configuration("badge".into());
+    assert_eq!(Catalogue::of_offer(badge.clone(), &less).unwrap(), badge);
+    assert_eq!(catalogue().dataset(&badge, &scope("openid"), &less).unwrap_err().code(), "invalid_credential_request");
 }
 
 #[test]

@@ -239,7 +239,16 @@ mod tests {
         let dataset = Dataset { configuration: &own, claims: vec!["given_name"], mandatory: BTreeSet::new() };
         let made = |jkts: &[&str]| jkts.iter().map(|jkt| Made { digest: digest("jwt"), jkt: digest(jkt) }).collect::<Vec<_>>();
         let issued = |made: &[Made]| {
-            issue(&Issue { access: digest("at"), dataset: &dataset, made, attested: None, kid: "k".into(), expires_at: t(9), context: None, at: t(0) })
+            issue(&Issue {
+                access: digest("at"),
+                dataset: &dataset,
+                made,
+                attested: None,
+                kid: "k".into(),
+                expires_at: t(9),
+                context: None,
+                at: t(0),
+            })
         };
         assert_eq!(said(&issued(&made(&["a", "b", "a"]))), (vec![], "invalid_proof"));
         let decision = issued(&made(&["a", "b"]));
