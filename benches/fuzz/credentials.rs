@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chancery_core::credential::request::{self, Which};
+use chancery_core::credential::attestation::Required;
+use chancery_core::credential::request::{self, Proofs, Which};
 use chancery_core::credential::{Catalogue, Configuration, TYPE};
 use chancery_core::details::Details;
 use chancery_core::scope::Scope;
@@ -49,10 +50,18 @@ fn catalogue() -> Catalogue {
         lifetime: Seconds(86_400),
         proof_algs: vec!["ES256".into()],
         with_sub: false,
+        attesters: BTreeSet::from(["wallet".into()]),
+        attestation: Some(Required::default()),
     };
     let all = [own("identity", Some("identity")), own("badge", None)];
     assert!(all.iter().all(|own| own.check().is_ok()));
-    Catalogue { issuer: "https://op.example".into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: BATCH, name: None }
+    Catalogue {
+        issuer: "https://op.example".into(),
+        configurations: all.map(|own| (own.id.clone(), own)).into(),
+        batch: BATCH,
+        name: None,
+        anonymous: false,
+    }
 }
 
 pub fn target() -> Target {
@@ -60,6 +69,7 @@ pub fn target() -> Target {
     let seeds = [
         "{\"type\":\"openid_credential\",\"credential_configuration_id\":\"badge\"}\n{\"credential_configuration_id\":\"identity\",\"proofs\":{\"jwt\":[\"a.b.c\"]}}",
         "{\"type\":\"openid_credential\",\"credential_configuration_id\":\"identity\",\"locations\":[\"https://op.example\"],\"claims\":[{\"path\":[\"birthdate\"],\"mandatory\":true},{\"path\":[\"given_name\",0]}]}\n{\"credential_identifier\":\"x\",\"proofs\":{\"jwt\":[\"a.b.c\",\"d.e.f\"]},\"more\":{}}",
+        "{\"type\":\"openid_credential\",\"credential_configuration_id\":\"badge\"}\n{\"credential_identifier\":\"x\",\"proofs\":{\"attestation\":[\"a.b.c\"]}}",
     ];
     Target {
         name: "credentials",
@@ -73,7 +83,7 @@ fn is_accepted(bytes: &[u8], catalogue: &Catalogue) -> bool {
     let Some((line, body)) = bytes.iter().position(|byte| *byte == b'\n').map(|at| bytes.split_at(at)) else { return false };
     let asked = serde_json::from_slice::<Value>(&body[1..]).ok().and_then(|body| request::read(&body, BATCH).ok());
     if let Some(asked) = &asked {
-        assert!((1..=BATCH as usize).contains(&asked.proofs.len()));
+        assert!(!matches!(&asked.proofs, Proofs::Jwt(all) if !(1..=BATCH as usize).contains(&all.len())));
         // By a scope: nothing of what other scopes and details bring.
         let scope = Scope::of(&["openid", "identity"]);
         let by_scope = catalogue.dataset(&asked.which, &scope, &[]);

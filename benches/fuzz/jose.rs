@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use chancery_jose::{
     Algorithm, ContentEncryption, Jwks, KeyManagement, PublicJwk, Recipient, RegisteredClaims, SigningKey, attestation, credential_proof,
-    dpop, jws,
+    dpop, jws, key_attestation,
 };
 use serde_json::{Value, json};
 
@@ -43,6 +43,9 @@ const WORDS: &[&str] = &[
     "\"crit\":[\"exp\"]",
     "\"b64\":false",
     "\"typ\":\"openid4vci-proof+jwt\"",
+    "\"typ\":\"key-attestation+jwt\"",
+    "\"key_attestation\":\"a.b.c\"",
+    "\"attested_keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]",
 ];
 
 pub fn target() -> Target {
@@ -59,8 +62,12 @@ pub fn target() -> Target {
     assert!(attestation::verify(&attestation, &set, Algorithm::ASYMMETRIC).is_ok());
     assert!(attestation::verify_pop(&pop, &instance, Algorithm::ASYMMETRIC).is_ok());
     let holder = proof_of_key(&keys[2]);
-    assert!(credential_proof::verify(&holder, Algorithm::ASYMMETRIC).is_ok());
-    let tokens: Vec<_> = tokens.into_iter().chain([attestation, pop, holder]).collect();
+    assert!(credential_proof::read(&holder).is_ok_and(|own| own.verify(Algorithm::ASYMMETRIC, None).is_ok()));
+    let kept = json!({ "iat": 1_700_000_000, "exp": 1_800_000_000, "nonce": "n", "attested_keys": [keys[2].public_jwk(), instance],
+        "key_storage": ["iso_18045_high"], "user_authentication": ["iso_18045_high"], "certification": "https://w.example", "status": {} });
+    let kept = keys[2].sign_jwt(Algorithm::ES256, Some("key-attestation+jwt"), &kept).unwrap();
+    assert!(key_attestation::verify(&kept, &set, Algorithm::ASYMMETRIC).is_ok());
+    let tokens: Vec<_> = tokens.into_iter().chain([attestation, pop, holder, kept]).collect();
     let signed: BTreeSet<_> = tokens.iter().cloned().collect();
     let published = serde_json::to_vec(&set).unwrap();
     let one = serde_json::to_vec(keys[2].public_jwk()).unwrap();
@@ -87,8 +94,9 @@ fn read(bytes: &[u8], (set, instance): (&Jwks, &PublicJwk), signed: &BTreeSet<St
         assert!(dpop::verify(text, Algorithm::ASYMMETRIC).is_err(), "what is no proof passes as one");
         let attested = attestation::verify(text, set, Algorithm::ASYMMETRIC).is_ok();
         let proven = attestation::verify_pop(text, instance, Algorithm::ASYMMETRIC).is_ok();
-        let held = credential_proof::verify(text, Algorithm::ASYMMETRIC);
-        assert!(signed.contains(text) || !(attested || proven || held.is_ok()), "a changed attestation or proof verifies");
+        let held = credential_proof::read(text).and_then(|own| own.verify(Algorithm::ASYMMETRIC, None));
+        let kept = key_attestation::verify(text, set, Algorithm::ASYMMETRIC);
+        assert!(signed.contains(text) || !(attested || proven || held.is_ok() || kept.is_ok()), "a changed attestation or proof verifies");
         accepted |= held.is_ok();
         let _ = attestation::unverified_subject(text);
         let _ = jws::read_unsigned(text);

@@ -43,10 +43,7 @@ pub fn attesters(declared: &[DeclaredAttester]) -> Result<Attesters, String> {
     for own in declared {
         let wrong = |why: String| format!("the configuration file's client_attester_draft10 {} is not acceptable: {why}.", own.issuer);
         let client = |text: &String| ClientId::parse(text).ok_or_else(|| wrong(format!("{text} is no client_id")));
-        let keys = Jwks::parse(own.jwks.as_bytes()).map_err(|why| wrong(format!("its keys: {why}")))?;
-        if keys.keys().is_empty() {
-            return Err(wrong("its jwks has no usable public key".to_owned()));
-        }
+        let keys = Jwks::parse_some(own.jwks.as_bytes()).map_err(|why| wrong(format!("its keys: {why}")))?;
         let clients = own.clients.iter().map(client).collect::<Result<_, _>>()?;
         attesters.0.push(Attester { issuer: own.issuer.clone(), keys, clients });
     }

@@ -22,6 +22,7 @@ use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, ClientAuthenticationFailed};
 use chancery_core::id::ClientId;
+use chancery_core::offer::ANONYMOUS;
 use chancery_core::profile::{Profile, demands};
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, attestation, jws};
 
@@ -54,6 +55,15 @@ impl Presented {
     pub fn is_bare(&self) -> bool {
         let has_credentials = self.basic.is_some() || self.client_secret.is_some() || self.client_assertion.is_some();
         !has_credentials && self.attested.is_none() && self.certificate.is_none()
+    }
+}
+
+impl Presented {
+    /// No name, and nothing that has one in it. A connection may have a certificate all the same.
+    pub fn names_nobody(&self) -> bool {
+        let Self { basic, client_id, client_secret, client_assertion, client_assertion_type, .. } = self;
+        let form = [client_id, client_secret, client_assertion, client_assertion_type];
+        basic.is_none() && self.attested.is_none() && form.iter().all(|own| own.is_none())
     }
 }
 
@@ -105,6 +115,10 @@ impl App {
     /// `invalid_client`, `invalid_request` for two mechanisms.
     pub async fn authenticate_client(&self, context: &Context, presented: &Presented) -> Result<Authenticated, OAuthError> {
         let id = named_client(presented)?;
+        // Whoever has no name sends none.
+        if id.as_str() == ANONYMOUS {
+            return Err(OAuthError::invalid_client("a name of the server's own"));
+        }
         self.look_up_document(context, &id, Asks::Client).await?;
         let stream = id.stream();
         let loaded = self.load_client(&stream).await?;

@@ -142,6 +142,8 @@ pub struct Parts {
     /// Of attested clients.
     pub challenges: dpop::Nonces,
     pub attesters: attestation::Attesters,
+    /// Who vouches for keys of wallets.
+    pub key_attesters: credentials::attesters::KeyAttesters,
     /// Of proofs for credentials.
     pub credential_nonces: credentials::nonce::CredentialNonces,
     /// When devices polled last.

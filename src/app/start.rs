@@ -79,6 +79,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
     let attesters = super::attestation::attesters(&config.attesters).map_err(StartError::Other)?;
     let mint = Mint::new(vault.named(Purpose::RefreshToken).await?);
     let credentials = super::credentials::catalogue(&config).map_err(StartError::Other)?;
+    let key_attesters = super::credentials::attesters::key_attesters(&config.key_attesters, &credentials).map_err(StartError::Other)?;
     let details = super::details::types(&config.details, credentials).map_err(StartError::Other)?;
     if let Some(profile) = config.profile {
         let missed = super::profile::shortfalls(&config, profile);
@@ -106,6 +107,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         challenges,
         credential_nonces,
         attesters,
+        key_attesters,
         polls: super::device::Polls::default(),
         passwords,
         names,

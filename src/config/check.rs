@@ -67,11 +67,25 @@ fn valid(config: &Config, report: &mut Report) {
             Err(error) => report.add(Level::Fail, format!("{key} {} cannot be read: {error}", file.display())),
         }
     }
+    credentials(config, report);
     if !config.mtls.is_on() && (config.mtls.url.is_some() || config.mtls.client_ca.is_some()) {
         report.add(Level::Warn, "no client certificate can come in: mtls.listen is empty and mtls.proxy_header is off");
     }
     if config.mtls.proxy_header && config.trusted_proxies.is_empty() {
         report.add(Level::Fail, "mtls.proxy_header is on but trusted_proxies is empty: no certificate can come in");
+    }
+}
+
+/// What stands in the file and does nothing, or lets in whoever comes.
+fn credentials(config: &Config, report: &mut Report) {
+    for own in config.key_attesters.iter().filter(|own| !config.credentials.iter().any(|one| one.key_attesters.contains(&own.name))) {
+        report.add(
+            Level::Warn,
+            format!("no credential names the key_attester {} in key_attesters: nothing that it attests counts", own.name),
+        );
+    }
+    if config.credential_settings.anonymous_access && config.credentials.is_empty() {
+        report.add(Level::Warn, "credentials.anonymous_access is on but there is no [[credential]]: nobody is let in");
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chancery_core::offer::ANONYMOUS;
+
 use super::fields::{CLIENT, DETAILS, EXCHANGE, Field, ISSUER, RESOURCE, USER};
 use super::file::Entry;
 use super::given::Raw;
@@ -15,7 +17,7 @@ use super::stated;
 use super::table::Kind;
 
 /// A `[[client]]`. `None` and an empty list mean: as registration decides by default.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct DeclaredClient {
     pub client_id: String,
     pub client_name: Option<String>,
@@ -320,6 +322,9 @@ pub fn clients(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredCl
             chancery_profile: fields.text("chancery_profile"),
             chancery_receipts: fields.read("chancery_receipts", reader::boolean).unwrap_or_default(),
         };
+        if client.client_id == ANONYMOUS {
+            fields.refuse("client_id", "is what wallets without a client_id are called here; choose another.".to_owned());
+        }
         if !client.client_id.is_empty() && !seen.insert(client.client_id.clone()) {
             fields.refuse("client_id", "is declared twice; give each client its own.".to_owned());
         }

@@ -32,6 +32,7 @@ impl Config {
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
             ("ciba.enabled", self.ciba.to_string()),
+            ("credentials.anonymous_access", self.credential_settings.anonymous_access.to_string()),
             ("credentials.batch_size", self.credential_settings.batch_size.to_string()),
             ("credentials.offer_lifetime", self.credential_settings.offer_lifetime.as_secs().to_string()),
             ("credentials.issuer_name", self.credential_settings.issuer_name.clone().unwrap_or_default()),
@@ -149,6 +150,9 @@ impl Config {
         }
         for own in &self.credentials {
             all.insert(format!("credential.{}", own.id), format!("{own:?}"));
+        }
+        for own in &self.key_attesters {
+            all.insert(format!("key_attester.{}", own.name), format!("{own:?}"));
         }
         for own in &self.assertion_issuers {
             all.insert(format!("assertion_issuer.{}", own.issuer), format!("{own:?}"));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, RESOURCE, USER};
+use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, KEY_ATTESTER, RESOURCE, USER};
 use super::table::{Kind, SETTINGS, Setting};
 
 /// The text of a TOML file that configures the defaults. Settings without a default are commented out.
@@ -39,6 +39,7 @@ pub fn example() -> String {
     entry(&mut text, "token_exchange", "What a client may exchange for other tokens (RFC 8693).", EXCHANGE);
     entry(&mut text, "client_attester_draft10", "Who vouches for instances of clients (attest_jwt_client_auth, draft 10).", ATTESTER);
     entry(&mut text, "credential", "What is issued to wallets (OpenID for Verifiable Credential Issuance).", CREDENTIAL);
+    entry(&mut text, "key_attester", "Who vouches for keys of wallets (OpenID for Verifiable Credential Issuance).", KEY_ATTESTER);
     entry(&mut text, "assertion_issuer", "Whose assertions are grants (RFC 7523).", ISSUER);
     entry(&mut text, "user", "Users for development; production refuses them.", USER);
     text

@@ -135,6 +135,14 @@ fields! { CREDENTIAL, "Fields of `[[credential]]`: what is issued to wallets (Op
     "lifetime" Kind::Duration { min: 5 * 60, max: 10 * YEAR }, false, r#""14d""#, "how long it is good; default 14d";
     "proof_signing_algs" Kind::List, false, r#"["ES256"]"#, "what wallets may sign the proofs of their keys with; default ES256";
     "subject" Kind::Boolean, false, "true", "it says whose account it is (sub), by which verifiers can link what they saw";
+    "key_attesters" Kind::List, false, r#"["meadow-wallet"]"#, "names of [[key_attester]] whose word counts for its keys";
+    "key_attestations_required" Kind::Table, false, r#"{ key_storage = ["iso_18045_high", "iso_18045_moderate"] }"#, "only attested keys get one; key_storage and user_authentication: levels that are enough, each of them optional; {} takes any";
+}
+
+fields! { KEY_ATTESTER, "Fields of `[[key_attester]]`: who vouches for keys of wallets (OpenID for Verifiable Credential Issuance, Appendix D).":
+    "name" Kind::Text, true, r#""meadow-wallet""#, "what [[credential]] and the log call it";
+    "jwks" Kind::Text, true, r#"'{"keys":[]}'"#, "its public keys as JSON";
+    "issuer" Kind::Text, false, r#""https://wallet.example""#, "the iss of its attestations, if they have one; without it iss is not looked at";
 }
 
 fields! { EXCHANGE, "Fields of `[[token_exchange]]`: what a client may exchange (RFC 8693).":

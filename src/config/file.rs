@@ -9,7 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, RESOURCE, USER};
+use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, KEY_ATTESTER, RESOURCE, USER};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
 use super::problem::{Origin, Problem, shown};
@@ -35,6 +35,7 @@ pub struct Parsed {
     pub issuers: Vec<Entry>,
     pub attesters: Vec<Entry>,
     pub credentials: Vec<Entry>,
+    pub key_attesters: Vec<Entry>,
 }
 
 /// Reads and parses the file that `origin` names.
@@ -105,6 +106,7 @@ impl Walk<'_> {
                 ("token_exchange", _) => parsed.exchanges = self.entries("token_exchange", EXCHANGE, value),
                 ("client_attester_draft10", _) => parsed.attesters = self.entries("client_attester_draft10", ATTESTER, value),
                 ("credential", _) => parsed.credentials = self.entries("credential", CREDENTIAL, value),
+                ("key_attester", _) => parsed.key_attesters = self.entries("key_attester", KEY_ATTESTER, value),
                 ("assertion_issuer", _) => parsed.issuers = self.entries("assertion_issuer", ISSUER, value),
                 ("resource", _) => parsed.resources = self.entries("resource", RESOURCE, value),
                 (_, DeValue::Table(section)) if is_section => {
@@ -135,6 +137,7 @@ impl Walk<'_> {
                     "assertion_issuer",
                     "client_attester_draft10",
                     "credential",
+                    "key_attester",
                 ]),
             );
             return self.refuse(shown(key).trim_matches('"'), at, format!("is not a setting.{near}"));

@@ -55,7 +55,7 @@ use std::time::Duration;
 
 pub use attester::DeclaredAttester;
 pub use client_documents::ClientDocuments;
-pub use credential::{Credentials, DeclaredCredential};
+pub use credential::{Credentials, DeclaredCredential, DeclaredKeyAttester, Demanded};
 pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
 pub use feed::Feed;
@@ -159,6 +159,7 @@ pub struct Config {
     pub attesters: Vec<DeclaredAttester>,
     /// What is issued to wallets.
     pub credentials: Vec<DeclaredCredential>,
+    pub key_attesters: Vec<DeclaredKeyAttester>,
     pub credential_settings: Credentials,
     /// Who may exchange what.
     pub exchanges: Vec<DeclaredExchange>,
@@ -321,10 +322,14 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         attesters: attester::read(&merged.attesters, &mut reader.problems),
         credential_settings: credential::settings(reader),
         credentials: credential::read(&merged.credentials, &mut reader.problems),
+        key_attesters: credential::key_attesters(&merged.key_attesters, &mut reader.problems),
         assertion_issuers: declared::issuers(&merged.issuers, &mut reader.problems),
         exchanges: declared::exchanges(&merged.exchanges, &mut reader.problems),
         given: given_secrets(reader),
     };
+    if config.credential_settings.anonymous_access && !config.credentials.is_empty() {
+        config.clients.push(credential::anonymous_wallet());
+    }
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.
     let mode = issuer.and_then(|_| mode::decide(&config, dev, reader));
     config.mode = mode.unwrap_or(Mode::Production);

@@ -64,6 +64,7 @@ pub struct Merged {
     pub issuers: Vec<Entry>,
     pub attesters: Vec<Entry>,
     pub credentials: Vec<Entry>,
+    pub key_attesters: Vec<Entry>,
     pub problems: Vec<Problem>,
     /// Variables that look like ours and are not, with the known one that is closest.
     pub strangers: Vec<(String, String)>,
@@ -99,6 +100,7 @@ impl Sources {
             issuers: parsed.issuers,
             attesters: parsed.attesters,
             credentials: parsed.credentials,
+            key_attesters: parsed.key_attesters,
             problems,
             strangers: self.strangers(),
             file,

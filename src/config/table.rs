@@ -119,6 +119,8 @@ settings! {
     "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
         "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
 
+    "credentials.anonymous_access" "" "" Kind::Boolean, "false", "",
+        "Wallets redeem offers of credentials without a client_id: nobody is registered for it, and no wallet can be told from another.";
     "credentials.batch_size" "" "" Kind::Integer { min: 1, max: 32 }, "1", "",
         "Keys that a wallet may bring in one request for credentials, each of which gets one ([[credential]]).";
     "credentials.issuer_name" "" "" Kind::Text, "", r#""Meadow""#,

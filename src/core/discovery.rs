@@ -166,10 +166,6 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["client_attestation_pop_signing_alg_values_supported"] = json!(algs);
         document["challenge_endpoint"] = json!(endpoints.challenge);
     }
-    // OpenID4VCI §12.3: a wallet says which client it is.
-    if policy.credentials {
-        document["pre-authorized_grant_anonymous_access_supported"] = json!(false);
-    }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {
         document["tls_client_certificate_bound_access_tokens"] = json!(true);
@@ -194,6 +190,10 @@ pub fn add_types(document: &mut Value, types: &Types) {
     let names = types.names();
     if !names.is_empty() {
         document["authorization_details_types_supported"] = json!(names);
+    }
+    // OpenID4VCI §12.3.
+    if !types.credentials.is_empty() {
+        document["pre-authorized_grant_anonymous_access_supported"] = json!(types.credentials.anonymous);
     }
     // OpenID4VCI §12.2.4: scopes of credentials may stand among the others.
     if let Some(scopes) = document["scopes_supported"].as_array_mut() {

@@ -180,6 +180,22 @@ impl PublicJwk {
         })
     }
 
+    /// Whether it may check signatures at all.
+    pub fn verifies_something(&self) -> bool {
+        self.verifies
+    }
+
+    /// Its material alone, without what only its owner calls it, as an object.
+    pub fn bare_members(&self) -> Map<String, Value> {
+        // A map with names of text always serialises to an object.
+        let mut members = match serde_json::to_value(self) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        members.retain(|name, _| matches!(name.as_str(), "kty" | "crv" | "x" | "y" | "n" | "e"));
+        members
+    }
+
     /// Whether `signature` over `message` is by this key and `alg`. False too when the key may not serve `alg`.
     pub fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         if !self.serves(alg) {

@@ -48,6 +48,8 @@ pub enum JwksError {
     Json(#[from] JsonError),
     #[error("the key set has no array \"keys\"")]
     NoKeys,
+    #[error("the key set has no usable public key")]
+    Empty,
     #[error("key {index} of the set: {error}")]
     Key {
         /// Counted from 0.
@@ -68,6 +70,12 @@ impl Jwks {
             return Err(JwksError::TooLarge);
         }
         Self::from_value(&Value::Object(json::object(bytes)?))
+    }
+
+    /// Reads a set that somebody is to be known by: one key at least can be used.
+    pub fn parse_some(bytes: &[u8]) -> Result<Self, JwksError> {
+        let set = Self::parse(bytes)?;
+        if set.keys.is_empty() { Err(JwksError::Empty) } else { Ok(set) }
     }
 
     /// Reads a set that stands inside another document, whose reader has bounded its size and refused repeated members.

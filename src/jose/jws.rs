@@ -94,6 +94,8 @@ pub enum JwsError {
     Header(JsonError),
     #[error("the header member \"{0}\" is missing, of the wrong type or too long")]
     Member(&'static str),
+    #[error("\"typ\" is not {0}")]
+    Type(&'static str),
     #[error("the header member \"{0}\" asks for an extension that is not supported")]
     Critical(&'static str),
     #[error("the token is not signed (\"alg\" is \"none\")")]
@@ -133,6 +135,13 @@ pub fn parse_within(token: &str, limit: usize) -> Result<Parsed<'_>, JwsError> {
         payload: URL_SAFE_NO_PAD.decode(payload).map_err(|_| JwsError::Base64("payload"))?,
         signature: URL_SAFE_NO_PAD.decode(signature).map_err(|_| JwsError::Base64("signature"))?,
     })
+}
+
+/// Reads a token of at most `limit` bytes that says of itself what it is: first, so that no other token of its sender passes for it
+/// (RFC 8725 §3.11).
+pub fn parse_typed<'t>(token: &'t str, typ: &'static str, limit: usize) -> Result<Parsed<'t>, JwsError> {
+    let parsed = parse_within(token, limit)?;
+    if parsed.header.is_typ(typ) { Ok(parsed) } else { Err(JwsError::Type(typ)) }
 }
 
 /// The payload of a token that says of itself that it is not signed (RFC 7515 §A.5): `alg` is `none`, the signature is empty. `None` for

@@ -80,6 +80,17 @@ impl RegisteredClaims {
         })
     }
 
+    /// A claim that is text of at most `most` bytes if it is there.
+    ///
+    /// # Errors
+    /// Another type, or longer.
+    pub fn text(&self, name: &'static str, most: usize) -> Result<Option<String>, ClaimsError> {
+        match string(&self.all, name)? {
+            Some(text) if text.len() > most => Err(ClaimsError::Type(name)),
+            found => Ok(found),
+        }
+    }
+
     /// Whether `aud` names `audience`, byte for byte.
     pub fn is_for(&self, audience: &str) -> bool {
         self.aud.iter().any(|aud| aud == audience)

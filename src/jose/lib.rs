@@ -27,6 +27,7 @@
 //! | [`dpop`] | a proof that brings its own key | RFC 9449 §4 |
 //! | [`attestation`] | what somebody says of an instance of a client, and its proof | ABCA |
 //! | [`credential_proof`] | a proof of the key that a credential is bound to | OpenID4VCI Appendix F.1 |
+//! | [`key_attestation`] | what somebody says of keys of a wallet | OpenID4VCI Appendix D |
 //! | [`sd_jwt`] | claims that their holder discloses one by one | RFC 9901 |
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
 //! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
@@ -49,6 +50,7 @@ pub mod jwks;
 pub mod jws;
 pub mod jwt;
 pub mod key;
+pub mod key_attestation;
 pub mod opening;
 pub mod sd_jwt;
 pub mod signing;

@@ -87,5 +87,7 @@ mod taking_away;
 mod time;
 mod upgrade;
 mod vci;
+mod vci_anonymous;
+mod vci_attestation;
 mod vci_offer;
 mod web_message;

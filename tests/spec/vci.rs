@@ -43,7 +43,7 @@ name = "Ada Lovelace"
 claims = { given_name = "Ada", family_name = "Lovelace", birthdate = "1815-12-10", address = { locality = "London" } }
 "#;
 
-const METADATA: &str = "/.well-known/openid-credential-issuer/oidc";
+pub const METADATA: &str = "/.well-known/openid-credential-issuer/oidc";
 pub const HERE: &str = "/oidc/credential";
 const BADGE: &str = r#"[{"type":"openid_credential","credential_configuration_id":"badge"}]"#;
 const BOTH: &str = r#"[{"type":"openid_credential","credential_configuration_id":"badge"},{"type":"openid_credential","credential_configuration_id":"identity","claims":[{"path":["birthdate"],"mandatory":true},{"path":["nickname"]}]}]"#;
@@ -59,20 +59,20 @@ pub async fn wallet(server: &Server) -> Client {
 }
 
 /// A key of the wallet.
-pub struct Holder(Key);
+pub struct Holder(pub Key);
 
 impl Holder {
     pub fn new(alg: &str) -> Self {
         Self(Key::generate(alg))
     }
 
-    fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let mut jwk = self.0.jwks()["keys"][0].clone();
         jwk.as_object_mut().unwrap().retain(|name, _| !["kid", "alg"].contains(&name.as_str()));
         jwk
     }
 
-    fn header(&self) -> Value {
+    pub fn header(&self) -> Value {
         json!({ "typ": "openid4vci-proof+jwt", "alg": self.0.alg(), "jwk": self.jwk() })
     }
 
@@ -81,7 +81,7 @@ impl Holder {
     }
 }
 
-fn claims(server: &Server, nonce: &str) -> Value {
+pub fn claims(server: &Server, nonce: &str) -> Value {
     json!({ "aud": server.issuer, "iat": server.app.now().0 / 1000, "nonce": nonce })
 }
 
@@ -91,11 +91,11 @@ pub async fn nonce(server: &Server) -> String {
     answer.json()["c_nonce"].as_str().unwrap().to_owned()
 }
 
-fn asking(which: &str, name: &str, proofs: &[String]) -> Value {
+pub fn asking(which: &str, name: &str, proofs: &[String]) -> Value {
     json!({ which: name, "proofs": { "jwt": proofs } })
 }
 
-async fn send(server: &Server, token: &str, body: &Value) -> Answer {
+pub async fn send(server: &Server, token: &str, body: &Value) -> Answer {
     server.post(HERE).bearer(token).json(body).send().await
 }
 
@@ -105,7 +105,7 @@ pub async fn ask(server: &Server, token: &str, which: &str, name: &str) -> Answe
     send(server, token, &asking(which, name, &[proof])).await
 }
 
-fn credentials(answer: &Answer) -> Vec<String> {
+pub fn credentials(answer: &Answer) -> Vec<String> {
     assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{}", answer.text());
     let all = answer.json()["credentials"].as_array().unwrap().clone();
     all.iter().map(|own| own["credential"].as_str().unwrap().to_owned()).collect()
@@ -147,11 +147,11 @@ pub async fn keys(server: &Server) -> Value {
     server.get("/oidc/jwks").send().await.json()
 }
 
-async fn tokens(server: &Server, client: &Client, changes: &[(&str, &str)]) -> Tokens {
+pub async fn tokens(server: &Server, client: &Client, changes: &[(&str, &str)]) -> Tokens {
     Browser::new(server).tokens(client, &ada(), changes).await
 }
 
-const IDENTITY: &[(&str, &str)] = &[("scope", "openid identity")];
+pub const IDENTITY: &[(&str, &str)] = &[("scope", "openid identity")];
 
 #[tokio::test]
 async fn openid4vci_8_a_wallet_gets_what_the_person_allowed() {
@@ -309,6 +309,8 @@ async fn openid4vci_8_3_1_2_what_is_wrong_with_a_request_has_its_own_code() {
         (with("proofs", json!({ "jwt": [] })), "invalid_proof"),
         (with("proofs", json!({ "jwt": ["x"] })), "invalid_proof"),
         (with("proofs", json!({ "attestation": ["x"] })), "invalid_proof"),
+        (with("proofs", json!({ "attestation": ["x", "y"] })), "invalid_proof"),
+        (with("proofs", json!({ "jwt": ["x"], "attestation": ["x"] })), "invalid_proof"),
         (with("proofs", json!({ "jwt": ["a", "b", "c", "d", "e"] })), "invalid_proof"),
         (with("credential_response_encryption", json!({ "jwk": {} })), "invalid_encryption_parameters"),
     ] {

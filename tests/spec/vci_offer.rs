@@ -10,23 +10,23 @@ use crate::support::call::Answer;
 use crate::support::flow::Tokens;
 use crate::support::*;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
+pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 
 /// An offer as a wallet gets it.
-struct Offer {
+pub struct Offer {
     document: Value,
     /// Path of the offer by reference.
     path: String,
-    tx_code: Option<String>,
+    pub tx_code: Option<String>,
 }
 
 impl Offer {
-    fn code(&self) -> &str {
+    pub fn code(&self) -> &str {
         self.document["grants"][GRANT]["pre-authorized_code"].as_str().unwrap()
     }
 }
 
-async fn offered(server: &Server, credentials: &[&str], tx_code: bool) -> Offer {
+pub async fn offered(server: &Server, credentials: &[&str], tx_code: bool) -> Offer {
     let credentials = credentials.iter().map(|own| (*own).to_owned()).collect();
     let answer = server.operate(Command::CredentialOffer { account: ada().email, credentials, tx_code }).await;
     let value = |member: &str, name: &str| {
@@ -76,10 +76,9 @@ async fn openid4vci_3_5_an_offer_becomes_a_credential() {
         let tokens = Tokens::of(&redeem(server, &client, offer.code(), &[("tx_code", &tx_code)]).await);
         assert_eq!(server.kinds_since(mark).await, ["CredentialOfferRedeemed", "PreAuthorizedGranted"]);
         assert_eq!((&tokens.refresh, &tokens.id_token, &tokens.whole["expires_in"]), (&None, &None, &json!(300)));
-        let details = &tokens.whole["authorization_details"];
-        assert_eq!(details[1]["credential_configuration_id"], "identity");
-        let name = details[1]["credential_identifiers"][0].as_str().unwrap();
-        let answer = ask(server, &tokens.access, "credential_identifier", name).await;
+        // OpenID4VCI section 6.2: whoever did not ask by details knows configurations, as in the offer.
+        assert_eq!(tokens.whole.get("authorization_details"), None);
+        let answer = ask(server, &tokens.access, "credential_configuration_id", "identity").await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let credential = answer.json()["credentials"][0]["credential"].as_str().unwrap().to_owned();
         let found = read(&credential, &keys(server).await);
@@ -169,7 +168,11 @@ async fn openid4vci_6_3_what_is_wrong_with_a_token_request() {
     // OpenID4VCI section 6.1.1: less than was offered.
     let both = offered(&server, &["badge", "identity"], false).await;
     let less = Tokens::of(&redeem(&server, &client, both.code(), &[("authorization_details", other)]).await);
-    assert_eq!(less.whole["authorization_details"].as_array().unwrap().len(), 1);
+    let told = less.whole["authorization_details"].as_array().unwrap();
+    assert_eq!(told.len(), 1);
+    let name = told[0]["credential_identifiers"][0].as_str().unwrap();
+    assert_eq!(ask(&server, &less.access, "credential_identifier", name).await.status, 200);
+    assert_eq!(ask(&server, &less.access, "credential_configuration_id", "identity").await.refusal().1, "unknown_credential_configuration");
     server.advance(10 * 60 * 1000);
     assert_eq!(refused(plain.code(), &[]).await, error("invalid_grant"), "too late");
     assert_eq!(server.get(&plain.path).send().await.status, 404);

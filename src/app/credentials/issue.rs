@@ -6,14 +6,14 @@
 //! | credentials are made and signed | nothing |
 //! | they leave | `CredentialsIssued`, with the claims of the nonces; whatever the token rests on is asserted |
 //!
-//! Out of scope: the rules (`chancery_core::credential`, `chancery_core::grant::credentials`), headers (`http`).
+//! Out of scope: the keys that a request brings (`proofs`), the rules (`chancery_core::credential`, `chancery_core::grant::credentials`),
+//! headers (`http`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chancery_core::client::Client;
 use chancery_core::client::metadata::SigningAlg;
-use chancery_core::credential::proof::{self, Nonce, Said};
-use chancery_core::credential::{Configuration, Dataset, FORMAT, request};
+use chancery_core::credential::{Catalogue, Dataset, FORMAT, request};
 use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
@@ -22,16 +22,16 @@ use chancery_core::grant::{Access, Grant, standing};
 use chancery_core::id::{ClientId, GrantId};
 use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::digest;
-use chancery_jose::{Algorithm, credential_proof, sd_jwt};
+use chancery_jose::sd_jwt;
 use serde_json::{Map, Value, json};
 
 use crate::app::bearer::Brought;
+use super::proofs::Proven;
 use crate::app::context::Context;
 use crate::app::introspect::Bearer;
-use crate::app::once::Once;
 use crate::app::signing::KeySet;
 use crate::app::work::{Seal, Stop, Work, decide};
-use crate::app::{App, random, seconds};
+use crate::app::{App, random};
 
 /// A request whose proofs hold.
 struct Wanted<'a> {
@@ -40,20 +40,6 @@ struct Wanted<'a> {
     token: Digest,
     dataset: Dataset<'a>,
     proven: Proven,
-}
-
-/// What the proofs bring.
-#[derive(Default)]
-struct Proven {
-    keys: Vec<Key>,
-    /// To be claimed.
-    nonces: BTreeMap<[u8; 32], Once>,
-}
-
-/// A key that was proven.
-struct Key {
-    jkt: Digest,
-    jwk: Map<String, Value>,
 }
 
 impl App {
@@ -82,9 +68,11 @@ impl App {
         let catalogue = &self.details.credentials;
         let asked = request::read(body, catalogue.batch)?;
         let details = self.details_in(grant.details_of(used(grant, &token)?)).await?;
-        let dataset = catalogue.dataset(&asked.which, &bearer.scope, details.as_ref().map(Details::objects).unwrap_or_default())?;
+        let details = details.as_ref().map(Details::objects).unwrap_or_default();
+        let which = if grant.offer.is_some() { Catalogue::of_offer(asked.which, details)? } else { asked.which };
+        let dataset = catalogue.dataset(&which, &bearer.scope, details)?;
         let context = context.as_client(&grant.client);
-        let proven = match self.check_credential_proofs(grant, dataset.configuration, &asked.proofs) {
+        let proven = match self.check_credential_proofs(grant.named_client(), dataset.configuration, &asked.proofs) {
             Ok(proven) => proven,
             Err(refused) => {
                 if refused.is_misuse {
@@ -96,37 +84,6 @@ impl App {
         let wanted = Wanted { client: &grant.client, grant: grant.id, token, dataset, proven };
         let signing = self.keys.current().await?;
         Ok(decide!(self, &context, |work| self.issue_once(work, &context, &wanted, &signing))?)
-    }
-
-    fn check_credential_proofs(&self, grant: &Grant, configuration: &Configuration, proofs: &[String]) -> Result<Proven, proof::Refused> {
-        let policy = self.policy();
-        let allowed: Vec<_> =
-            configuration.proof_algs.iter().filter(|alg| policy.allows(alg)).filter_map(|alg| Algorithm::parse(alg)).collect();
-        let held = proof::Held {
-            client: Some(&grant.client),
-            issuer: &self.endpoints.issuer,
-            now: self.now().numeric_date(),
-            lifetime: seconds(self.config.dpop.proof_lifetime),
-            tolerance: seconds(self.config.lifetimes.clock_tolerance),
-        };
-        let mut proven = Proven::default();
-        for text in proofs {
-            let found = credential_proof::verify(text, &allowed).map_err(|why| {
-                let sentence = "A proof is none that this issuer accepts: look at typ, alg, jwk, the claims and the signature.";
-                proof::Refused { error: OAuthError::invalid_proof(why.to_string()).saying(sentence), is_misuse: false }
-            })?;
-            let recent = found.nonce.as_deref().map(|nonce| self.recent_nonce(nonce));
-            let nonce = match &recent {
-                None => Nonce::Absent,
-                Some(None) => Nonce::Unknown,
-                Some(Some(_)) => Nonce::Recent,
-            };
-            let said = Said { iss: found.iss.as_deref(), aud: &found.aud, iat: found.iat, exp: found.exp, nbf: found.nbf, nonce };
-            proof::check(&said, &held)?;
-            proven.keys.push(Key { jkt: Digest(*found.thumbprint().as_bytes()), jwk: found.bare_key() });
-            proven.nonces.extend(recent.flatten().map(|(digest, once)| (digest.0, once)));
-        }
-        Ok(proven)
     }
 
     async fn issue_once(&self, mut work: Work<'_>, context: &Context, wanted: &Wanted<'_>, signing: &KeySet) -> Result<Vec<String>, Stop> {
@@ -167,6 +124,7 @@ impl App {
             access: wanted.token,
             dataset: &wanted.dataset,
             made: &made,
+            attested: wanted.proven.attested.clone(),
             kid: signing.active(SigningAlg::Es256)?.kid().to_owned(),
             expires_at: Timestamp(expires_at.saturating_mul(1000)),
             context: context.personal(),

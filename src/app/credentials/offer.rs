@@ -191,7 +191,8 @@ impl App {
             refresh_token: None,
             refresh_token_expires_in: None,
             id_token: None,
-            authorization_details: self.told_details(&scope, Some(&details)),
+            // OpenID4VCI §6.2: told to who asked by them; others name configurations, as in the offer.
+            authorization_details: asked.authorization_details.and_then(|_| self.told_details(&scope, Some(&details))),
         })
     }
 }

@@ -116,6 +116,10 @@ fn doctor_hears_what_is_wrong_and_what_is_doubtful() {
     }
     has(&said(&Typed::production("trusted_proxies = [\"0.0.0.0/0\"]"), Level::Warn), "names the whole internet");
     has(&said(&Typed::production("[tls]\ncert = \"/nowhere\"\nkey = \"/nowhere\""), Level::Fail), "tls.cert /nowhere cannot be read");
+    let idle = "[credentials]\nanonymous_access = true\n[[key_attester]]\nname = \"meadow\"\njwks = '{\"keys\":[]}'\n";
+    for part in ["no credential names the key_attester meadow", "nobody is let in"] {
+        has(&said(&Typed::file(idle), Level::Warn), part);
+    }
     has(
         &said(&Typed::file(&format!("cookie_secret = \"{COOKIE}\"")), Level::Warn),
         "holds secrets and can be read by others; run chmod 600",

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
+use super::attestation::ProofType;
 use super::{Catalogue, Configuration, FORMAT};
 
 /// What credentials are signed with.
@@ -57,13 +58,21 @@ pub fn issuer(catalogue: &Catalogue, allows: impl Fn(&str) -> bool, alias: impl 
 
 fn configuration(own: &Configuration, allows: impl Fn(&str) -> bool) -> Value {
     let algs: Vec<_> = own.proof_algs.iter().filter(|alg| allows(alg)).collect();
+    let mut proof = json!({ "proof_signing_alg_values_supported": algs });
+    if let Some(required) = &own.attestation {
+        proof["key_attestations_required"] = required.document();
+    }
+    // Nobody's word alone is enough where nobody is trusted.
+    let types =
+        [ProofType::Jwt, ProofType::Attestation].into_iter().filter(|own_type| *own_type == ProofType::Jwt || !own.attesters.is_empty());
+    let proofs: Map<_, _> = types.map(|own_type| (String::from(own_type.as_str()), proof.clone())).collect();
     let claims: Vec<_> = own.claims.iter().map(|name| json!({ "path": [name] })).collect();
     let mut document = json!({
         "format": FORMAT,
         "vct": own.vct,
         "cryptographic_binding_methods_supported": ["jwk"],
         "credential_signing_alg_values_supported": [SIGNED_WITH],
-        "proof_types_supported": { "jwt": { "proof_signing_alg_values_supported": algs } },
+        "proof_types_supported": proofs,
         "credential_metadata": { "display": [{ "name": own.name }], "claims": claims },
     });
     if let Some(scope) = &own.scope {

@@ -12,10 +12,12 @@
 //! | `wish` | authorization details of the type `openid_credential` |
 //! | `request` | the request for a credential, as it comes in |
 //! | `proof` | what the proof of a key has to say |
+//! | `attestation` | what somebody has to say who vouches for keys |
 //! | `metadata` | what the issuer tells of itself |
 //!
 //! Out of scope: SD-JWT and signatures (`chancery_jose`), whose claims they are (`app`), what is recorded (`grant::credentials`).
 
+pub mod attestation;
 pub mod metadata;
 pub mod proof;
 pub mod request;
@@ -36,6 +38,7 @@ use crate::error::OAuthError;
 use crate::resource::ResourceId;
 use crate::scope::{RESERVED, STANDARD, Scope};
 use crate::time::{Seconds, Timestamp};
+use attestation::Required;
 use request::Which;
 use wish::Wish;
 
@@ -69,6 +72,10 @@ pub struct Configuration {
     pub proof_algs: Vec<String>,
     /// It says whose account it is, so that verifiers can link what they saw.
     pub with_sub: bool,
+    /// Names of those whose attestations of keys count.
+    pub attesters: BTreeSet<String>,
+    /// Only attested keys get one (`key_attestations_required`).
+    pub attestation: Option<Required>,
 }
 
 /// Everything that is issued here.
@@ -81,6 +88,8 @@ pub struct Catalogue {
     pub batch: u32,
     /// What the issuer calls itself.
     pub name: Option<String>,
+    /// Wallets redeem offers without saying who they are (§12.3).
+    pub anonymous: bool,
 }
 
 impl Configuration {
@@ -115,7 +124,10 @@ impl Configuration {
         if self.proof_algs.is_empty() || !self.proof_algs.iter().all(|alg| ALGS.contains(&alg.as_str())) {
             return Err(format!("its proof_signing_algs are some of {}", ALGS.join(", ")));
         }
-        Ok(())
+        if self.attestation.is_some() && self.attesters.is_empty() {
+            return Err("it has key_attestations_required but no key_attesters, so that nobody could get it".into());
+        }
+        self.attestation.as_ref().map_or(Ok(()), Required::check)
     }
 
     /// When a credential says that it was issued, and when it ends, in seconds since 1970. Rounded, the more the longer it lives: what was
@@ -155,7 +167,7 @@ pub struct Shown<'a> {
 
 impl Catalogue {
     /// Nothing is issued: what most servers have.
-    pub const NONE: Self = Self { issuer: String::new(), configurations: BTreeMap::new(), batch: 1, name: None };
+    pub const NONE: Self = Self { issuer: String::new(), configurations: BTreeMap::new(), batch: 1, name: None, anonymous: false };
 
     pub fn is_empty(&self) -> bool {
         self.configurations.is_empty()
@@ -228,6 +240,22 @@ impl Catalogue {
             Value::Object(detail)
         };
         details.iter().cloned().chain(scoped.into_iter().map(|one| detail_of(&one.id))).map(named).collect()
+    }
+
+    /// The wish of a wallet that has the token of an offer. Where it did not ask by details it was told of none (§6.2) and knows no
+    /// identifier: then the configuration stands for the detail that was offered.
+    ///
+    /// # Errors
+    /// `unknown_credential_configuration` for what was not offered.
+    pub fn of_offer(which: Which, details: &[Map<String, Value>]) -> Result<Which, OAuthError> {
+        let Which::Configuration(id) = &which else { return Ok(which) };
+        let (offered, own) = (detail_of(id), of_type(details));
+        match own.iter().find(|one| ***one == offered) {
+            Some(one) => Ok(Which::Identifier(identifier(one))),
+            // It asked for less of it, and was told by which name.
+            None if own.iter().any(|one| one.get("credential_configuration_id").is_some_and(|own| own == id)) => Ok(which),
+            None => Err(OAuthError::unknown_credential_configuration("it was not offered")),
+        }
     }
 
     /// What a token brings of what was asked for. `scope` and `details` are those of the token.

@@ -54,6 +54,12 @@ pub struct Refused {
     pub is_misuse: bool,
 }
 
+impl From<OAuthError> for Refused {
+    fn from(error: OAuthError) -> Self {
+        Self { error, is_misuse: false }
+    }
+}
+
 /// Holds a proof, whose signature is right, against the request.
 ///
 /// # Errors
@@ -77,10 +83,18 @@ pub fn check(said: &Said<'_>, held: &Held<'_>) -> Result<(), Refused> {
         return Err(refuse("too old or of the future", "The proof is too old, or of the future: look at iat and at the clock."));
     }
     // Last: whoever hears that the nonce is all that is wrong has proven the rest.
-    match said.nonce {
+    Ok(check_nonce(said.nonce)?)
+}
+
+/// A proof or an attestation without a nonce is none; with a wrong one the nonce is what is wrong (§8.3.1.2).
+///
+/// # Errors
+/// `invalid_proof`, `invalid_nonce`.
+pub fn check_nonce(nonce: Nonce) -> Result<(), OAuthError> {
+    match nonce {
         Nonce::Recent => Ok(()),
-        Nonce::Absent => Err(refuse("no nonce", "The proof has no nonce: get a c_nonce at the nonce endpoint.")),
-        Nonce::Unknown => Err(Refused { error: OAuthError::invalid_nonce("an old nonce, or none of ours"), is_misuse: false }),
+        Nonce::Absent => Err(OAuthError::invalid_proof("no nonce").saying("The proof has no nonce: get a c_nonce at the nonce endpoint.")),
+        Nonce::Unknown => Err(OAuthError::invalid_nonce("an old nonce, or none of ours")),
     }
 }
 

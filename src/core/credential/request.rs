@@ -3,7 +3,8 @@
 //! | Rule | Source |
 //! |---|---|
 //! | one of `credential_identifier` and `credential_configuration_id`, never both | §8.2 |
-//! | `proofs` is there, with one type of proofs, which is `jwt`, and one proof or as many as a batch may have | §8.2, §12.2.4, Appendix F |
+//! | `proofs` is there, with one type of proofs | §8.2 |
+//! | which is `jwt` with one proof or as many as a batch may have, or `attestation` with exactly one | §12.2.4, Appendix F |
 //! | a wish for encryption is refused: it is not offered | §8.2, §8.3.1.2 |
 //! | unknown members are passed over | §8.2 |
 
@@ -26,8 +27,16 @@ pub enum Which {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub which: Which,
-    /// JWTs, each with a key.
-    pub proofs: Vec<String>,
+    pub proofs: Proofs,
+}
+
+/// JWTs that bring keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proofs {
+    /// Each by its key (Appendix F.1).
+    Jwt(Vec<String>),
+    /// Of keys that somebody vouches for (Appendix F.3).
+    Attestation(String),
 }
 
 /// Reads the body. `batch`: proofs at most.
@@ -53,21 +62,30 @@ pub fn read(body: &Value, batch: u32) -> Result<Asked, OAuthError> {
     Ok(Asked { which, proofs: proofs(members, batch)? })
 }
 
-fn proofs(members: &Map<String, Value>, batch: u32) -> Result<Vec<String>, OAuthError> {
+fn proofs(members: &Map<String, Value>, batch: u32) -> Result<Proofs, OAuthError> {
     let wrong = |why: &'static str, sentence: &str| OAuthError::invalid_proof(why).saying(sentence);
     let Some(proofs) = members.get("proofs") else {
         return Err(wrong("no proofs", "Send proofs with a proof of each key, as jwt."));
     };
-    let one_type = proofs.as_object().filter(|own| own.len() == 1);
-    let Some(all) = one_type.and_then(|own| own.get("jwt")).and_then(Value::as_array) else {
-        return Err(wrong("another type of proofs", "proofs has the one member jwt, which is an array."));
+    let one_type = proofs.as_object().filter(|own| own.len() == 1).and_then(|own| own.iter().next());
+    let Some((name, Value::Array(all))) = one_type else {
+        return Err(wrong("no type of proofs, or two", "proofs has one member, jwt or attestation, which is an array."));
     };
-    let most = batch.max(1) as usize;
-    if all.is_empty() || all.len() > most {
-        return Err(wrong("too many proofs, or none", &format!("proofs.jwt has 1 to {most} entries.")));
-    }
     let texts = all.iter().map(|one| one.as_str().map(String::from)).collect::<Option<Vec<_>>>();
-    texts.ok_or_else(|| wrong("no texts", "proofs.jwt is an array of JWTs."))
+    let texts = texts.ok_or_else(|| wrong("no texts", "A member of proofs is an array of JWTs."))?;
+    match (name.as_str(), <[String; 1]>::try_from(texts)) {
+        ("jwt", Ok(one)) => Ok(Proofs::Jwt(one.into())),
+        ("jwt", Err(texts)) => {
+            let most = batch.max(1) as usize;
+            if texts.is_empty() || texts.len() > most {
+                return Err(wrong("too many proofs, or none", &format!("proofs.jwt has 1 to {most} entries.")));
+            }
+            Ok(Proofs::Jwt(texts))
+        }
+        ("attestation", Ok([one])) => Ok(Proofs::Attestation(one)),
+        ("attestation", Err(_)) => Err(wrong("not one attestation", "proofs.attestation has exactly one entry.")),
+        _ => Err(wrong("another type of proofs", "proofs has one member, jwt or attestation, which is an array.")),
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +94,8 @@ mod tests {
     use serde_json::json;
 
     fn said(body: Value) -> Result<(Which, usize), &'static str> {
-        read(&body, 2).map(|asked| (asked.which, asked.proofs.len())).map_err(|error| error.code())
+        let count = |proofs: Proofs| if let Proofs::Jwt(all) = proofs { all.len() } else { 0 };
+        read(&body, 2).map(|asked| (asked.which, count(asked.proofs))).map_err(|error| error.code())
     }
 
     #[test]
@@ -91,6 +110,8 @@ mod tests {
             said(json!({ "credential_configuration_id": "id", "proofs": { "jwt": ["a"] } })),
             Ok((Which::Configuration("id".into()), 1))
         );
+        let attested = read(&json!({ "credential_identifier": "x", "proofs": { "attestation": ["a"] } }), 1).unwrap();
+        assert_eq!(attested.proofs, Proofs::Attestation("a".into()));
         for bad in [
             json!([]),
             json!({ "proofs": proofs }),
@@ -107,8 +128,12 @@ mod tests {
             json!({ "jwt": "a.b.c" }),
             json!({ "jwt": [1] }),
             json!({ "jwt": ["a", "b", "c"] }),
-            json!({ "attestation": ["a"] }),
             json!({ "jwt": ["a"], "attestation": ["a"] }),
+            json!({ "attestation": [] }),
+            json!({ "attestation": "a.b.c" }),
+            json!({ "attestation": [1] }),
+            json!({ "attestation": ["a", "b"] }),
+            json!({ "di_vp": ["a"] }),
         ] {
             assert_eq!(said(json!({ "credential_identifier": "x", "proofs": bad })), Err("invalid_proof"), "{bad}");
         }

@@ -17,12 +17,14 @@ fn configuration(id: &str, scope: Option<&str>) -> Configuration {
         lifetime: Seconds(14 * DAY as u32),
         proof_algs: vec!["ES256".into()],
         with_sub: false,
+        attesters: BTreeSet::new(),
+        attestation: None,
     }
 }
 
 fn catalogue() -> Catalogue {
     let all = [configuration("identity", Some("identity")), configuration("badge", None), configuration("card", Some("identity"))];
-    Catalogue { issuer: ISSUER.into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: 1, name: None }
+    Catalogue { issuer: ISSUER.into(), configurations: all.map(|own| (own.id.clone(), own)).into(), batch: 1, name: None, anonymous: false }
 }
 
 fn details(all: Value) -> Vec<Map<String, Value>> {
@@ -57,6 +59,8 @@ fn openid4vci_12_2_4_a_configuration_that_cannot_be_kept_is_refused_at_the_start
         assert!(own.check().is_err(), "{name} is not the person's to disclose");
     }
     assert!(problem(|own| own.name = "a\nb".into()) && problem(|own| own.name = " ".into()));
+    assert!(problem(|own| own.attestation = Some(Required::default())), "demanded of nobody");
+    assert!(!problem(|own| (own.attestation, own.attesters) = (Some(Required::default()), ["wallet".into()].into())));
     assert!(problem(|own| own.proof_algs = vec![]) && problem(|own| own.proof_algs = vec!["HS256".into()]));
 }
 
@@ -129,6 +133,23 @@ fn openid4vci_6_2_each_detail_has_identifiers_and_the_wallet_uses_them() {
 }
 
 #[test]
+fn openid4vci_6_2_of_an_offer_a_configuration_stands_for_what_was_offered() {
+    let offered = details(json!([{ "type": TYPE, "credential_configuration_id": "badge" }, { "type": "payment" }]));
+    let named = Catalogue::of_offer(Which::Configuration("badge".into()), &offered).unwrap();
+    assert_eq!(catalogue().dataset(&named, &scope("openid"), &offered).unwrap().configuration.id, "badge");
+    for other in [Which::Identifier("badge".into()), named] {
+        assert_eq!(Catalogue::of_offer(other.clone(), &offered).unwrap(), other);
+    }
+    let refusal = Catalogue::of_offer(Which::Configuration("identity".into()), &offered).unwrap_err();
+    assert_eq!(refusal.code(), "unknown_credential_configuration", "what was not offered");
+    // Whoever asked for less was told its identifier.
+    let less = details(json!([{ "type": TYPE, "credential_configuration_id": "badge", "claims": [{ "path": ["birthdate"] }] }]));
+    let badge = Which::Configuration("badge".into());
+    assert_eq!(Catalogue::of_offer(badge.clone(), &less).unwrap(), badge);
+    assert_eq!(catalogue().dataset(&badge, &scope("openid"), &less).unwrap_err().code(), "invalid_credential_request");
+}
+
+#[test]
 fn openid4vci_5_1_2_a_scope_stands_for_its_configurations() {
     let catalogue = catalogue();
     let (token, none) = (scope("openid identity"), scope("openid"));
@@ -193,6 +214,16 @@ fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     assert_eq!(identity["proof_types_supported"], json!({ "jwt": { "proof_signing_alg_values_supported": ["ES256"] } }));
     assert_eq!(identity["credential_metadata"]["claims"][2], json!({ "path": ["birthdate"] }));
     assert!(document["credential_configurations_supported"]["badge"].get("scope").is_none());
+    // Who may attest is told by a type of proofs of its own, what has to be attested beside each.
+    let mut types = |attestation: Option<Required>| {
+        let own = catalogue.configurations.get_mut("identity").unwrap();
+        (own.attesters, own.attestation) = (["wallet".into()].into(), attestation);
+        metadata::issuer(&catalogue, |_| true)["credential_configurations_supported"]["identity"]["proof_types_supported"].clone()
+    };
+    let plain = json!({ "proof_signing_alg_values_supported": ["ES256"] });
+    assert_eq!(types(None), json!({ "jwt": plain, "attestation": plain }), "no demand where there is none");
+    let empty = json!({ "proof_signing_alg_values_supported": ["ES256"], "key_attestations_required": {} });
+    assert_eq!(types(Some(Required::default())), json!({ "jwt": empty, "attestation": empty }));
     (catalogue.batch, catalogue.name) = (4, Some("Meadow".into()));
     let document = metadata::issuer(&catalogue, |_| true, |_| None);
     assert_eq!(

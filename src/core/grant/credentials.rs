@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::event::{CredentialsIssued, Misuse, MisuseRefused};
 use super::{Access, Grant, GrantEvent, GrantKind, Person};
 use crate::canonical;
+use crate::credential::attestation::Attested;
 use crate::credential::{Dataset, LONGEST_UNBOUND};
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
@@ -81,6 +82,7 @@ pub struct Issue<'a> {
     pub access: Digest,
     pub dataset: &'a Dataset<'a>,
     pub made: &'a [Made],
+    pub attested: Option<Attested>,
     pub kid: String,
     pub expires_at: Timestamp,
     pub context: Option<String>,
@@ -99,6 +101,7 @@ pub fn issue(cmd: &Issue<'_>) -> Decision<GrantEvent, ()> {
     let event = CredentialsIssued {
         access: cmd.access,
         at: cmd.at,
+        attested: cmd.attested.clone(),
         configuration: cmd.dataset.configuration.id.clone(),
         count: u32::try_from(cmd.made.len()).unwrap_or(u32::MAX),
         expires_at: cmd.expires_at,
@@ -180,6 +183,8 @@ mod tests {
             lifetime: Seconds(3600),
             proof_algs: vec!["ES256".into()],
             with_sub: false,
+            attesters: BTreeSet::new(),
+            attestation: None,
         }
     }
 
@@ -234,7 +239,16 @@ mod tests {
         let dataset = Dataset { configuration: &own, claims: vec!["given_name"], mandatory: BTreeSet::new() };
         let made = |jkts: &[&str]| jkts.iter().map(|jkt| Made { digest: digest("jwt"), jkt: digest(jkt) }).collect::<Vec<_>>();
         let issued = |made: &[Made]| {
-            issue(&Issue { access: digest("at"), dataset: &dataset, made, kid: "k".into(), expires_at: t(9), context: None, at: t(0) })
+            issue(&Issue {
+                access: digest("at"),
+                dataset: &dataset,
+                made,
+                attested: None,
+                kid: "k".into(),
+                expires_at: t(9),
+                context: None,
+                at: t(0),
+            })
         };
         assert_eq!(said(&issued(&made(&["a", "b", "a"]))), (vec![], "invalid_proof"));
         let decision = issued(&made(&["a", "b"]));

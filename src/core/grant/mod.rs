@@ -45,6 +45,7 @@ use crate::claims::ClaimsRequest;
 use crate::digest::Digest;
 use crate::dpop::Confirmation;
 use crate::id::{AccountId, ClientId, GrantId, OfferId, SessionId};
+use crate::offer::ANONYMOUS;
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
@@ -217,6 +218,11 @@ impl Grant {
     /// The client whose consent it rests on: its own, or the one whose token was exchanged.
     pub fn allowed_client(&self) -> &ClientId {
         self.exchanged.as_ref().map_or(&self.client, |own| &own.source.client)
+    }
+
+    /// Whose proofs name it in `iss`; `None` for a wallet that never said who it is (OpenID4VCI §6.1, Appendix F.1).
+    pub fn named_client(&self) -> Option<&ClientId> {
+        Some(&self.client).filter(|own| own.as_str() != ANONYMOUS)
     }
 
     /// How often the consent had been withdrawn when the grant began.

@@ -7,6 +7,7 @@
 //! | five wrong ones end the offer | OpenID4VCI §13.6.3 |
 //! | the code is known by its digest, the transaction code only as ciphertext: it has too few bits for a digest | DESIGN: rule 7 |
 //! | a code that comes again is evidence, once | our own |
+//! | where the operator allows it, a wallet need not say who it is: it acts as one client for all of them | OpenID4VCI §6.1, §12.3 |
 //!
 //! Out of scope: the token (`grant::pre_authorized`), which client may bring it (`client`).
 
@@ -29,6 +30,8 @@ use crate::time::{Seconds, Timestamp};
 
 /// Wrong transaction codes after which an offer is dead.
 pub const MOST_WRONG: u8 = 5;
+/// The name of wallets that have none (§6.1): a client of the server's own, there while the operator lets them in. Nobody comes under it.
+pub const ANONYMOUS: &str = "chancery-anonymous-wallet";
 /// Digits of a transaction code.
 pub const DIGITS: u32 = 6;
 /// The ciphertext of the transaction code.

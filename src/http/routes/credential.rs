@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::Group;
 use super::discovery::CACHE;
+use super::token::count_request;
 use crate::app::published::Published;
 use crate::http::cors::AnsweredClient;
 use crate::http::document::Document;
@@ -178,7 +179,7 @@ impl Credentials {
         let bearer = Box::pin(app.credential_holder(&context, &presented.token, &brought)).await;
         let bearer = bearer.map_err(|error| presented.refused(error))?;
         let client = bearer.grant.client.as_str();
-        self.server.count_name(REQUESTS, client, app.config.rate_limits.token_requests_per_client)?;
+        count_request(&self.server, request, REQUESTS, client)?;
         let for_client = |refused: Refused| refused.for_client(AnsweredClient(client.to_owned()));
         let body = body.value(request).await.map_err(for_client)?;
         let issued = Box::pin(app.issue_credentials(&context, &presented.token, &bearer, &body)).await;

@@ -4,6 +4,7 @@
 
 use chancery_core::client::metadata::GrantType;
 use chancery_core::error::{Code, OAuthError};
+use chancery_core::offer::ANONYMOUS;
 use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
@@ -156,13 +157,15 @@ impl Token {
     #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
     async fn token(&self, request: &Request, form: DescribedForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
         let (params, context) = (&form.params, context(request));
-        let mut caller = authenticate(&self.0, &context, request, params).await?;
+        let is_anonymous = is_anonymous(&self.0, request, params);
+        let mut caller =
+            if is_anonymous { anonymous(&self.0, request).await? } else { authenticate(&self.0, &context, request, params).await? };
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         let beside = Beside::Client(caller.client.state.as_deref());
         caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, beside)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
-        self.0.count_name(REQUESTS, &client, self.0.app.config.rate_limits.token_requests_per_client)?;
+        count_request(&self.0, request, REQUESTS, &client)?;
         let need = |name: &'static str| {
             let missing = || OAuthError::invalid_request(name).saying(format!("The parameter {name} is missing."));
             params.get(name).ok_or_else(missing)
@@ -241,7 +244,13 @@ impl Token {
             // Its tokens come from the authorization endpoint.
             Some(GrantType::Implicit) | None => Err(OAuthError::unsupported_grant_type("unknown grant type")),
         };
-        let tokens = tokens.map_err(refused)?;
+        let tokens = tokens.map_err(|error| {
+            // No name stands against the guesses of who has none.
+            if is_anonymous && error.code == Code::InvalidGrant {
+                let _ = self.0.count(FAILURES, request, app.config.rate_limits.token_failures_per_address);
+            }
+            refused(error)
+        })?;
         let nonce = dpop::next_nonce(&self.0, caller.proof.as_ref());
         Ok(Reply::new(&tokens).for_client(&client).with_nonce(nonce).with_receipt(receipt_for(&caller, &context)))
     }
@@ -277,6 +286,25 @@ impl Token {
         Box::pin(self.0.app.revoke(&context, &caller, token)).await.map_err(refused)?;
         Ok(Revoked(receipt_for(&caller, &context)))
     }
+}
+
+/// A wallet that says nothing of itself, for the one grant that it can have so (OpenID4VCI §6.1). Where nobody lets such in, it is refused as a
+/// client that did not authenticate.
+fn is_anonymous(server: &Server, request: &Request, form: &Params) -> bool {
+    server.app.details.credentials.anonymous
+        && form.get("grant_type").and_then(GrantType::parse) == Some(GrantType::PreAuthorizedCode)
+        && credentials::presented(request, form).is_ok_and(|own| own.names_nobody())
+}
+
+async fn anonymous(server: &Server, request: &Request) -> Result<Authenticated, Refused> {
+    server.check_limit(FAILURES, request, server.app.config.rate_limits.token_failures_per_address)?;
+    Ok(server.app.anonymous_wallet().await?)
+}
+
+/// Counts a request of a client; of those without a name by address, or one of them could use up the share of all.
+pub(super) fn count_request(server: &Server, request: &Request, purpose: &'static str, client: &str) -> Result<(), Refused> {
+    let rate = server.app.config.rate_limits.token_requests_per_client;
+    if client == ANONYMOUS { server.count(purpose, request, rate) } else { server.count_name(purpose, client, rate) }
 }
 
 /// Failures count against the address and the client; success costs nothing.

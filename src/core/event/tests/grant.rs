@@ -1,6 +1,7 @@
 //! Histories of grants: of a person, of a device, of a client alone, of an operator, through the front channel.
 
 use super::*;
+use crate::credential::attestation::{Attested, ProofType};
 use crate::grant::exchanged::{Actor, Source, TokenType};
 
 #[test]
@@ -56,6 +57,12 @@ fn grant() {
         CredentialsIssued {
             access: digest("at-3"),
             at: t(35),
+            attested: Some(Attested {
+                attester: "Meadow Wallet".into(),
+                key_storage: ["iso_18045_high".into()].into(),
+                proof_type: ProofType::Jwt,
+                user_authentication: ["iso_18045_moderate".into()].into(),
+            }),
             configuration: "identity".into(),
             count: 1,
             expires_at: t(14 * DAY),

@@ -5,6 +5,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use super::IssuedAccess;
+use crate::credential::attestation::Attested;
 use crate::digest::Digest;
 use crate::id::{AccountId, ClientId, GrantId, OfferId};
 use crate::scope::Scope;
@@ -32,6 +33,9 @@ pub struct CredentialsIssued {
     /// The access token that was used.
     pub access: Digest,
     pub at: Timestamp,
+    /// Who vouched for the keys (Appendix D); absent where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attested>,
     /// Its id in the metadata.
     pub configuration: String,
     /// How many there are, each for a key of its own.
