@@ -49,7 +49,7 @@ const WORDS: &[&str] = &[
 ];
 
 pub fn target() -> Target {
-    let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::ES512];
     let keys = algorithms.map(|alg| SigningKey::generate(alg).unwrap());
     let set = Jwks::new(keys.iter().map(|key| key.public_jwk().clone()));
     let claims = json!({ "iss": "https://op.example", "aud": ["a"], "exp": 1_700_000_000, "nonce": "n" });

@@ -158,7 +158,7 @@ impl App {
             Command::KeysList => Ok(json!({ "keys": self.list_keys().await? })),
             Command::KeysRotate { alg, now } => {
                 let alg = SigningAlg::parse(&alg)
-                    .ok_or_else(|| OAuthError::invalid_request("alg").saying("Use RS256, PS256, ES256, ES384 or EdDSA."))?;
+                    .ok_or_else(|| OAuthError::invalid_request("alg").saying("Use RS256, PS256, ES256, ES384, ES512 or EdDSA."))?;
                 self.keys.current().await?;
                 if now {
                     return Ok(json!({ "kid": self.rotate_keys(context, alg).await?, "signs_at": self.now().0 }));

@@ -30,7 +30,7 @@ use super::signer::{Held, Signer, SignerError};
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// What our own tokens may be signed with. One for each of `SigningAlg::ALL`.
-pub const ALGORITHMS: &[Algorithm] = &[Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+pub const ALGORITHMS: &[Algorithm] = Algorithm::SIGNING;
 
 /// How long a request waits for keys that are still being made.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,6 +152,7 @@ pub(super) fn algorithm(alg: SigningAlg) -> Algorithm {
         SigningAlg::Ps256 => Algorithm::PS256,
         SigningAlg::Es256 => Algorithm::ES256,
         SigningAlg::Es384 => Algorithm::ES384,
+        SigningAlg::Es512 => Algorithm::ES512,
         SigningAlg::EdDsa => Algorithm::EdDSA,
     }
 }
@@ -260,7 +261,7 @@ impl App {
             let key = SigningKey::from_pem(pem).map_err(|e| OAuthError::server_error(format!("JWKS_PRIVATE_KEY: {e}")))?;
             let alg = SigningAlg::ALL.iter().copied().find(|alg| key.serves(algorithm(*alg)));
             let alg = alg.ok_or_else(|| {
-                OAuthError::server_error("JWKS_PRIVATE_KEY: use an RSA key, an EC key on P-256 or P-384, or an Ed25519 key")
+                OAuthError::server_error("JWKS_PRIVATE_KEY: use an RSA key, an EC key on P-256, P-384 or P-521, or an Ed25519 key")
             })?;
             let known = self.key_states().await?;
             if !known.iter().any(|own| own.kid == key.kid()) {

@@ -136,7 +136,7 @@ pub struct Create {
     /// Space-separated scopes it may ask for
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
-    /// RS256, PS256, ES256, ES384 or EdDSA, for its id_tokens
+    /// RS256, PS256, ES256, ES384, ES512 or EdDSA, for its id_tokens
     #[arg(long)]
     alg: Option<String>,
     /// web or native

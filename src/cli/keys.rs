@@ -25,7 +25,7 @@ pub enum Command {
     },
     /// Make a new key that signs as soon as every client can know it; the old one stays published while its tokens live
     Rotate {
-        /// RS256, PS256, ES256, ES384 or EdDSA
+        /// RS256, PS256, ES256, ES384, ES512 or EdDSA
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         alg: String,
         /// Sign with it at once: for a key that must not sign any more. Clients that cache the old set refuse tokens until they fetch again

@@ -42,7 +42,7 @@ pub struct Set {
     /// jwt or opaque
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
-    /// RS256, PS256, ES256, ES384 or EdDSA, for its JWTs
+    /// RS256, PS256, ES256, ES384, ES512 or EdDSA, for its JWTs
     #[arg(long)]
     alg: Option<String>,
     /// Seconds that its access tokens live

@@ -47,7 +47,7 @@ pub enum KeyKind {
 
 impl Algorithm {
     /// What a [`crate::SigningKey`] can sign with.
-    pub const SIGNING: &'static [Self] = &[Self::RS256, Self::PS256, Self::ES256, Self::ES384, Self::EdDSA];
+    pub const SIGNING: &'static [Self] = &[Self::RS256, Self::PS256, Self::ES256, Self::ES384, Self::ES512, Self::EdDSA];
 
     /// What can be verified with a public key.
     pub const ASYMMETRIC: &'static [Self] =
@@ -121,8 +121,9 @@ impl KeyKind {
             Self::Rsa => &[Algorithm::RS256, Algorithm::PS256],
             Self::P256 => &[Algorithm::ES256],
             Self::P384 => &[Algorithm::ES384],
+            Self::P521 => &[Algorithm::ES512],
             Self::Ed25519 => &[Algorithm::EdDSA],
-            Self::P521 | Self::Secret => &[],
+            Self::Secret => &[],
         }
     }
 }

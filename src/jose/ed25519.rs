@@ -48,7 +48,7 @@ impl SigningKey {
     fn ed25519_pair(&self) -> Option<&Ed25519KeyPair> {
         match &self.pair {
             Pair::Ed25519(pair) => Some(pair),
-            Pair::Rsa(_) | Pair::Ec(_) => None,
+            Pair::Rsa(_) | Pair::Ec(..) => None,
         }
     }
 }

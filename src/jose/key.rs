@@ -4,7 +4,7 @@
 //! |---|---|
 //! | one format in and out: PKCS#8, unencrypted | RFC 5958, RFC 7468 §10 |
 //! | RSA of 2048 to 8192 bits | RFC 7518 §3.3, §3.5 |
-//! | P-256, P-384, Ed25519 | RFC 7518 §3.4, RFC 8037 §3.1 |
+//! | P-256, P-384, P-521, Ed25519 | RFC 7518 §3.4, RFC 8037 §3.1 |
 //! | `kid` is the RFC 7638 thumbprint: the same key has the same name on every node and after every import | RFC 7638 §1 |
 //!
 //! A key is parsed once and kept; parsing an RSA key costs more than a signature. It has no `Debug`, `Display` or `Serialize`.
@@ -14,7 +14,8 @@
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, KeyPair as _, RsaKeyPair,
 };
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -38,14 +39,14 @@ pub struct SigningKey {
 
 pub(crate) enum Pair {
     Rsa(RsaKeyPair),
-    Ec(EcdsaKeyPair),
+    Ec(KeyKind, EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
 /// Why a key cannot be used. The sentences are for the operator and say what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigningKeyError {
-    #[error("no key can be generated for {0}: use RS256, PS256, ES256, ES384 or EdDSA")]
+    #[error("no key can be generated for {0}: use RS256, PS256, ES256, ES384, ES512 or EdDSA")]
     NotASigningAlgorithm(Algorithm),
     #[error("the key is {0}, not PKCS#8; convert it with: openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem")]
     NotPkcs8(&'static str),
@@ -60,7 +61,7 @@ pub enum SigningKeyError {
     SeveralKeys,
     #[error("the RSA key has fewer than 2048 or more than 8192 bits, or is inconsistent")]
     RsaSize,
-    #[error("the key is not an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 private key in PKCS#8")]
+    #[error("the key is not an RSA (2048 to 8192 bits), P-256, P-384, P-521 or Ed25519 private key in PKCS#8")]
     Unsupported,
     #[error("the public half of the key is unfit: {0}")]
     Public(#[from] KeyError),
@@ -79,10 +80,12 @@ impl SigningKey {
     pub fn generate(alg: Algorithm) -> Result<Self, SigningKeyError> {
         match alg {
             Algorithm::RS256 | Algorithm::PS256 => Self::generate_rsa(KeySize::Rsa2048),
-            Algorithm::ES256 => Self::new(Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?)),
-            Algorithm::ES384 => Self::new(Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?)),
             Algorithm::EdDSA => Self::new(Pair::Ed25519(Ed25519KeyPair::generate()?)),
-            _ => Err(SigningKeyError::NotASigningAlgorithm(alg)),
+            _ => {
+                let kind = alg.key_kind();
+                let (_, curve) = CURVES.iter().find(|(own, _)| *own == kind).ok_or(SigningKeyError::NotASigningAlgorithm(alg))?;
+                Self::new(Pair::Ec(kind, EcdsaKeyPair::generate(curve)?))
+            }
         }
     }
 
@@ -95,9 +98,9 @@ impl SigningKey {
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
             return Self::new(Pair::Ed25519(pair));
         }
-        for curve in [&ECDSA_P256_SHA256_FIXED_SIGNING, &ECDSA_P384_SHA384_FIXED_SIGNING] {
+        for (kind, curve) in CURVES {
             if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve, der) {
-                return Self::new(Pair::Ec(pair));
+                return Self::new(Pair::Ec(*kind, pair));
             }
         }
         match RsaKeyPair::from_pkcs8(der) {
@@ -138,10 +141,7 @@ impl SigningKey {
                 let key = pair.public_key();
                 PublicJwk::rsa(key.modulus().big_endian_without_leading_zero(), key.exponent().big_endian_without_leading_zero())?
             }
-            Pair::Ec(pair) if pair.algorithm() == &ECDSA_P256_SHA256_FIXED_SIGNING => {
-                PublicJwk::ec(KeyKind::P256, pair.public_key().as_ref())?
-            }
-            Pair::Ec(pair) => PublicJwk::ec(KeyKind::P384, pair.public_key().as_ref())?,
+            Pair::Ec(kind, pair) => PublicJwk::ec(*kind, pair.public_key().as_ref())?,
             Pair::Ed25519(pair) => PublicJwk::ed25519(pair.public_key().as_ref())?,
         };
         let kid = public.thumbprint().to_string();
@@ -158,7 +158,7 @@ impl SigningKey {
     pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, SigningKeyError> {
         Ok(Zeroizing::new(match &self.pair {
             Pair::Rsa(pair) => pair.as_der()?.as_ref().to_vec(),
-            Pair::Ec(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Pair::Ec(_, pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
             // Version 1, which every other tool reads.
             Pair::Ed25519(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
         }))
@@ -188,5 +188,12 @@ impl SigningKey {
         &self.public
     }
 }
+
+/// The curves, each with the one hash that JWS pairs it with (RFC 7518 §3.4).
+const CURVES: &[(KeyKind, &EcdsaSigningAlgorithm)] = &[
+    (KeyKind::P256, &ECDSA_P256_SHA256_FIXED_SIGNING),
+    (KeyKind::P384, &ECDSA_P384_SHA384_FIXED_SIGNING),
+    (KeyKind::P521, &ECDSA_P521_SHA512_FIXED_SIGNING),
+];
 
 const RSA_OID: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];

@@ -44,8 +44,8 @@ impl SigningKey {
         match (&self.pair, alg) {
             (Pair::Rsa(pair), Algorithm::RS256) => rsa(pair, &RSA_PKCS1_SHA256, message),
             (Pair::Rsa(pair), Algorithm::PS256) => rsa(pair, &RSA_PSS_SHA256, message),
-            // `serves` ties ES256 to P-256 and ES384 to P-384.
-            (Pair::Ec(pair), _) if self.serves(alg) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            // `serves` ties each algorithm to its curve.
+            (Pair::Ec(_, pair), _) if self.serves(alg) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
             (Pair::Ed25519(pair), Algorithm::EdDSA) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
             _ => Err(SignError::Algorithm(alg)),
         }
@@ -72,11 +72,11 @@ impl SigningKey {
         Ok(token)
     }
 
-    /// In bytes; for P-256 the room of the larger curve.
+    /// In bytes; for the smaller curves the room of the largest.
     fn signature_len(&self) -> usize {
         match &self.pair {
             Pair::Rsa(pair) => pair.public_modulus_len(),
-            Pair::Ec(_) => 96,
+            Pair::Ec(..) => 132,
             Pair::Ed25519(_) => 64,
         }
     }

@@ -44,7 +44,7 @@ struct Arguments {
 enum Command {
     /// Make a key that never leaves the token
     Generate {
-        /// RS256, PS256, ES256 or ES384
+        /// RS256, PS256, ES256, ES384 or ES512
         #[arg(long, value_parser = Alg::parse)]
         alg: Alg,
         /// What it is called: as in signer.keys of the server

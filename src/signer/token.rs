@@ -21,15 +21,16 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256, Sha384};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::question::text;
 
 /// Bits of an RSA key that is made here.
 const RSA_BITS: u64 = 2048;
-/// The curves by their object identifiers, in DER: P-256 and P-384.
+/// The curves by their object identifiers, in DER.
 const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// What is signed with (RFC 7518 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub enum Alg {
     Ps256,
     Es256,
     Es384,
+    Es512,
 }
 
 impl Alg {
@@ -49,7 +51,8 @@ impl Alg {
             "PS256" => Self::Ps256,
             "ES256" => Self::Es256,
             "ES384" => Self::Es384,
-            other => bail!("this program does not sign with {other:?}; use RS256, PS256, ES256 or ES384"),
+            "ES512" => Self::Es512,
+            other => bail!("this program does not sign with {other:?}; use RS256, PS256, ES256, ES384 or ES512"),
         })
     }
 }
@@ -132,6 +135,7 @@ impl Token {
             }
             Alg::Es256 => self.session.sign(&Mechanism::Ecdsa, key, &Sha256::digest(message)),
             Alg::Es384 => self.session.sign(&Mechanism::Ecdsa, key, &Sha384::digest(message)),
+            Alg::Es512 => self.session.sign(&Mechanism::Ecdsa, key, &Sha512::digest(message)),
         };
         match signed {
             Ok(signature) => {
@@ -164,14 +168,20 @@ impl Token {
             Attribute::Sign(true),
             Attribute::Label(name.into()),
         ];
-        let mechanism = match alg {
-            Alg::Rs256 | Alg::Ps256 => {
+        let curve = match alg {
+            Alg::Rs256 | Alg::Ps256 => None,
+            Alg::Es256 => Some(P256),
+            Alg::Es384 => Some(P384),
+            Alg::Es512 => Some(P521),
+        };
+        let mechanism = match curve {
+            Some(curve) => {
+                public.push(Attribute::EcParams(curve.to_vec()));
+                Mechanism::EccKeyPairGen
+            }
+            None => {
                 public.extend([Attribute::ModulusBits(RSA_BITS.into()), Attribute::PublicExponent(vec![1, 0, 1])]);
                 Mechanism::RsaPkcsKeyPairGen
-            }
-            Alg::Es256 | Alg::Es384 => {
-                public.push(Attribute::EcParams(if alg == Alg::Es256 { P256 } else { P384 }.to_vec()));
-                Mechanism::EccKeyPairGen
             }
         };
         self.session.generate_key_pair(&mechanism, &public, &private).context("the token does not make the key")?;
@@ -196,11 +206,14 @@ fn elliptic(curve: &[u8], point: &[u8]) -> anyhow::Result<Value> {
     let (crv, length) = match curve {
         P256 => ("P-256", 32),
         P384 => ("P-384", 48),
-        _ => bail!("is on a curve that tokens are not signed on; use P-256 or P-384"),
+        P521 => ("P-521", 66),
+        _ => bail!("is on a curve that tokens are not signed on; use P-256, P-384 or P-521"),
     };
     // 0x04 begins the octet string and the uncompressed point alike; only the length of the whole tells them apart.
     let bare = match point {
         [0x04, _, rest @ ..] if rest.len() == 2 * length + 1 => rest,
+        // From 128 bytes on, DER spends two on the length: a point of P-521 has 133.
+        [0x04, 0x81, _, rest @ ..] if rest.len() == 2 * length + 1 => rest,
         other => other,
     };
     match bare {
@@ -224,10 +237,16 @@ mod tests {
             let jwk = elliptic(P256, point).unwrap();
             assert_eq!((&jwk["crv"], &jwk["x"], &jwk["y"]), (&json!("P-256"), &json!(text(&[1; 32])), &json!(text(&[2; 32]))));
         }
+        let large = [&[0x04][..], &[1; 66], &[2; 66]].concat();
+        for point in [&large, &[&[0x04, 0x81, 133][..], &large].concat()] {
+            let jwk = elliptic(P521, point).unwrap();
+            assert_eq!((&jwk["crv"], &jwk["x"], &jwk["y"]), (&json!("P-521"), &json!(text(&[1; 66])), &json!(text(&[2; 66]))));
+        }
         // The first byte of x is what the length of an octet string would be.
         let odd = [&[0x04, 63][..], &[3; 63]].concat();
         assert_eq!(elliptic(P256, &odd).unwrap()["y"], json!(text(&[3; 32])));
-        let wrong: [(&[u8], &[u8]); 5] = [(P384, &whole), (P256, &whole[1..]), (&[6, 1, 1], &whole), (P256, &[]), (P256, &[4])];
+        let wrong: [(&[u8], &[u8]); 6] =
+            [(P384, &whole), (P521, &whole), (P256, &whole[1..]), (&[6, 1, 1], &whole), (P256, &[]), (P256, &[4])];
         for (curve, point) in wrong {
             assert!(elliptic(curve, point).is_err());
         }

@@ -316,14 +316,14 @@ async fn fapi2_security_5_3_2_2_plain_http_goes_to_the_loopback_address_of_a_nat
 async fn fapi2_security_5_4_1_requests_and_assertions_are_signed_with_algorithms_of_the_profile() {
     let world = World::new(HEAD, "").await;
     // §5.4.3: several keys of one name, of which the one that fits is found. No algorithm is registered for request objects.
-    let keys = ["RS256", "ES256", "PS256", "EdDSA", "ES384", "ES256"].map(Key::generate);
+    let keys = ["RS256", "ES256", "PS256", "EdDSA", "ES384", "ES512", "ES256"].map(Key::generate);
     let jwks: Vec<_> = keys.iter().map(|key| key.jwks()["keys"][0].clone()).collect();
     assert!(jwks.iter().all(|key| key["kid"] == jwks[0]["kid"]));
     let answer = register(&world.server, &metadata(&world.key, json!({ "jwks": { "keys": jwks } }))).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     let id = Client::of(&answer.json()).id;
     for key in &keys {
-        let (own, last) = (Signing { world: &world, id: id.clone(), key }, Signing { world: &world, id: id.clone(), key: &keys[5] });
+        let (own, last) = (Signing { world: &world, id: id.clone(), key }, Signing { world: &world, id: id.clone(), key: &keys[6] });
         let is_allowed = ["PS256", "ES256", "EdDSA"].contains(&key.alg());
         let object = key.sign(&own.claims(&json!({})));
         let answer = last.push(&[("request", &object)], &json!({}), None).await;
@@ -333,9 +333,9 @@ async fn fapi2_security_5_4_1_requests_and_assertions_are_signed_with_algorithms
         let answer = own.push(PARAMETERS, &json!({}), None).await;
         assert_eq!(answer.status, if key.alg() == "ES256" { 201 } else { 401 }, "assertion, {}", key.alg());
     }
-    let last = Signing { world: &world, id, key: &keys[5] };
+    let last = Signing { world: &world, id, key: &keys[6] };
     let unsigned = |claims: &Value| {
-        let signed = keys[5].sign_with(&json!({ "alg": "none" }), claims);
+        let signed = keys[6].sign_with(&json!({ "alg": "none" }), claims);
         format!("{}.", signed.rsplit_once('.').unwrap().0)
     };
     let object = unsigned(&last.claims(&json!({})));
@@ -367,7 +367,7 @@ async fn fapi2_security_5_4_1_short_keys_are_no_keys() {
         let is_long = match key["kty"].as_str().unwrap() {
             // 256 bytes are 342 letters.
             "RSA" => key["n"].as_str().unwrap().len() >= 342,
-            "EC" => ["P-256", "P-384"].contains(&key["crv"].as_str().unwrap()),
+            "EC" => ["P-256", "P-384", "P-521"].contains(&key["crv"].as_str().unwrap()),
             _ => key["crv"] == "Ed25519",
         };
         assert!(is_long, "{key}");

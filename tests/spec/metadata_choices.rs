@@ -18,8 +18,8 @@ async fn rp_metadata_choices_2_the_answer_has_the_single_value_and_no_list() {
     let key = Key::generate("ES256");
     let lists = json!({
         "subject_types_supported": ["pairwise", "public"],
-        "id_token_signing_alg_values_supported": ["ES512", "ES384", "RS256"],
-        "id_token_signed_response_alg": "ES512",
+        "id_token_signing_alg_values_supported": ["ES256K", "ES384", "RS256"],
+        "id_token_signed_response_alg": "ES256K",
         "token_endpoint_auth_methods_supported": ["magic_jwt", "private_key_jwt", "client_secret_basic"],
         "token_endpoint_auth_signing_alg_values_supported": ["HS256", "ES256"],
         "userinfo_signing_alg_values_supported": ["HS512", "EdDSA"],
@@ -96,6 +96,6 @@ async fn oidc_registration_2_an_assertion_is_signed_with_the_registered_algorith
         let answer = server.post("/oidc/token").form(&fields).send().await;
         assert_eq!(answer.status, expected, "{}: {}", key.alg(), answer.text());
     }
-    let refused = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_signing_alg": "ES512" });
+    let refused = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_signing_alg": "ES256K" });
     assert_eq!(server.post("/clients").json(&refused).send().await.error(), "invalid_client_metadata");
 }

@@ -2,6 +2,7 @@
 
 mod abca;
 mod account_pages;
+mod algorithms;
 mod anchor;
 mod app_routes;
 mod archive;

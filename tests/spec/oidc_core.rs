@@ -19,7 +19,7 @@ async fn oidc_core_2_the_id_token_says_who_when_and_for_whom() {
     let server = Server::start().await;
     let alice = server.alice().await;
     let mut browser = Browser::new(&server);
-    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+    for alg in ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] {
         let client = server.client(json!({ "id_token_signed_response_alg": alg })).await;
         let tokens = browser.tokens(&client, &alice, &[]).await;
         let (header, claims) = claims(&server, &tokens).await;
@@ -243,7 +243,7 @@ async fn a_restart_between_consent_and_code_changes_nothing() {
 async fn oidc_core_5_3_2_userinfo_is_a_jwt_for_clients_that_registered_an_algorithm() {
     let server = Server::start().await;
     let alice = server.alice().await;
-    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+    for alg in ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] {
         let client = server.client(json!({ "userinfo_signed_response_alg": alg })).await;
         let tokens = Browser::new(&server).tokens(&client, &alice, &[]).await;
         let answer = server.userinfo(&tokens.access).await;

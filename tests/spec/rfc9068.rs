@@ -40,7 +40,7 @@ fn backend() -> Client {
 
 #[tokio::test]
 async fn rfc9068_2_2_the_claims_of_a_persons_token() {
-    for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+    for alg in ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] {
         let server = Server::with(&[], &declared(alg)).await;
         let (client, alice) = (server.web_client().await, server.alice().await);
         let tokens = Browser::new(&server).tokens(&client, &alice, &[("resource", API), ("scope", "openid api")]).await;

@@ -103,7 +103,7 @@ async fn rfc9449_5_every_grant_binds_its_access_token_to_the_proven_key() {
     let server = Server::start().await;
     let (client, alice) = (server.web_client().await, server.alice().await);
     let mut browser = Browser::new(&server);
-    for alg in ["ES256", "EdDSA", "RS256", "PS256", "ES384"] {
+    for alg in ["ES256", "EdDSA", "RS256", "PS256", "ES384", "ES512"] {
         let prover = Prover::new(alg);
         let tokens = bound(&server, &mut browser, &client, &alice, &prover).await;
         assert_eq!(tokens.whole["token_type"], "DPoP", "{alg}");
@@ -124,7 +124,7 @@ async fn rfc9449_5_every_grant_binds_its_access_token_to_the_proven_key() {
     assert!(server.introspect(&machine, &plain.access).await.get("cnf").is_none());
     // The log says which key each token is bound to.
     let kinds = server.events().await.into_iter().filter(|event| event.data.pointer("/access/cnf/jkt").is_some()).count();
-    assert_eq!(kinds, 11);
+    assert_eq!(kinds, 13);
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn rfc9449_7_1_userinfo_takes_a_bound_token_with_its_proof_only() {
             assert!(challenge.starts_with(scheme) && challenge.contains(&format!("error=\"{code}\"")), "{name}: {challenge}");
         }
         let dpop = userinfo(server, "DPoP", &token, None).await;
-        assert!(dpop.header("www-authenticate").contains("algs=\"RS256 PS256 ES256 ES384 EdDSA\""));
+        assert!(dpop.header("www-authenticate").contains("algs=\"RS256 PS256 ES256 ES384 ES512 EdDSA\""));
         assert_eq!(userinfo(server, "Bearer", &plain, None).await.status, 200);
     })
     .await;
@@ -298,7 +298,7 @@ async fn rfc9449_7_2_a_resource_without_a_token_names_both_schemes() {
     let server = Server::start().await;
     let answer = server.get("/oidc/userinfo").send().await;
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
-    assert_eq!(challenges, ["Bearer realm=\"chancery\"", "DPoP realm=\"chancery\", algs=\"RS256 PS256 ES256 ES384 EdDSA\""]);
+    assert_eq!(challenges, ["Bearer realm=\"chancery\"", "DPoP realm=\"chancery\", algs=\"RS256 PS256 ES256 ES384 ES512 EdDSA\""]);
     let two = server.get("/oidc/userinfo").header("authorization", "Bearer x").header("authorization", "DPoP x").send().await;
     assert_eq!(two.refusal(), (400, "invalid_request".to_owned()));
 }
@@ -352,7 +352,7 @@ async fn rfc9449_5_2_a_client_registered_for_it_always_proves_a_key() {
     let fresh = Tokens::of(&refreshing(&server, &client, tokens.refresh()).header("dpop", &prover.for_token(&server)).send().await);
     assert_eq!(fresh.refresh, tokens.refresh);
     let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
-    assert_eq!(discovery["dpop_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "ES384", "EdDSA"]));
+    assert_eq!(discovery["dpop_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn rfc9701_4_only_who_names_the_type_gets_it() {
     let refused = server.post("/oidc/introspection").header("accept", JWT).form(&[("token", &token)]).send().await;
     assert_eq!((refused.refusal(), refused.header("content-type")), ((400, "invalid_client".to_owned()), "application/json"));
     let discovery = server.get("/oidc/.well-known/openid-configuration").send().await.json();
-    assert_eq!(discovery["introspection_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "ES384", "EdDSA"]));
+    assert_eq!(discovery["introspection_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]));
 }
 
 #[tokio::test]

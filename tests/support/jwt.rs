@@ -16,24 +16,28 @@ pub fn verified(token: &str, jwks: &Value) -> (Value, Value) {
     let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).expect("the key is published");
     let number = |name: &str| B64.decode(key[name].as_str().unwrap()).unwrap();
     let checked = match header["alg"].as_str().unwrap() {
-        "RS256" => {
-            let key = RsaPublicKeyComponents { n: number("n"), e: number("e") };
-            key.verify(&signature::RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
+        "EdDSA" | "Ed25519" => UnparsedPublicKey::new(&signature::ED25519, number("x")).verify(message.as_bytes(), &signature),
+        rsa if rsa.starts_with("RS") || rsa.starts_with("PS") => {
+            let parameters: &signature::RsaParameters = match rsa {
+                "RS256" => &signature::RSA_PKCS1_2048_8192_SHA256,
+                "RS384" => &signature::RSA_PKCS1_2048_8192_SHA384,
+                "RS512" => &signature::RSA_PKCS1_2048_8192_SHA512,
+                "PS256" => &signature::RSA_PSS_2048_8192_SHA256,
+                "PS384" => &signature::RSA_PSS_2048_8192_SHA384,
+                "PS512" => &signature::RSA_PSS_2048_8192_SHA512,
+                other => panic!("alg {other}"),
+            };
+            RsaPublicKeyComponents { n: number("n"), e: number("e") }.verify(parameters, message.as_bytes(), &signature)
         }
-        "PS256" => {
-            let key = RsaPublicKeyComponents { n: number("n"), e: number("e") };
-            key.verify(&signature::RSA_PSS_2048_8192_SHA256, message.as_bytes(), &signature)
+        curve => {
+            let curve: &'static dyn signature::VerificationAlgorithm = match curve {
+                "ES256" => &signature::ECDSA_P256_SHA256_FIXED,
+                "ES384" => &signature::ECDSA_P384_SHA384_FIXED,
+                "ES512" => &signature::ECDSA_P521_SHA512_FIXED,
+                other => panic!("alg {other}"),
+            };
+            UnparsedPublicKey::new(curve, [vec![4], number("x"), number("y")].concat()).verify(message.as_bytes(), &signature)
         }
-        "ES384" => {
-            let point = [vec![4], number("x"), number("y")].concat();
-            UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point).verify(message.as_bytes(), &signature)
-        }
-        "EdDSA" => UnparsedPublicKey::new(&signature::ED25519, number("x")).verify(message.as_bytes(), &signature),
-        "ES256" => {
-            let point = [vec![4], number("x"), number("y")].concat();
-            UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature)
-        }
-        other => panic!("alg {other}"),
     };
     checked.expect("the signature is right");
     (header, claims)
@@ -52,7 +56,7 @@ fn part(text: &str) -> Value {
 pub enum Key {
     Rsa(&'static str, Box<RsaKeyPair>),
     Ec(&'static str, EcdsaKeyPair),
-    Ed(Ed25519KeyPair),
+    Ed(&'static str, Ed25519KeyPair),
 }
 
 impl Key {
@@ -61,18 +65,23 @@ impl Key {
         let rsa = || Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
         match alg {
             "RS256" => Self::Rsa("RS256", rsa()),
+            "RS384" => Self::Rsa("RS384", rsa()),
+            "RS512" => Self::Rsa("RS512", rsa()),
             "PS256" => Self::Rsa("PS256", rsa()),
+            "PS384" => Self::Rsa("PS384", rsa()),
+            "PS512" => Self::Rsa("PS512", rsa()),
             "ES256" => Self::Ec("ES256", EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()),
             "ES384" => Self::Ec("ES384", EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap()),
-            "EdDSA" => Self::Ed(Ed25519KeyPair::generate().unwrap()),
+            "ES512" => Self::Ec("ES512", EcdsaKeyPair::generate(&signature::ECDSA_P521_SHA512_FIXED_SIGNING).unwrap()),
+            "EdDSA" => Self::Ed("EdDSA", Ed25519KeyPair::generate().unwrap()),
+            "Ed25519" => Self::Ed("Ed25519", Ed25519KeyPair::generate().unwrap()),
             other => panic!("no key for {other}: teach this test the algorithm"),
         }
     }
 
     pub fn alg(&self) -> &'static str {
         match self {
-            Self::Rsa(alg, _) | Self::Ec(alg, _) => alg,
-            Self::Ed(_) => "EdDSA",
+            Self::Rsa(alg, _) | Self::Ec(alg, _) | Self::Ed(alg, _) => alg,
         }
     }
 
@@ -87,10 +96,14 @@ impl Key {
             Self::Ec(_, pair) => {
                 let point = pair.public_key().as_ref();
                 let half = point.len() / 2;
-                let curve = if half == 32 { "P-256" } else { "P-384" };
+                let curve = match half {
+                    32 => "P-256",
+                    48 => "P-384",
+                    _ => "P-521",
+                };
                 json!({ "kty": "EC", "crv": curve, "x": text(&point[1..=half]), "y": text(&point[1 + half..]) })
             }
-            Self::Ed(pair) => json!({ "kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref()) }),
+            Self::Ed(_, pair) => json!({ "kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref()) }),
         };
         key.as_object_mut().unwrap().extend([("kid".to_owned(), json!("k")), ("alg".to_owned(), json!(self.alg()))]);
         json!({ "keys": [key] })
@@ -107,13 +120,19 @@ impl Key {
         let signature = match self {
             Self::Rsa(alg, pair) => {
                 let mut bytes = vec![0; pair.public_modulus_len()];
-                let pkcs1: &dyn signature::RsaEncoding = &signature::RSA_PKCS1_SHA256;
-                let padding = if *alg == "RS256" { pkcs1 } else { &signature::RSA_PSS_SHA256 };
+                let padding: &'static dyn signature::RsaEncoding = match *alg {
+                    "RS256" => &signature::RSA_PKCS1_SHA256,
+                    "RS384" => &signature::RSA_PKCS1_SHA384,
+                    "RS512" => &signature::RSA_PKCS1_SHA512,
+                    "PS256" => &signature::RSA_PSS_SHA256,
+                    "PS384" => &signature::RSA_PSS_SHA384,
+                    _ => &signature::RSA_PSS_SHA512,
+                };
                 pair.sign(padding, &random, message.as_bytes(), &mut bytes).unwrap();
                 bytes
             }
             Self::Ec(_, pair) => pair.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
-            Self::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
+            Self::Ed(_, pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
         };
         format!("{message}.{}", B64.encode(signature))
     }

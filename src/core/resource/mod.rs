@@ -265,7 +265,7 @@ pub fn validate(asked: &Asked) -> Result<(ResourceId, Settings), Vec<FieldError>
     }
     let signing_alg = asked.signing_alg.as_deref().map_or(Some(SigningAlg::Rs256), SigningAlg::parse);
     if signing_alg.is_none() {
-        add("signing_alg", "Use RS256, PS256, ES256, ES384 or EdDSA.");
+        add("signing_alg", "Use RS256, PS256, ES256, ES384, ES512 or EdDSA.");
     }
     if asked.access_token_lifetime.is_some_and(|seconds| seconds == 0 || seconds > LONGEST) {
         add("access_token_lifetime", "Use 1 to 86400 seconds.");

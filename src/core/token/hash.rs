@@ -18,7 +18,7 @@ pub fn left_half(alg: SigningAlg, text: &str) -> String {
     match alg {
         SigningAlg::Rs256 | SigningAlg::Ps256 | SigningAlg::Es256 => base64url::encode(&Sha256::digest(text)[..16]),
         SigningAlg::Es384 => base64url::encode(&Sha384::digest(text)[..24]),
-        SigningAlg::EdDsa => base64url::encode(&Sha512::digest(text)[..32]),
+        SigningAlg::Es512 | SigningAlg::EdDsa => base64url::encode(&Sha512::digest(text)[..32]),
     }
 }
 
@@ -34,6 +34,7 @@ mod tests {
 
     #[test]
     fn oidc_core_3_1_3_6_the_hash_is_that_of_the_algorithm() {
-        assert_eq!([SigningAlg::Es256, SigningAlg::Es384, SigningAlg::EdDsa].map(|alg| left_half(alg, "x").len()), [22, 32, 43]);
+        let algs = [SigningAlg::Es256, SigningAlg::Es384, SigningAlg::Es512, SigningAlg::EdDsa];
+        assert_eq!(algs.map(|alg| left_half(alg, "x").len()), [22, 32, 43, 43]);
     }
 }

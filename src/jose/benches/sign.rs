@@ -11,7 +11,7 @@ fn tokens(c: &mut Criterion) {
         "auth_time": 1_699_999_990, "nonce": "n-0S6_WzA2Mj", "acr": "urn:mace:incommon:iap:silver", "at_hash": "77QmUPtjPfzWtF2AnpK9RQ",
         "sid": "ses-0190a1b2c3d47e8f9012", "email": "alice@example.com", "email_verified": true, "name": "Alice Example",
     });
-    for alg in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+    for alg in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::ES512, Algorithm::EdDSA] {
         let key = SigningKey::generate(alg).expect("a fresh key");
         let keys = Jwks::from(key.public_jwk().clone());
         let token = key.sign_jwt(alg, Some("JWT"), &claims).expect("a token");

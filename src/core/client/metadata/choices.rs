@@ -221,13 +221,13 @@ mod tests {
         let (list, single) = ("id_token_signing_alg_values_supported", "id_token_signed_response_alg");
         for (all, wish, taken) in [
             (json!(["ES256", "PS256", "RS256"]), json!("RS256"), json!("RS256")),
-            (json!(["HS256", "ES512", "PS256"]), json!("HS256"), json!("PS256")),
-            (json!(["ES512", "ES384", "RS256"]), Value::Null, json!("ES384")),
+            (json!(["HS256", "ES256K", "PS256"]), json!("HS256"), json!("PS256")),
+            (json!(["ES256K", "ES384", "RS256"]), Value::Null, json!("ES384")),
             (Value::Null, json!("ES384"), json!("ES384")),
         ] {
             assert_eq!(chosen(json!({ list: all, single: wish }), single, TERMS), Ok(taken));
         }
-        assert_eq!(chosen(json!({ list: ["ES512", "none"] }), single, TERMS), Err(alloc::vec![list]));
+        assert_eq!(chosen(json!({ list: ["ES256K", "none"] }), single, TERMS), Err(alloc::vec![list]));
         assert_eq!(chosen(json!({ list: [] }), single, TERMS), Err(alloc::vec![list]));
     }
 

@@ -92,6 +92,7 @@ wire_enum! {
         Ps256 = "PS256",
         Es256 = "ES256",
         Es384 = "ES384",
+        Es512 = "ES512",
         EdDsa = "EdDSA",
         Hs256 = "HS256",
         Hs384 = "HS384",
@@ -147,7 +148,7 @@ wire_enum! {
 }
 wire_enum! {
     /// What this server signs with: id_tokens, userinfo, access tokens. RFC 7518 §3.1, RFC 8037 §3.1.
-    SigningAlg { Rs256 = "RS256", Ps256 = "PS256", Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA" }
+    SigningAlg { Rs256 = "RS256", Ps256 = "PS256", Es256 = "ES256", Es384 = "ES384", Es512 = "ES512", EdDsa = "EdDSA" }
 }
 wire_enum! {
     /// What request objects are signed with. RFC 9101 §6.2, §10.5; `none` only where it is switched on.
@@ -157,6 +158,7 @@ wire_enum! {
         Ps256 = "PS256",
         Es256 = "ES256",
         Es384 = "ES384",
+        Es512 = "ES512",
         EdDsa = "EdDSA",
     }
 }

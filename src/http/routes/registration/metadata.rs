@@ -43,7 +43,7 @@ pub(super) struct ClientMetadata {
     token_endpoint_auth_method: Option<String>,
     /// Assertions of private_key_jwt or client_secret_jwt are signed with this, or refused.
     token_endpoint_auth_signing_alg: Option<String>,
-    /// RS256, PS256, ES256, ES384 or EdDSA.
+    /// RS256, PS256, ES256, ES384, ES512 or EdDSA.
     id_token_signed_response_alg: Option<String>,
     /// conform or all: which claims an id_token carries.
     id_token_claims: Option<String>,
@@ -72,7 +72,7 @@ pub(super) struct ClientMetadata {
     backchannel_token_delivery_mode: Option<String>,
     /// Where the client is pinged, or gets its tokens pushed.
     backchannel_client_notification_endpoint: Option<String>,
-    /// Requests on the back channel are signed with this (RS256, PS256, ES256, ES384 or EdDSA), or refused.
+    /// Requests on the back channel are signed with this (RS256, PS256, ES256, ES384, ES512 or EdDSA), or refused.
     backchannel_authentication_request_signing_alg: Option<String>,
     /// The client can send the code that a person set for such requests (user_code).
     backchannel_user_code_parameter: Option<bool>,
@@ -87,7 +87,7 @@ pub(super) struct ClientMetadata {
     jwks: Option<Value>,
     /// Or where they are found.
     jwks_uri: Option<String>,
-    /// RS256, PS256, ES256, ES384 or EdDSA; none where it is switched on (RFC 9101).
+    /// RS256, PS256, ES256, ES384, ES512 or EdDSA; none where it is switched on (RFC 9101).
     request_object_signing_alg: Option<String>,
     /// What it says that it may encrypt request objects with, where that is switched on.
     request_object_encryption_alg: Option<String>,

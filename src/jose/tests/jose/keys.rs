@@ -79,8 +79,12 @@ fn rfc7518_3_3_short_rsa_keys_and_other_curves_are_refused() {
 
 #[test]
 fn a_key_signs_with_its_own_algorithms_only() {
-    for (mine, other) in [(Algorithm::ES256, Algorithm::ES384), (Algorithm::ES384, Algorithm::ES256), (Algorithm::EdDSA, Algorithm::RS256)]
-    {
+    for (mine, other) in [
+        (Algorithm::ES256, Algorithm::ES384),
+        (Algorithm::ES384, Algorithm::ES512),
+        (Algorithm::ES512, Algorithm::ES256),
+        (Algorithm::EdDSA, Algorithm::RS256),
+    ] {
         let key = SigningKey::generate(mine).unwrap();
         assert_eq!(key.sign(other, b"x"), Err(SignError::Algorithm(other)));
         assert_eq!(key.sign_jwt(other, None, &1), Err(SignError::Algorithm(other)));
