@@ -261,6 +261,7 @@ impl App {
             scope: waiting.request.scope.clone(),
             text,
             allow,
+            chosen: [].into(),
             context: context.personal(),
             at: self.now(),
         };

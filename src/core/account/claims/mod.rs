@@ -7,6 +7,7 @@
 //! | which scope asks for which claims | OpenID Connect Core 1.0 §5.4 |
 //! | that an address or a number was verified is never the person's own word | OpenID Connect Core 1.0 §5.1 |
 //! | every text is bounded, and all that one scope asks for together | our own |
+//! | the lists of a person are part of what is said of them, and told with no scope | `lists` |
 //!
 //! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), what other providers assert (`sources`).
 
@@ -20,6 +21,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::FieldError;
+use super::lists::{LISTS, Lists};
 use super::sources::{NAMES, SOURCES};
 use syntax::normal;
 
@@ -120,7 +122,7 @@ pub type Stated = BTreeMap<String, String>;
 
 /// The claims of one person, in clear. They live only between the vault and an answer, and cannot be printed.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Claims(BTreeMap<&'static str, String>);
+pub struct Claims(BTreeMap<&'static str, String>, Lists);
 
 impl Claims {
     /// The text of a claim; `true` for a flag that is set.
@@ -129,7 +131,16 @@ impl Claims {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_empty() && self.1.is_empty()
+    }
+
+    /// What the person chooses from.
+    pub fn lists(&self) -> &Lists {
+        &self.1
+    }
+
+    pub fn set_lists(&mut self, lists: Lists) {
+        self.1 = lists;
     }
 
     /// Names and texts, in the order of the alphabet.
@@ -145,6 +156,16 @@ impl Claims {
         let mut after = self.clone();
         let mut problems = Vec::new();
         for (name, text) in stated {
+            if name == LISTS {
+                match Lists::parse(text) {
+                    _ if by == By::Person => {
+                        problems.push(FieldError { field: LISTS, problem: "Lists are stated by the operator.".to_string() });
+                    }
+                    Ok(lists) => after.1 = lists,
+                    Err(problem) => problems.push(problem),
+                }
+                continue;
+            }
             let Some(rule) = rule_of(name) else {
                 problems.push(FieldError { field: "claims", problem: format!("There is no standard claim {}.", shown(name)) });
                 continue;
@@ -221,8 +242,8 @@ impl Claims {
     }
 }
 
-/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert,
-/// each of its two members as JSON text.
+/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert
+/// and the lists, each of these members as JSON text.
 ///
 /// # Errors
 /// Members of another type.
@@ -233,7 +254,7 @@ pub fn stated_in(members: &Map<String, Value>) -> Result<Stated, Vec<FieldError>
         Value::String(text) => drop(stated.insert(name, text.clone())),
         Value::Bool(truth) => drop(stated.insert(name, truth.to_string())),
         Value::Null => drop(stated.insert(name, String::new())),
-        Value::Object(_) if [NAMES, SOURCES].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
+        Value::Object(_) if [NAMES, SOURCES, LISTS].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
         _ => problems.push(FieldError { field: "claims", problem: format!("The claim {} must be text.", shown(&name)) }),
     };
     for (name, value) in members {
