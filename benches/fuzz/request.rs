@@ -1,11 +1,17 @@
-//! Authorization requests: from the query string through every check, and the same out of a request object.
+//! Authorization requests: from the query string through every check, and the same out of a request object; authorization details through the
+//! schemas and words of registered types, what is added to them, and what a token request makes of them.
 
 use std::collections::BTreeMap;
 
 use chancery::http::params::Params;
+use chancery_core::account::lists::Lists;
 use chancery_core::client::metadata::{self, Terms, redirect_uri_matches};
 use chancery_core::client::{Client, ClientEvent, Origin, Register, register};
-use chancery_core::details::NONE;
+use chancery_core::credential::Catalogue;
+use chancery_core::details::enrichment::{Enrichment, Person, Picked};
+use chancery_core::details::schema::Schema;
+use chancery_core::details::words::Words;
+use chancery_core::details::{Details, Type, Types};
 use chancery_core::id::ClientId;
 use chancery_core::request::object::{self, Object, Place, Settled};
 use chancery_core::request::{Arrival, Asked, Policy, Resources, validate};
@@ -60,13 +66,66 @@ const WORDS: &[&str] = &[
     "\"essential\":true",
     "\"values\":[",
     "\"request\":\"x\"",
+    "&authorization_details=",
+    "%5B%7B%22type%22%3A%22",
+    "\"type\":\"payment\"",
+    "\"type\":\"accounts\"",
+    "\"access\":{",
+    "\"accounts\":[]",
+    "\"from\":{\"account\":",
+    "\"amount\":\"5\"",
+    "\"actions\":[\"pay\"]",
+    "\"locations\":[",
 ];
+
+/// Two types: one is closed and has every keyword of schemas, one is open and leaves most to the person.
+fn types() -> Types {
+    let kind = |schema: &str, words: &str, enrichment: &str| {
+        let read = |text: &str| serde_json::from_str(text).unwrap();
+        let (schema, words) = (Schema::parse(&read(schema)).unwrap(), Words::parse(words).unwrap());
+        Type { enrichment: Enrichment::parse(&read(enrichment), &schema, &words).unwrap(), schema, words }
+    };
+    let payment = kind(
+        r#"{"properties":{"amount":{"type":"string","maxLength":9},"actions":{"type":"array","items":{"enum":["pay","read"]},"maxItems":3},
+            "times":{"type":"integer","minimum":1,"maximum":9},"to":{"properties":{"name":{"type":["string","null"]}},"required":["name"]}},
+            "required":["actions"],"additionalProperties":false}"#,
+        "Pay {amount} to {to.name} ({actions}) for {from.holder}",
+        r#"{"from.account":{"choose_one":"accounts","words":"From where to {to.name}?"},"from.holder":{"claim":"name"},"scheme":{"const":["x",1]}}"#,
+    );
+    let accounts = kind(
+        r#"{"properties":{"access":{"properties":{"accounts":{"type":"array"},"balances":{}}}}}"#,
+        "See {access.accounts}",
+        r#"{"access.accounts":{"choose":"accounts","words":"Which?","least":0},"access.balances":{"choose":"accounts","words":"Which {x}?","most":1}}"#,
+    );
+    Types { declared: [("payment".into(), payment), ("accounts".into(), accounts)].into(), credentials: Catalogue::NONE }
+}
+
+/// Details are shown, chosen, sealed, read back, and asked for again.
+fn enriches(types: &Types, text: &str, client: &Client) {
+    let Ok(details) = types.read(text, client) else { return };
+    let _ = (types.in_words(&details), types.sentences(&details), types.chosen(&details));
+    let Ok(lists) = Lists::parse(r#"{"accounts":[{"label":"One","value":{"iban":"1"}},"two"]}"#) else { return };
+    let claims = serde_json::Map::from_iter([("name".to_owned(), "Alice".into())]);
+    let questions = types.questions(&details, &lists);
+    let first = |(number, question): (usize, &chancery_core::details::enrichment::Question)| {
+        (number, question.offered.first().map(|entry| entry.id()).into_iter().collect())
+    };
+    let picked: Picked = questions.iter().enumerate().map(first).collect();
+    let _ = types.enrich(&details, &Person { claims: &claims, lists: &Lists::default() }, &picked);
+    let Ok(granted) = types.enrich(&details, &Person { claims: &claims, lists: &lists }, &picked) else { return };
+    assert_eq!(Details::read_granted(&granted.text()).ok().as_ref(), Some(&granted), "what is sealed is read back");
+    assert!(
+        types.narrow(Some(&granted), Some(&granted.text())).is_ok_and(|own| own.as_ref() == Some(&granted)),
+        "what was answered is within what was granted"
+    );
+}
 
 fn client(public: bool) -> Client {
     let asked = metadata::Asked {
         redirect_uris: Some(vec![REDIRECT_URI.into()]),
         response_types: Some(vec!["code".into(), "code id_token token".into(), "none".into()]),
         token_endpoint_auth_method: public.then(|| "none".into()),
+        authorization_details_types: Some(vec!["payment".into(), "accounts".into()]),
         ..metadata::Asked::default()
     };
     let metadata = metadata::validate(&asked, Terms { front_channel: true, by_operator: true, ..Terms::default() }).unwrap();
@@ -88,7 +147,7 @@ fn client(public: bool) -> Client {
 }
 
 pub fn target() -> Target {
-    let clients = [client(false), client(true)];
+    let (clients, types) = ([client(false), client(true)], types());
     let usual = "client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&scope=openid%20email&state=af0&nonce=n-0";
     let challenge = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let claims =
@@ -98,24 +157,30 @@ pub fn target() -> Target {
         format!("{usual}&response_type=code&{challenge}&prompt=login%20consent&max_age=60&claims={claims}&ui_locales=de%20en&acr_values=1"),
         format!("{usual}&response_type=code%20id_token%20token&response_mode=fragment&{challenge}&display=page&login_hint=a%40b.example"),
         format!("{usual}&response_type=none&response_mode=form_post&{challenge}"),
+        format!("{usual}&response_type=code&{challenge}&authorization_details=%5B%7B%22type%22%3A%22payment%22%2C%22actions%22%3A%5B%22pay%22%5D%2C%22to%22%3A%7B%22name%22%3A%22Ann%22%7D%7D%5D"),
+        format!("{usual}&response_type=code&{challenge}&authorization_details=%5B%7B%22type%22%3A%22accounts%22%2C%22access%22%3A%7B%22accounts%22%3A%5B%5D%7D%7D%5D"),
+        r#"{"client_id":"app","response_type":"code","redirect_uri":"https://app.example/cb","scope":"openid","nonce":"n","authorization_details":[{"type":"payment","actions":["pay","read"],"amount":"5","times":3},{"type":"accounts","access":{"accounts":["two"]}}]}"#.to_owned(),
         object.to_owned(),
     ];
     Target {
         name: "request",
         seeds: seeds.map(String::into_bytes).into(),
         words: WORDS,
-        read: Box::new(move |bytes| clients.iter().any(|client| is_valid(bytes, client))),
+        read: Box::new(move |bytes| clients.iter().any(|client| is_valid(bytes, client, &types))),
     }
 }
 
-fn is_valid(bytes: &[u8], client: &Client) -> bool {
+fn is_valid(bytes: &[u8], client: &Client, types: &Types) -> bool {
     let Some(settled) = of_query(bytes).or_else(|| of_object(bytes, client)) else { return false };
     let mut accepted = false;
+    if let Some(text) = settled.parameters.get("authorization_details") {
+        enriches(types, text, client);
+    }
     for arrival in [Arrival::Browser, Arrival::Pushing, Arrival::Pushed] {
         for all in [false, true] {
             let policy = Policy { front_channel: all, account_registration: all, localhost_ports: all, ..Policy::default() };
             let resources = Resources { asked: &settled.resources, ..Resources::default() };
-            let asked = Asked { parameters: &settled.parameters, client, hint: Ok(None), policy, arrival, resources, types: &NONE };
+            let asked = Asked { parameters: &settled.parameters, client, hint: Ok(None), policy, arrival, resources, types };
             let Ok(request) = validate(&asked) else { continue };
             let own = &client.metadata.redirect_uris[0];
             let is_own = redirect_uri_matches(own, &request.redirect_uri, client.metadata.application_type, all);

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use chancery_core::account::claims::{By, Claims, FIELDS, Stated};
+use chancery_core::account::lists::Lists;
 use chancery_core::account::profile::{self, Change};
 use chancery_core::account::sources::{self, Sources};
 use chancery_core::account::{Account, FieldError};
@@ -121,13 +122,24 @@ impl App {
         sources::names_in(&text).ok_or_else(|| OAuthError::server_error("claim names that are not ours"))
     }
 
+    /// What the person chooses from.
+    ///
+    /// # Errors
+    /// `server_error` when the account's data cannot be read.
+    pub async fn lists_of(&self, account: &Account) -> Result<Lists, OAuthError> {
+        let Some(text) = self.unseal_optional(account.lists.as_ref()).await? else { return Ok(Lists::default()) };
+        Lists::parse(&text).map_err(|_| OAuthError::server_error(format!("lists of {}", account.id)))
+    }
+
     /// Everything that is said of the person.
     ///
     /// # Errors
     /// `server_error` when the account's data cannot be read.
     pub async fn claims_of(&self, account: &Account) -> Result<Claims, OAuthError> {
         let scopes: Vec<&str> = FIELDS.iter().map(|(scope, _)| *scope).collect();
-        self.claims_for(account, &scopes).await
+        let mut claims = self.claims_for(account, &scopes).await?;
+        claims.set_lists(self.lists_of(account).await?);
+        Ok(claims)
     }
 
     async fn claims_for(&self, account: &Account, scopes: &[&str]) -> Result<Claims, OAuthError> {

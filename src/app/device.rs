@@ -20,8 +20,7 @@ use chancery_core::client::metadata::GrantType;
 use chancery_core::consent::{self, Consent};
 use chancery_core::decision::Draft;
 use chancery_core::details::Details;
-use chancery_core::device::{self, Approval, Ask, Device, Poll, user_code};
-use chancery_core::digest::Digest;
+use chancery_core::device::{self, Approval, Ask, Beside, Device, Poll, user_code};
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, EvidenceEvent, UserCodeRefused};
 use chancery_core::grant::device::GrantDevice;
@@ -37,6 +36,7 @@ use super::access::Spoken;
 use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
+use super::details::Said;
 use super::guesses::NoGuess;
 use super::history::Seen;
 use super::once::Once;
@@ -211,30 +211,27 @@ impl App {
         Ok(Some(Waiting { device, client, user_code: user_code::shown(&code), details, seen }))
     }
 
-    /// The person pressed Allow or Deny; `text` is the digest of what was shown.
+    /// The person pressed Allow or Deny.
     ///
     /// # Errors
-    /// `invalid_request` when the code is over.
-    pub async fn answer_device(
-        &self,
-        context: &Context,
-        waiting: &Waiting,
-        current: &Current,
-        text: Digest,
-        allow: bool,
-    ) -> Result<(), OAuthError> {
+    /// `invalid_request` when the code is over, or for a choice that was not offered.
+    pub async fn answer_device(&self, context: &Context, waiting: &Waiting, current: &Current, said: &Said) -> Result<(), OAuthError> {
         let account = current.account.id;
         let context = context.as_account(account);
+        let details = waiting.details.as_ref();
+        let granted = if said.allow { self.enrich(&current.account, details, &said.picked).await? } else { None };
         let answer = consent::Answer {
             account,
             client: waiting.client.id.clone(),
             scope: waiting.device.scope.clone(),
-            text,
-            allow,
+            text: said.text,
+            allow: said.allow,
+            chosen: details.map(|own| self.details.chosen(own)).unwrap_or_default(),
             context: context.personal(),
             at: self.now(),
         };
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
+        let answer = (answer, granted.map(|own| own.text()));
         decide!(self, &context, |work| self.answer_device_once(work, &context, waiting, current, &answer, &seal))?;
         Ok(())
     }
@@ -245,7 +242,7 @@ impl App {
         context: &Context,
         waiting: &Waiting,
         current: &Current,
-        answer: &consent::Answer,
+        (answer, granted): &(consent::Answer, Option<String>),
         seal: &Seal,
     ) -> Result<(), Stop> {
         let mut loaded = work.load::<Device>(&waiting.device.id.stream()).await?;
@@ -263,7 +260,8 @@ impl App {
                 amr: parents.session.amr.clone(),
                 consent_epoch: recorded.state.as_ref().map_or(0, |own| own.withdrawals),
             };
-            device::approve(&state, &approval, context.personal().as_deref(), self.now())
+            let seen = context.personal();
+            device::approve(&state, &approval, Beside { details: granted.as_deref(), context: seen.as_deref() }, self.now())
         } else {
             device::deny(&state, current.account.id, self.now())
         };

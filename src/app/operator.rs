@@ -365,6 +365,7 @@ impl App {
         answer["allowed"] = allowed.collect();
         let mut claims = self.scope_claims(&state, &Scope::of(&["profile", "email", "address", "phone"])).await?;
         claims.append(&mut self.sources_of(&state).await?.shown());
+        claims.append(&mut self.lists_of(&state).await?.shown());
         answer["claims"] = Value::Object(claims);
         Ok(answer)
     }

@@ -10,7 +10,6 @@
 //!
 //! Out of scope: the rules (`chancery_core::grant`), parsing (`http`), who is calling (`client_auth`).
 
-use chancery_core::details::Details;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::issue::{self, IssueToClient};
@@ -118,7 +117,7 @@ impl App {
         let aim = self.aim(&mut work, target::choose_for_client(asked.resources, self.usual_target()), Some(&client)).await?;
         let access = self.draft_access(grant, &aim);
         let at = self.now();
-        let read = |text| self.details.read(text, &client).and_then(Details::without_credentials);
+        let read = |text| self.details.read(text, &client).and_then(|own| self.details.enrich_for_client(own));
         let details = asked.authorization_details.map(read).transpose();
         let command = IssueToClient {
             authorization_details: details.clone().map(|own| own.map(|own| own.text())),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use chancery_core::account::Role;
 use chancery_core::account::claims::{Stated, stated_in};
+use chancery_core::account::lists::LISTS;
 use chancery_core::account::sources::{NAMES, SOURCES};
 use clap::Subcommand;
 use serde_json::{Map, Value};
@@ -155,7 +156,7 @@ pub struct Claims {
     /// A standard claim of OpenID Connect Core §5.1, a part of the address after `address.`; may be repeated
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = name_and_text)]
     claims: Vec<(String, String)>,
-    /// Read claims from a JSON object as userinfo answers it, `_claim_names` and `_claim_sources` too, or - for standard input
+    /// Read claims from a JSON object as userinfo answers it, `_claim_names`, `_claim_sources` and `_lists` too, or - for standard input
     #[arg(long, value_name = "FILE")]
     claims_file: Option<PathBuf>,
 }
@@ -165,6 +166,9 @@ fn name_and_text(text: &str) -> Result<(String, String), String> {
     // An access token may be among them, and secrets are never on a command line.
     if [NAMES, SOURCES].contains(&name) {
         return Err("what others assert is read with --claims-file".to_owned());
+    }
+    if name == LISTS {
+        return Err("lists are read with --claims-file".to_owned());
     }
     Ok((name.to_owned(), text.to_owned()))
 }

@@ -102,13 +102,15 @@ pub struct DeclaredResource {
     pub jwks: Option<String>,
 }
 
-/// A `[[authorization_details_type]]`; what its schema and words may be the rules say.
+/// A `[[authorization_details_type]]`; what its schema, words and enrichment may be the rules say.
 #[derive(Clone)]
 pub struct DeclaredDetails {
     pub name: String,
     /// JSON text.
     pub schema: String,
     pub words: String,
+    /// JSON text.
+    pub enrichment: Option<String>,
 }
 
 /// The types, in the order of the file.
@@ -116,8 +118,9 @@ pub fn details(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredDe
     let mut types: Vec<DeclaredDetails> = Vec::new();
     for entry in entries {
         let mut fields = Fields { entry, known: DETAILS, problems };
+        let enrichment = fields.text("enrichment");
         let mut text = |name| fields.text(name).unwrap_or_default();
-        let own = DeclaredDetails { name: text("name"), schema: text("schema"), words: text("words") };
+        let own = DeclaredDetails { name: text("name"), schema: text("schema"), words: text("words"), enrichment };
         if types.iter().any(|other| other.name == own.name) {
             fields.refuse("name", "is declared twice; give each type its own.".to_owned());
         }

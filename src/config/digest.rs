@@ -143,7 +143,8 @@ impl Config {
             all.insert(format!("feed.{}", feed.name), said);
         }
         for own in &self.details {
-            all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}", own.schema, own.words));
+            let enrichment = own.enrichment.iter().map(|own| format!("\n{own}")).collect::<String>();
+            all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}{enrichment}", own.schema, own.words));
         }
         for own in &self.attesters {
             all.insert(format!("client_attester_draft10.{}", own.issuer), format!("{own:?}"));

@@ -80,7 +80,7 @@ fields! { USER, "Fields of `[[user]]`, allowed in development only.":
     "password" Kind::Secret, true, r#""correct horse battery staple""#, "";
     "name" Kind::Text, false, r#""Alice""#, "";
     "claims" Kind::Table, false, r#"{ given_name = "Alice", email_verified = true, address = { locality = "London", country = "UK" } }"#,
-        "standard claims by the names of OpenID Connect Core §5.1; also _claim_names and _claim_sources (§5.6.2), as tables";
+        "standard claims by the names of OpenID Connect Core §5.1; also _claim_names and _claim_sources (§5.6.2), as tables, and _lists, as JSON text or a table of lists";
 }
 
 fields! { FEED, "Fields of `[[feed]]`: what of the log goes where.":
@@ -160,4 +160,5 @@ fields! { DETAILS, "Fields of `[[authorization_details_type]]`: what requests ma
     "name" Kind::Text, true, r#""payment_initiation""#, "the type member of authorization_details";
     "schema" Kind::Text, true, r#"'{"properties":{"amount":{"type":"string"}},"required":["amount"],"additionalProperties":false}'"#, "JSON Schema of the object without its type: type, enum, const, bounds, items, properties, required, additionalProperties";
     "words" Kind::Text, true, r#""Pay {amount}""#, "what people read before they allow it, with members in braces";
+    "enrichment" Kind::Text, false, r#"'{"debtor_account":{"choose_one":"accounts","words":"From which account?"}}'"#, "members that are added when it is granted (RFC 9396 §7.1), as JSON: { \"const\": ... }, { \"claim\": NAME }, { \"choose\": LIST, \"words\": ..., \"least\": 1, \"most\": 8 } or { \"choose_one\": LIST, \"words\": ... }";
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chancery_core::account::lists::LISTS;
 use chancery_core::account::sources::{NAMES, SOURCES};
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::given::Raw;
 use super::table::Kind;
 
 /// Texts and truths by name; those of a table within it after its name and a dot. What is said of claims of others
-/// (OpenID Connect Core 1.0 §5.6.2) stays whole, as JSON text.
+/// (OpenID Connect Core 1.0 §5.6.2) stays whole, as JSON text, and so do lists.
 ///
 /// # Errors
 /// A sentence without values.
@@ -19,7 +20,7 @@ pub fn claims(_: Kind, raw: &Raw) -> Result<BTreeMap<String, String>, String> {
     let mut flat = BTreeMap::new();
     for (name, value) in members {
         match value {
-            Raw::Table(_) if [NAMES, SOURCES].contains(&name.as_str()) => {
+            Raw::Table(_) if [NAMES, SOURCES, LISTS].contains(&name.as_str()) => {
                 drop(flat.insert(name.clone(), json(value).ok_or_else(wrong)?.to_string()));
             }
             Raw::Table(parts) => {
@@ -41,10 +42,11 @@ fn plain(raw: &Raw) -> Option<String> {
     }
 }
 
-/// Tables of texts, as deep as they go.
+/// Tables and arrays of texts, as deep as they go.
 fn json(raw: &Raw) -> Option<Value> {
     match raw {
         Raw::Text(text) => Some(Value::String(text.clone())),
+        Raw::List(texts) => Some(texts.clone().into()),
         Raw::Table(members) => members.iter().map(|(name, value)| Some((name.clone(), json(value)?))).collect(),
         _ => None,
     }

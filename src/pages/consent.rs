@@ -5,6 +5,7 @@
 //! | client, what it asks and where the answer goes are shown | OpenID Connect Core 1.0 §3.1.2.4, RFC 9700 §4.11 |
 //! | a claim that no scope brings is asked for by its name | OpenID Connect Core 1.0 §5.5; docs/adr/0044 |
 //! | of a client that nobody registered the host is its name, and what it calls itself is said to be its own word | CIMD §8.5 |
+//! | what is left to the person is chosen here (`choice`) | RFC 9396 §7.1 |
 //! | offline access is explained | OpenID Connect Core 1.0 §11 |
 //! | policy, terms and logo of the client are shown | OpenID Connect Registration 1.0 §2 |
 //!
@@ -12,10 +13,12 @@
 
 use chancery_core::digest::Digest;
 
+use super::choice::Choice;
 use super::link::Link;
+use super::problem::Problem;
 use super::{Page, Template, Text};
 
-/// Posts `csrf`, `shown` and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
+/// Posts `csrf`, `shown`, what was chosen and `decision` = `allow` | `deny` to `action`; "not you?" posts `csrf` and `decision=switch` to `switch_action`.
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct Consent {
@@ -36,6 +39,9 @@ pub struct Consent {
     pub scopes: Vec<String>,
     /// What is asked for beyond scopes.
     pub details: Vec<Detail>,
+    /// What of it is left to the person.
+    pub choices: Vec<Choice>,
+    pub problems: Vec<Problem>,
     /// E-mail of the account that is signed in.
     pub account: String,
 }
@@ -49,6 +55,11 @@ pub struct Detail {
 }
 
 impl Consent {
+    /// Is there enough to choose from? If not, a person can only say no.
+    fn may_allow(&self) -> bool {
+        self.choices.iter().all(|choice| choice.is_possible)
+    }
+
     /// The digest of the text of the page. The form brings it back: what is allowed is what was read.
     pub fn shown(&self) -> Digest {
         Digest::of(self.consent_text().as_bytes())
@@ -67,6 +78,7 @@ impl Consent {
         lines.push(format!("{}{client}{}", text.consent_list.0, text.consent_list.1));
         lines.extend(self.scopes.iter().map(|scope| scope_line(text, scope)));
         lines.extend(self.details.iter().map(|detail| format!("- {}", one_line(&detail.sentence))));
+        lines.extend(self.choices.iter().map(|choice| format!("- {}", one_line(&choice.sentence))));
         lines.push(format!("{}{}{}", text.consent_return.0, self.redirect_uri.host(), text.consent_return.1));
         let documents = [(text.policy_link, &self.policy_uri), (text.tos_link, &self.tos_uri)];
         lines.extend(documents.iter().filter_map(|(label, link)| link.as_ref().map(|link| format!("{label}: {}", link.href()))));
@@ -109,6 +121,8 @@ mod tests {
              - Use the permission \u{201c}calendar:write\u{201d}\n\
              - See the detail \u{201c}credit_score\u{201d} about you, if it is known here\n\
              - Pay {amount} to {name}\n\
+             - From which account?\n\
+             - Which statements of {name}?\n\
              You will be sent back to calendar.meadow.example.\n\
              Privacy policy: https://meadow.example/privacy\n\
              Terms of service: https://meadow.example/terms\n\

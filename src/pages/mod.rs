@@ -16,7 +16,7 @@
 //! | `web_message` | the same by `response_mode=web_message`, to another window |
 //! | `audit` | the auditor's pages |
 //! | `demo` | the example client's own pages |
-//! | `layout.html`, `field`, `problem` | what the pages have in common |
+//! | `layout.html`, `field`, `choice`, `problem` | what the pages have in common |
 //! | `routes` | the browser endpoints |
 //! | `text` | every sentence, in English and German |
 //! | `asset`, `link` | stylesheet and seal, addresses chosen by others |
@@ -32,6 +32,7 @@ pub mod asset;
 pub mod audit;
 pub mod backchannel;
 pub mod check_session;
+pub mod choice;
 pub mod choose;
 pub mod consent;
 pub mod demo;

@@ -54,6 +54,15 @@ pub enum Problem {
     UserCodeUnknown,
     /// All that one scope asks for, together.
     ClaimsTooLong,
+    /// Fewer than have to be.
+    NotChosen {
+        field: &'static str,
+        least: usize,
+    },
+    TooManyChosen {
+        field: &'static str,
+        most: usize,
+    },
 }
 
 impl Problem {
@@ -63,7 +72,10 @@ impl Problem {
             Self::WrongCredentials | Self::TooManyAttempts { .. } | Self::FormExpired | Self::ClaimsTooLong => None,
             Self::CurrentPasswordWrong => Some("current"),
             Self::UserCodeUnknown | Self::RequestCodeUnfit => Some("user_code"),
-            Self::ClaimInvalid { field } | Self::ClaimTooLong { field, .. } => Some(field),
+            Self::ClaimInvalid { field }
+            | Self::ClaimTooLong { field, .. }
+            | Self::NotChosen { field, .. }
+            | Self::TooManyChosen { field, .. } => Some(field),
             Self::LoginMissing => Some("login"),
             Self::EmailMissing | Self::EmailInvalid | Self::EmailTooLong { .. } | Self::EmailTaken => Some("email"),
             Self::PasswordMissing | Self::PasswordTooShort { .. } | Self::PasswordTooLong { .. } | Self::PasswordGuessable => {

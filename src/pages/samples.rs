@@ -15,6 +15,7 @@ use super::{backchannel, device};
 use crate::app::history::What;
 
 mod audit;
+mod choices;
 
 /// Name and HTML of every sample.
 pub fn all(locales: &str, dress: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
@@ -79,6 +80,8 @@ impl Samples<'_> {
             ("consent", self.consent().render()),
             ("consent-plain", plain_consent.render()),
             ("consent-stranger", stranger.render()),
+            ("consent-unfit", self.consent_unfit().render()),
+            ("consent-without-choice", self.consent_without_choice().render()),
             ("form-post", self.form_post().render()),
             ("web-message", self.web_message().render()),
         ];
@@ -122,6 +125,8 @@ impl Samples<'_> {
             user_code: self.say("WDJB-MJHT"),
             scopes: vec!["openid".to_owned(), "profile".to_owned(), "offline_access".to_owned(), self.say("films:watch")],
             details: vec![super::Detail { words: self.say("Pay 5 EUR to Ann"), sentence: "Pay {amount} to {name}".to_owned() }],
+            choices: self.choices(&[]),
+            problems: Vec::new(),
             from: from.map(|from| self.say(from)),
             at: "2026-03-14T09:26:53Z".to_owned(),
             account: self.say("alice@example.org"),
@@ -312,6 +317,8 @@ impl Samples<'_> {
                 .chain([self.say("calendar:write"), format!("urn:chancery:claim:{}", self.say("credit_score"))])
                 .collect(),
             details: vec![Detail { words: self.say("Pay 5 EUR to Ann"), sentence: self.say("Pay {amount} to {name}") }],
+            choices: self.choices(&[]),
+            problems: Vec::new(),
             account: self.say("alice@example.org"),
         }
     }

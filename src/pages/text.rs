@@ -68,6 +68,7 @@ pub struct Text {
     pub single_claim: Around,
     /// Before the name of a credential, after it, and behind the claims in it.
     pub credential: (&'static str, &'static str, &'static str),
+    pub nothing_to_choose: &'static str,
     pub allow_button: &'static str,
     pub deny_button: &'static str,
     pub policy_link: &'static str,
@@ -115,6 +116,7 @@ pub struct Text {
     pub backchannel: backchannel::BackchannelText,
 
     password_rules: fn(usize) -> String,
+    choose_hint: fn(usize, Option<usize>) -> String,
     scope: fn(&str) -> Option<&'static str>,
     problem: fn(&Problem) -> String,
     trouble: fn(Trouble) -> Advice,
@@ -155,6 +157,11 @@ impl Text {
     /// What happened and what to do.
     pub fn trouble(&self, trouble: Trouble) -> Advice {
         (self.trouble)(trouble)
+    }
+
+    /// How many of what is offered have to be chosen, and may be; no bound where all may.
+    pub fn choose_hint(&self, least: usize, most: Option<usize>) -> String {
+        (self.choose_hint)(least, most)
     }
 
     /// What makes a good password here.

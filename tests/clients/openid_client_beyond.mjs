@@ -182,8 +182,8 @@ async function encrypted(check, server) {
 
 /// Authorization details (RFC 9396), on a server that knows a type of them.
 async function details(check, server) {
-  const config = await register(server, { authorization_details_types: ['payment'] });
-  await check.also('discovery lists the type', () => assert.deepEqual(config.serverMetadata().authorization_details_types_supported, ['payment']));
+  const config = await register(server, { authorization_details_types: ['payment', 'account_information'] });
+  await check.also('discovery lists the type', () => assert.deepEqual(config.serverMetadata().authorization_details_types_supported, ['account_information', 'payment']));
   const asked = [{ type: 'payment', to: 'Ann', actions: ['initiate', 'status'] }];
   const { parameters, expected } = await attempt();
   const url = await check('a push with details', () => oidc.buildAuthorizationUrlWithPAR(config, { ...parameters, authorization_details: JSON.stringify(asked) }));
@@ -200,7 +200,32 @@ async function details(check, server) {
     const more = JSON.stringify([{ ...asked[0], to: 'Bob' }]);
     assert.equal(await refusal(oidc.refreshTokenGrant(config, fresh.refresh_token, { authorization_details: more })), 'invalid_authorization_details');
   });
+  await enriched(check, config);
 }
+
+/// The client names no account, the person does, and the answer says which (RFC 9396 §7.1).
+async function enriched(check, config) {
+  const { parameters, expected } = await attempt();
+  const asked = JSON.stringify([{ type: 'account_information', access: { accounts: [] } }]);
+  const url = oidc.buildAuthorizationUrl(config, { ...parameters, authorization_details: asked });
+  // The second of two boxes.
+  const choose = (html) => ({ [html.match(/type="checkbox" name="([^"]+)"/g)[1].match(/name="([^"]+)"/)[1]]: 'on' });
+  const answer = await check('the person chooses an account', () => new Agent().authorize(url, { redirectUri: REDIRECT_URI, account: CAROL, choose }));
+  const tokens = await check('the code is redeemed', () => oidc.authorizationCodeGrant(config, answer, expected));
+  const whole = [{ type: 'account_information', access: { accounts: [{ iban: 'DE02120300000000202051' }] }, country: 'DE' }];
+  await check.also('the answer has more than was asked for', () => assert.deepEqual(tokens.authorization_details, whole));
+  const fresh = await check('a refresh asks as it did at first', () => oidc.refreshTokenGrant(config, tokens.refresh_token, { authorization_details: asked }));
+  await check.also('and gets what was chosen', () => assert.deepEqual(fresh.authorization_details, whole));
+  await check.also('introspection says so', async () => {
+    assert.deepEqual((await oidc.tokenIntrospection(config, fresh.access_token)).authorization_details, whole);
+  });
+  await check.also('an account that was not chosen is refused', async () => {
+    const other = JSON.stringify([{ type: 'account_information', access: { accounts: [{ iban: 'DE40100100103307118608' }] } }]);
+    assert.equal(await refusal(oidc.refreshTokenGrant(config, fresh.refresh_token, { authorization_details: other })), 'invalid_authorization_details');
+  });
+}
+
+const CAROL = { email: 'carol@example.org', password: 'correct horse battery staple' };
 
 const TOML = `[request_objects]
 encrypted = true
@@ -209,6 +234,18 @@ encrypted = true
 name = "payment"
 schema = '{"properties":{"to":{"type":"string"},"actions":{"type":"array","items":{"enum":["initiate","status"]}}},"required":["to","actions"],"additionalProperties":false}'
 words = "Pay {to} ({actions})"
+
+[[authorization_details_type]]
+name = "account_information"
+schema = '{"properties":{"access":{"properties":{"accounts":{"type":"array"}},"additionalProperties":false}},"required":["access"],"additionalProperties":false}'
+words = "See your accounts"
+enrichment = '{"access.accounts":{"choose":"accounts","words":"Which accounts?"},"country":{"const":"DE"}}'
+
+[[user]]
+email = "${CAROL.email}"
+password = "${CAROL.password}"
+[user.claims]
+_lists = '{"accounts":[{"label":"Current account","value":{"iban":"DE40100100103307118608"}},{"label":"Savings","value":{"iban":"DE02120300000000202051"}}]}'
 `;
 
 /// A device without a browser, and a person beside it.

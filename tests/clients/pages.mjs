@@ -9,7 +9,8 @@
 // | the whole way works with JavaScript off | DESIGN.md §6: server-rendered |
 // | dark scheme is dark | |
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
@@ -24,6 +25,22 @@ const ARTEFACTS = process.env.ARTEFACTS ?? fileURLToPath(new URL('../../target/a
 const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } };
 const NARROW = { width: 320, height: 640 };
 const SCOPE = 'openid profile email';
+/// What is left to the person: one account, and some of them (RFC 9396 §7.1).
+const WISHES = JSON.stringify([{ type: 'payment', amount: '5.00', to: 'Ann <b>Lee</b>' }, { type: 'account_information' }]);
+const TOML = `
+[[authorization_details_type]]
+name = "payment"
+schema = '{"properties":{"amount":{"type":"string"},"to":{"type":"string"}},"required":["amount","to"],"additionalProperties":false}'
+words = "Pay {amount} EUR to {to}"
+enrichment = '{"account":{"choose_one":"accounts","words":"From which account to {to}?"}}'
+
+[[authorization_details_type]]
+name = "account_information"
+schema = '{"additionalProperties":false}'
+words = "See balances and statements of accounts that you choose"
+enrichment = '{"accounts":{"choose":"accounts","words":"Which accounts?","most":2}}'
+`;
+const ACCOUNTS = ['Current account, DE40 1001 0010 3307 1186 08', 'Savings, DE02 1203 0000 0000 2020 51', 'The household of the Liddells and everybody who lives there, DE02 5001 0517 0137 0750 30'];
 
 const checks = new Checks('pages');
 
@@ -85,6 +102,17 @@ function journeys(server, client, { account, viewer, auditor }) {
     { name: 'consent', status: 200, kind: 'consent', go: async (visitor) => {
       await visitor.go(client.request({ scope: SCOPE, prompt: 'login consent' }).url);
       await visitor.signIn(account);
+    } },
+    { name: 'consent-choices', status: 200, kind: 'consent', go: async (visitor) => {
+      await visitor.go(client.request({ scope: SCOPE, authorization_details: WISHES }).url);
+      return visitor.signIn(viewer);
+    } },
+    { name: 'consent-choices-wrong', status: 400, kind: 'consent', go: async (visitor) => {
+      await visitor.go(client.request({ scope: SCOPE, authorization_details: WISHES }).url);
+      await visitor.signIn(viewer);
+      await visitor.page.$eval('form:has(button[value=allow])', (form) => { form.noValidate = true; });
+      for (const box of await visitor.page.$$('input[type=checkbox]')) await box.click();
+      return visitor.press('button[value=allow]');
     } },
     { name: 'logout', status: 200, go: async (visitor) => {
       await signedUp(visitor);
@@ -400,6 +428,47 @@ async function withoutScripts(check, browser, server, client) {
   }
 }
 
+/// What is left to a person is chosen without a mouse and without scripts, and the client reads it.
+async function byKeyboard(check, browser, client, viewer) {
+  const visitor = await browser.visitor({ javascript: false });
+  try {
+    const attempt = client.request({ scope: SCOPE, authorization_details: WISHES });
+    await visitor.go(attempt.url);
+    await visitor.signIn(viewer);
+    const { keyboard } = visitor.page;
+    const to = async (selector) => {
+      for (let step = 0; step < 40; step += 1) {
+        await keyboard.press('Tab');
+        if (await visitor.page.$eval(':focus', (own, wanted) => own.matches(wanted), selector).catch(() => false)) return;
+      }
+      throw new Error(`Tab does not reach ${selector}`);
+    };
+    await check('arrows move between radio buttons, the space bar ticks a box, Enter allows', async () => {
+      await to('input[type=radio]');
+      await keyboard.press('Space');
+      await keyboard.press('ArrowDown');
+      await to('input[type=checkbox]');
+      await to('input[type=checkbox]');
+      await keyboard.press('Space');
+      await to('button[value=allow]');
+      await Promise.all([visitor.page.waitForNavigation({ waitUntil: 'load' }), keyboard.press('Enter')]);
+      attempt.code = new URL(visitor.page.url()).searchParams.get('code');
+      assert.ok(attempt.code, await visitor.describe());
+    });
+    await check('the token response says what was chosen', async () => {
+      const { authorization_details: details } = await json(await client.redeem(attempt), 200);
+      assert.deepEqual(details.map((own) => own.account ?? own.accounts), [ACCOUNTS[1], [ACCOUNTS[1]]]);
+    });
+    await check('pressing Deny needs no choice', async () => {
+      await visitor.go(client.request({ scope: SCOPE, authorization_details: WISHES }).url);
+      await visitor.press('button[value=deny]');
+      assert.equal(new URL(visitor.page.url()).searchParams.get('error'), 'access_denied');
+    });
+  } finally {
+    await visitor.close();
+  }
+}
+
 /// Nobody else's page may send our form: a sign-in without the form's token or from another origin is refused.
 async function forgery(check, browser, client, account) {
   const visitor = await browser.visitor();
@@ -426,10 +495,12 @@ const account = newAccount();
 // Nobody may sign in as often as there are pages: attempts for one address are counted.
 const viewer = newAccount();
 await checks.group('start', async (check) => {
-  server = await check('the server starts on empty data', () => Server.start({ env: { CHANCERY_CIBA_ENABLED: 'true' } }));
+  const config = path.join(mkdtempSync(path.join(os.tmpdir(), 'chancery-pages-')), 'chancery.toml');
+  writeFileSync(config, TOML);
+  server = await check('the server starts on empty data', () => Server.start({ env: { CHANCERY_CIBA_ENABLED: 'true' }, config }));
   client = await check('a client registers', () => Client.register(server, {
     client_name: 'Photo Album', redirect_uris: [callback.url], grant_types: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_method: 'client_secret_basic', scope: SCOPE,
+    token_endpoint_auth_method: 'client_secret_basic', scope: SCOPE, authorization_details_types: ['payment', 'account_information'],
   }));
   await check('two people register', async () => {
     for (const person of [account, viewer]) {
@@ -438,6 +509,11 @@ await checks.group('start', async (check) => {
       await visitor.until(callback.url, { account: person, register: true });
       await visitor.close();
     }
+  });
+  await check('one of them has accounts', async () => {
+    const file = path.join(server.folder, 'lists.json');
+    writeFileSync(file, JSON.stringify({ _lists: { accounts: ACCOUNTS } }));
+    await server.cli('user', 'update', viewer.email, '--claims-file', file);
   });
 });
 const auditor = newAccount();
@@ -452,6 +528,7 @@ if (client) {
   }
   await checks.group('headers', (check) => headers(check, server, client), server.explain());
   await checks.group('without JavaScript', (check) => withoutScripts(check, browser, server, client), server.explain());
+  await checks.group('choices by keyboard', (check) => byKeyboard(check, browser, client, viewer), server.explain());
   await checks.group('forgery', (check) => forgery(check, browser, client, account), server.explain());
   await checks.group('audit', (check) => audit(check, server));
 }

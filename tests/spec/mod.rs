@@ -77,6 +77,7 @@ mod rfc9101;
 mod rfc9101_encrypted;
 mod rfc9126;
 mod rfc9396;
+mod rfc9396_enriched;
 mod rfc9449;
 mod rfc9470;
 mod rfc9700;

@@ -23,7 +23,7 @@ use crate::app::vault::{Aad, KeyKind};
 use crate::app::work::vault_trouble;
 
 /// Fields that a person may read.
-const FOR_PEOPLE: [&str; 16] = [
+const FOR_PEOPLE: [&str; 17] = [
     "email",
     "name",
     "context",
@@ -33,6 +33,7 @@ const FOR_PEOPLE: [&str; 16] = [
     "login_hint",
     "authorization_details",
     "claim_values",
+    "lists",
     "claim_names",
     "credentials",
     "address",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chancery_core::client::Client;
 use chancery_core::consent::{self, Consent};
+use chancery_core::details::Details;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::id::{AccountId, InteractionId, SessionId, consent_stream};
@@ -26,6 +27,7 @@ use crate::app::accounts::{Proven, account_seal};
 use crate::app::beside::own_sessions;
 use crate::app::browser::Held;
 use crate::app::context::Context;
+use crate::app::details::Said;
 use crate::app::sessions::Current;
 use crate::app::vault::{KeyKind, VaultError};
 use crate::app::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
@@ -184,11 +186,11 @@ impl App {
         Ok(cookie.text)
     }
 
-    /// The person pressed Allow or Deny; `text` is the digest of what was shown.
+    /// The person pressed Allow or Deny.
     ///
     /// # Errors
     /// A page, or an error for the client.
-    pub async fn consent_in(&self, context: &Context, id: &str, browser: Browser<'_>, text: Digest, allow: bool) -> Result<Answer, Failed> {
+    pub async fn consent_in(&self, context: &Context, id: &str, browser: Browser<'_>, said: &Said) -> Result<Answer, Failed> {
         let (interaction, client) = self.step_of(id, browser).await?;
         let (current, beside) = self.answering(&interaction.request, &own_sessions(&interaction), browser, Freshness::Fresh).await?;
         let current = current.ok_or_else(|| {
@@ -199,34 +201,45 @@ impl App {
         if self.next_step(&interaction.request, &seated, &client, Freshness::Fresh).await? != Next::AskConsent {
             return Err(OAuthError::invalid_request("no consent is asked for").saying("Go back and load the page again.").into());
         }
+        let details = self.details_in(interaction.authorization_details.as_ref()).await?;
+        let granted = match said.allow {
+            true => self.enrich(&current.account, details.as_ref(), &said.picked).await.map_err(OAuthError::from)?,
+            false => None,
+        };
         let answer = consent::Answer {
             account: current.account.id,
             client: client.id.clone(),
             scope: interaction.request.consent_scope(current.account.has_claims_of_others()),
-            text,
-            allow,
+            text: said.text,
+            allow: said.allow,
+            chosen: details.as_ref().map(|own| self.details.chosen(own)).unwrap_or_default(),
             context: context.personal(),
             at: self.now(),
         };
-        self.grant(context, &interaction, &current, Some(answer)).await
+        self.grant(context, &interaction, &current, Some((answer, granted))).await
     }
 
-    /// Answers an interaction with a code, recording the consent if there is one to record.
+    /// Answers an interaction with a code, recording the consent if there is one to record, with the details as they are granted.
     async fn grant(
         &self,
         context: &Context,
         interaction: &Interaction,
         current: &Current,
-        consent: Option<consent::Answer>,
+        consent: Option<(consent::Answer, Option<Details>)>,
     ) -> Result<Answer, Failed> {
         let account = current.account.id;
+        // Details are granted by a person who saw them, and by nothing else.
+        if consent.is_none() && interaction.authorization_details.is_some() {
+            return Err(OAuthError::server_error("details without a consent").into());
+        }
+        let (consent, details) = consent.unzip();
         let context = context.as_account(account);
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
         let private = Private {
             state: self.unseal_optional(interaction.state.as_ref()).await?,
             nonce: self.unseal_optional(interaction.nonce.as_ref()).await?,
             login_hint: None,
-            authorization_details: self.unseal_optional(interaction.authorization_details.as_ref()).await?,
+            authorization_details: details.flatten().map(|own| own.text()),
             claim_values: self.unseal_optional(interaction.claim_values.as_ref()).await?,
             context: context.personal(),
         };

@@ -262,6 +262,7 @@ impl App {
             scope: waiting.request.scope.clone(),
             text,
             allow,
+            chosen: [].into(),
             context: context.personal(),
             at: self.now(),
         };

@@ -13,7 +13,7 @@ use crate::id::AccountId;
 use crate::time::Timestamp;
 
 /// `personal`: `email`, `name`, `password_hash`, `email_index`; of an account that begins with claims also `profile`,
-/// `email_verified`, `address`, `phone`.
+/// `email_verified`, `address`, `phone`, `lists`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountRegistered {
@@ -46,7 +46,7 @@ pub enum PasswordChange {
 }
 
 /// What is said of the person changed; the actor tells who changed it. `personal`: `name`, `profile`, `email_verified`, `address`,
-/// `phone`: all of it as it is from here on, so that nobody can see from outside what there is.
+/// `phone`, `lists`: all of it as it is from here on, so that nobody can see from outside what there is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProfileChanged {

@@ -13,6 +13,7 @@ pub mod claims;
 pub mod email;
 mod event;
 pub mod hold;
+pub mod lists;
 pub mod profile;
 pub mod register;
 pub mod request_code;
@@ -72,6 +73,9 @@ pub struct Account {
     pub address: Option<Sealed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Sealed>,
+    /// What the person chooses from, as one JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lists: Option<Sealed>,
     /// Which claims others assert, and where: two JSON texts, there together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_names: Option<Sealed>,
@@ -145,6 +149,7 @@ impl Stream for Account {
                 email_verified: fact.sealed(&stream, "email_verified"),
                 address: fact.sealed(&stream, "address"),
                 phone: fact.sealed(&stream, "phone"),
+                lists: fact.sealed(&stream, lists::FIELD),
                 claim_names: None,
                 claim_sources: None,
                 request_code: None,
@@ -175,6 +180,7 @@ impl Stream for Account {
                 account.email_verified = fact.sealed(&stream, "email_verified");
                 account.address = fact.sealed(&stream, "address");
                 account.phone = fact.sealed(&stream, "phone");
+                account.lists = fact.sealed(&stream, lists::FIELD);
                 account.changed_at = Some(event.at);
             }
             AccountEvent::ClaimSourcesChanged(event) => {
@@ -211,7 +217,7 @@ impl Stream for Account {
                 (account.standing, account.request_code) = (Standing::Erased, None);
                 (account.email, account.name, account.password_hash, account.email_index) = (None, None, None, None);
                 (account.profile, account.email_verified, account.address, account.phone) = (None, None, None, None);
-                (account.claim_names, account.claim_sources) = (None, None);
+                (account.lists, account.claim_names, account.claim_sources) = (None, None, None);
             }
         }
         Ok(account)
@@ -231,7 +237,7 @@ mod tests {
     use crate::testing::*;
     use alloc::vec::Vec;
 
-    const FIELDS: &[&str] = &["email", "name", "password_hash", "email_index", "profile", "email_verified", "address", "phone"];
+    const FIELDS: &[&str] = &["email", "name", "password_hash", "email_index", "profile", "email_verified", "address", "phone", "lists"];
 
     fn registered() -> AccountEvent {
         AccountRegistered { account: alice(), at: t(0), key_commitment: digest("key"), roles: [].into(), declared: false }.into()
@@ -268,6 +274,7 @@ mod tests {
         assert_eq!((erased.standing, erased.is_active()), (Standing::Erased, false));
         assert!(erased.email.is_none() && erased.name.is_none() && erased.password_hash.is_none() && erased.email_index.is_none());
         assert!(claims::FIELDS.iter().all(|(scope, _)| erased.claims_of(scope).is_none() && account([]).claims_of(scope).is_some()));
+        assert!(erased.lists.is_none() && account([]).lists.is_some());
         assert!(account([ordered()]).email.is_some() && !account([ordered()]).is_active());
     }
 
@@ -322,7 +329,7 @@ mod tests {
         let claims = claims::Claims::default().stating(&stated, claims::By::Operator).ok().unwrap();
         let with_claims = register::decide(&cmd(claims, sources::Sources::default()));
         let fields: Vec<_> = with_claims.events[0].personal.iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["address", "email", "email_index", "email_verified", "password_hash", "phone", "profile"]);
+        assert_eq!(fields, ["address", "email", "email_index", "email_verified", "lists", "password_hash", "phone", "profile"]);
         let others = [("_claim_names", r#"{"x":"b"}"#), ("_claim_sources", r#"{"b":{"endpoint":"https://b.example"}}"#)];
         let others: claims::Stated = others.map(|(name, text)| (name.into(), text.into())).into();
         let sources = sources::apart(&others, claims::By::Operator).ok().and_then(|(_, sources)| sources).unwrap();

@@ -9,6 +9,7 @@
 //! Out of scope: what a claim may be (`claims`), the e-mail address.
 
 use super::claims::{Claims, FIELDS};
+use super::lists;
 use super::{Account, AccountEvent, ProfileChanged};
 use crate::decision::{Decision, Draft, Personal};
 use crate::error::OAuthError;
@@ -37,6 +38,7 @@ pub fn change(account: &Account, cmd: &Change) -> Decision<AccountEvent, ()> {
 
 /// Every field, the empty ones too: which claims somebody has is nobody's business either.
 pub(super) fn with_claims(personal: Personal, claims: &Claims) -> Personal {
+    let personal = personal.with_whole(lists::FIELD, Some(claims.lists().text()));
     FIELDS.iter().fold(personal, |personal, (scope, field)| personal.with(field, Some(claims.text(scope))))
 }
 
@@ -64,7 +66,7 @@ mod tests {
     fn a_change_is_one_event_with_every_field_and_nothing_in_clear() {
         let decision = change(&account(&[]), &to(claims("name", "Alice")));
         let fields: Vec<_> = decision.events[0].personal.iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["address", "email_verified", "name", "phone", "profile"]);
+        assert_eq!(fields, ["address", "email_verified", "lists", "name", "phone", "profile"]);
         assert_eq!(said(&decision), ([ProfileChanged { at: t(9) }.into()].into(), "ok"));
         let changed = evolve(Some(account(&[])), 2, &decision.events[0].event, &["name", "profile", "phone"]).unwrap();
         assert_eq!((changed.updated_at(), account(&[]).updated_at()), (t(9), t(0)));

@@ -1,6 +1,7 @@
-//! What is stated of a person, and by whom, before anybody looks at it: texts by name, the two members for claims of others among them.
+//! What is stated of a person, and by whom, before anybody looks at it: texts by name, the members for claims of others and for lists
+//! among them.
 //!
-//! Out of scope: what may be stated (`claims`, `sources`).
+//! Out of scope: what may be stated (`claims`, `sources`, `lists`).
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -15,6 +16,8 @@ use super::FieldError;
 pub const NAMES: &str = "_claim_names";
 /// The member with what is told of each source.
 pub const SOURCES: &str = "_claim_sources";
+/// The member in which lists are stated, beside standard claims.
+pub const LISTS: &str = "_lists";
 
 /// Who states claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub enum By {
 /// What is stated: texts by name. An empty text takes the claim away; a name that is absent leaves the claim as it is.
 pub type Stated = BTreeMap<String, String>;
 
-/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert,
-/// each of its two members as JSON text.
+/// The statements in a JSON object as userinfo would answer it: texts, `true` or `false`, an `address` with its parts, and what others assert
+/// and the lists, each of these members as JSON text.
 ///
 /// # Errors
 /// Members of another type.
@@ -40,7 +43,7 @@ pub fn stated_in(members: &Map<String, Value>) -> Result<Stated, Vec<FieldError>
         Value::String(text) => drop(stated.insert(name, text.clone())),
         Value::Bool(truth) => drop(stated.insert(name, truth.to_string())),
         Value::Null => drop(stated.insert(name, String::new())),
-        Value::Object(_) if [NAMES, SOURCES].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
+        Value::Object(_) if [NAMES, SOURCES, LISTS].contains(&name.as_str()) => drop(stated.insert(name, value.to_string())),
         _ => problems.push(FieldError { field: "claims", problem: format!("The claim {} must be text.", shown(&name)) }),
     };
     for (name, value) in members {

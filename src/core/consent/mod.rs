@@ -7,6 +7,8 @@
 //! | what was shown is in the event by its hash | our own |
 //! | withdrawing it ends every token that rests on it, by one event | GDPR art. 7(3); our own |
 
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ use crate::time::Timestamp;
 pub struct ConsentGiven {
     pub account: AccountId,
     pub at: Timestamp,
+    /// What the person chose besides, by type of authorization details: the members, and not their values (RFC 9396 §7.1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chosen: BTreeMap<String, BTreeSet<String>>,
     pub client: ClientId,
     pub scope: Scope,
     /// SHA-256 of the text that the person read.
@@ -118,7 +123,9 @@ pub struct Answer {
     pub scope: Scope,
     pub text: Digest,
     pub allow: bool,
-    pub context: Option<alloc::string::String>,
+    /// The members that were left to the person (`details::Types::chosen`).
+    pub chosen: BTreeMap<String, BTreeSet<String>>,
+    pub context: Option<String>,
     pub at: Timestamp,
 }
 
@@ -127,7 +134,7 @@ pub fn answer(cmd: &Answer) -> Decision<ConsentEvent, ()> {
     let (account, client, scope, text, at) = (cmd.account, cmd.client.clone(), cmd.scope.clone(), cmd.text, cmd.at);
     let personal = Personal::default().with("context", cmd.context.as_deref());
     if cmd.allow {
-        let event = ConsentGiven { account, client, scope, text, at };
+        let event = ConsentGiven { account, chosen: cmd.chosen.clone(), client, scope, text, at };
         Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
     } else {
         let event = ConsentDenied { account, client, scope, text, at };
@@ -145,12 +152,11 @@ pub fn withdraw(consent: &Consent, at: Timestamp) -> Decision<ConsentEvent, ()> 
 mod tests {
     use super::*;
     use crate::testing::*;
-    use alloc::string::String;
     use alloc::vec;
 
     fn asked(scopes: &str, allow: bool, at: i64) -> (Vec<ConsentEvent>, &'static str) {
         let (account, client, text) = (alice(), client_id("app"), digest("text"));
-        said(&answer(&Answer { account, client, scope: scope(scopes), text, allow, context: None, at: t(at) }))
+        said(&answer(&Answer { account, client, scope: scope(scopes), text, allow, chosen: BTreeMap::new(), context: None, at: t(at) }))
     }
 
     fn given(scopes: &str, at: i64) -> ConsentEvent {
@@ -176,6 +182,14 @@ mod tests {
         assert!(!denied.covers(&scope("openid")) && denied.carries(0));
         // It takes nothing away that was allowed before.
         assert!(fold::<Consent>([given("openid", 0)].into_iter().chain(events)).covers(&scope("openid")));
+    }
+
+    #[test]
+    fn rfc9396_7_1_a_consent_says_what_was_left_to_the_person() {
+        let chosen: BTreeMap<_, _> = [("payment".into(), ["account".into()].into())].into();
+        let (account, client, text) = (alice(), client_id("app"), digest("text"));
+        let cmd = Answer { account, client, scope: scope(""), text, allow: true, chosen: chosen.clone(), context: None, at: t(1) };
+        assert!(matches!(said(&answer(&cmd)).0.as_slice(), [ConsentEvent::ConsentGiven(event)] if event.chosen == chosen));
     }
 
     #[test]

@@ -7,10 +7,12 @@
 //! | a token request may ask for less than was granted, never for more, and for what fits | RFC 9396 §6, §8 |
 //! | a resource server sees what names it in `locations`, and what names none | RFC 9396 §2.2, §13 |
 //! | the person reads each of them in words (`words`) | RFC 9396 §3 |
+//! | what a type adds to a request, by itself or by the choice of the person (`enrichment`) | RFC 9396 §7.1 |
 //! | one of the type `openid_credential` asks for a credential of ours | OpenID4VCI §5.1.1 |
 //!
 //! The texts may be about people: they are kept as ciphertext, and only the types stand in events in clear.
 
+pub mod enrichment;
 pub mod schema;
 pub mod words;
 
@@ -25,6 +27,7 @@ use crate::canonical;
 use crate::client::Client;
 use crate::credential::{self, Catalogue};
 use crate::error::OAuthError;
+use enrichment::Enrichment;
 use schema::Schema;
 use words::Words;
 
@@ -38,6 +41,8 @@ const MOST: usize = 8;
 pub struct Type {
     pub schema: Schema,
     pub words: Words,
+    /// What it adds to what a client asks for.
+    pub enrichment: Enrichment,
 }
 
 /// Every type.
@@ -74,6 +79,17 @@ impl Details {
         if text.len() > LONGEST {
             return Err(refuse("authorization_details is longer than 4096 bytes."));
         }
+        Self::read_granted(text)
+    }
+
+    /// Reads what was granted, which may be longer than what was asked for: it may have been enriched.
+    ///
+    /// # Errors
+    /// `invalid_authorization_details`.
+    pub fn read_granted(text: &str) -> Result<Self, OAuthError> {
+        if text.len() > enrichment::LONGEST {
+            return Err(refuse("authorization_details is longer than 8192 bytes."));
+        }
         let wrong = || refuse("authorization_details is not a JSON array of objects, each with a type.");
         let all: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(|_| wrong())?;
         if all.is_empty() || all.len() > MOST {
@@ -89,7 +105,7 @@ impl Details {
         Ok(Self(all))
     }
 
-    /// The one text of them, which [`Self::read`] reads.
+    /// The one text of them, which [`Self::read_granted`] reads.
     pub fn text(&self) -> String {
         // `read` has seen that there is one.
         canonical::to_vec(&self.0).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
@@ -138,6 +154,19 @@ fn type_of(one: &Map<String, Value>) -> &str {
     one.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
+impl Type {
+    /// # Errors
+    /// Where an object of this type is not as it has to be.
+    fn check(&self, one: &Map<String, Value>, granted: bool) -> Result<(), String> {
+        if !granted {
+            self.enrichment.check(one)?;
+        }
+        let mut apart = self.enrichment.apart(granted);
+        apart.push(alloc::vec!["type"]);
+        self.schema.check(one, &apart)
+    }
+}
+
 impl Types {
     /// The names of them.
     pub fn names(&self) -> BTreeSet<&str> {
@@ -155,34 +184,42 @@ impl Types {
             if !client.metadata.authorization_details_types.contains(type_of(one)) {
                 return Err(unknown());
             }
-            self.check(one)?;
+            self.check(one, false)?;
         }
+        self.check_questions(&details)?;
         Ok(details)
     }
 
-    /// Is it of a type that is registered here, and as that says?
-    fn check(&self, one: &Map<String, Value>) -> Result<(), OAuthError> {
+    /// Is it of a type that is registered here, and as that says? What was `granted` has what the type adds.
+    fn check(&self, one: &Map<String, Value>, granted: bool) -> Result<(), OAuthError> {
         let name = type_of(one);
         let fits = match name {
             credential::TYPE if !self.credentials.is_empty() => self.credentials.check_detail(one),
-            _ => self.declared.get(name).ok_or_else(unknown)?.schema.check(one, "type"),
+            _ => self.declared.get(name).ok_or_else(unknown)?.check(one, granted),
         };
         fits.map_err(|wrong| refuse(format!("authorization_details of type {name}: {wrong}")))
     }
 
     /// What a token gets of what was granted; `None`: all of it. What is asked for is as its type says, also where that is less than
-    /// before (RFC 9396 §8): a list that has to have two entries does not shrink to one.
+    /// before (RFC 9396 §8): a list that has to have two entries does not shrink to one. What the type adds may be left out, and comes along.
     ///
     /// # Errors
     /// `invalid_authorization_details` for more than was granted, and for what does not fit.
     pub fn narrow(&self, granted: Option<&Details>, asked: Option<&str>) -> Result<Option<Details>, OAuthError> {
-        let Some(asked) = asked.map(Details::read).transpose()? else { return Ok(None) };
-        let within = |one: &Map<String, Value>| granted.is_some_and(|granted| granted.0.iter().any(|own| is_within(one, own)));
-        if !asked.0.iter().all(within) {
-            return Err(refuse("authorization_details has more than was granted."));
+        let Some(asked) = asked.map(Details::read_granted).transpose()? else { return Ok(None) };
+        let none = Enrichment::default();
+        let within = |one: &Map<String, Value>| {
+            let enrichment = self.declared.get(type_of(one)).map_or(&none, |kind| &kind.enrichment);
+            granted?.0.iter().find_map(|own| enrichment.narrow(one, own))
+        };
+        let narrowed: Option<Vec<_>> = asked.0.iter().map(within).collect();
+        let Some(narrowed) = narrowed.map(Details) else { return Err(refuse("authorization_details has more than was granted.")) };
+        asked.0.iter().try_for_each(|one| self.check(one, true))?;
+        // The same thing twice would have it twice.
+        if narrowed.text().len() > enrichment::LONGEST {
+            return Err(refuse("authorization_details become longer than 8192 bytes."));
         }
-        asked.0.iter().try_for_each(|one| self.check(one))?;
-        Ok(Some(asked))
+        Ok(Some(narrowed))
     }
 
     /// What a person reads about each of them. Those about credentials are told apart, in the person's language ([`Catalogue::shown`]).
@@ -212,7 +249,7 @@ const LISTS: [&str; 4] = ["actions", "datatypes", "locations", "privileges"];
 fn is_within(asked: &Map<String, Value>, granted: &Map<String, Value>) -> bool {
     let member = |(name, own): (&String, &Value)| match (asked.get(name), own) {
         (Some(Value::Array(some)), Value::Array(all)) if LISTS.contains(&name.as_str()) => {
-            !some.is_empty() && some.iter().all(|one| all.contains(one))
+            some == all || (!some.is_empty() && some.iter().all(|one| all.contains(one)))
         }
         (Some(asked), own) => asked == own,
         (None, _) => false,
@@ -230,7 +267,11 @@ mod tests {
     fn types() -> Types {
         let schema = json!({ "properties": { "actions": { "type": "array", "items": { "enum": ["read", "pay"] } }, "amount": { "type": "string" } },
                              "required": ["actions"], "additionalProperties": false });
-        let kind = Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("Pay {amount} ({actions})").unwrap() };
+        let kind = Type {
+            schema: Schema::parse(&schema).unwrap(),
+            words: Words::parse("Pay {amount} ({actions})").unwrap(),
+            enrichment: Enrichment::default(),
+        };
         Types { declared: [("payment".into(), kind)].into(), credentials: Catalogue::NONE }
     }
 
@@ -278,7 +319,11 @@ mod tests {
     #[test]
     fn rfc9396_6_a_token_has_no_more_than_was_granted() {
         let granted = Details::read(r#"[{"type":"a","actions":["r","w"],"n":1},{"type":"b","locations":["https://x.example"]}]"#).unwrap();
-        let kind = |schema: Value| Type { schema: Schema::parse(&schema).unwrap(), words: Words::parse("x").unwrap() };
+        let kind = |schema: Value| Type {
+            schema: Schema::parse(&schema).unwrap(),
+            words: Words::parse("x").unwrap(),
+            enrichment: Enrichment::default(),
+        };
         let pair = json!({ "properties": { "actions": { "type": "array", "minItems": 1 } } });
         let declared = [("a".into(), kind(pair)), ("b".into(), kind(json!({})))].into();
         let types = Types { declared, credentials: Catalogue::NONE };

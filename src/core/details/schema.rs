@@ -87,17 +87,21 @@ impl Schema {
         Ok(own)
     }
 
-    /// Does the object fit? The member `apart` is somebody else's.
+    /// Does the object fit? The members `apart`, each by the names that lead to it, are somebody else's.
     ///
     /// # Errors
     /// Where it does not, and why.
-    pub fn check(&self, object: &Map<String, Value>, apart: &str) -> Result<(), String> {
-        let mut rest = object.clone();
-        rest.remove(apart);
-        self.fits(&Value::Object(rest), "")
+    pub fn check(&self, object: &Map<String, Value>, apart: &[Vec<&str>]) -> Result<(), String> {
+        let apart: Vec<&[&str]> = apart.iter().map(Vec::as_slice).collect();
+        self.fits(&Value::Object(object.clone()), "", &apart)
     }
 
-    fn fits(&self, value: &Value, at: &str) -> Result<(), String> {
+    /// Does it say what this member is?
+    pub fn names(&self, path: &[String]) -> bool {
+        path.iter().try_fold(self, |schema, name| schema.properties.get(name)).is_some()
+    }
+
+    fn fits(&self, value: &Value, at: &str, apart: &[&[&str]]) -> Result<(), String> {
         let place = || if at.is_empty() { "the object".to_string() } else { at.to_string() };
         if let Some(kinds) = &self.kinds
             && !kinds.iter().any(|kind| is_kind(kind, value))
@@ -126,17 +130,24 @@ impl Schema {
                     return Err(format!("{} has too few or too many entries.", place()));
                 }
                 for (index, one) in all.iter().enumerate() {
-                    self.items.as_ref().map_or(Ok(()), |schema| schema.fits(one, &format!("{at}[{index}]")))?;
+                    self.items.as_ref().map_or(Ok(()), |schema| schema.fits(one, &format!("{at}[{index}]"), &[]))?;
                 }
             }
             Value::Object(members) => {
                 let named = |name: &str| if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
-                if let Some(missing) = self.required.iter().find(|name| !members.contains_key(*name)) {
+                if let Some(missing) =
+                    self.required.iter().find(|name| !members.contains_key(*name) && !apart.contains(&[name.as_str()].as_slice()))
+                {
                     return Err(format!("{} is missing.", named(missing)));
                 }
                 for (name, own) in members {
+                    let below = |path: &&[&'_ str]| path.split_first().is_some_and(|(first, _)| first == name);
+                    let below: Vec<&[&str]> = apart.iter().copied().filter(below).map(|path| path.get(1..).unwrap_or_default()).collect();
+                    if below.contains(&[].as_slice()) {
+                        continue;
+                    }
                     match self.properties.get(name) {
-                        Some(schema) => schema.fits(own, &named(name))?,
+                        Some(schema) => schema.fits(own, &named(name), &below)?,
                         // The name is the caller's: it is not repeated.
                         None if self.closed => return Err(format!("{} has a member that its type does not know.", place())),
                         None => {}
@@ -164,10 +175,11 @@ fn is_kind(kind: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use serde_json::json;
 
     fn fits(schema: &Value, value: &Value) -> bool {
-        Schema::parse(schema).unwrap().fits(value, "").is_ok()
+        Schema::parse(schema).unwrap().fits(value, "", &[]).is_ok()
     }
 
     #[test]
@@ -217,7 +229,22 @@ mod tests {
     #[test]
     fn the_sentence_says_where() {
         let schema = Schema::parse(&json!({"properties": {"a": {"properties": {"b": {"type": "string"}}}}})).unwrap();
-        let wrong = schema.check(json!({"type": "t", "a": {"b": 1}}).as_object().unwrap(), "type").unwrap_err();
+        let wrong = schema.check(json!({"type": "t", "a": {"b": 1}}).as_object().unwrap(), &[vec!["type"]]).unwrap_err();
         assert_eq!(wrong, "a.b is not of the type string.");
+    }
+
+    #[test]
+    fn what_is_apart_is_nothing_that_it_knows() {
+        let schema = json!({"properties": {"a": {"properties": {"b": {"type": "string"}}, "required": ["b", "c"], "additionalProperties": false}},
+                            "additionalProperties": false});
+        let schema = Schema::parse(&schema).unwrap();
+        let says = |object: Value, apart: &[Vec<&str>]| schema.check(object.as_object().unwrap(), apart).is_ok();
+        let both = [vec!["a", "b"], vec!["a", "c"]];
+        assert!(says(json!({"a": {"b": 1, "c": 2}}), &both) && says(json!({"a": {}}), &both));
+        assert!(!says(json!({"a": {"b": 1, "c": 2}}), &both[..1]) && !says(json!({"a": {"b": "x", "d": 1}}), &both));
+        // A name with a dot in it is another member.
+        assert!(!says(json!({"a.b": 1}), &both) && !says(json!({"b": 1}), &both));
+        let path = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        assert!(schema.names(&path(&["a", "b"])) && schema.names(&path(&["a"])) && !schema.names(&path(&["a", "c"])));
     }
 }

@@ -50,6 +50,11 @@ impl Words {
         &self.text
     }
 
+    /// Does a value of this member stand in it?
+    pub fn names(&self, path: &[String]) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Member(own) if own == path))
+    }
+
     /// The sentence about one detail. A member that is not there is a dash.
     pub fn say(&self, detail: &Map<String, Value>) -> String {
         let member = |path: &[String]| {

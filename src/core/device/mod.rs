@@ -60,7 +60,7 @@ pub struct DevicePollingSlowed {
     pub interval: Seconds,
 }
 
-/// A person allowed it. `personal`: `context`.
+/// A person allowed it. `personal`: `authorization_details` as they were granted (RFC 9396 §7.1), `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceApproved {
@@ -169,6 +169,7 @@ impl Stream for Device {
         match (fact.event, &device.answer) {
             (DeviceEvent::DevicePollingSlowed(event), Answer::Waiting) => device.interval = event.interval,
             (DeviceEvent::DeviceApproved(event), Answer::Waiting) => {
+                device.details = fact.sealed(&device.id.stream(), DETAILS).or(device.details);
                 device.answer = Answer::Approved(Approval {
                     account: event.account,
                     session: event.session,
@@ -232,8 +233,16 @@ pub fn check_open(device: &Device, at: Timestamp) -> Result<(), OAuthError> {
     }
 }
 
+/// What is sealed beside an approval.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The details as they are granted, in their one text.
+    pub details: Option<&'a str>,
+    pub context: Option<&'a str>,
+}
+
 /// The person allows it.
-pub fn approve(device: &Device, approval: &Approval, context: Option<&str>, at: Timestamp) -> Decision<DeviceEvent, ()> {
+pub fn approve(device: &Device, approval: &Approval, beside: Beside<'_>, at: Timestamp) -> Decision<DeviceEvent, ()> {
     if let Err(error) = check_open(device, at) {
         return Decision::refuse(error);
     }
@@ -245,7 +254,8 @@ pub fn approve(device: &Device, approval: &Approval, context: Option<&str>, at: 
         consent_epoch: approval.consent_epoch,
         at,
     };
-    Decision::accept(alloc::vec![Draft::new(event.into(), Personal::default().with("context", context))], ())
+    let personal = Personal::default().with_whole(DETAILS, beside.details).with("context", beside.context);
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 
 /// The person says no.

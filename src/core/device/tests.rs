@@ -24,7 +24,7 @@ fn approval() -> Approval {
 }
 
 fn approved() -> DeviceEvent {
-    said(&approve(&history([]), &approval(), None, t(10))).0.remove(0)
+    said(&approve(&history([]), &approval(), Beside::default(), t(10))).0.remove(0)
 }
 
 fn denied() -> DeviceEvent {
@@ -86,10 +86,10 @@ fn rfc8628_3_4_another_client_is_refused_and_recorded() {
 #[test]
 fn rfc8628_3_3_one_answer_while_it_waits() {
     for over in [history([approved()]), history([denied()]), history([approved(), out()])] {
-        assert_eq!(said(&approve(&over, &approval(), None, t(20))), (Vec::new(), "invalid_request"));
+        assert_eq!(said(&approve(&over, &approval(), Beside::default(), t(20))), (Vec::new(), "invalid_request"));
         assert_eq!(said(&deny(&over, alice(), t(20))), (Vec::new(), "invalid_request"));
     }
-    assert_eq!(said(&approve(&history([]), &approval(), None, t(600))).1, "invalid_request");
+    assert_eq!(said(&approve(&history([]), &approval(), Beside::default(), t(600))).1, "invalid_request");
     let sentence = |device: &Device, at| check_open(device, at).unwrap_err().description;
     assert_eq!(sentence(&history([]), t(600)), sentence(&history([denied()]), t(20)), "expired and answered look the same");
 }

@@ -188,7 +188,7 @@ fn consent() {
     let (account, client, text) = (alice(), client_id("app"), digest("text shown"));
     check::<Consent>(vec![vec![
         ConsentDenied { account, client: client.clone(), scope: scope("openid email phone"), text, at: t(0) }.into(),
-        ConsentGiven { account, client, scope: scope("openid email"), text, at: t(1) }.into(),
+        ConsentGiven { account, chosen: [].into(), client, scope: scope("openid email"), text, at: t(1) }.into(),
         ConsentWithdrawn { at: t(2) }.into(),
     ]]);
 }

@@ -143,7 +143,8 @@ mod tests {
     }
 
     fn allowed(scopes: &str) -> crate::consent::ConsentEvent {
-        ConsentGiven { account: alice(), client: client_id("app"), scope: scope(scopes), text: digest("text"), at: t(1) }.into()
+        ConsentGiven { account: alice(), chosen: [].into(), client: client_id("app"), scope: scope(scopes), text: digest("text"), at: t(1) }
+            .into()
     }
 
     fn world() -> World {

@@ -8,6 +8,7 @@
 //!
 //! Out of scope: whose code it is (`app::device`), routes (`routes::device`).
 
+use super::choice::Choice;
 use super::field::Field;
 use super::link::Link;
 use super::problem::Problem;
@@ -35,7 +36,7 @@ impl Enter {
     }
 }
 
-/// Posts `csrf`, `user_code` and `decision` = `allow` | `deny` to `/device`.
+/// Posts `csrf`, `user_code`, what was chosen and `decision` = `allow` | `deny` to `/device`.
 #[derive(Template)]
 #[template(path = "device/confirm.html")]
 pub struct Confirm {
@@ -46,6 +47,9 @@ pub struct Confirm {
     pub scopes: Vec<String>,
     /// What is asked for beyond scopes.
     pub details: Vec<Detail>,
+    /// What of it is left to the person.
+    pub choices: Vec<Choice>,
+    pub problems: Vec<Problem>,
     /// Where the request came from, as far as it is known.
     pub from: Option<String>,
     /// RFC 3339, in UTC.
@@ -56,6 +60,11 @@ pub struct Confirm {
 }
 
 impl Confirm {
+    /// Is there enough to choose from? If not, a person can only say no.
+    fn may_allow(&self) -> bool {
+        self.choices.iter().all(|choice| choice.is_possible)
+    }
+
     /// What the person read, as plain text, one statement per line: recorded by its hash. Neither account, code nor place: the hash stays
     /// in the log for ever, and could confirm a guess of them.
     pub fn consent_text(&self) -> String {
@@ -67,6 +76,7 @@ impl Confirm {
         ];
         lines.extend(self.scopes.iter().map(|scope| super::consent::scope_line(text, scope)));
         lines.extend(self.details.iter().map(|detail| format!("- {}", super::consent::one_line(&detail.sentence))));
+        lines.extend(self.choices.iter().map(|choice| format!("- {}", super::consent::one_line(&choice.sentence))));
         lines.push(text.device.warning.to_owned());
         lines.push(format!("[{}] [{}]", text.allow_button, text.deny_button));
         lines.join("\n")

@@ -16,11 +16,13 @@ use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
 use super::account::{Account, own_forms};
+use super::choices::Chosen;
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
 use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::clock::rfc3339;
+use crate::app::details::Said;
 use crate::app::device::Waiting;
 use crate::app::guesses::NoGuess;
 use crate::app::sessions::Current;
@@ -53,6 +55,9 @@ struct TypedCode {
 struct DeviceForm {
     csrf: Option<String>,
     user_code: Option<String>,
+    /// What of the authorization details was chosen: `choice-N`, or `choice-N.ID` for each of several.
+    #[oai(rename = "choice-0")]
+    choice: Option<String>,
     /// allow or deny.
     decision: Option<String>,
 }
@@ -107,8 +112,20 @@ impl Device {
             Ok(waiting) => waiting,
             Err(refused) => return self.refused_page(request, typed, refused),
         };
-        let text = self.page_of(request, &cookies, &waiting, &current).await?.consent_text();
-        match self.0.app.answer_device(&context(request), &waiting, &current, Digest::of(text.as_bytes()), allow).await {
+        let chosen = Chosen::of(&form.params);
+        let page = self.page_of(request, &cookies, &waiting, &current, &chosen).await?;
+        if let Err(unfit) = self.0.app.enrich(&current.account, waiting.details.as_ref(), &chosen.picked).await
+            && allow
+        {
+            let chosen = match chosen.wrong(unfit) {
+                Ok(chosen) => chosen,
+                Err(error) => return refusal(&self.0, request, &error),
+            };
+            let page = self.page_of(request, &cookies, &waiting, &current, &chosen).await?;
+            return Shown::page(&page, StatusCode::BAD_REQUEST, own_forms());
+        }
+        let said = Said { text: Digest::of(page.consent_text().as_bytes()), allow, picked: chosen.picked };
+        match self.0.app.answer_device(&context(request), &waiting, &current, &said).await {
             Ok(()) => Shown::redirect(if allow { "/device?done=allowed" } else { "/device?done=denied" }),
             Err(error) => refusal(&self.0, request, &error),
         }
@@ -169,7 +186,8 @@ impl Device {
     }
 
     async fn confirm_page(&self, request: &Request, cookies: &Cookies, waiting: &Waiting, current: &Current) -> Result<Shown, Refused> {
-        Shown::page(&self.page_of(request, cookies, waiting, current).await?, StatusCode::OK, own_forms())
+        let page = self.page_of(request, cookies, waiting, current, &Chosen::default()).await?;
+        Shown::page(&page, StatusCode::OK, own_forms())
     }
 
     async fn page_of(
@@ -178,12 +196,16 @@ impl Device {
         cookies: &Cookies,
         waiting: &Waiting,
         current: &Current,
+        chosen: &Chosen,
     ) -> Result<pages::device::Confirm, Refused> {
         let metadata = &waiting.client.metadata;
         let (agent, from) = (waiting.seen.user_agent.as_deref(), waiting.seen.address.as_deref());
         let (page, scope) = (page_for(&self.0, request, None), &waiting.device.scope);
+        let offered = self.0.app.offer(&current.account, waiting.details.as_ref()).await?;
         Ok(pages::device::Confirm {
-            details: in_words(&self.0, (scope, waiting.details.as_ref()), page.text),
+            details: in_words(&self.0, (scope, offered.details.as_ref()), page.text),
+            choices: chosen.shown(&offered, page.text),
+            problems: chosen.problems.clone(),
             page,
             csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
             client: name_of(&waiting.client),

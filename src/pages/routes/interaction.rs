@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use chancery_core::account::claims::Stated;
 use chancery_core::client::Client;
 use chancery_core::details::Details;
+use chancery_core::details::enrichment::Unfit;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::id::AccountId;
 use chancery_core::request::Request as AuthorizationRequest;
@@ -20,10 +21,12 @@ use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 
 use super::authorize::send;
+use super::choices::Chosen;
 use super::show::{Shown, in_interaction, page_for, refusal};
 use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::accounts::{Form, NotRegistered};
 use crate::app::authorize::{Failed, Show};
+use crate::app::details::Said;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
@@ -40,6 +43,7 @@ struct Waiting<'a> {
     asked: &'a AuthorizationRequest,
     account: AccountId,
     details: Option<&'a Details>,
+    chosen: &'a Chosen,
 }
 
 /// What the forms of the pages send.
@@ -52,6 +56,9 @@ struct Forms {
     password: Option<String>,
     /// The session of the person who was chosen.
     choose: Option<String>,
+    /// What of the authorization details was chosen: `choice-N`, or `choice-N.ID` for each of several.
+    #[oai(rename = "choice-0")]
+    choice: Option<String>,
     /// allow, deny or switch.
     decision: Option<String>,
     /// The digest of the text that is allowed.
@@ -154,7 +161,7 @@ impl Interactions {
             }
             Show::Register => Shown::redirect(&format!("/auth/interaction/{uid}/register")),
             Show::Consent { client, request: asked, account, details } => {
-                let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
+                let waiting = Waiting { asked: &asked, account, details: details.as_ref(), chosen: &Chosen::default() };
                 let page = self.consent_page(request, uid, cookies, &client, waiting).await?;
                 Shown::page(&page, StatusCode::OK, in_interaction(&asked.redirect_uri))
             }
@@ -192,18 +199,19 @@ impl Interactions {
         client: &Client,
         waiting: Waiting<'_>,
     ) -> Result<pages::Consent, Refused> {
-        let Waiting { asked, account, .. } = waiting;
+        let Waiting { asked, account, details, chosen } = waiting;
         let account = self.0.app.read::<chancery_core::account::Account>(&account.stream()).await?;
-        let email = match account.as_ref().and_then(|account| account.email.as_ref()) {
-            Some(sealed) => self.0.app.unseal(sealed).await?,
-            None => String::new(),
-        };
+        let account = account.ok_or_else(|| OAuthError::server_error("a session without an account"))?;
+        let email = self.0.app.unseal_optional(account.email.as_ref()).await?.unwrap_or_default();
+        let offered = self.0.app.offer(&account, details).await?;
         let redirect_uri =
             Link::redirect(&asked.redirect_uri).ok_or_else(|| OAuthError::server_error("a registered redirect_uri is no link"))?;
         let page = page_for(&self.0, request, asked.ui_locales.as_deref());
-        let wanted = asked.consent_scope(account.as_ref().is_some_and(|own| own.has_claims_of_others()));
+        let wanted = asked.consent_scope(account.has_claims_of_others());
         Ok(pages::Consent {
-            details: in_words(&self.0, (&asked.scope, waiting.details), page.text),
+            details: in_words(&self.0, (&asked.scope, offered.details.as_ref()), page.text),
+            choices: chosen.shown(&offered, page.text),
+            problems: chosen.problems.clone(),
             page,
             action: format!("/auth/interaction/{uid}"),
             switch_action: format!("/auth/interaction/{uid}"),
@@ -254,27 +262,43 @@ impl Interactions {
     }
 
     async fn consent(&self, request: &Request, uid: &str, cookies: &Cookies, form: &Params) -> Result<Shown, Refused> {
-        let shown = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
-            Ok(Ok(Show::Consent { client, request: asked, account, details })) => {
-                let waiting = Waiting { asked: &asked, account, details: details.as_ref() };
-                self.consent_page(request, uid, cookies, &client, waiting).await?.shown()
-            }
+        let (client, asked, account, details) = match self.0.app.resume(&context(request), uid, cookies.browser()).await {
+            Ok(Ok(Show::Consent { client, request: asked, account, details })) => (client, asked, account, details),
             Ok(Ok(Show::Choose { .. } | Show::SignIn { .. } | Show::Register)) => {
                 return Shown::redirect(&format!("/auth/interaction/{uid}"));
             }
             Ok(Err(answer)) | Err(Failed::Answer(answer)) => return send(&self.0, request, &answer),
             Err(Failed::Page(error)) => return refusal(&self.0, request, &error),
         };
+        let chosen = Chosen::of(form);
+        let waiting = Waiting { asked: &asked, account, details: details.as_ref(), chosen: &chosen };
+        let shown = self.consent_page(request, uid, cookies, &client, waiting).await?.shown();
         let allow = form.get("decision") == Some("allow");
         // A client may say something else of itself by now, and one that nobody registered says so when it likes: what is allowed, and
         // stands in the log by its digest, is what the person read (CIMD §8.4).
         if allow && form.get("shown") != Some(shown.to_string().as_str()) {
             return Shown::redirect(&format!("/auth/interaction/{uid}"));
         }
-        match self.0.app.consent_in(&context(request), uid, cookies.browser(), shown, allow).await {
+        if let Some(unfit) = self.unfit(account, details.as_ref(), &chosen).await?.filter(|_| allow) {
+            let chosen = match chosen.wrong(unfit) {
+                Ok(chosen) => chosen,
+                Err(error) => return refusal(&self.0, request, &error),
+            };
+            let waiting = Waiting { asked: &asked, account, details: details.as_ref(), chosen: &chosen };
+            let page = self.consent_page(request, uid, cookies, &client, waiting).await?;
+            return Shown::page(&page, StatusCode::BAD_REQUEST, in_interaction(&asked.redirect_uri));
+        }
+        let said = Said { text: shown, allow, picked: chosen.picked };
+        match self.0.app.consent_in(&context(request), uid, cookies.browser(), &said).await {
             Ok(answer) | Err(Failed::Answer(answer)) => send(&self.0, request, &answer),
             Err(Failed::Page(error)) => refusal(&self.0, request, &error),
         }
+    }
+
+    /// What is wrong with what was chosen.
+    async fn unfit(&self, account: AccountId, details: Option<&Details>, chosen: &Chosen) -> Result<Option<Unfit>, OAuthError> {
+        let Some(account) = self.0.app.read::<chancery_core::account::Account>(&account.stream()).await? else { return Ok(None) };
+        Ok(self.0.app.enrich(&account, details, &chosen.picked).await.err())
     }
 
     /// "Not you?": the session of whom the page showed ends, and the same request asks again.

@@ -20,6 +20,7 @@ pub mod admin;
 pub mod admin_audit;
 pub mod authorize;
 pub mod backchannel;
+mod choices;
 mod choose;
 pub mod device;
 pub mod home;

@@ -38,6 +38,7 @@ pub(super) const TEXT: Text = Text {
     other_scope: ("Die Berechtigung \u{201e}", "\u{201c} nutzen"),
     single_claim: ("Die Angabe \u{201e}", "\u{201c} über Sie sehen, falls sie hier bekannt ist"),
     credential: ("Den Nachweis \u{201e}", "\u{201c} in Ihre digitale Brieftasche legen, mit: ", ""),
+    nothing_to_choose: "Hier gibt es nichts, was Sie auswählen könnten.",
     allow_button: "Erlauben",
     deny_button: "Ablehnen",
     policy_link: "Datenschutzerklärung",
@@ -85,6 +86,7 @@ pub(super) const TEXT: Text = Text {
     backchannel: super::backchannel::DE,
 
     password_rules,
+    choose_hint,
     scope,
     problem,
     trouble,
@@ -92,6 +94,18 @@ pub(super) const TEXT: Text = Text {
 
 fn password_rules(min: usize) -> String {
     format!("Mindestens {min} Zeichen. Länger ist besser: Einige Wörter ohne Zusammenhang sind gut. Jedes Zeichen zählt, auch Leerzeichen.")
+}
+
+fn choose_hint(least: usize, most: Option<usize>) -> String {
+    match (least, most) {
+        (1, Some(1)) => "Wählen Sie eines aus.".to_owned(),
+        (0, None) => "Wählen Sie beliebig viele aus, oder keines.".to_owned(),
+        (0, Some(most)) => format!("Wählen Sie bis zu {most} aus, oder keines."),
+        (1, None) => "Wählen Sie eines oder mehrere aus.".to_owned(),
+        (least, None) => format!("Wählen Sie mindestens {least} aus."),
+        (least, Some(most)) if least == most => format!("Wählen Sie {most} aus."),
+        (least, Some(most)) => format!("Wählen Sie {least} bis {most} aus."),
+    }
 }
 
 fn scope(scope: &str) -> Option<&'static str> {
@@ -137,6 +151,9 @@ fn problem(problem: &Problem) -> String {
         Problem::CurrentPasswordWrong => "Das ist nicht Ihr Passwort.".to_owned(),
         Problem::ClaimInvalid { field } => format!("{}: Das lässt sich nicht verwenden. Geben Sie es wie im Beispiel ein.", claim(field)),
         Problem::ClaimTooLong { field, max } => format!("{}: Möglich sind höchstens {max} Zeichen.", claim(field)),
+        Problem::NotChosen { least: 1, .. } => "Wählen Sie aus, worum es gehen soll.".to_owned(),
+        Problem::NotChosen { least, .. } => format!("Wählen Sie mindestens {least} aus."),
+        Problem::TooManyChosen { most, .. } => format!("Wählen Sie höchstens {most} aus."),
         Problem::ClaimsTooLong => "Zusammen sind diese Texte zu lang. Kürzen Sie einige.".to_owned(),
     }
 }

@@ -38,6 +38,7 @@ pub(super) const TEXT: Text = Text {
     other_scope: ("Use the permission \u{201c}", "\u{201d}"),
     single_claim: ("See the detail \u{201c}", "\u{201d} about you, if it is known here"),
     credential: ("Put the credential \u{201c}", "\u{201d} into your wallet, with: ", ""),
+    nothing_to_choose: "There is nothing here for you to choose from.",
     allow_button: "Allow",
     deny_button: "Deny",
     policy_link: "Privacy policy",
@@ -85,6 +86,7 @@ pub(super) const TEXT: Text = Text {
     backchannel: super::backchannel::EN,
 
     password_rules,
+    choose_hint,
     scope,
     problem,
     trouble,
@@ -92,6 +94,18 @@ pub(super) const TEXT: Text = Text {
 
 fn password_rules(min: usize) -> String {
     format!("At least {min} characters. Longer is better: a few unrelated words are good. Any character counts, spaces too.")
+}
+
+fn choose_hint(least: usize, most: Option<usize>) -> String {
+    match (least, most) {
+        (1, Some(1)) => "Choose one.".to_owned(),
+        (0, None) => "Choose as many as you like, or none.".to_owned(),
+        (0, Some(most)) => format!("Choose up to {most}, or none."),
+        (1, None) => "Choose one or more.".to_owned(),
+        (least, None) => format!("Choose at least {least}."),
+        (least, Some(most)) if least == most => format!("Choose {most}."),
+        (least, Some(most)) => format!("Choose {least} to {most}."),
+    }
 }
 
 fn scope(scope: &str) -> Option<&'static str> {
@@ -130,6 +144,9 @@ fn problem(problem: &Problem) -> String {
         Problem::CurrentPasswordWrong => "This is not your password.".to_owned(),
         Problem::ClaimInvalid { field } => format!("{}: this cannot be used. Enter it as the example shows.", claim(field)),
         Problem::ClaimTooLong { field, max } => format!("{}: this can have {max} characters at most.", claim(field)),
+        Problem::NotChosen { least: 1, .. } => "Choose something that this is about.".to_owned(),
+        Problem::NotChosen { least, .. } => format!("Choose at least {least}."),
+        Problem::TooManyChosen { most, .. } => format!("Choose {most} at most."),
         Problem::ClaimsTooLong => "Together these texts are too long. Shorten some of them.".to_owned(),
     }
 }

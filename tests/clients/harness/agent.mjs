@@ -30,7 +30,8 @@ export class Agent {
   }
 
   /// From an authorization request to the client: registers, signs in and consents where asked. Gives the URL at the client.
-  async authorize(url, { redirectUri, account, register = false, decision = 'allow' }) {
+  /// `choose` says what of a consent page is chosen, given its form as HTML.
+  async authorize(url, { redirectUri, account, register = false, decision = 'allow', choose = () => ({}) }) {
     let next = { url: String(url) };
     let mayRegister = register;
     for (let step = 0; step < MAX_STEPS; step += 1) {
@@ -53,7 +54,7 @@ export class Agent {
       } else if (form && 'login' in form.inputs) {
         next = form.fill(next.url, { login: account.email, password: account.password });
       } else if (form && /name="?decision/.test(form.html)) {
-        next = form.fill(next.url, { decision });
+        next = form.fill(next.url, { decision, ...choose(form.html) });
       } else {
         throw new Error(`nothing to fill in at ${next.url}\n${textOf(answer.body)}`);
       }

@@ -7,6 +7,7 @@
 //! | which scope asks for which claims | OpenID Connect Core 1.0 §5.4 |
 //! | that an address or a number was verified is never the person's own word | OpenID Connect Core 1.0 §5.1 |
 //! | every text is bounded, and all that one scope asks for together | our own |
+//! | the lists of a person are part of what is said of them, and told with no scope | `lists` |
 //!
 //! Out of scope: `sub`, the e-mail address itself (it names the account), encryption (`app`), what other providers assert (`sources`), how somebody states claims
 //! (`stated`).
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::FieldError;
+use super::lists::{LISTS, Lists};
 use super::stated::shown;
 pub use super::stated::{By, Stated, stated_in};
 use syntax::normal;
@@ -110,7 +112,7 @@ pub fn names() -> Vec<&'static str> {
 
 /// The claims of one person, in clear. They live only between the vault and an answer, and cannot be printed.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Claims(BTreeMap<&'static str, String>);
+pub struct Claims(BTreeMap<&'static str, String>, Lists);
 
 impl Claims {
     /// The text of a claim; `true` for a flag that is set.
@@ -119,7 +121,16 @@ impl Claims {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_empty() && self.1.is_empty()
+    }
+
+    /// What the person chooses from.
+    pub fn lists(&self) -> &Lists {
+        &self.1
+    }
+
+    pub fn set_lists(&mut self, lists: Lists) {
+        self.1 = lists;
     }
 
     /// Names and texts, in the order of the alphabet.
@@ -135,6 +146,16 @@ impl Claims {
         let mut after = self.clone();
         let mut problems = Vec::new();
         for (name, text) in stated {
+            if name == LISTS {
+                match Lists::parse(text) {
+                    _ if by == By::Person => {
+                        problems.push(FieldError { field: LISTS, problem: "Lists are stated by the operator.".to_string() });
+                    }
+                    Ok(lists) => after.1 = lists,
+                    Err(problem) => problems.push(problem),
+                }
+                continue;
+            }
             let Some(rule) = rule_of(name) else {
                 problems.push(FieldError { field: "claims", problem: format!("There is no standard claim {}.", shown(name)) });
                 continue;

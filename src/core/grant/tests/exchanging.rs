@@ -247,7 +247,15 @@ fn rfc8693_2_1_one_target_that_the_rule_names() {
 fn rfc8693_5_what_it_came_from_ends_it() {
     let fruit = exchanged(|_| (), &rule()).unwrap();
     let consent = fold::<Consent>([
-        ConsentGiven { account: alice(), client: client_id("spa"), scope: scope("read"), text: digest("text"), at: t(-99) }.into(),
+        ConsentGiven {
+            account: alice(),
+            chosen: [].into(),
+            client: client_id("spa"),
+            scope: scope("read"),
+            text: digest("text"),
+            at: t(-99),
+        }
+        .into(),
         ConsentWithdrawn { at: t(-98) }.into(),
     ]);
     let account: Account =

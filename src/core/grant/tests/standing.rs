@@ -29,7 +29,7 @@ fn person() -> crate::account::AccountEvent {
 
 fn given(at: i64) -> crate::consent::ConsentEvent {
     let (account, client) = (alice(), client_id("app"));
-    ConsentGiven { account, client, scope: scope("openid email"), text: digest("text"), at: t(at) }.into()
+    ConsentGiven { account, chosen: [].into(), client, scope: scope("openid email"), text: digest("text"), at: t(at) }.into()
 }
 
 impl Family {
