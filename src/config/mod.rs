@@ -72,7 +72,7 @@ pub use secret::{CookieSecrets, MasterKey, Secret};
 pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
-use chancery_core::acr::Demanded;
+use chancery_core::acr;
 use chancery_core::id::ClientId;
 use chancery_core::profile::Profile;
 use reader::Reader;
@@ -103,7 +103,7 @@ pub struct Config {
     /// The applications in which those people may answer, besides our own page.
     pub ciba_devices: Vec<ClientId>,
     /// When `acr_values` that cannot be met are refused.
-    pub acr_demanded: Demanded,
+    pub acr_demanded: acr::Demanded,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -277,7 +277,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         ciba,
         client_documents: client_documents::read(reader),
         ciba_devices: ciba::devices(reader, ciba),
-        acr_demanded: reader.choice("acr_values.demanded").and_then(Demanded::parse).unwrap_or_default(),
+        acr_demanded: reader.choice("acr_values.demanded").and_then(acr::Demanded::parse).unwrap_or_default(),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         unregistered_redirect_uris: reader.boolean("pushed_requests.unregistered_redirect_uris"),

@@ -25,8 +25,8 @@ use chancery_core::token::opaque::digest;
 use chancery_jose::sd_jwt;
 use serde_json::{Map, Value, json};
 
-use crate::app::bearer::Brought;
 use super::proofs::Proven;
+use crate::app::bearer::Brought;
 use crate::app::context::Context;
 use crate::app::introspect::Bearer;
 use crate::app::signing::KeySet;

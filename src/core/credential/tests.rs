@@ -218,7 +218,7 @@ fn openid4vci_12_2_4_the_metadata_says_what_is_issued() {
     let mut types = |attestation: Option<Required>| {
         let own = catalogue.configurations.get_mut("identity").unwrap();
         (own.attesters, own.attestation) = (["wallet".into()].into(), attestation);
-        metadata::issuer(&catalogue, |_| true)["credential_configurations_supported"]["identity"]["proof_types_supported"].clone()
+        metadata::issuer(&catalogue, |_| true, |_| None)["credential_configurations_supported"]["identity"]["proof_types_supported"].clone()
     };
     let plain = json!({ "proof_signing_alg_values_supported": ["ES256"] });
     assert_eq!(types(None), json!({ "jwt": plain, "attestation": plain }), "no demand where there is none");
