@@ -6,17 +6,21 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { clientAuthenticationDynamic } from '@openid4vc/oauth2';
 import { Agent } from './harness/agent.mjs';
 import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { Server } from './harness/server.mjs';
-import { Wallet, refusal, verifier } from './harness/wallet.mjs';
+import { Wallet, WalletProvider, refusal, verifier } from './harness/wallet.mjs';
 
 const PRE_AUTHORIZED = 'urn:ietf:params:oauth:grant-type:pre-authorized_code';
 const REDIRECT_URI = 'https://wallet.example/back'; // never called: the agent stops before it
 const ADA = { email: 'ada@example.com', password: 'correct horse battery staple' };
 const BATCH = 3;
 const VCT = 'https://id.example/credentials/identity';
+
+const provider = await WalletProvider.make('meadow-wallet');
+const HIGH = ['iso_18045_high'];
 
 const SETTINGS = `
 [dpop]
@@ -25,6 +29,7 @@ nonces = true
 [credentials]
 batch_size = ${BATCH}
 issuer_name = "Meadow"
+anonymous_access = true
 
 [[credential]]
 id = "identity"
@@ -42,6 +47,20 @@ name = "Meadow badge"
 claims = ["name", "email"]
 lifetime = "1h"
 subject = true
+
+[[credential]]
+id = "guarded"
+format = "dc+sd-jwt"
+vct = "urn:example:guarded"
+name = "Meadow key"
+claims = ["name"]
+scope = "guarded"
+key_attesters = ["${provider.name}"]
+key_attestations_required = { key_storage = ${JSON.stringify(HIGH)} }
+
+[[key_attester]]
+name = "${provider.name}"
+jwks = '${JSON.stringify(provider.jwks)}'
 
 [[user]]
 email = "${ADA.email}"
@@ -62,7 +81,7 @@ async function registered(server, metadata = {}) {
   const answer = await fetch(`${server.origin}/clients`, {
     method: 'POST', headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
-      client_name: 'wallet', redirect_uris: [REDIRECT_URI], grant_types: ['authorization_code', 'refresh_token', PRE_AUTHORIZED], scope: 'openid identity',
+      client_name: 'wallet', redirect_uris: [REDIRECT_URI], grant_types: ['authorization_code', 'refresh_token', PRE_AUTHORIZED], scope: 'openid identity guarded',
       token_endpoint_auth_method: 'none', authorization_details_types: ['openid_credential'], ...metadata,
     }),
   });
@@ -101,11 +120,12 @@ async function metadata(check, server) {
     () => wallet.meet(server.issuer));
   await check.also('of the credential issuer', () => {
     assert.equal(originalDraftVersion, 'V1');
-    assert.deepEqual(Object.keys(knownCredentialConfigurations).sort(), ['badge', 'identity']);
-    const { identity } = knownCredentialConfigurations;
+    assert.deepEqual(Object.keys(knownCredentialConfigurations).sort(), ['badge', 'guarded', 'identity']);
+    const { identity, guarded } = knownCredentialConfigurations;
     assert.deepEqual([identity.format, identity.vct, identity.scope], ['dc+sd-jwt', VCT, 'identity']);
     assert.deepEqual(identity.proof_types_supported.jwt.proof_signing_alg_values_supported, ['ES256']);
     assert.deepEqual(identity.credential_metadata.claims[0], { path: ['given_name'] });
+    for (const type of ['jwt', 'attestation']) assert.deepEqual(guarded.proof_types_supported[type].key_attestations_required, { key_storage: HIGH });
     assert.equal(credentialIssuer.batch_credential_issuance.batch_size, BATCH);
     assert.equal(credentialIssuer.display[0].name, 'Meadow');
     for (const absent of ['notification_endpoint', 'deferred_credential_endpoint', 'credential_response_encryption']) assert.equal(credentialIssuer[absent], undefined);
@@ -136,7 +156,7 @@ async function offers(check, server) {
   await check.also('the code counts once', () => refused(redeem(made.tx_code), 'invalid_grant'));
   await check.also('nor is the offer shown any more', () => assert.rejects(vci.resolveCredentialOffer(made.credential_offer_uri), /404/));
   const key = await wallet.key();
-  const [credential] = await check('the token brings the credential', () => wallet.bring(tokens, 'identity', [key]));
+  const [credential] = await check('the token brings the credential', () => wallet.fetch(tokens.access_token, 'identity', [key]));
   await check('which is Ada\'s', async () => {
     const { payload } = await (await verifier(server.issuer)).verify(credential);
     assert.deepEqual([payload.vct, payload.family_name], [VCT, 'Lovelace']);
@@ -232,8 +252,65 @@ async function bound(check, server) {
     const credentialOffer = await vci.resolveCredentialOffer(made.credential_offer);
     const answer = await vci.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata, dpop: { signer } });
     assert.equal(answer.accessTokenResponse.token_type, 'DPoP');
-    await refused(wallet.bring(answer.accessTokenResponse, 'identity', [key]), 'invalid_token');
-    assert.equal((await wallet.bring(answer.accessTokenResponse, 'identity', [key], answer.dpop)).length, 1);
+    const token = answer.accessTokenResponse.access_token;
+    await refused(wallet.fetch(token, 'identity', [key]), 'invalid_token');
+    assert.equal((await wallet.fetch(token, 'identity', [key], { dpop: answer.dpop })).length, 1);
+  });
+}
+
+/// Offers for whatever wallet comes (§6.1, §12.3).
+async function anonymous(check, server) {
+  // The library leaves its name out where the metadata allow it, and only there.
+  const wallet = new Wallet({ clientAuthentication: clientAuthenticationDynamic({ clientId: 'somebody', clientSecret: 'something' }) });
+  const { authorizationServers: [as] } = await wallet.meet(server.issuer);
+  await check('the metadata let in wallets without a name', () => assert.equal(as['pre-authorized_grant_anonymous_access_supported'], true));
+  const { vci, issuerMetadata } = wallet;
+  const made = await offered(server, '--credential', 'identity', '--tx-code');
+  const credentialOffer = await vci.resolveCredentialOffer(made.credential_offer);
+  const redeem = (txCode, dpop) => vci.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata, txCode, dpop });
+  await check.also('its wrong transaction code is refused', () => refused(redeem(made.tx_code === '000000' ? '000001' : '000000'), 'invalid_grant'));
+  const dpop = { signer: (await wallet.key()).signer };
+  const { accessTokenResponse: tokens, dpop: next } = await check('a wallet without a name redeems an offer, with a key', () => redeem(made.tx_code, dpop));
+  assert.deepEqual([tokens.token_type, tokens.refresh_token], ['DPoP', undefined]);
+  const key = await wallet.key();
+  const [credential] = await check('and gets the credential with proofs that name no client', () => wallet.fetch(tokens.access_token, 'identity', [key], { dpop: next }));
+  await check.also('which is Ada\'s, for that key', async () => {
+    const { payload } = await (await verifier(server.issuer)).verify(credential);
+    assert.deepEqual([payload.given_name, payload.cnf.jwk], ['Ada', key.publicJwk]);
+  });
+  await check.also('a proof that names one is refused', () => refused(wallet.fetch(tokens.access_token, 'identity', [key], { dpop: next, clientId: 'somebody' }), 'invalid_proof'));
+}
+
+/// Keys for which the wallet's provider vouches (Appendices D, F.1, F.3).
+async function attested(check, server) {
+  const wallet = await registered(server);
+  const { accessTokenResponse: { access_token: token } } = await allowed(server, wallet, ['guarded'], { scope: 'guarded' });
+  const keys = await Promise.all(Array.from({ length: 2 }, () => wallet.key()));
+  const jwks = keys.map((key) => key.publicJwk);
+  const holders = async (credentials) => Promise.all(credentials.map(async (one) => (await (await verifier(server.issuer)).verify(one)).payload.cnf.jwk));
+  const beside = async (said = {}, own = provider) => {
+    const nonce = await wallet.nonce();
+    const keyAttestationJwt = await own.attest(keys, { use: 'proof_type.jwt', nonce, keyStorage: HIGH, ...said });
+    return { jwt: [await wallet.proof(keys[0], nonce, { configuration: 'guarded', keyAttestationJwt })] };
+  };
+  const alone = async (said = {}) => ({ attestation: [await provider.attest(keys, { use: 'proof_type.attestation', nonce: await wallet.nonce(), keyStorage: HIGH, ...said })] });
+  const send = async (proofs) => wallet.send(token, 'guarded', proofs);
+  await check('a proof with an attestation brings a credential for each attested key', async () => assert.deepEqual(await holders(await send(await beside())), jwks));
+  const proofs = await alone();
+  await check('so does the attestation alone', async () => assert.deepEqual(await holders(await send(proofs)), jwks));
+  await check.also('its nonce counts once', () => refused(send(proofs), 'invalid_nonce'));
+  await check.also('without an attestation the library asks for none', () => assert.rejects(wallet.fetch(token, 'guarded', keys), /requires key attestations/));
+  await check.also('and the server refuses', async () => {
+    const bare = await wallet.proof(keys[0], await wallet.nonce(), { configuration: 'identity' });
+    await refused(send({ jwt: [bare] }), 'invalid_proof');
+  });
+  await check.also('a provider that nobody named is refused', async () => refused(send(await beside({}, await WalletProvider.make(provider.name))), 'invalid_proof'));
+  await check.also('so is a lower level', async () => refused(send(await beside({ keyStorage: ['iso_18045_basic'] })), 'invalid_proof'));
+  await check.also('so is one that has ended', async () => refused(send(await alone({ expiresAt: new Date(Date.now() - 120_000) })), 'invalid_proof'));
+  await check.also('so is the type of draft 15', async () => refused(send(await alone({ typ: null })), 'invalid_proof'));
+  await check.also('so are more keys than a batch has', async () => {
+    const many = await Promise.all(Array.from({ length: BATCH + 1 }, () => wallet.key()));
+    await refused(send({ attestation: [await provider.attest(many, { use: 'proof_type.attestation', nonce: await wallet.nonce(), keyStorage: HIGH })] }), 'invalid_proof');
   });
 }
 
@@ -291,6 +368,8 @@ for (const backend of backends()) {
   await group('offers', offers);
   await group('a choice', chosen);
   await group('bound tokens', bound);
+  await group('no name', anonymous);
+  await group('attested keys', attested);
   await group('presentation', presented);
   await checks.group(`${backend} audit`, (check) => audit(check, server));
   await server.dispose();

@@ -2,7 +2,7 @@
 // both libraries ask a wallet for; nothing of the protocol is done here.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { Openid4vciClient } from '@openid4vc/openid4vci';
+import { Openid4vciClient, Openid4vciWalletProvider } from '@openid4vc/openid4vci';
 import { Oauth2Client, clientAuthenticationNone, setGlobalConfig } from '@openid4vc/oauth2';
 import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc';
 import * as jose from 'jose';
@@ -30,6 +30,26 @@ export class Key {
   /// As @sd-jwt wants it: the signature alone. ES256.
   async signature(data) {
     return Buffer.from(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, this.secret, Buffer.from(data))).toString('base64url');
+  }
+}
+
+/// Who makes the wallet and vouches for its keys (OpenID4VCI Appendix D).
+export class WalletProvider {
+  static async make(name) {
+    const provider = new WalletProvider();
+    [provider.name, provider.key] = [name, await Key.make()];
+    return provider;
+  }
+
+  get jwks() { return { keys: [{ ...this.key.publicJwk, kid: this.name, alg: this.key.alg, use: 'sig' }] }; }
+
+  /// An attestation of keys. `typ`: the library writes that of draft 15; whoever signs puts the one of the final text.
+  attest(keys, { typ = 'key-attestation+jwt', ...said }) {
+    const signJwt = async (_, { header, payload }) => ({ jwt: await this.key.sign({ ...header, typ: typ ?? header.typ }, payload), signerJwk: this.key.publicJwk });
+    return new Openid4vciWalletProvider({ callbacks: { signJwt } }).createKeyAttestationJwt({
+      signer: { method: 'custom', alg: this.key.alg, kid: this.name }, attestedKeys: keys.map((key) => key.publicJwk), issuedAt: new Date(),
+      expiresAt: new Date(Date.now() + 60_000), ...said,
+    });
   }
 }
 
@@ -87,19 +107,12 @@ export class Wallet {
     return credentialResponse.credentials.map((one) => one.credential);
   }
 
-  /// As the token response says (§8.2): by identifier where it has one, else by configuration.
-  async bring(tokens, configuration, keys, dpop) {
-    const detail = tokens.authorization_details?.find((own) => own.credential_configuration_id === configuration);
-    if (!detail) return this.fetch(tokens.access_token, configuration, keys, { dpop });
-    return this.fetchIdentified(tokens.access_token, detail.credential_identifiers[0], configuration, keys, dpop);
-  }
-
   /// The same by an identifier of the token response, which the library's own function cannot name: its door to resources takes the request.
-  async fetchIdentified(accessToken, identifier, configuration, keys, dpop) {
+  async fetchIdentified(accessToken, identifier, configuration, keys) {
     const nonce = await this.nonce();
     const jwt = await Promise.all(keys.map((key) => this.proof(key, nonce, { configuration })));
     const { response } = await this.oauth.resourceRequest({
-      accessToken, dpop, callbacks: this.callbacks, url: this.issuerMetadata.credentialIssuer.credential_endpoint,
+      accessToken, callbacks: this.callbacks, url: this.issuerMetadata.credentialIssuer.credential_endpoint,
       requestOptions: {
         method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ credential_identifier: identifier, proofs: { jwt } }),
       },
