@@ -90,6 +90,7 @@ pub fn family(rotations: u32) -> Vec<GrantEvent> {
         claims: ClaimsRequest::default(),
         code_challenge: None,
         dpop_jkt: None,
+        instance: None,
         auth_time: Timestamp(0),
         amr: vec!["pwd".into()],
         wants_auth_time: false,

@@ -86,7 +86,10 @@ fn cited(name: &str) -> Option<(String, String, String)> {
         ("form_post_", "OAuth 2.0 Form Post Response Mode"),
         ("web_message_", "OAuth 2.0 Web Message Response Mode (draft-sakimura-oauth-wmrm-01)"),
         ("jarm_", "JWT Secured Authorization Response Mode (JARM)"),
-        ("abca_", "OAuth 2.0 Attestation-Based Client Authentication (draft-ietf-oauth-attestation-based-client-auth-10)"),
+        (
+            "abca_",
+            "OAuth 2.0 Attestation-Based Client Authentication (draft-ietf-oauth-attestation-based-client-auth-10, and what is known of 12)",
+        ),
         ("openid4vci_", "OpenID for Verifiable Credential Issuance 1.0 (OpenID4VCI)"),
         ("cimd_", "OAuth Client ID Metadata Document (draft-ietf-oauth-client-id-metadata-document-02)"),
         ("ciba_", "OpenID Connect Client-Initiated Backchannel Authentication 1.0 (CIBA)"),

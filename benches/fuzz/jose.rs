@@ -55,7 +55,7 @@ pub fn target() -> Target {
     let claims = json!({ "iss": "https://op.example", "aud": ["a"], "exp": 1_700_000_000, "nonce": "n" });
     let tokens: Vec<_> = keys.iter().zip(algorithms).map(|(key, alg)| key.sign_jwt(alg, Some("JWT"), &claims).unwrap()).collect();
     let instance = keys[3].public_jwk().clone();
-    let attested = json!({ "sub": "wallet", "exp": 1_800_000_000, "cnf": { "jwk": instance } });
+    let attested = json!({ "sub": "wallet", "iat": 1_700_000_000, "exp": 1_800_000_000, "cnf": { "jwk": instance } });
     let proof = json!({ "aud": "https://op.example", "jti": "j", "iat": 1_700_000_000, "challenge": "c" });
     let attestation = keys[2].sign_jwt(Algorithm::ES256, Some("oauth-client-attestation+jwt"), &attested).unwrap();
     let pop = keys[3].sign_jwt(Algorithm::ES384, Some("oauth-client-attestation-pop+jwt"), &proof).unwrap();

@@ -8,12 +8,14 @@
 //! | its `jti` counts once, and only after the signature (`once`) | RFC 7523 §3 |
 //! | a certificate counts for a client that is registered for it, which names itself in `client_id` (`certificate`) | RFC 8705 §2 |
 //! | an attestation names the client in `sub`, which `client_id` repeats if it is there | ABCA §7.1 (7) |
+//! | beside another method it is a signal, if the operator wants one: it has to hold, and binds nothing | ABCA §7.6, §9.4 |
 //! | secrets are compared in constant time, through digests | our own |
 //!
 //! Out of scope: which proof is enough (`chancery_core::client::authenticate`), reading headers (`http`).
 
 use std::sync::Arc;
 
+use chancery_core::client::attestation::Signal;
 use chancery_core::client::authenticate::{self, Proof};
 use chancery_core::client::metadata::AuthMethod;
 use chancery_core::client::{Client, Secret};
@@ -27,7 +29,7 @@ use chancery_core::profile::{Profile, demands};
 use chancery_jose::{Algorithm, Jwks, RegisteredClaims, attestation, jws};
 
 use super::App;
-use super::attestation::Attested;
+use super::attestation::{Attestation, Attested, Instance};
 use super::certificate::Chain;
 use super::client_documents::Asks;
 use super::context::Context;
@@ -44,8 +46,10 @@ pub struct Presented {
     pub client_secret: Option<String>,
     pub client_assertion: Option<String>,
     pub client_assertion_type: Option<String>,
-    /// The two header fields of an attested instance.
-    pub attested: Option<Attested>,
+    /// The header fields of an attested instance.
+    pub attestation: Attestation,
+    /// Whether it is held to them although it proves itself otherwise.
+    pub signal: Signal,
     /// What the connection came with; most callers have none.
     pub certificate: Option<Chain>,
 }
@@ -54,7 +58,7 @@ impl Presented {
     /// Nothing that could prove anything, a name at most.
     pub fn is_bare(&self) -> bool {
         let has_credentials = self.basic.is_some() || self.client_secret.is_some() || self.client_assertion.is_some();
-        !has_credentials && self.attested.is_none() && self.certificate.is_none()
+        !has_credentials && self.attestation.sent().is_none() && self.certificate.is_none()
     }
 }
 
@@ -63,7 +67,7 @@ impl Presented {
     pub fn names_nobody(&self) -> bool {
         let Self { basic, client_id, client_secret, client_assertion, client_assertion_type, .. } = self;
         let form = [client_id, client_secret, client_assertion, client_assertion_type];
-        basic.is_none() && self.attested.is_none() && form.iter().all(|own| own.is_none())
+        basic.is_none() && self.attestation.is_absent() && form.iter().all(|own| own.is_none())
     }
 }
 
@@ -75,6 +79,8 @@ pub struct Authenticated {
     pub client: Loaded<Client>,
     /// `jti` to take together with the state change.
     pub assertion: Option<Once>,
+    /// That of an instance which stood beside it.
+    pub signal: Option<Once>,
     /// The key that it proved with this request (RFC 9449).
     pub proof: Option<Proven>,
     /// The certificate that it came with.
@@ -101,7 +107,7 @@ impl Authenticated {
         if !client.is_active() {
             return Err(OAuthError::invalid_client("the client is disabled"));
         }
-        for once in self.assertion.iter().chain(self.proof.as_ref().map(|proof| &proof.once)) {
+        for once in self.assertion.iter().chain(&self.signal).chain(self.proof.as_ref().map(|proof| &proof.once)) {
             once.take(work, client.id.as_str());
         }
         Ok(client)
@@ -127,9 +133,11 @@ impl App {
             let _ = Digest::of(b"nobody").matches(&Digest::of(stream.as_bytes()));
             return Err(OAuthError::invalid_client("unknown client"));
         };
-        // Of other clients it is a signal that nobody here asked for (ABCA §7.6).
-        let (proof, assertion, instance) = match presented.attested.as_ref().filter(|_| client.is_attested()) {
-            Some(sent) => self.attested(client, presented, sent)?,
+        let (proof, assertion, mut instance) = match presented.attestation.sent().filter(|_| client.is_attested()) {
+            Some(sent) => {
+                let (proof, instance) = self.attested(client, presented, sent)?;
+                (proof, None, instance)
+            }
             None => {
                 let (proof, once) = self.proof(context, client, presented).await?;
                 (proof, once, None)
@@ -144,7 +152,44 @@ impl App {
             return Err(OAuthError::invalid_client("the client falls short of the profile"));
         }
         let certificate = presented.certificate.as_ref().map(Chain::thumbprint);
-        Ok(Authenticated { client: loaded, assertion, proof: None, certificate, instance })
+        // ABCA §9.4: what is authenticated in another way is bound to no instance.
+        let jkt = instance.as_ref().map(|own| own.jkt);
+        if !client.is_attested() && presented.signal.is_wanted(!presented.attestation.is_absent()) {
+            instance = Some(self.check_signal(context, client, presented).await?);
+        }
+        let (once, proof) = instance.map_or((None, None), |own| (own.once, own.proof));
+        let (assertion, signal) = if client.is_attested() { (once, None) } else { (assertion, once) };
+        Ok(Authenticated { client: loaded, assertion, signal, proof, certificate, instance: jkt })
+    }
+
+    /// ABCA §7.6: an instance beside other credentials, which held.
+    async fn check_signal(&self, context: &Context, client: &Client, presented: &Presented) -> Result<Instance, OAuthError> {
+        let found = match &presented.attestation {
+            Attestation::Sent(sent) => {
+                self.check_attestation(client, sent)?.map_err(|why| ("the attestation beside it does not hold", why))
+            }
+            Attestation::Unreadable => Err(("the attestation beside it cannot be read", String::new())),
+            Attestation::Absent => Err(("no attestation stands beside it", String::new())),
+        };
+        match found {
+            Ok(instance) => Ok(instance),
+            Err((reason, why)) => {
+                tracing::debug!(client = %client.id, why, "client attestation refused");
+                let error = OAuthError::invalid_client_attestation(reason);
+                self.record_failure(context, client, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Uses the proof up by which a client authenticated, where it only asks and nothing is appended.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof` when it was used before; `temporarily_unavailable`: fail closed.
+    pub async fn use_proof_of(&self, context: &Context, caller: &Authenticated) -> Result<(), OAuthError> {
+        let Some(proven) = &caller.proof else { return Ok(()) };
+        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        self.use_proof(&context.as_client(&client.id), proven, Some(&client.id)).await
     }
 
     /// The client of a name, from the newest state.
@@ -157,20 +202,20 @@ impl App {
     }
 
     /// ABCA §7: attestation and proof, and no other credentials beside them.
-    fn attested(
-        &self,
-        client: &Client,
-        presented: &Presented,
-        sent: &Attested,
-    ) -> Result<(Proof, Option<Once>, Option<Digest>), OAuthError> {
+    fn attested(&self, client: &Client, presented: &Presented, sent: &Attested) -> Result<(Proof, Option<Instance>), OAuthError> {
         if presented.basic.is_some() || presented.client_secret.is_some() || presented.client_assertion.is_some() {
             return Err(OAuthError::invalid_request("two mechanisms").saying("Use one client authentication method per request."));
         }
+        let mode = sent.mode();
+        // Before it is looked at: what it would be told to do better would not help it.
+        if client.metadata.token_endpoint_auth_method != mode.method() {
+            return Ok((Proof::Attestation { mode, holds: false }, None));
+        }
         Ok(match self.check_attestation(client, sent)? {
-            Ok(instance) => (Proof::Attestation { holds: true }, Some(instance.once), Some(instance.jkt)),
+            Ok(instance) => (Proof::Attestation { mode, holds: true }, Some(instance)),
             Err(why) => {
                 tracing::debug!(client = %client.id, why, "client attestation refused");
-                (Proof::Attestation { holds: false }, None, None)
+                (Proof::Attestation { mode, holds: false }, None)
             }
         })
     }
@@ -335,14 +380,18 @@ fn named_client(presented: &Presented) -> Result<ClientId, OAuthError> {
         let parsed = jws::parse(assertion).ok()?;
         RegisteredClaims::parse(parsed.unverified_payload()).ok()?.sub
     };
-    let from_attestation = || attestation::unverified_subject(&presented.attested.as_ref()?.attestation);
-    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(from_assertion).or_else(from_attestation);
+    let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(from_assertion);
     // RFC 6749 §2.3.1 in spirit: two different names are no name.
     if let (Some(named), Some(body)) = (&named, &presented.client_id)
         && named != body
     {
         return Err(OAuthError::invalid_client("client_id differs from the credentials"));
     }
-    let named = named.or_else(|| presented.client_id.clone()).ok_or_else(|| OAuthError::invalid_client("no client was named"))?;
+    // Last: beside a name the attestation is held to that (ABCA §7.1 (7)).
+    let from_attestation = || attestation::unverified_subject(&presented.attestation.sent()?.attestation);
+    let named = named
+        .or_else(|| presented.client_id.clone())
+        .or_else(from_attestation)
+        .ok_or_else(|| OAuthError::invalid_client("no client was named"))?;
     ClientId::parse(&named).ok_or_else(|| OAuthError::invalid_client("not a client_id"))
 }

@@ -134,6 +134,7 @@ impl App {
                 device: id,
                 client: client.id.clone(),
                 code: minted.digest,
+                instance: caller.instance,
                 user_code: user_code::from_entropy(random::bytes()),
                 scope: request.scope.clone(),
                 resources: request.resources.clone(),
@@ -157,7 +158,7 @@ impl App {
                 }
                 // Somebody has this one just now.
                 Err(Stop::Taken(kind)) if kind == USER_CODE.word => {}
-                Err(stop) => return Err(stop.into()),
+                Err(stop) => return self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), Err(stop)).await,
             }
         }
         Err(OAuthError::temporarily_unavailable("no user code is free"))
@@ -291,11 +292,11 @@ impl App {
         let id = DeviceId(parsed.stream);
         let device = self.read::<Device>(&id.stream()).await?.ok_or_else(|| OAuthError::invalid_grant("unknown device code"))?;
         let at = self.now();
-        // Only a poll with the right code counts, so that nobody can slow another device down.
-        let is_its_own = device.code.matches(&digest(code)) && device.client == client.id;
+        // Only a poll with the right code counts, so that nobody can slow another device down: no other instance either.
+        let is_its_own = device.code.matches(&digest(code)) && device.client == client.id && device.is_for(caller.instance);
         let before = is_its_own.then(|| self.polls.note(id.0, at.0)).flatten();
         let too_fast = before.is_some_and(|before| at.0 < before + i64::from(device.interval.0) * 1000);
-        let poll = Poll { code: digest(code), client: client.id.clone(), too_fast, at };
+        let poll = Poll { code: digest(code), client: client.id.clone(), instance: caller.instance, too_fast, at };
         let keys = self.keys.current().await?;
         let outcome = decide!(self, &context, |work| self.redeem_device_once(work, &context, caller, &poll, (id, resources), &keys));
         self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await

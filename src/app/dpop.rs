@@ -57,6 +57,8 @@ pub struct Presented<'a> {
     /// One of our endpoints.
     pub uri: &'a str,
     pub beside: Beside<'a>,
+    /// The key of the attested instance that it proves as well (ABCA §7.3).
+    pub instance: Option<Digest>,
 }
 
 /// What stands beside a proof.
@@ -112,7 +114,7 @@ impl App {
     /// Verifies a proof and holds it against the request. Its `jti` is still to be claimed.
     ///
     /// # Errors
-    /// `invalid_dpop_proof`, `use_dpop_nonce`.
+    /// `invalid_dpop_proof`, `use_dpop_nonce`; `invalid_client` for another key than the instance's.
     pub fn check_proof(&self, presented: &Presented<'_>) -> Result<Proven, OAuthError> {
         let policy = self.policy();
         // FAPI 2.0 Security Profile §5.4.1: proofs are JWTs too, and a profile can be one client's.
@@ -125,8 +127,15 @@ impl App {
         let proof = chancery_jose::dpop::verify(presented.proof, &allowed).map_err(|why| {
             OAuthError::invalid_dpop_proof(why.to_string()).saying("The DPoP header is no proof that this server accepts.")
         })?;
-        let slot = self.slot();
-        let age = proof.nonce.as_deref().map(|nonce| self.nonces.age(nonce, slot));
+        let jkt = Digest(*proof.thumbprint.as_bytes());
+        // ABCA §7.3 (4).
+        if presented.instance.is_some_and(|own| own != jkt) {
+            return Err(OAuthError::invalid_client("the DPoP proof is of another key than the attestation"));
+        }
+        // ABCA §6.1, §7.3 (5): a challenge of ours is a nonce of ours to whoever proves an instance, and one of them has to be there.
+        let (slot, attests) = (self.slot(), presented.instance.is_some());
+        let age_of = |nonce: &str| self.nonces.age(nonce, slot).or_else(|| self.challenges.age(nonce, slot).filter(|_| attests));
+        let age = proof.nonce.as_deref().map(age_of);
         let nonce = match age {
             None => Nonce::Absent,
             // The one before, too: a client may be on the way with it.
@@ -143,15 +152,14 @@ impl App {
             now: self.now().numeric_date(),
             lifetime,
             tolerance,
-            nonces_demanded: self.config.dpop.nonces,
+            nonces_demanded: self.config.dpop.nonces || attests,
         };
         let said = Proof { htm: &proof.htm, htu: &proof.htu, iat: proof.iat, ath: proof.ath.as_deref(), nonce };
         dpop::check(&said, &sent)?;
-        let jkt = Digest(*proof.thumbprint.as_bytes());
         // By key and not by URI: no client has a reason to use a word twice.
         let digest = Digest::of(&[&jkt.0[..], proof.jti.as_bytes()].concat());
         let refused_from = proof.iat.saturating_add(i64::from(lifetime.0)).saturating_add(i64::from(tolerance.0));
-        let wants_nonce = self.config.dpop.nonces && age != Some(Some(0));
+        let wants_nonce = sent.nonces_demanded && age != Some(Some(0));
         Ok(Proven { jkt, alg: proof.alg, once: Once::new(&DPOP, digest.0, refused_from), wants_nonce })
     }
 

@@ -30,7 +30,7 @@ use super::App;
 use super::context::Context;
 use super::once;
 use super::vault::KeyKind;
-use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGED, GUESS, GUESS_OF_ALL, USER_CODE, Words};
+use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGED, GUESS, GUESS_OF_ALL, SIGNAL, USER_CODE, Words};
 use super::work::{Seal, Stop, Work, decide, unreadable, vault_trouble};
 
 /// Tables whose rows expire.
@@ -102,7 +102,7 @@ impl App {
             swept += keys.len() as u32;
             decide!(self, context, |work| self.sweep_once(work, table, &keys, until))?;
         }
-        for words in [&ASSERTION, &DPOP, &USER_CODE, &EXCHANGED, &BEARER_ASSERTION, &CREDENTIAL_NONCE, &GUESS, &GUESS_OF_ALL] {
+        for words in [&ASSERTION, &SIGNAL, &DPOP, &USER_CODE, &EXCHANGED, &BEARER_ASSERTION, &CREDENTIAL_NONCE, &GUESS, &GUESS_OF_ALL] {
             swept += self.sweep_words(context, words).await?;
         }
         Ok(swept)

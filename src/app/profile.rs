@@ -31,6 +31,7 @@ pub fn policy(config: &Config) -> Policy {
         assertion_issuers: !config.assertion_issuers.is_empty(),
         ciba: config.ciba,
         attesters: !config.attesters.is_empty(),
+        attestation_signal: config.attestation_signal,
         credentials: !config.credentials.is_empty(),
         client_documents: config.client_documents.enabled,
         acr_demanded: config.acr_demanded,

@@ -17,10 +17,10 @@ impl App {
     /// `invalid_grant` for another client's token; `temporarily_unavailable`.
     pub async fn revoke(&self, context: &Context, caller: &Authenticated, token: &str) -> Result<(), OAuthError> {
         let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
-        let Some(known) = self.known_token(token).await? else { return Ok(()) };
+        let Some(known) = self.known_token(token).await? else { return self.use_proof_of(context, caller).await };
         let context = context.as_client(&client.id);
-        decide!(self, &context, |work| self.revoke_once(work, caller, &known))?;
-        Ok(())
+        let outcome = decide!(self, &context, |work| self.revoke_once(work, caller, &known));
+        self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await
     }
 
     async fn revoke_once(&self, mut work: Work<'_>, caller: &Authenticated, known: &Known) -> Result<(), Stop> {

@@ -8,6 +8,8 @@ pub struct Words {
 
 /// `jti`s of client assertions.
 pub const ASSERTION: Words = Words { word: "assertion_jti", due: "assertion_due" };
+/// `jti`s of proofs of instances that are shown beside another authentication.
+pub const SIGNAL: Words = Words { word: "attestation_jti", due: "attestation_due" };
 /// User codes of devices, while they wait: each is found by its claim.
 pub const USER_CODE: Words = Words { word: "user_code", due: "user_code_due" };
 /// Places for guesses of user codes: of one account, and of everybody.

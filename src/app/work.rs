@@ -27,7 +27,7 @@ use super::App;
 use super::context::Context;
 use super::random;
 use super::vault::{Aad, DataKey, VaultError};
-use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGED};
+use super::words::{ASSERTION, BEARER_ASSERTION, CREDENTIAL_NONCE, DPOP, EXCHANGED, SIGNAL};
 
 /// How often a lost race is decided again. Each round somebody else has won, so that all together make progress.
 const MOST_ROUNDS: u32 = 64;
@@ -55,6 +55,8 @@ impl From<Stop> for OAuthError {
             Stop::Refused(error) => error,
             // RFC 7523 §3, RFC 7521 §4.2.1: an assertion that comes again proves nothing.
             Stop::Taken(kind) if kind == ASSERTION.word => Self::invalid_client("the client assertion was used before"),
+            // ABCA §11.1.
+            Stop::Taken(kind) if kind == SIGNAL.word => Self::invalid_client_attestation("the proof was used before"),
             // RFC 9449 §11.1.
             Stop::Taken(kind) if kind == DPOP.word => Self::invalid_dpop_proof("the proof was used before")
                 .saying("This DPoP proof was used before; make a new one for each request."),

@@ -31,6 +31,7 @@ impl Config {
             ("pkce.required", if self.pkce == PkceRequired::All { "all" } else { "public" }.to_owned()),
             ("software_statement_issuers", list(self.software_issuers.iter().map(|own| format!("{} {}", own.issuer, own.jwks)).collect())),
             ("outgoing.allowed_networks", list(self.outgoing_networks.iter().map(ToString::to_string).collect())),
+            ("client_attestation.signal", format!("{:?}", self.attestation_signal)),
             ("ciba.enabled", self.ciba.to_string()),
             ("credentials.anonymous_access", self.credential_settings.anonymous_access.to_string()),
             ("credentials.batch_size", self.credential_settings.batch_size.to_string()),
@@ -147,7 +148,7 @@ impl Config {
             all.insert(format!("authorization_details_type.{}", own.name), format!("{}\n{}{enrichment}", own.schema, own.words));
         }
         for own in &self.attesters {
-            all.insert(format!("client_attester_draft10.{}", own.issuer), format!("{own:?}"));
+            all.insert(format!("client_attester_draft12.{}", own.issuer), format!("{own:?}"));
         }
         for own in &self.credentials {
             all.insert(format!("credential.{}", own.id), format!("{own:?}"));

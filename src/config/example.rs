@@ -37,7 +37,7 @@ pub fn example() -> String {
     entry(&mut text, "resource", "Resource servers that this file owns (RFC 8707).", RESOURCE);
     entry(&mut text, "authorization_details_type", "What requests may be about, beyond scopes (RFC 9396).", DETAILS);
     entry(&mut text, "token_exchange", "What a client may exchange for other tokens (RFC 8693).", EXCHANGE);
-    entry(&mut text, "client_attester_draft10", "Who vouches for instances of clients (attest_jwt_client_auth, draft 10).", ATTESTER);
+    entry(&mut text, "client_attester_draft12", "Who vouches for instances of clients (attest_jwt_client_auth, draft 12).", ATTESTER);
     entry(&mut text, "credential", "What is issued to wallets (OpenID for Verifiable Credential Issuance).", CREDENTIAL);
     entry(&mut text, "key_attester", "Who vouches for keys of wallets (OpenID for Verifiable Credential Issuance).", KEY_ATTESTER);
     entry(&mut text, "assertion_issuer", "Whose assertions are grants (RFC 7523).", ISSUER);

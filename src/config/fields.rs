@@ -119,10 +119,10 @@ fields! { ISSUER, "Fields of `[[assertion_issuer]]`: whose assertions are grants
     "resources" Kind::List, false, r#"["https://api.example"]"#, "what tokens may be for; default this server's userinfo";
 }
 
-fields! { ATTESTER, "Fields of `[[client_attester_draft10]]`: who vouches for instances of clients (attest_jwt_client_auth, draft 10).":
+fields! { ATTESTER, "Fields of `[[client_attester_draft12]]`: who vouches for instances of clients (attest_jwt_client_auth, draft 12).":
     "issuer" Kind::Text, true, r#""https://attester.example""#, "its name; the iss of its attestations, if they have one";
     "jwks" Kind::Text, true, r#"'{"keys":[]}'"#, "its public keys as JSON";
-    "clients" Kind::List, true, r#"["wallet"]"#, "clients that it may vouch for: registered with attest_jwt_client_auth";
+    "clients" Kind::List, true, r#"["wallet"]"#, "clients that it may vouch for: registered with attest_jwt_client_auth or attest_jwt_client_auth_dpop, or sending a signal";
 }
 
 fields! { CREDENTIAL, "Fields of `[[credential]]`: what is issued to wallets (OpenID for Verifiable Credential Issuance).":

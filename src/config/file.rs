@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::attester;
 use super::fields::{ATTESTER, CLIENT, CREDENTIAL, DETAILS, EXCHANGE, FEED, Field, ISSUER, KEY_ATTESTER, RESOURCE, USER};
 use super::given::{Given, Raw};
 use super::nearest::suggestion;
@@ -104,7 +105,9 @@ impl Walk<'_> {
                 ("feed", _) => parsed.feeds = self.entries("feed", FEED, value),
                 ("authorization_details_type", _) => parsed.details = self.entries("authorization_details_type", DETAILS, value),
                 ("token_exchange", _) => parsed.exchanges = self.entries("token_exchange", EXCHANGE, value),
-                ("client_attester_draft10", _) => parsed.attesters = self.entries("client_attester_draft10", ATTESTER, value),
+                ("client_attester_draft12", _) => parsed.attesters = self.entries("client_attester_draft12", ATTESTER, value),
+                // The draft moves: an attester of before would be refused at each request, so it is said here.
+                ("client_attester_draft10", _) => self.refuse(name, at, attester::RENAMED),
                 ("credential", _) => parsed.credentials = self.entries("credential", CREDENTIAL, value),
                 ("key_attester", _) => parsed.key_attesters = self.entries("key_attester", KEY_ATTESTER, value),
                 ("assertion_issuer", _) => parsed.issuers = self.entries("assertion_issuer", ISSUER, value),
@@ -135,7 +138,7 @@ impl Walk<'_> {
                     "authorization_details_type",
                     "token_exchange",
                     "assertion_issuer",
-                    "client_attester_draft10",
+                    "client_attester_draft12",
                     "credential",
                     "key_attester",
                 ]),

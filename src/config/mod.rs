@@ -21,6 +21,7 @@ mod credential;
 mod database;
 pub mod declared;
 pub mod digest;
+mod dpop;
 pub mod example;
 pub mod feed;
 pub mod fields;
@@ -53,11 +54,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use attester::DeclaredAttester;
+pub use attester::{DeclaredAttester, Signal};
 pub use client_documents::ClientDocuments;
 pub use credential::{Credentials, DeclaredCredential, DeclaredKeyAttester, Demanded};
 pub use database::Database;
 pub use declared::{DeclaredClient, DeclaredDetails, DeclaredExchange, DeclaredIssuer, DeclaredResource, DeclaredUser, SoftwareIssuer};
+pub use dpop::Dpop;
 pub use feed::Feed;
 pub use issuer::Issuer;
 pub use keys::{Keys, Signer};
@@ -157,6 +159,8 @@ pub struct Config {
     pub assertion_issuers: Vec<DeclaredIssuer>,
     /// Who vouches for instances of clients.
     pub attesters: Vec<DeclaredAttester>,
+    /// Whether their words count beside other methods.
+    pub attestation_signal: Signal,
     /// What is issued to wallets.
     pub credentials: Vec<DeclaredCredential>,
     pub key_attesters: Vec<DeclaredKeyAttester>,
@@ -177,15 +181,6 @@ pub enum PkceRequired {
     /// For public clients and those that ask for it.
     Public,
     All,
-}
-
-/// Proofs of possession (RFC 9449).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dpop {
-    /// Every proof needs a nonce of ours.
-    pub nonces: bool,
-    pub nonce_lifetime: Duration,
-    pub proof_lifetime: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,6 +254,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     let registration = reader.choice("registration");
     let tls = mtls::pair(reader, "tls.cert", "tls.key");
     let ciba = reader.boolean("ciba.enabled");
+    let attesters = attester::read(&merged.attesters, &mut reader.problems);
     let mut config = Config {
         mode: Mode::Production,
         issuer: issuer.clone().unwrap_or_else(Issuer::standard),
@@ -292,11 +288,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         pages: pages::read(reader),
         resource_indicators: resource_indicators::read(reader),
         outgoing_networks: reader.list("outgoing.allowed_networks", Cidr::parse),
-        dpop: Dpop {
-            nonces: reader.boolean("dpop.nonces"),
-            nonce_lifetime: reader.duration("dpop.nonce_lifetime"),
-            proof_lifetime: reader.duration("dpop.proof_lifetime"),
-        },
+        dpop: dpop::read(reader),
         keys: keys::read(reader),
         signer: keys::signer(reader),
         lifetimes: lifetimes::read(reader),
@@ -319,7 +311,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         resources: declared::resources(&merged.resources, &mut reader.problems),
         feeds: feed::read(&merged.feeds, &mut reader.problems),
         details: declared::details(&merged.details, &mut reader.problems),
-        attesters: attester::read(&merged.attesters, &mut reader.problems),
+        attestation_signal: attester::signal(reader, &attesters),
+        attesters,
         credential_settings: credential::settings(reader),
         credentials: credential::read(&merged.credentials, &mut reader.problems),
         key_attesters: credential::key_attesters(&merged.key_attesters, &mut reader.problems),

@@ -119,6 +119,9 @@ settings! {
     "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
         "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
 
+    "client_attestation.signal" "" "" Kind::Choice(&["off", "optional", "required"]), r#""off""#, "",
+        "An attestation beside another client authentication: passed over, held to if one is sent, or demanded ([[client_attester_draft12]]).";
+
     "credentials.anonymous_access" "" "" Kind::Boolean, "false", "",
         "Wallets redeem offers of credentials without a client_id: nobody is registered for it, and no wallet can be told from another.";
     "credentials.batch_size" "" "" Kind::Integer { min: 1, max: 32 }, "1", "",

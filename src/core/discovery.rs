@@ -165,6 +165,10 @@ pub fn document(endpoints: &Endpoints, policy: Policy) -> Value {
         document["client_attestation_signing_alg_values_supported"] = json!(algs);
         document["client_attestation_pop_signing_alg_values_supported"] = json!(algs);
         document["challenge_endpoint"] = json!(endpoints.challenge);
+        // ABCA §7.6.
+        if let Some(methods) = policy.attestation_signal.methods() {
+            document["client_attestation_pop_methods_supported"] = json!(methods);
+        }
     }
     // RFC 8705 §3.3, §5.
     if policy.client_certificates {

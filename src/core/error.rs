@@ -91,6 +91,7 @@ registry! {
     InvalidDpopProof invalid_dpop_proof "invalid_dpop_proof" 400 false "The DPoP proof is missing, malformed, or does not belong to this request.";
     UseDpopNonce use_dpop_nonce "use_dpop_nonce" 400 false "Send the DPoP proof again with the nonce of the DPoP-Nonce header.";
     UseAttestationChallenge use_attestation_challenge "use_attestation_challenge" 400 false "Make the proof again with the challenge of the OAuth-Client-Attestation-Challenge header.";
+    InvalidClientAttestation invalid_client_attestation "invalid_client_attestation" 400 false "The client attestation or its proof is missing, malformed, or does not hold.";
     UseFreshAttestation use_fresh_attestation "use_fresh_attestation" 400 false "The client attestation has expired; get a fresh one.";
     InvalidRequestObject invalid_request_object "invalid_request_object" 400 true "The request object is malformed, or its signature or claims do not hold.";
     InvalidRequestUri invalid_request_uri "invalid_request_uri" 400 true "The request_uri is unknown, expired or used, or what it names could not be read; go back to the application and start again.";

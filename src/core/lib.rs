@@ -39,7 +39,7 @@
 //! | OpenID Connect CIBA Core 1.0 | [`backchannel`], [`grant::backchannel`] |
 //! | JARM signed answers | [`request`], [`client::metadata`] |
 //! | OpenID Shared Signals Framework 1.0 §8 streams that receivers manage | [`signals`] |
-//! | draft-ietf-oauth-attestation-based-client-auth-10 (ABCA) attested clients | [`client::attestation`], [`client::authenticate`] |
+//! | draft-ietf-oauth-attestation-based-client-auth-10 (ABCA), and what is known of 12: attested clients | [`client::attestation`], [`client::authenticate`] |
 //! | OpenID for Verifiable Credential Issuance 1.0 (OpenID4VCI), draft-ietf-oauth-sd-jwt-vc | [`credential`], [`offer`], [`grant::credentials`], [`grant::pre_authorized`] |
 //! | RFC 9470 step-up | [`acr`], [`interaction::next`] |
 //! | RFC 9700 security best current practice | each of the above, at the branch that obeys it |

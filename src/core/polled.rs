@@ -3,6 +3,7 @@
 //! | Rule | Source |
 //! |---|---|
 //! | only for the client that asked | RFC 8628 §3.4, CIBA Core §11 |
+//! | only for the attested instance that asked, if one did | ABCA §9.4 |
 //! | tokens once | RFC 8628 §3.5, CIBA Core §10.1 |
 //! | denied: `access_denied`; too late: `expired_token` | RFC 8628 §3.5, CIBA Core §11 |
 //! | waiting: `authorization_pending`; too fast: `slow_down`, and five seconds more from then on | RFC 8628 §3.5, CIBA Core §11 |
@@ -49,6 +50,8 @@ pub struct Approval {
 pub struct Poll {
     pub code: Digest,
     pub client: ClientId,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     /// It was told to wait longer than it did.
     pub too_fast: bool,
     pub at: Timestamp,
@@ -58,6 +61,8 @@ pub struct Poll {
 pub struct Polled<'a> {
     pub code: &'a Digest,
     pub client: &'a ClientId,
+    /// Of the instance that asked.
+    pub instance: Option<Digest>,
     pub answer: &'a Answer,
     pub expires_at: Timestamp,
     pub interval: Seconds,
@@ -67,6 +72,7 @@ pub struct Polled<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trace {
     OtherClient,
+    OtherInstance,
     Replayed,
     /// From here on it has to wait so long.
     Slowed(Seconds),
@@ -83,6 +89,9 @@ impl Poll {
         }
         if *own.client != self.client {
             return Err((OAuthError::invalid_grant("issued to another client"), Some(Trace::OtherClient)));
+        }
+        if own.instance.is_some() && own.instance != self.instance {
+            return Err((OAuthError::invalid_grant("issued to another instance"), Some(Trace::OtherInstance)));
         }
         match own.answer {
             Answer::Redeemed => Err((OAuthError::invalid_grant("redeemed already"), Some(Trace::Replayed))),

@@ -132,6 +132,7 @@ pub fn request(scopes: &str) -> Request {
         resources: BTreeSet::new(),
         code_challenge: None,
         dpop_jkt: None,
+        instance: None,
         prompt: BTreeSet::new(),
         max_age: None,
         object: None,

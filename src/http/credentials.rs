@@ -3,27 +3,37 @@
 //! | Rule | Source |
 //! |---|---|
 //! | Basic id and secret are form-encoded before base64 | RFC 6749 §2.3.1 |
-//! | an attestation and its proof come in one header field each | ABCA §4, §5.1 |
+//! | an attestation and its proof come in one header field each; without a proof of its own, a DPoP proof is it | ABCA §4, §5, §7 |
 //! | a malformed Authorization header is a failed authentication, never none | our own |
 //! | a bearer token comes in the header, or in a form body, not both; never in the query | RFC 6750 §2, RFC 9700 §4.3.2 |
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chancery_core::client::attestation::Signal;
 use chancery_core::error::OAuthError;
 use poem::Request;
 use poem::http::header;
 
 use super::challenge::Scheme;
 use super::params::{self, Params};
-use crate::app::attestation::Attested;
+use crate::app::attestation::{Attestation, Attested, Shown};
 use crate::app::certificate::Chain;
 use crate::app::client_auth::Presented;
+
+/// The endpoint at which a client authenticates.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// From our own configuration.
+    pub uri: &'a str,
+    /// What an attestation beside other credentials is there.
+    pub signal: Signal,
+}
 
 /// What a client presents at an endpoint where it authenticates.
 ///
 /// # Errors
 /// `invalid_client` for an Authorization header that cannot be read.
-pub fn presented(request: &Request, form: &Params) -> Result<Presented, OAuthError> {
+pub fn presented(request: &Request, form: &Params, place: Place<'_>) -> Result<Presented, OAuthError> {
     let own = |name: &str| form.get(name).map(str::to_owned);
     Ok(Presented {
         basic: basic(request)?,
@@ -31,20 +41,26 @@ pub fn presented(request: &Request, form: &Params) -> Result<Presented, OAuthErr
         client_secret: own("client_secret"),
         client_assertion: own("client_assertion"),
         client_assertion_type: own("client_assertion_type"),
-        attested: attested(request),
+        attestation: attestation(request, place.uri),
+        signal: place.signal,
         certificate: request.data::<Chain>().cloned(),
     })
 }
 
-/// ABCA §7.1 (1), §7.2 (1): each of the two precisely once. Otherwise there is no attestation: clients that prove themselves in another way may
-/// send one as a signal (§7.6), in a form that nobody here reads, and an attested client is refused for want of credentials.
-fn attested(request: &Request) -> Option<Attested> {
-    let one = |name: &str| {
-        let mut sent = request.headers().get_all(name).iter();
-        let text = sent.next()?.to_str().ok()?.trim();
-        sent.next().is_none().then(|| text.to_owned())
+/// ABCA §7: each of them precisely once. A field for the proof of the instance, whatever is in it, makes a DPoP proof beside it one of its own.
+fn attestation(request: &Request, uri: &str) -> Attestation {
+    let all =
+        |name: &str| request.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or_default().trim()).collect::<Vec<_>>();
+    let proof = match (all("oauth-client-attestation-pop").as_slice(), all("dpop").as_slice()) {
+        ([pop], _) => Some(Shown::Pop((*pop).to_owned())),
+        ([], [proof]) => Some(Shown::Dpop { proof: (*proof).to_owned(), method: request.method().to_string(), uri: uri.to_owned() }),
+        _ => None,
     };
-    Some(Attested { attestation: one("oauth-client-attestation")?, pop: one("oauth-client-attestation-pop")? })
+    match (all("oauth-client-attestation").as_slice(), proof) {
+        ([attestation], Some(proof)) => Attestation::Sent(Attested { attestation: (*attestation).to_owned(), proof }),
+        ([], None | Some(Shown::Dpop { .. })) if all("oauth-client-attestation-pop").is_empty() => Attestation::Absent,
+        _ => Attestation::Unreadable,
+    }
 }
 
 fn basic(request: &Request) -> Result<Option<(String, String)>, OAuthError> {
@@ -142,11 +158,20 @@ mod tests {
 
     #[test]
     fn abca_7_1_each_header_comes_precisely_once() {
-        let build = |names: &[&str]| names.iter().fold(Request::builder(), |own, name| own.header(*name, "x")).finish();
-        let (attestation, pop) = ("OAuth-Client-Attestation", "oauth-client-attestation-pop");
-        assert!(attested(&build(&[attestation, pop])).is_some());
-        for bad in [&[] as &[&str], &[attestation], &[pop], &[attestation, attestation, pop], &[attestation, pop, pop]] {
-            assert!(attested(&build(bad)).is_none(), "{bad:?}");
+        let seen = |names: &[&str]| {
+            let request = names.iter().fold(Request::builder(), |own, name| own.header(*name, "x")).finish();
+            match attestation(&request, "https://id.example/oidc/token") {
+                Attestation::Absent => "absent",
+                Attestation::Unreadable => "unreadable",
+                Attestation::Sent(Attested { proof: Shown::Pop(_), .. }) => "normal",
+                Attestation::Sent(Attested { proof: Shown::Dpop { .. }, .. }) => "combined",
+            }
+        };
+        let (own, pop, dpop) = ("OAuth-Client-Attestation", "oauth-client-attestation-pop", "DPoP");
+        assert_eq!((seen(&[]), seen(&[dpop]), seen(&[dpop, dpop])), ("absent", "absent", "absent"));
+        assert_eq!((seen(&[own, pop]), seen(&[own, pop, dpop]), seen(&[own, dpop])), ("normal", "normal", "combined"));
+        for bad in [&[own] as &[&str], &[pop], &[pop, dpop], &[own, own, pop], &[own, pop, pop], &[own, own, dpop], &[own, dpop, dpop]] {
+            assert_eq!(seen(bad), "unreadable", "{bad:?}");
         }
     }
 

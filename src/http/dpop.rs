@@ -13,6 +13,7 @@ use poem::Request;
 
 use super::error::Refused;
 use super::server::Server;
+use crate::app::client_auth::Authenticated;
 use crate::app::dpop::{Beside, Presented, Proven};
 
 const HEADER: &str = "dpop";
@@ -28,12 +29,23 @@ pub fn proven(server: &Server, request: &Request, uri: &str, beside: Beside<'_>)
         (Some(value), None) => value.to_str().map_err(|_| OAuthError::invalid_dpop_proof("not ASCII"))?,
         (Some(_), Some(_)) => return Err(OAuthError::invalid_dpop_proof("two headers").saying("Send one DPoP header.").into()),
     };
-    let presented = Presented { proof: value.trim(), method: request.method().as_str(), uri, beside };
+    let presented = Presented { proof: value.trim(), method: request.method().as_str(), uri, beside, instance: None };
     match server.app.check_proof(&presented) {
         Ok(proven) => Ok(Some(proven)),
         Err(error) if error.code == Code::UseDpopNonce => Err(Refused::from(error).with_nonce(server.app.newest_nonce())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same for a client that has authenticated, unless it did so with its proof (ABCA §7.3).
+///
+/// # Errors
+/// `invalid_dpop_proof`, `use_dpop_nonce` with the nonce.
+pub fn prove(server: &Server, request: &Request, uri: &str, caller: &mut Authenticated) -> Result<(), Refused> {
+    if caller.proof.is_none() {
+        caller.proof = proven(server, request, uri, Beside::Client(caller.client.state.as_deref()))?;
+    }
+    Ok(())
 }
 
 /// The nonce that an answer carries: to whoever did not use the newest one.

@@ -1,4 +1,4 @@
-//! Attestations of clients, and the proofs that go with them: draft-ietf-oauth-attestation-based-client-auth-10 (ABCA).
+//! Attestations of clients, and the proofs that go with them: draft-ietf-oauth-attestation-based-client-auth-10 (ABCA), and what is known of 12.
 //!
 //! | Rule | Source |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `alg` is asymmetric and one of the caller's list; never `none` | ABCA §7.1 (3), §7.2 (3) |
 //! | the attestation is signed with a key of an attester, the proof with the key in `cnf` of the attestation | ABCA §7.1 (4), §7.2 (4) |
 //! | `cnf` has one public key as `jwk`; a private member is refused | ABCA §4, §7.1 (5) |
-//! | `sub` and `exp` are in the attestation, `aud`, `jti` and `iat` in the proof; `challenge` is a string if it is there | ABCA §4, §5.1 |
+//! | `sub`, `exp` and (draft 12) `iat` are in the attestation, `aud`, `jti` and `iat` in the proof; `challenge` is a string if it is there | ABCA §4, §5.1 |
 //!
 //! Out of scope: what the claims must say (`chancery_core::client::attestation`).
 
@@ -32,7 +32,7 @@ pub struct Attestation {
     pub aud: Vec<String>,
     /// Seconds since 1970, as the others.
     pub exp: i64,
-    pub iat: Option<i64>,
+    pub iat: i64,
     pub nbf: Option<i64>,
     /// Of the instance.
     pub key: PublicJwk,
@@ -85,7 +85,8 @@ pub fn verify(token: &str, attester: &Jwks, allowed: &[Algorithm]) -> Result<Att
         iss: claims.iss,
         aud: claims.aud,
         exp: claims.exp.ok_or(AttestationError::Claim("exp"))?.0,
-        iat: claims.iat.map(|date| date.0),
+        // Required from draft 12 on, optional before.
+        iat: claims.iat.ok_or(AttestationError::Claim("iat"))?.0,
         nbf: claims.nbf.map(|date| date.0),
     })
 }

@@ -1,4 +1,4 @@
-//! draft-ietf-oauth-attestation-based-client-auth-10: clients whose instances somebody vouches for.
+//! draft-ietf-oauth-attestation-based-client-auth-10, with what is known of 12: clients whose instances somebody vouches for.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::flow::{Person, Tokens};
 use crate::support::jwt::{self, Key};
 use crate::support::*;
 
-const ATTESTER: &str = "https://attester.example";
+pub(super) const ATTESTER: &str = "https://attester.example";
 const DPOP: &str = "dpop";
 
 /// A server that knows one attester, a client of that, and an instance of the client.
@@ -20,7 +20,7 @@ struct World {
 }
 
 fn attester(issuer: &str, key: &Key, client: &str) -> String {
-    format!("[[client_attester_draft10]]\nissuer = \"{issuer}\"\njwks = '{}'\nclients = [\"{client}\"]\n", key.jwks())
+    format!("[[client_attester_draft12]]\nissuer = \"{issuer}\"\njwks = '{}'\nclients = [\"{client}\"]\n", key.jwks())
 }
 
 fn declared(id: &str) -> String {
@@ -142,11 +142,15 @@ async fn abca_7_1_what_an_attestation_has_to_say() {
         (shown.claims["iss"], shown.claims["aud"], shown.claims["more"]) = (json!(ATTESTER), shown.pop["aud"].clone(), json!({ "x": 1 }));
     };
     assert_eq!(world.speak(named).await.status, 200, "what nobody here knows is passed over");
-    assert_eq!(world.speak(|shown| shown.claims["iat"] = Value::Null).await.status, 401, "no number");
+    assert_eq!(world.speak(|shown| shown.claims["iat"] = Value::Null).await.refusal(), refused("invalid_client"), "no number");
+    // Optional in draft 10, required in 12.
+    let without = |shown: &mut Shown| drop(shown.claims.as_object_mut().unwrap().remove("iat"));
+    assert_eq!(world.speak(without).await.refusal(), refused("invalid_client"), "no iat");
     let mut secret = world.instance.jwks()["keys"][0].clone();
     secret["d"] = json!("AAAA");
-    let changes: [(&str, Value, &str); 10] = [
+    let changes: [(&str, Value, &str); 11] = [
         ("aud", json!("https://other.example"), "invalid_client"),
+        ("iat", json!(now + 100), "use_fresh_attestation"),
         ("sub", json!("other"), "invalid_client"),
         ("sub", json!(""), "invalid_client"),
         ("exp", json!(now - 16), "use_fresh_attestation"),
@@ -291,7 +295,7 @@ async fn abca_5_2_dpop_beside_it_is_judged_by_itself() {
         world.server.post("/oidc/token").header("oauth-client-attestation", &attestation).header("oauth-client-attestation-pop", &pop);
     let answer = call.header(DPOP, &proof("a")).form(&[("grant_type", "client_credentials")]).send().await;
     assert_eq!((answer.status, answer.json()["token_type"].as_str()), (200, Some("DPoP")));
-    // Combined mode is not offered: a DPoP proof alone is no proof of the instance.
+    // This client is registered for proofs of its own: a DPoP proof alone is no proof of its instance.
     let call = world.server.post("/oidc/token").header("oauth-client-attestation", &attestation).header(DPOP, &proof("b"));
     assert_eq!(call.form(&[("grant_type", "client_credentials")]).send().await.refusal(), refused("invalid_client"));
 }

@@ -1,6 +1,8 @@
 //! The specifications, one file each, and what no specification covers. Tests are named `rfcNNNN_section_sentence`.
 
 mod abca;
+mod abca_combined;
+mod abca_signal;
 mod account_pages;
 mod algorithms;
 mod anchor;

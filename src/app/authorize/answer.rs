@@ -177,6 +177,7 @@ impl App {
             resources: request.resources.clone(),
             code_challenge: request.code_challenge.clone(),
             dpop_jkt: request.dpop_jkt,
+            instance: request.instance,
             auth_time: session.auth_time,
             amr: session.amr.clone(),
             wants_auth_time: request.wants_auth_time,

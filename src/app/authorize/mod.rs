@@ -160,7 +160,7 @@ impl App {
         let (parameters, brought) = (&resolved.parameters, resolved.pushed.as_ref());
         let state = parameters.get("state").cloned();
         let request = match self.checked(&client, parameters, &resolved.resources, resolved.arrival()).await? {
-            Ok(request) => Request { object: resolved.object.clone(), ..request },
+            Ok(request) => Request { object: resolved.object.clone(), instance: resolved.instance, ..request },
             Err(refusal) => {
                 if let (Some(brought), Refusal::Redirect { error, .. }) = (brought, &refusal) {
                     self.spend_refused(context, brought, error).await?;

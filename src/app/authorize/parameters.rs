@@ -39,6 +39,8 @@ pub(super) struct Resolved {
     pub resources: Vec<String>,
     /// The object that they stood in.
     pub object: Option<ObjectUsed>,
+    /// The key of the instance that pushed it.
+    pub instance: Option<Digest>,
     /// The visit that brought it, when it was pushed.
     pub pushed: Option<Brought>,
 }
@@ -103,7 +105,7 @@ impl App {
         };
         let place = Place { client, issuer: &self.endpoints.issuer, at: self.now(), policy: self.policy() };
         let settled = object::settle(&outside, &object, place)?;
-        Ok(Resolved { parameters: settled.parameters, resources: settled.resources, object: Some(used), pushed: None })
+        Ok(Resolved { parameters: settled.parameters, resources: settled.resources, object: Some(used), instance: None, pushed: None })
     }
 
     async fn object_by_reference(
@@ -186,7 +188,7 @@ impl App {
 /// The parameters as they were sent.
 fn plain(client: &Client, policy: Policy, sent: &Sent<'_>) -> Result<Resolved, OAuthError> {
     object::plain(client, policy)?;
-    Ok(Resolved { parameters: sent.parameters.clone(), resources: sent.resources.to_vec(), object: None, pushed: None })
+    Ok(Resolved { parameters: sent.parameters.clone(), resources: sent.resources.to_vec(), object: None, instance: None, pushed: None })
 }
 
 fn unreadable(why: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {

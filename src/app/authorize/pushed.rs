@@ -70,7 +70,8 @@ impl App {
             }
         }
         let request = match self.checked(&client, &resolved.parameters, &resolved.resources, Arrival::Pushing).await? {
-            Ok(request) => Request { object: resolved.object.clone(), ..request },
+            // ABCA §9.4.
+            Ok(request) => Request { object: resolved.object.clone(), instance: caller.instance, ..request },
             // RFC 9126 §2.3: there is nobody to redirect.
             Err(Refusal::Page(error) | Refusal::Redirect { error, .. }) => return Err(error),
         };
@@ -122,7 +123,8 @@ impl App {
         let sealed = found.parameters.as_ref().ok_or_else(|| OAuthError::server_error("a pushed request without parameters"))?;
         let content: Content = serde_json::from_str(&self.unseal(sealed).await?).map_err(|e| OAuthError::server_error(e.to_string()))?;
         let pushed = Some(Brought { id, visit });
-        Ok(Ok(Resolved { parameters: content.parameters, resources: content.resources, object: content.object, pushed }))
+        let Content { parameters, resources, object } = content;
+        Ok(Ok(Resolved { parameters, resources, object, instance: found.instance, pushed }))
     }
 
     /// The request is answered with an error before anybody was asked.

@@ -134,6 +134,7 @@ impl App {
             account,
             client: client.id.clone(),
             code: minted.digest,
+            instance: caller.instance,
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),

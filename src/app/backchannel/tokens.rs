@@ -60,11 +60,11 @@ impl App {
         let id = BackchannelId(Opaque::parse(Kind::AuthReqId, code).ok_or_else(unknown)?.stream);
         let own = self.read::<Backchannel>(&id.stream()).await?.ok_or_else(unknown)?;
         let at = self.now();
-        // Only a poll with the right id counts, so that nobody can slow another client down.
-        let is_its_own = own.code.matches(&digest(code)) && own.client == client.id;
+        // Only a poll with the right id counts, so that nobody can slow another client down: no other instance either.
+        let is_its_own = own.code.matches(&digest(code)) && own.client == client.id && own.is_for(caller.instance);
         let before = is_its_own.then(|| self.polls.note(id.0, at.0)).flatten();
         let too_fast = before.is_some_and(|before| at.0 < before + i64::from(own.interval.0) * 1000);
-        let poll = Poll { code: digest(code), client: client.id.clone(), too_fast, at };
+        let poll = Poll { code: digest(code), client: client.id.clone(), instance: caller.instance, too_fast, at };
         let keys = self.keys.current().await?;
         let outcome = decide!(self, &context, |work| self.redeem_backchannel_once(work, &context, caller, &poll, (id, resources), &keys));
         self.noting_replay(&context, caller.proof.as_ref(), Some(&client.id), outcome).await

@@ -29,6 +29,6 @@ impl App {
         if !client.is_active() || !demands::is_met(&client.metadata, &self.policy()) {
             return Err(refused("no anonymous access any more"));
         }
-        Ok(Authenticated { client: loaded, assertion: None, proof: None, certificate: None, instance: None })
+        Ok(Authenticated { client: loaded, assertion: None, signal: None, proof: None, certificate: None, instance: None })
     }
 }

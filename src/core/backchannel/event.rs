@@ -30,6 +30,9 @@ pub struct BackchannelRequested {
     /// How the client learns of the answer.
     pub delivery_mode: DeliveryMode,
     pub expires_at: Timestamp,
+    /// Thumbprint of the key of the attested instance that asked (ABCA §9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     /// The JWT that it stood in, when it was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectUsed>,
@@ -109,6 +112,8 @@ pub struct BackchannelRedeemed {
 #[serde(rename_all = "snake_case")]
 pub enum Misuse {
     OtherClient,
+    /// Of the same client, as well attested.
+    OtherInstance,
     /// After it was redeemed: a lost answer, or a copied one.
     Replayed,
 }

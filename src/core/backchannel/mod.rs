@@ -57,6 +57,9 @@ pub struct Backchannel {
     pub account: AccountId,
     pub client: ClientId,
     pub code: Digest,
+    /// Thumbprint of the key of the attested instance that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
@@ -82,6 +85,11 @@ impl Backchannel {
         self.answer == Answer::Waiting && at < self.expires_at
     }
 
+    /// May this instance have what comes of it? ABCA §9.4.
+    pub fn is_for(&self, instance: Option<Digest>) -> bool {
+        self.instance.is_none() || self.instance == instance
+    }
+
     /// Is there something that its client has to be told, now or later?
     pub fn is_to_be_told(&self) -> bool {
         self.notice.as_ref().is_some_and(|notice| notice.due_at.is_some())
@@ -102,6 +110,7 @@ impl Stream for Backchannel {
                 account: event.account,
                 client: event.client.clone(),
                 code: event.code,
+                instance: event.instance,
                 scope: event.scope.clone(),
                 resources: event.resources.clone(),
                 requested_at: event.at,
@@ -225,6 +234,8 @@ pub struct Ask {
     pub account: AccountId,
     pub client: ClientId,
     pub code: Digest,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
@@ -284,6 +295,7 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
         code: cmd.code,
         delivery_mode: cmd.delivery_mode,
         expires_at,
+        instance: cmd.instance,
         object: cmd.object.clone(),
         resources: cmd.resources.clone(),
         scope: cmd.scope.clone(),
@@ -340,7 +352,14 @@ pub fn poll(own: &Backchannel, cmd: &Poll) -> Decision<BackchannelEvent, Approva
             OAuthError::unauthorized_client("registered for push").saying("The tokens of this client are pushed to it."),
         );
     }
-    let polled = Polled { code: &own.code, client: &own.client, answer: &own.answer, expires_at: own.expires_at, interval: own.interval };
+    let polled = Polled {
+        code: &own.code,
+        client: &own.client,
+        instance: own.instance,
+        answer: &own.answer,
+        expires_at: own.expires_at,
+        interval: own.interval,
+    };
     let (error, trace) = match cmd.verdict(&polled) {
         Ok(approval) => return Decision::accept(Vec::new(), approval),
         Err(refused) => refused,
@@ -349,6 +368,7 @@ pub fn poll(own: &Backchannel, cmd: &Poll) -> Decision<BackchannelEvent, Approva
     let misuse = match trace {
         Some(Trace::Slowed(interval)) => return refusal.recording(BackchannelPollingSlowed { interval, at: cmd.at }),
         Some(Trace::OtherClient) => Misuse::OtherClient,
+        Some(Trace::OtherInstance) => Misuse::OtherInstance,
         Some(Trace::Replayed) => Misuse::Replayed,
         None => return refusal,
     };

@@ -13,6 +13,7 @@ pub(super) fn wish() -> Ask {
         account: alice(),
         client: client_id("app"),
         code: digest("code"),
+        instance: None,
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
@@ -56,7 +57,7 @@ pub(super) fn history<const N: usize>(rest: [BackchannelEvent; N]) -> Backchanne
 }
 
 fn polled(own: &Backchannel, change: impl FnOnce(&mut Poll)) -> (Vec<BackchannelEvent>, &'static str) {
-    let mut cmd = Poll { code: digest("code"), client: client_id("app"), too_fast: false, at: t(30) };
+    let mut cmd = Poll { code: digest("code"), client: client_id("app"), instance: None, too_fast: false, at: t(30) };
     change(&mut cmd);
     said(&poll(own, &cmd))
 }
@@ -164,4 +165,19 @@ fn ciba_13_where_the_person_set_a_code_only_who_knows_it_may_ask() {
 fn nobody_is_asked_more_than_five_times_at_once() {
     assert_eq!(said(&ask(&Ask { waiting: MOST_WAITING - 1, ..wish() })).1, "ok");
     assert_eq!(said(&ask(&Ask { waiting: MOST_WAITING, ..wish() })), (Vec::new(), "access_denied"));
+}
+
+#[test]
+fn abca_9_4_another_instance_of_the_same_client_is_refused_and_recorded_once() {
+    let with = |rest: &[BackchannelEvent]| -> Backchannel {
+        let own = ask(&Ask { instance: Some(digest("instance")), ..wish() }).events.remove(0).event;
+        fold_sealed(core::iter::once(own).chain(rest.iter().cloned()), &["binding_message", "context"])
+    };
+    let foreign: BackchannelEvent = BackchannelMisused { misuse: Misuse::OtherInstance, by: client_id("app"), at: t(30) }.into();
+    for instance in [None, Some(digest("other"))] {
+        assert_eq!(polled(&with(&[approved()]), |cmd| cmd.instance = instance), ([foreign.clone()].into(), "invalid_grant"));
+    }
+    let again = with(&[approved(), foreign]);
+    assert_eq!(polled(&again, |cmd| cmd.instance = Some(digest("other"))), (Vec::new(), "invalid_grant"));
+    assert_eq!(polled(&again, |cmd| cmd.instance = Some(digest("instance"))).1, "ok");
 }

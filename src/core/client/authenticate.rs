@@ -7,13 +7,14 @@
 //! | a client with `private_key_jwt` proves its key and nothing less | OpenID Connect Core 1.0 §9 |
 //! | one with `client_secret_jwt` proves its secret and never sends it | OpenID Connect Core 1.0 §9 |
 //! | a client with a certificate proves that, and names itself in `client_id` | RFC 8705 §2 |
-//! | a client that is attested shows attestation and proof, and nothing less | ABCA §7, §7.5 |
+//! | a client that is attested shows attestation and the proof that it is registered for, and nothing less | ABCA §7, §7.5 |
 //! | a public client names itself and authenticates by nothing | RFC 6749 §3.2.1 |
 //! | unknown client and wrong secret are the same answer | RFC 6749 §5.2 |
 //!
 //! Out of scope: reading headers (`http`), verifying signatures and comparing secrets (the shell hands in the result).
 
 use super::Client;
+use super::attestation::Mode;
 use super::metadata::AuthMethod;
 use crate::error::OAuthError;
 use crate::time::Timestamp;
@@ -30,7 +31,7 @@ pub enum Proof {
     /// A client assertion under a secret; which of the client's secrets made it, if everything else of it holds, too.
     Mac { matches: Option<usize> },
     /// An attestation and its proof; whether they are of an attester of the client, and hold.
-    Attestation { holds: bool },
+    Attestation { mode: Mode, holds: bool },
     /// A certificate whose key the TLS handshake proved; whether it is the client's.
     Certificate { holds: bool },
 }
@@ -61,8 +62,14 @@ pub fn decide(client: &Client, proof: Proof, at: Timestamp) -> Result<(), OAuthE
         (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, Proof::Certificate { holds: false }) => {
             refuse("the certificate is not the client's")
         }
-        (AuthMethod::Attestation, Proof::Attestation { holds: true }) => Ok(()),
-        (AuthMethod::Attestation, Proof::Attestation { holds: false }) => refuse("the attestation does not hold"),
+        // As registered: a key that was meant for proofs of the instance alone does not speak for tokens too, nor the other way round.
+        (own, Proof::Attestation { mode, holds }) if own == mode.method() => {
+            if holds {
+                Ok(())
+            } else {
+                refuse("the attestation does not hold")
+            }
+        }
         (_, Proof::Nothing) => refuse("no credentials were sent"),
         _ => refuse("another authentication method is registered"),
     }
@@ -83,8 +90,10 @@ mod tests {
     const MAC: Proof = Proof::Mac { matches: Some(0) };
     const BROKEN_MAC: Proof = Proof::Mac { matches: None };
     const OWN: Proof = Proof::Certificate { holds: true };
-    const ATTESTED: Proof = Proof::Attestation { holds: true };
-    const UNATTESTED: Proof = Proof::Attestation { holds: false };
+    const ATTESTED: Proof = Proof::Attestation { mode: Mode::Pop, holds: true };
+    const UNATTESTED: Proof = Proof::Attestation { mode: Mode::Pop, holds: false };
+    const COMBINED: Proof = Proof::Attestation { mode: Mode::Dpop, holds: true };
+    const UNCOMBINED: Proof = Proof::Attestation { mode: Mode::Dpop, holds: false };
     const FOREIGN: Proof = Proof::Certificate { holds: false };
 
     fn with(method: AuthMethod) -> Client {
@@ -102,8 +111,10 @@ mod tests {
             (AuthMethod::TlsClientAuth, &[OWN]),
             (AuthMethod::SelfSignedTlsClientAuth, &[OWN]),
             (AuthMethod::Attestation, &[ATTESTED]),
+            (AuthMethod::AttestationDpop, &[COMBINED]),
         ] {
-            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, MAC, BROKEN_MAC, OWN, FOREIGN, ATTESTED, UNATTESTED] {
+            let attested = [ATTESTED, UNATTESTED, COMBINED, UNCOMBINED];
+            for proof in [NOTHING, RIGHT, WRONG, SECOND, HOLDS, BROKEN, MAC, BROKEN_MAC, OWN, FOREIGN].into_iter().chain(attested) {
                 assert_eq!(decide(&with(method), proof, t(0)).is_ok(), accepted.contains(&proof), "{method:?} {proof:?}");
             }
         }

@@ -158,7 +158,7 @@ impl Client {
 
     /// Does somebody vouch for each of its instances? Then it has many holders, as a public client has.
     pub fn is_attested(&self) -> bool {
-        self.metadata.token_endpoint_auth_method == metadata::AuthMethod::Attestation
+        self.metadata.token_endpoint_auth_method.needs_attester()
     }
 
     fn of_document(event: &ClientDocumentRead) -> Self {

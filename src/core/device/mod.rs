@@ -47,6 +47,9 @@ pub struct DeviceAuthorizationRequested {
     pub code: Digest,
     pub device: DeviceId,
     pub expires_at: Timestamp,
+    /// Thumbprint of the key of the attested instance that asked (ABCA §9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
@@ -94,6 +97,8 @@ pub struct DeviceCodeRedeemed {
 #[serde(rename_all = "snake_case")]
 pub enum Misuse {
     OtherClient,
+    /// Of the same client, as well attested.
+    OtherInstance,
     /// After it was redeemed: a lost answer, or a copied code.
     Replayed,
 }
@@ -124,6 +129,9 @@ pub struct Device {
     pub id: DeviceId,
     pub client: ClientId,
     pub code: Digest,
+    /// Thumbprint of the key of the attested instance that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
@@ -141,6 +149,13 @@ pub struct Device {
     pub misused: BTreeSet<Misuse>,
 }
 
+impl Device {
+    /// May this instance have what comes of it? ABCA §9.4.
+    pub fn is_for(&self, instance: Option<Digest>) -> bool {
+        self.instance.is_none() || self.instance == instance
+    }
+}
+
 impl Stream for Device {
     const KIND: &'static str = "device";
     type Event = DeviceEvent;
@@ -154,6 +169,7 @@ impl Stream for Device {
                 id: event.device,
                 client: event.client.clone(),
                 code: event.code,
+                instance: event.instance,
                 scope: event.scope.clone(),
                 resources: event.resources.clone(),
                 requested_at: event.at,
@@ -192,6 +208,8 @@ pub struct Ask {
     pub device: DeviceId,
     pub client: ClientId,
     pub code: Digest,
+    /// The key of the instance that was attested (ABCA).
+    pub instance: Option<Digest>,
     pub user_code: String,
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
@@ -208,6 +226,7 @@ pub fn ask(cmd: &Ask) -> Decision<DeviceEvent, ()> {
         device: cmd.device,
         client: cmd.client.clone(),
         code: cmd.code,
+        instance: cmd.instance,
         scope: cmd.scope.clone(),
         resources: cmd.resources.clone(),
         expires_at: cmd.at.plus(cmd.lifetime),
@@ -271,6 +290,7 @@ pub fn poll(device: &Device, cmd: &Poll) -> Decision<DeviceEvent, Approval> {
     let polled = Polled {
         code: &device.code,
         client: &device.client,
+        instance: device.instance,
         answer: &device.answer,
         expires_at: device.expires_at,
         interval: device.interval,
@@ -283,6 +303,7 @@ pub fn poll(device: &Device, cmd: &Poll) -> Decision<DeviceEvent, Approval> {
     let misuse = match trace {
         Some(Trace::Slowed(interval)) => return refusal.recording(DevicePollingSlowed { interval, at: cmd.at }),
         Some(Trace::OtherClient) => Misuse::OtherClient,
+        Some(Trace::OtherInstance) => Misuse::OtherInstance,
         Some(Trace::Replayed) => Misuse::Replayed,
         None => return refusal,
     };

@@ -4,10 +4,15 @@ use super::*;
 use crate::testing::*;
 
 fn asked() -> DeviceEvent {
+    asked_by(None)
+}
+
+fn asked_by(instance: Option<Digest>) -> DeviceEvent {
     let cmd = Ask {
         device: device_id(),
         client: client_id("app"),
         code: digest("code"),
+        instance,
         user_code: "WDJBMJHT".into(),
         scope: scope("openid"),
         resources: BTreeSet::new(),
@@ -40,7 +45,7 @@ fn history<const N: usize>(rest: [DeviceEvent; N]) -> Device {
 }
 
 fn polled(device: &Device, change: impl FnOnce(&mut Poll)) -> (Vec<DeviceEvent>, &'static str) {
-    let mut cmd = Poll { code: digest("code"), client: client_id("app"), too_fast: false, at: t(30) };
+    let mut cmd = Poll { code: digest("code"), client: client_id("app"), instance: None, too_fast: false, at: t(30) };
     change(&mut cmd);
     said(&poll(device, &cmd))
 }
@@ -112,6 +117,7 @@ fn the_user_code_stands_in_the_log_as_ciphertext_only() {
         device: device_id(),
         client: client_id("app"),
         code: digest("code"),
+        instance: None,
         user_code: "WDJBMJHT".into(),
         scope: scope("openid"),
         resources: BTreeSet::new(),
@@ -120,4 +126,19 @@ fn the_user_code_stands_in_the_log_as_ciphertext_only() {
         at: t(0),
     });
     assert_eq!(decision.events[0].personal.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["context", "user_code"]);
+}
+
+#[test]
+fn abca_9_4_another_instance_of_the_same_client_is_refused_and_recorded_once() {
+    let with = |rest: &[DeviceEvent]| -> Device {
+        fold_sealed(core::iter::once(asked_by(Some(digest("instance")))).chain(rest.iter().cloned()), &["user_code", "context"])
+    };
+    let foreign: DeviceEvent = DeviceCodeMisused { misuse: Misuse::OtherInstance, by: client_id("app"), at: t(30) }.into();
+    for instance in [None, Some(digest("other"))] {
+        assert_eq!(polled(&with(&[approved()]), |cmd| cmd.instance = instance), ([foreign.clone()].into(), "invalid_grant"));
+    }
+    let again = with(&[approved(), foreign]);
+    assert_eq!(polled(&again, |cmd| cmd.instance = Some(digest("other"))), (Vec::new(), "invalid_grant"));
+    assert_eq!(polled(&again, |cmd| cmd.instance = Some(digest("instance"))).1, "ok");
+    assert_survives_the_row(&again);
 }

@@ -50,6 +50,7 @@ const ALL_FLOWS: Policy = Policy {
     ciba: true,
     client_documents: true,
     attesters: true,
+    attestation_signal: crate::client::attestation::Signal::Optional,
     credentials: true,
     acr_demanded: crate::acr::Demanded::Resources,
     profile: None,
@@ -220,6 +221,22 @@ fn rfc8705_5_aliases_stand_where_certificates_come_in_elsewhere() {
     };
     assert_eq!(methods(Policy { client_certificates: true, ..Policy::default() }), [false, true]);
     assert_eq!((methods(ALL_FLOWS), methods(Policy::default())), ([true, true], [false, false]));
+}
+
+#[test]
+fn abca_7_6_the_metadata_say_what_is_demanded() {
+    use crate::client::attestation::Signal;
+    let told = |attesters, attestation_signal| {
+        let document = document(&endpoints(), Policy { attesters, attestation_signal, ..ALL_FLOWS });
+        document.get("client_attestation_pop_methods_supported").cloned()
+    };
+    assert_eq!(told(true, Signal::Off), None, "presenting one is no matter here");
+    assert_eq!(told(true, Signal::Optional), Some(json!(["attestation_pop_jwt", "dpop_combined", "none"])));
+    assert_eq!(told(true, Signal::Required), Some(json!(["attestation_pop_jwt", "dpop_combined"])));
+    assert_eq!(told(false, Signal::Required), None);
+    for method in ["attest_jwt_client_auth", "attest_jwt_client_auth_dpop"] {
+        assert!(words("token_endpoint_auth_methods_supported").contains(&method.to_string()), "{method}");
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
                 redeemed: false,
                 wrong_verifiers: 0,
                 dpop_jkt: event.dpop_jkt,
+                instance: event.instance,
             });
             Some(grant)
         }

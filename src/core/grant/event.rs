@@ -88,6 +88,9 @@ pub struct CodeIssued {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<Digest>,
     pub grant: GrantId,
+    /// Thumbprint of the key of the attested instance that it is for (ABCA §9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     pub interaction: InteractionId,
     pub redirect_uri: String,
     /// The request did not name its redirect_uri: the only registered one is meant, and the token request need not name it either.

@@ -46,6 +46,8 @@ pub struct IssueCode {
     pub resources: BTreeSet<ResourceId>,
     pub code_challenge: Option<String>,
     pub dpop_jkt: Option<Digest>,
+    /// The key of the attested instance that it is for.
+    pub instance: Option<Digest>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub wants_auth_time: bool,
@@ -118,6 +120,7 @@ pub fn code(cmd: &IssueCode, lifetimes: &Lifetimes) -> Decision<GrantEvent, ()> 
         resources: cmd.resources.clone(),
         code_challenge: cmd.code_challenge.clone(),
         dpop_jkt: cmd.dpop_jkt,
+        instance: cmd.instance,
         auth_time: cmd.auth_time,
         amr: cmd.amr.clone(),
         wants_auth_time: cmd.wants_auth_time,

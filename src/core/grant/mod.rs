@@ -139,6 +139,9 @@ pub struct Code {
     /// Thumbprint of the key that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<Digest>,
+    /// Thumbprint of the key of the instance that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
 }
 
 /// The refresh token of a grant: only the newest is known, older ones are told by their generation.

@@ -91,7 +91,9 @@ pub fn decide(grant: &Grant, client: &Client, cmd: &Redeem, lifetimes: &Lifetime
         return Decision::refuse(error);
     }
     // A stolen code is of no use without the key. The code is not spent: its owner may be on the way.
-    if code.dpop_jkt.is_some_and(|jkt| cmd.proven != Some(Confirmation::Jkt(jkt))) {
+    let lacks_key = code.dpop_jkt.is_some_and(|jkt| cmd.proven != Some(Confirmation::Jkt(jkt)));
+    // Nor is it without the instance that pushed the request (ABCA §9.4).
+    if lacks_key || code.instance.is_some() && code.instance != cmd.instance {
         let refusal = refuse("proof of another key");
         if grant.misused.contains(&Misuse::CodeWithOtherKey) {
             return refusal;

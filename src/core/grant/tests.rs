@@ -46,6 +46,7 @@ fn issued_for(scopes: &str, challenge: Option<&str>) -> GrantEvent {
         resources: BTreeSet::new(),
         code_challenge: challenge.map(ToString::to_string),
         dpop_jkt: None,
+        instance: None,
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,

@@ -101,6 +101,9 @@ pub struct Pushed {
     pub client: ClientId,
     pub reference: Digest,
     pub expires_at: Timestamp,
+    /// Thumbprint of the key of the attested instance that pushed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     pub parameters: Option<Sealed>,
     /// The browser that brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +126,7 @@ impl Stream for Pushed {
                 client: event.client.clone(),
                 reference: event.reference,
                 expires_at: event.expires_at,
+                instance: event.request.instance,
                 parameters: fact.sealed(&event.pushed.stream(), PARAMETERS),
                 browser: None,
                 spent: false,

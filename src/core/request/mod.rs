@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::acr::Demanded;
 use crate::claims::ClaimsRequest;
 use crate::client::Client;
+use crate::client::attestation::Signal;
 use crate::client::metadata::{AuthMethod, DeliveryMode, GrantType, RequestObjectAlg, ResponseMode, ResponseType, SigningAlg};
 use crate::details::Types;
 use crate::digest::Digest;
@@ -73,6 +74,9 @@ pub struct Request {
     /// The account that a verified `id_token_hint` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hinted_account: Option<AccountId>,
+    /// Thumbprint of the key of the attested instance that pushed it: the code is for that one (ABCA §9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Seconds>,
     /// The request object that the parameters stood in.
@@ -156,6 +160,8 @@ pub struct Policy {
     pub client_documents: bool,
     /// There are attesters of clients (ABCA).
     pub attesters: bool,
+    /// Whether their words are wanted beside other methods, too.
+    pub attestation_signal: Signal,
     /// Credentials are issued to wallets (OpenID4VCI).
     pub credentials: bool,
     /// When `acr_values` that cannot be met are refused.
@@ -176,7 +182,9 @@ impl Policy {
             AuthMethod::TlsClientAuth => self.client_certificates && self.client_authorities,
             AuthMethod::SelfSignedTlsClientAuth => self.client_certificates,
             AuthMethod::PrivateKeyJwt => true,
-            AuthMethod::Attestation => self.attesters && self.profile.is_none_or(|profile| !profile.wants_client_keys()),
+            AuthMethod::Attestation | AuthMethod::AttestationDpop => {
+                self.attesters && self.profile.is_none_or(|profile| !profile.wants_client_keys())
+            }
             _ => self.profile.is_none_or(|profile| !profile.wants_client_keys()),
         };
         AuthMethod::ALL.iter().copied().filter(is_on)
@@ -378,6 +386,7 @@ fn blank(redirect_uri: String, redirect_uri_omitted: bool) -> Request {
         wants_auth_time: false,
         ui_locales: None,
         hinted_account: None,
+        instance: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Challenges for the proofs of attested clients (draft-ietf-oauth-attestation-based-client-auth-10 §6.1).
+//! Challenges for the proofs of attested clients (draft-ietf-oauth-attestation-based-client-auth §6.1).
 
 use chancery_core::error::OAuthError;
 use poem_openapi::OpenApi;
@@ -16,14 +16,14 @@ pub struct ChallengeAnswer;
 impl Describe for ChallengeAnswer {
     const DESCRIPTION: &'static str = "A challenge for the next proof.";
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] =
-        &[("attestation_challenge", "string", "To be the claim challenge of the proof.")];
+        &[("attestation_challenge", "string", "To be the claim challenge of the proof, or the nonce of a DPoP proof that is one.")];
 }
 
 #[OpenApi(tag = "Group::Protocol")]
 impl Challenges {
     /// Challenge for attested clients
     ///
-    /// Where there are attesters (client_attester_draft10).
+    /// Where there are attesters (client_attester_draft12).
     #[oai(path = "/oidc/challenge", method = "post", operation_id = "attestationChallenge")]
     async fn challenge(&self) -> Result<Reply<ChallengeAnswer>, Refused> {
         if self.0.app.config.attesters.is_empty() {

@@ -5,8 +5,9 @@ use poem::Request;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::token::{authenticate, client_of, receipt_for};
+use super::token::{authenticate, client_of, granting, receipt_for};
 use crate::http::cors::AnsweredClient;
+use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::reply::{Describe, Reply};
@@ -73,7 +74,8 @@ impl BackchannelAuthentication {
             return Err(OAuthError::not_found("ciba is switched off").into());
         }
         let context = context(request);
-        let caller = authenticate(&self.0, &context, request, &form.params).await?;
+        let place = granting(&self.0, &app.endpoints.backchannel_authentication);
+        let caller = authenticate(&self.0, &context, (request, &form.params), place).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         self.0.count_name(REQUESTS, &client, app.config.rate_limits.backchannel_requests_per_client)?;
@@ -89,6 +91,7 @@ impl BackchannelAuthentication {
             }
             refused(error)
         })?;
-        Ok(Reply::new(&answer).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+        let nonce = dpop::next_nonce(&self.0, caller.proof.as_ref());
+        Ok(Reply::new(&answer).for_client(&client).with_nonce(nonce).with_receipt(receipt_for(&caller, &context)))
     }
 }

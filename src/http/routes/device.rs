@@ -5,8 +5,9 @@ use poem::Request;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::token::{authenticate, client_of, receipt_for};
+use super::token::{authenticate, client_of, granting, receipt_for};
 use crate::http::cors::AnsweredClient;
+use crate::http::dpop;
 use crate::http::error::Refused;
 use crate::http::form::StrictForm;
 use crate::http::reply::{Describe, Reply};
@@ -52,13 +53,15 @@ impl DeviceAuthorization {
     #[oai(path = "/oidc/device/auth", method = "post", operation_id = "deviceAuthorization")]
     async fn ask(&self, request: &Request, form: StrictForm<DeviceRequest>) -> Result<Reply<Codes>, Refused> {
         let context = context(request);
-        let caller = authenticate(&self.0, &context, request, &form.params).await?;
+        let place = granting(&self.0, &self.0.app.endpoints.device_authorization);
+        let caller = authenticate(&self.0, &context, (request, &form.params), place).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
         self.0.count(REQUESTS, request, self.0.app.config.rate_limits.device_requests_per_address)?;
         let parameters = form.params.single();
         let codes = Box::pin(self.0.app.authorize_device(&context, &caller, &parameters, form.params.all("resource")));
         let codes = codes.await.map_err(refused)?;
-        Ok(Reply::new(&codes).for_client(&client).with_receipt(receipt_for(&caller, &context)))
+        let nonce = dpop::next_nonce(&self.0, caller.proof.as_ref());
+        Ok(Reply::new(&codes).for_client(&client).with_nonce(nonce).with_receipt(receipt_for(&caller, &context)))
     }
 }

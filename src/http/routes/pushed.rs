@@ -8,9 +8,8 @@ use poem::Request;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::token::{authenticate, client_of, receipt_for};
+use super::token::{authenticate, client_of, granting, receipt_for};
 use crate::app::authorize::Sent;
-use crate::app::dpop::Beside;
 use crate::http::cors::AnsweredClient;
 use crate::http::dpop;
 use crate::http::error::Refused;
@@ -69,12 +68,11 @@ impl PushedRequests {
     /// Pushed authorization request (RFC 9126)
     #[oai(path = "/oidc/par", method = "post", operation_id = "pushAuthorizationRequest")]
     async fn push(&self, request: &Request, form: StrictForm<PushedRequest>) -> Result<Reply<Kept>, Refused> {
-        let mut caller = authenticate(&self.0, &context(request), request, &form.params).await?;
+        let uri = &self.0.app.endpoints.pushed_authorization_request;
+        let mut caller = authenticate(&self.0, &context(request), (request, &form.params), granting(&self.0, uri)).await?;
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
-        let beside = Beside::Client(caller.client.state.as_deref());
-        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.pushed_authorization_request, beside)
-            .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
+        dpop::prove(&self.0, request, uri, &mut caller).map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         let rates = &self.0.app.config.rate_limits;
         self.0.count_name(REQUESTS, &client, rates.pushed_requests_per_client)?;
         // Each leaves an event, and whoever knows the name of a public client can send them.

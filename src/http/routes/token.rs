@@ -2,6 +2,7 @@
 //!
 //! Order: media type and size, repeated parameters, client authentication, grant type, grant (FEATURES.md §3).
 
+use chancery_core::client::attestation::Signal;
 use chancery_core::client::metadata::GrantType;
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::offer::ANONYMOUS;
@@ -15,12 +16,12 @@ use crate::app::assertion;
 use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
 use crate::app::credentials::offer::OfferRequest;
-use crate::app::dpop::Beside;
 use crate::app::exchange;
 use crate::app::introspect::may_be_read_by_all;
 use crate::app::receipt::{self, Receipt};
 use crate::app::token::{CodeRequest, OwnRequest, Refreshing};
 use crate::http::cors::AnsweredClient;
+use crate::http::credentials::Place;
 use crate::http::error::Refused;
 use crate::http::form::DescribedForm;
 use crate::http::params::Params;
@@ -157,13 +158,16 @@ impl Token {
     #[oai(path = "/oidc/token", method = "post", operation_id = "token")]
     async fn token(&self, request: &Request, form: DescribedForm<TokenForm>) -> Result<Reply<TokenAnswer>, Refused> {
         let (params, context) = (&form.params, context(request));
-        let is_anonymous = is_anonymous(&self.0, request, params);
-        let mut caller =
-            if is_anonymous { anonymous(&self.0, request).await? } else { authenticate(&self.0, &context, request, params).await? };
+        let place = granting(&self.0, &self.0.app.endpoints.token);
+        let is_anonymous = is_anonymous(&self.0, request, params, place);
+        let mut caller = if is_anonymous {
+            anonymous(&self.0, request).await?
+        } else {
+            authenticate(&self.0, &context, (request, params), place).await?
+        };
         let client = client_of(&caller)?;
         let refused = |error: OAuthError| Refused::from(error).for_client(AnsweredClient(client.clone()));
-        let beside = Beside::Client(caller.client.state.as_deref());
-        caller.proof = dpop::proven(&self.0, request, &self.0.app.endpoints.token, beside)
+        dpop::prove(&self.0, request, &self.0.app.endpoints.token, &mut caller)
             .map_err(|refused| refused.for_client(AnsweredClient(client.clone())))?;
         count_request(&self.0, request, REQUESTS, &client)?;
         let need = |name: &'static str| {
@@ -258,14 +262,16 @@ impl Token {
     /// Introspection (RFC 7662)
     #[oai(path = "/oidc/introspection", method = "post", operation_id = "introspection")]
     async fn introspection(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Reply<IntrospectionAnswer>, Refused> {
-        let bare = credentials::presented(request, &form.params).is_ok_and(|own| own.is_bare());
+        let place = reading(&self.0.app.endpoints.introspection);
+        let bare = credentials::presented(request, &form.params, place).is_ok_and(|own| own.is_bare());
         // RFC 9701 §5: 400 for whoever does not authenticate; RFC 7662 §2.3 has 401 for credentials that do not hold.
         let told = |refused: Refused| match refused.refusal.code {
             Code::InvalidClient if bare => Refused { refusal: OAuthError::not_authenticated(refused.refusal.detail.clone()), ..refused },
             _ => refused,
         };
-        let caller = authenticate(&self.0, &context(request), request, &form.params).await.map_err(told)?;
+        let caller = authenticate(&self.0, &context(request), (request, &form.params), place).await.map_err(told)?;
         let token = token_of(&form.params)?;
+        self.0.app.use_proof_of(&context(request), &caller).await?;
         let answer = Box::pin(self.0.app.introspect(&caller, token)).await?;
         // RFC 9701 §4: only who names the type gets it.
         if !accepts(request, INTROSPECTION_JWT) {
@@ -279,7 +285,8 @@ impl Token {
     #[oai(path = "/oidc/revocation", method = "post", operation_id = "revocation")]
     async fn revocation(&self, request: &Request, form: DescribedForm<OneToken>) -> Result<Revoked, Refused> {
         let context = context(request);
-        let caller = authenticate(&self.0, &context, request, &form.params).await?;
+        let place = reading(&self.0.app.endpoints.revocation);
+        let caller = authenticate(&self.0, &context, (request, &form.params), place).await?;
         let client = AnsweredClient(client_of(&caller)?);
         let refused = |error: OAuthError| Refused::from(error).for_client(client.clone());
         let token = token_of(&form.params).map_err(refused)?;
@@ -290,10 +297,12 @@ impl Token {
 
 /// A wallet that says nothing of itself, for the one grant that it can have so (OpenID4VCI §6.1). Where nobody lets such in, it is refused as a
 /// client that did not authenticate.
-fn is_anonymous(server: &Server, request: &Request, form: &Params) -> bool {
+fn is_anonymous(server: &Server, request: &Request, form: &Params, place: Place<'_>) -> bool {
     server.app.details.credentials.anonymous
+        // Where everybody shows an attestation nobody is without a name.
+        && place.signal != Signal::Required
         && form.get("grant_type").and_then(GrantType::parse) == Some(GrantType::PreAuthorizedCode)
-        && credentials::presented(request, form).is_ok_and(|own| own.names_nobody())
+        && credentials::presented(request, form, place).is_ok_and(|own| own.names_nobody())
 }
 
 async fn anonymous(server: &Server, request: &Request) -> Result<Authenticated, Refused> {
@@ -307,11 +316,26 @@ pub(super) fn count_request(server: &Server, request: &Request, purpose: &'stati
     if client == ANONYMOUS { server.count(purpose, request, rate) } else { server.count_name(purpose, client, rate) }
 }
 
+/// Where grants begin or go on: an attestation beside other credentials counts as the operator says (ABCA §7.6).
+pub(super) fn granting<'a>(server: &Server, uri: &'a str) -> Place<'a> {
+    Place { uri, signal: server.app.config.attestation_signal }
+}
+
+/// Where a token is looked at or given back, by resource servers too, which no attester knows.
+fn reading(uri: &str) -> Place<'_> {
+    Place { uri, signal: Signal::Off }
+}
+
 /// Failures count against the address and the client; success costs nothing.
-pub(super) async fn authenticate(server: &Server, context: &Context, request: &Request, form: &Params) -> Result<Authenticated, Refused> {
+pub(super) async fn authenticate(
+    server: &Server,
+    context: &Context,
+    (request, form): (&Request, &Params),
+    place: Place<'_>,
+) -> Result<Authenticated, Refused> {
     let rates = &server.app.config.rate_limits;
     server.check_limit(FAILURES, request, rates.token_failures_per_address)?;
-    let presented = credentials::presented(request, form)?;
+    let presented = credentials::presented(request, form, place)?;
     let named = presented.basic.as_ref().map(|(id, _)| id.clone()).or_else(|| presented.client_id.clone());
     if let Some(name) = &named {
         server.check_name(FAILURES, name, rates.token_failures_per_client)?;
@@ -319,8 +343,9 @@ pub(super) async fn authenticate(server: &Server, context: &Context, request: &R
     match Box::pin(server.app.authenticate_client(context, &presented)).await {
         Ok(caller) => Ok(caller),
         Err(error) => {
-            if error.code == Code::InvalidClient {
-                // The answer stays invalid_client; the next one may be 429.
+            // In combined mode a DPoP proof that does not hold is one of these.
+            if matches!(error.code, Code::InvalidClient | Code::InvalidClientAttestation | Code::InvalidDpopProof) {
+                // The answer stays what it is; the next one may be 429.
                 let _ = server.count(FAILURES, request, rates.token_failures_per_address);
                 if let Some(name) = &named {
                     let _ = server.count_name(FAILURES, name, rates.token_failures_per_client);
@@ -329,6 +354,7 @@ pub(super) async fn authenticate(server: &Server, context: &Context, request: &R
             let refused = match error.code {
                 // ABCA §7.4: with the challenge to come back with.
                 Code::UseAttestationChallenge => Refused::from(error).with_nonce(server.app.attestation_challenge()),
+                Code::UseDpopNonce => Refused::from(error).with_nonce(server.app.newest_nonce()),
                 _ => Refused::from(error),
             };
             Err(match named {

@@ -49,7 +49,7 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     let can = |method: AuthMethod| match method {
         AuthMethod::Basic | AuthMethod::Post | AuthMethod::SecretJwt | AuthMethod::None => !wants_keys,
         AuthMethod::PrivateKeyJwt => has_keys,
-        AuthMethod::Attestation => terms.attesters,
+        AuthMethod::Attestation | AuthMethod::AttestationDpop => terms.attesters,
         AuthMethod::TlsClientAuth => terms.client_certificates && terms.client_authorities && names_certificate(asked),
         AuthMethod::SelfSignedTlsClientAuth => terms.client_certificates && (terms.jwks_certified || asked.jwks_uri.is_some()),
     };

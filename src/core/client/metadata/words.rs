@@ -74,6 +74,8 @@ wire_enum! {
         SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
         /// An instance that an attester vouches for (ABCA §7.5).
         Attestation = "attest_jwt_client_auth",
+        /// The same, with a DPoP proof as the proof of the instance (ABCA §5.2).
+        AttestationDpop = "attest_jwt_client_auth_dpop",
         None = "none",
     }
 }
@@ -264,5 +266,10 @@ impl AuthMethod {
     /// Whether it needs TLS that asks for a certificate.
     pub const fn needs_certificate(self) -> bool {
         matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
+    }
+
+    /// Whether somebody has to vouch for its instances (ABCA).
+    pub const fn needs_attester(self) -> bool {
+        matches!(self, Self::Attestation | Self::AttestationDpop)
     }
 }

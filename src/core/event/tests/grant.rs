@@ -29,6 +29,7 @@ fn grant() {
         redirect_uri_omitted: false,
         code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
         dpop_jkt: Some(digest("key")),
+        instance: Some(digest("instance")),
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: true,

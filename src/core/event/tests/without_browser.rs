@@ -33,6 +33,7 @@ fn device() {
         device,
         client,
         code,
+        instance: Some(digest("instance")),
         scope: scope("openid offline_access"),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         expires_at: t(600),
@@ -87,6 +88,7 @@ fn backchannel() {
         code: digest("code"),
         delivery_mode: DeliveryMode::Poll,
         expires_at: t(600),
+        instance: Some(digest("instance")),
         object: Some(ObjectUsed {
             alg: Some(RequestObjectAlg::Es256),
             digest: Some(digest("object")),

@@ -37,6 +37,7 @@ fn rfc6749_4_1_2_a_code_lives_shortly_and_remembers_what_it_is_bound_to() {
         resources: BTreeSet::new(),
         code_challenge: None,
         dpop_jkt: None,
+        instance: None,
         auth_time: t(-10),
         amr: vec!["pwd".into()],
         wants_auth_time: false,

@@ -200,6 +200,21 @@ fn rfc9449_10_a_bound_code_needs_a_proof_of_its_key() {
 }
 
 #[test]
+fn abca_9_4_a_code_that_an_instance_asked_for_is_for_that_one() {
+    let GrantEvent::CodeIssued(event) = issued() else { unreachable!() };
+    let bound = || grant([CodeIssued { instance: Some(digest("instance")), ..event.clone() }.into()]);
+    let by = |instance: Option<&str>| Redeem { instance: instance.map(digest), ..wish(10) };
+    let recorded: GrantEvent = MisuseRefused { misuse: Misuse::CodeWithOtherKey, by: client_id("app"), at: t(10) }.into();
+    for cmd in [by(None), by(Some("other")), proving("instance", 10)] {
+        assert_eq!(said(&decide(&bound(), &cmd)), (vec![recorded.clone()], "invalid_grant"));
+        let noted = evolve(Some(bound()), 2, &recorded, &[]).unwrap();
+        assert_eq!(said(&decide(&noted, &cmd)), (vec![], "invalid_grant"), "recorded once");
+        assert!(decide(&noted, &by(Some("instance"))).outcome.is_ok(), "the code is not spent");
+    }
+    assert!(decide(&grant([issued()]), &by(Some("any"))).outcome.is_ok(), "a code that no instance asked for takes any");
+}
+
+#[test]
 fn rfc9449_5_the_access_token_is_bound_and_the_refresh_token_of_a_public_client() {
     let key = Some(Confirmation::Jkt(digest("key")));
     let public = client_with(|metadata| metadata.token_endpoint_auth_method = crate::client::metadata::AuthMethod::None);

@@ -51,7 +51,7 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
         );
     }
     // ABCA §9.8: somebody here has to know who vouches.
-    if metadata.token_endpoint_auth_method == AuthMethod::Attestation && !terms.attesters {
+    if metadata.token_endpoint_auth_method.needs_attester() && !terms.attesters {
         wrong.add("token_endpoint_auth_method", "This server knows no attester; see its discovery document.");
     }
     let needs_keys = metadata.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt;
