@@ -23,7 +23,6 @@ use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::assertion::{self, GrantForAssertion, Rule, Rules, Subject};
 use chancery_core::grant::exchange;
-use chancery_core::grant::{Grant, standing};
 use chancery_core::id::{AccountId, ClientId, GrantId, consent_stream};
 use chancery_core::resource::ResourceId;
 use chancery_core::scope::Scope;
@@ -35,9 +34,8 @@ use super::client_auth::Authenticated;
 use super::context::Context;
 use super::once::Once;
 use super::token::Tokens;
-use super::vault::KeyKind;
 use super::words::BEARER_ASSERTION;
-use super::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
+use super::work::{Seal, Stop, Work, decide};
 use super::{App, random, seconds};
 use crate::config::DeclaredIssuer;
 
@@ -206,17 +204,10 @@ impl App {
         let given = decision.outcome?;
         held.once.take(&mut work, client.id.as_str());
         let seal = match held.account {
-            Some(account) => {
-                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
-                Seal { key: Some(key.ok_or_else(|| invalid("the account is erased"))?), subject: Some(account.to_string()) }
-            }
+            Some(account) => self.person_seal(account, invalid).await?,
             None => Seal { key: Some(self.client_key(&client.id).await?), subject: None },
         };
-        let mut loaded: Loaded<Grant> = work.fresh(id.stream());
-        work.record(&mut loaded, decision.events, &seal)?;
-        let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?.clone();
-        let standing = self.standing(&mut work, client, &grant).await?;
-        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| invalid(dead.as_str()))?;
+        let (grant, standing) = self.begin(&mut work, client, (id, decision.events), &seal, invalid).await?;
         let cnf = caller.proven();
         let spoken = Spoken {
             client: &standing.client,

@@ -31,9 +31,8 @@ use super::client_auth::Authenticated;
 use super::context::Context;
 use super::once::Once;
 use super::token::Tokens;
-use super::vault::KeyKind;
 use super::words::EXCHANGED;
-use super::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
+use super::work::{Loaded, Seal, Stop, Work, decide};
 use super::{App, random};
 pub use rules::rules;
 use subject::Found;
@@ -149,10 +148,7 @@ impl App {
         let Some(person) = &subject.person else {
             return Ok(Seal { key: Some(self.client_key(&client.id).await?), subject: None });
         };
-        let account = person.account.to_string();
-        let key = self.vault.open(KeyKind::Account, &account).await.map_err(vault_trouble)?;
-        let key = key.ok_or_else(|| exchange::unknown_token("the account is erased"))?;
-        Ok(Seal { key: Some(key), subject: Some(account) })
+        self.person_seal(person.account, exchange::unknown_token).await
     }
 
     /// A refusal, with what of it is evidence on the grant of the token.

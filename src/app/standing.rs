@@ -5,19 +5,21 @@ use std::sync::Arc;
 use chancery_core::account::Account;
 use chancery_core::client::Client;
 use chancery_core::consent::Consent;
+use chancery_core::decision::Draft;
 use chancery_core::error::OAuthError;
-use chancery_core::grant::standing::{Origin, Parents};
-use chancery_core::grant::{Grant, GrantKind};
-use chancery_core::id::consent_stream;
+use chancery_core::grant::standing::{self, Origin, Parents};
+use chancery_core::grant::{Grant, GrantEvent, GrantKind};
+use chancery_core::id::{AccountId, GrantId, consent_stream};
 use chancery_core::scope::Scope;
 use chancery_core::session::Session;
 use chancery_core::time::Timestamp;
 
 use super::App;
+use super::accounts::account_seal;
 use super::id_token::IdToken;
 use super::signing::KeySet;
 use super::vault::KeyKind;
-use super::work::{Seal, Work};
+use super::work::{Loaded, Seal, Stop, Work, vault_trouble};
 
 /// Everything that a person's tokens rest on, loaded and asserted together.
 pub(super) struct Standing {
@@ -43,6 +45,30 @@ impl Standing {
 }
 
 impl App {
+    /// Begins a grant. What it rests on is loaded and asked in the same unit of work: nobody gets tokens of what has just ended. `refuse` says how the
+    /// client hears of that.
+    pub(super) async fn begin(
+        &self,
+        work: &mut Work<'_>,
+        client: Arc<Client>,
+        (id, events): (GrantId, Vec<Draft<GrantEvent>>),
+        seal: &Seal,
+        refuse: fn(&'static str) -> OAuthError,
+    ) -> Result<(Grant, Standing), Stop> {
+        let mut loaded: Loaded<Grant> = work.fresh(id.stream());
+        work.record(&mut loaded, events, seal)?;
+        let grant = loaded.or(|| OAuthError::server_error("a grant without state"))?.clone();
+        let standing = self.standing(work, client, &grant).await?;
+        standing::of_grant(&grant, &standing.parents(), self.now()).map_err(|dead| refuse(dead.as_str()))?;
+        Ok((grant, standing))
+    }
+
+    /// What seals for a person; `gone` refuses once their key is destroyed.
+    pub(super) async fn person_seal(&self, account: AccountId, gone: fn(&'static str) -> OAuthError) -> Result<Seal, OAuthError> {
+        let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
+        Ok(account_seal(account, key.ok_or_else(|| gone("the account is erased"))?))
+    }
+
     /// Loads and asserts what a grant rests on, so that a revocation committed anywhere beats a token decided before it.
     pub(super) async fn standing(&self, work: &mut Work<'_>, client: Arc<Client>, grant: &Grant) -> Result<Standing, OAuthError> {
         let origin = match grant.exchanged.as_deref() {
@@ -69,7 +95,7 @@ impl App {
     pub(super) async fn grant_seal(&self, grant: &Grant) -> Result<Seal, OAuthError> {
         match grant.account() {
             Some(account) => {
-                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(super::work::vault_trouble)?;
+                let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
                 Ok(Seal { key, subject: Some(account.to_string()) })
             }
             None => Ok(Seal { key: Some(self.client_key(&grant.client).await?), subject: None }),

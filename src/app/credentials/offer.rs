@@ -17,7 +17,6 @@ use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::pre_authorized::{self, GrantOffer};
-use chancery_core::grant::{Grant, standing};
 use chancery_core::id::{AccountId, GrantId, OfferId, consent_stream};
 use chancery_core::offer::{self, Make, Offer, Redeem, transaction_code};
 use chancery_core::scope::Scope;
@@ -31,7 +30,7 @@ use crate::app::client_auth::Authenticated;
 use crate::app::context::Context;
 use crate::app::token::Tokens;
 use crate::app::vault::KeyKind;
-use crate::app::work::{Loaded, Seal, Stop, Work, decide, vault_trouble};
+use crate::app::work::{Loaded, Seal, Stop, Work, decide};
 use crate::app::{App, random, seconds};
 
 /// An offer that was made.
@@ -133,8 +132,7 @@ impl App {
         let mut loaded = work.load::<Offer>(&id.stream()).await?;
         let offer = loaded.or(|| OAuthError::invalid_grant("unknown code"))?.clone();
         let account = offer.account;
-        let key = self.vault.open(KeyKind::Account, &account.to_string()).await.map_err(vault_trouble)?;
-        let seal = account_seal(account, key.ok_or_else(|| OAuthError::invalid_grant("the account is erased"))?);
+        let seal = self.person_seal(account, OAuthError::invalid_grant).await?;
         let bare = Seal { key: None, subject: seal.subject.clone() };
         let (at, grant_id) = (self.now(), GrantId(random::uuid_v7(self.clock.now_ms())));
         let of_text = |text: &str| Digest::of(text.as_bytes());
@@ -173,11 +171,7 @@ impl App {
         let granted = pre_authorized::decide(&client, &wish, &self.lifetimes_for(&scope, Some(&details), cnf));
         let expires_at = granted.outcome?;
         work.record(&mut loaded, redeemed.events, &bare)?;
-        let mut begun: Loaded<Grant> = work.fresh(grant_id.stream());
-        work.record(&mut begun, granted.events, &seal)?;
-        let grant = begun.or(|| OAuthError::server_error("a grant without state"))?.clone();
-        let standing = self.standing(&mut work, client, &grant).await?;
-        standing::of_grant(&grant, &standing.parents(), at).map_err(|dead| OAuthError::invalid_grant(dead.as_str()))?;
+        let (grant, standing) = self.begin(&mut work, client, (grant_id, granted.events), &seal, OAuthError::invalid_grant).await?;
         let spoken =
             Spoken { client: &standing.client, grant: &grant, cnf, details: Some(&details), scope: &scope, issued_at: at, expires_at };
         let access_token = self.write_access(access, &spoken).await?;
