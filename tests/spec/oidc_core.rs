@@ -26,7 +26,7 @@ async fn oidc_core_2_the_id_token_says_who_when_and_for_whom() {
         assert_eq!((&header["alg"], &header["typ"]), (&json!(alg), &json!("JWT")));
         let at_hash = match alg {
             "ES384" => URL_SAFE_NO_PAD.encode(&sha2::Sha384::digest(&tokens.access)[..24]),
-            "EdDSA" => URL_SAFE_NO_PAD.encode(&sha2::Sha512::digest(&tokens.access)[..32]),
+            "ES512" | "EdDSA" => URL_SAFE_NO_PAD.encode(&sha2::Sha512::digest(&tokens.access)[..32]),
             _ => URL_SAFE_NO_PAD.encode(&Sha256::digest(&tokens.access)[..16]),
         };
         let sid = claims["sid"].clone();
