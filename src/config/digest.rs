@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Config, Database, DeclaredClient, DeclaredResource, PkceRequired, Rate, Registration, Signer};
+use super::{Config, Database, DeclaredClient, DeclaredResource, PkceRequired, Rate, Registration, Signer, pages};
 
 impl Config {
     /// One line of text for each setting that is not secret, by key; declared clients as `client.<client_id>.<field>`.
@@ -47,7 +47,6 @@ impl Config {
             ("lifetimes.backchannel", life.backchannel.as_secs().to_string()),
             ("acr_values.demanded", self.acr_demanded.as_str().to_owned()),
             ("profile", self.profile.map_or(String::new(), |profile| profile.as_str().to_owned())),
-            ("discovery", list(self.pages.iter().map(|(member, page)| format!("{member} {page}")).collect())),
             ("resource_indicators.default", self.resource_indicators.default.as_ref().map_or_else(String::new, ToString::to_string)),
             ("resource_indicators.use_granted", self.resource_indicators.use_granted.to_string()),
             ("pushed_requests.required", self.pushed_only.to_string()),
@@ -128,6 +127,8 @@ impl Config {
             ("mtls.proxy_header", self.mtls.proxy_header.to_string()),
         ];
         let mut all: BTreeMap<String, String> = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let page = |member| self.pages.iter().find(|(own, _)| *own == member).map_or_else(String::new, |(_, page)| page.clone());
+        all.extend(pages::PAGES.map(|(member, key)| (key.to_owned(), page(member))));
         for client in &self.clients {
             all.extend(declared(client).map(|(field, value)| (format!("client.{}.{field}", client.client_id), value)));
         }

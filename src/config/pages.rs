@@ -5,7 +5,7 @@ use url::Url;
 use super::reader::Reader;
 
 /// Each member of the metadata with its key.
-const PAGES: [(&str, &str); 3] = [
+pub(super) const PAGES: [(&str, &str); 3] = [
     ("service_documentation", "discovery.service_documentation"),
     ("op_policy_uri", "discovery.op_policy_uri"),
     ("op_tos_uri", "discovery.op_tos_uri"),

@@ -162,6 +162,11 @@ fn labels_and_references_fit() {
         let labelled: BTreeSet<&str> = pieces.iter().filter_map(|piece| piece.get("for")).collect();
         for piece in &pieces {
             if piece.tag().is_some_and(|(tag, _)| tag == "input") && piece.get("type") != Some("hidden") {
+                // What is picked stands inside its label, and all of one group have one name.
+                if matches!(piece.get("type"), Some("radio" | "checkbox")) && piece.get("id").is_none() {
+                    assert_eq!(piece.inside.last(), Some(&"label"), "{name}: a choice without label");
+                    continue;
+                }
                 assert!(labelled.contains(piece.get("id").unwrap()), "{name}: input without label");
                 assert_eq!(piece.get("id"), piece.get("name"), "{name}");
                 assert!(piece.get("autocomplete").is_some_and(|value| value != "off"), "{name}: purpose of the input");
