@@ -91,7 +91,7 @@ fn answer_all(token: &Token) -> anyhow::Result<()> {
         }
         let answer = Question::read(&line).and_then(|question| match question {
             Question::Public { key } => Ok(json!({ "jwk": token.public(&key)? })),
-            Question::Sign { key, alg, message } => Ok(json!({ "signature": question::text(&token.sign(&key, alg, &message)?) })),
+            Question::Sign { key, alg, message } => Ok(json!({ "signature": token::text(&token.sign(&key, alg, &message)?) })),
         });
         match answer {
             Ok(answer) => say(&answer)?,

@@ -33,11 +33,6 @@ impl Question {
     }
 }
 
-/// base64url without padding.
-pub fn text(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

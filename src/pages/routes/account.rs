@@ -15,7 +15,6 @@ use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
 use super::show::{Shown, page_for, refusal};
-use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order};
 use crate::app::accounts::Proven;
 use crate::app::claims::NotChanged;
@@ -42,6 +41,15 @@ pub struct Account(pub Server);
 struct Seen {
     /// What was just done; makes the page say so.
     done: Option<String>,
+}
+
+#[derive(Object)]
+#[allow(dead_code)] // read through the raw parameters; the fields are the schema
+pub(super) struct SignInForm {
+    csrf: Option<String>,
+    /// The e-mail address.
+    login: Option<String>,
+    password: Option<String>,
 }
 
 /// Every claim by its name; one that is empty or absent is taken away.

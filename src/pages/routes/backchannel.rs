@@ -14,10 +14,9 @@ use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
-use super::account::{Account, not_proven, own_forms};
+use super::account::{Account, SignInForm, not_proven, own_forms};
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
-use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order};
 use crate::app::backchannel::{Answering, Waiting};
 use crate::app::clock::rfc3339;

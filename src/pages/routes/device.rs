@@ -15,11 +15,10 @@ use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
-use super::account::{Account, own_forms};
+use super::account::{Account, SignInForm, own_forms};
 use super::choices::Chosen;
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
-use super::sign_in::SignInForm;
 use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::clock::rfc3339;
 use crate::app::details::Said;

@@ -8,7 +8,6 @@
 
 use poem::Request;
 use poem::http::StatusCode;
-use poem_openapi::Object;
 
 use super::account::{Account, not_proven, own_forms};
 use super::authorize::BINDING_SECONDS;
@@ -21,15 +20,6 @@ use crate::pages::{self, Problem};
 
 /// Purpose of the form token.
 const SIGN_IN: &str = "account sign-in";
-
-#[derive(Object)]
-#[allow(dead_code)] // read through the raw parameters; the fields are the schema
-pub(super) struct SignInForm {
-    csrf: Option<String>,
-    /// The e-mail address.
-    login: Option<String>,
-    password: Option<String>,
-}
 
 impl Account {
     /// The form of a sign-in page was sent to `action`; whoever proves a password goes on at `then`, a path of ours.
