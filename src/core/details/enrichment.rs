@@ -118,10 +118,12 @@ impl Enrichment {
         self.0.iter().any(|own| matches!(own.source, Source::Claim(_)))
     }
 
-    /// The members that a schema has nothing to say of, in a request, or in what was `granted`.
+    /// The members that a schema has nothing to say of: in a request those that are added, in what was `granted` all that holds one, which
+    /// is compared with what a schema has seen before ([`Self::narrow`]).
     pub(super) fn apart(&self, granted: bool) -> Vec<Vec<&str>> {
         let apart = self.0.iter().filter(|own| granted || !own.is_named());
-        apart.map(|own| own.path.iter().map(String::as_str).collect()).collect()
+        let depth = if granted { 1 } else { usize::MAX };
+        apart.map(|own| own.path.iter().take(depth).map(String::as_str).collect()).collect()
     }
 
     /// May a request have what it has of these members?

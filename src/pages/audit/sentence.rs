@@ -96,7 +96,10 @@ pub fn of(event: &Envelope) -> String {
         "PersonAuthenticated" => "The person signed in for the client's request.".to_owned(),
         "AuthorizationGranted" => "The answer left for the client.".to_owned(),
         "AuthorizationRefused" => format!("The client's request was refused ({}).", text("error")),
-        "ConsentGiven" => format!("The person allowed the client{}.", scope()),
+        "ConsentGiven" => match event.data.get("chosen") {
+            Some(_) => format!("The person allowed the client{}, and chose what was left to them.", scope()),
+            None => format!("The person allowed the client{}.", scope()),
+        },
         "ConsentDenied" => format!("The person denied the client{}.", scope()),
         "ConsentWithdrawn" => "The person's consent was withdrawn.".to_owned(),
         "CodeIssued" => format!("An authorization code was issued{}.", scope()),
