@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use chancery::http::params::Params;
 use chancery_core::account::lists::Lists;
+use chancery_core::backchannel::ContextRule;
+use chancery_core::backchannel::signed::{self, Stamp};
 use chancery_core::client::metadata::{self, Terms, redirect_uri_matches};
 use chancery_core::client::{Client, ClientEvent, Origin, Register, register};
 use chancery_core::credential::Catalogue;
@@ -12,9 +14,10 @@ use chancery_core::details::enrichment::{Enrichment, Person, Picked};
 use chancery_core::details::schema::Schema;
 use chancery_core::details::words::Words;
 use chancery_core::details::{Details, Type, Types};
+use chancery_core::device::user_code::Form;
 use chancery_core::id::ClientId;
 use chancery_core::request::object::{self, Object, Place, Settled};
-use chancery_core::request::{Arrival, Asked, Policy, Resources, validate};
+use chancery_core::request::{Arrival, Asked, Policy, Resources, of_polled, validate};
 use chancery_core::stream::{Fact, Stream as _};
 use chancery_core::time::Timestamp;
 
@@ -57,6 +60,9 @@ const WORDS: &[&str] = &[
     "&id_token_hint=",
     "&acr_values=",
     "&display=",
+    "&request_context=",
+    "&user_code=",
+    "&binding_message=",
     "%00",
     "%ff",
     "%",
@@ -188,7 +194,17 @@ fn is_valid(bytes: &[u8], client: &Client, types: &Types) -> bool {
             accepted = true;
         }
     }
-    accepted
+    accepted | is_valid_without_browser(&settled, client, types)
+}
+
+/// The same parameters from a device, and on the back channel.
+fn is_valid_without_browser(settled: &Settled, client: &Client, types: &Types) -> bool {
+    let get = |name: &str| settled.parameters.get(name).map(String::as_str);
+    let _ = ContextRule::default().check(get("request_context"));
+    let _ = Form::default().normalise(get("user_code").unwrap_or_default());
+    let resources = Resources { asked: &settled.resources, ..Resources::default() };
+    let (policy, arrival) = (Policy::default(), Arrival::Pushing);
+    of_polled(&Asked { parameters: &settled.parameters, client, hint: Ok(None), policy, arrival, resources, types }).is_ok()
 }
 
 fn of_query(bytes: &[u8]) -> Option<Settled> {
@@ -215,6 +231,8 @@ fn of_object(bytes: &[u8], client: &Client) -> Option<Settled> {
         };
         let place = Place { client, issuer: "https://op.example", at: Timestamp(0), policy: Policy::default() };
         settled = object::settle(&Settled::default(), &read, place).ok();
+        let stamp = Stamp { iat: claims.iat.map(|date| date.0), jti: claims.jti.as_deref() };
+        let _ = signed::settle(&Settled::default(), &read, stamp, place);
     }
     settled
 }

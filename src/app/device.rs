@@ -12,34 +12,36 @@
 //!
 //! Out of scope: the rules (`chancery_core::device`), how often somebody may guess (`guesses`, `http`).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chancery_core::client::Client;
 use chancery_core::client::metadata::GrantType;
 use chancery_core::consent::{self, Consent};
 use chancery_core::decision::Draft;
 use chancery_core::details::Details;
-use chancery_core::device::{self, Approval, Ask, Beside, Device, Poll, user_code};
+use chancery_core::device::{self, Approval, Ask, Beside, Device, Poll};
 use chancery_core::error::OAuthError;
 use chancery_core::evidence::{self, EvidenceEvent, UserCodeRefused};
 use chancery_core::grant::device::GrantDevice;
 use chancery_core::grant::{self, Grant, standing, target};
 use chancery_core::id::{AccountId, DeviceId, GrantId, consent_stream};
-use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
+use chancery_core::polled::wishes::{Login, Texts, Unfit};
+use chancery_core::request::Parameters;
+use chancery_core::scope::Scope;
 use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::access::Spoken;
 use super::accounts::account_seal;
+use super::authorize::Sent;
 use super::client_auth::Authenticated;
 use super::context::Context;
 use super::details::Said;
 use super::guesses::NoGuess;
 use super::history::Seen;
 use super::once::Once;
+use super::polled::Wanted;
 use super::sessions::Current;
 use super::signing::KeySet;
 use super::token::Tokens;
@@ -76,37 +78,11 @@ pub struct Waiting {
     pub seen: Seen,
 }
 
-/// When each device polled last. In memory, per node: it decides about haste and nothing else.
-#[derive(Default)]
-pub struct Polls(Mutex<Generations>);
-
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Uuid, i64>,
-    old: HashMap<Uuid, i64>,
-}
-
-/// Devices that are remembered.
-const MOST_POLLS: usize = 65_536;
-
-impl Polls {
-    /// When it polled before; from here on the last time is now. A full young generation takes the place of the old one.
-    pub(super) fn note(&self, device: Uuid, now: i64) -> Option<i64> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = all.young.get(&device).or_else(|| all.old.get(&device)).copied();
-        if all.young.len() >= MOST_POLLS / 2 && !all.young.contains_key(&device) {
-            all.old = std::mem::take(&mut all.young);
-        }
-        all.young.insert(device, now);
-        before
-    }
-}
-
 impl App {
     /// RFC 8628 §3.1.
     ///
     /// # Errors
-    /// `unauthorized_client`, `invalid_scope`, `invalid_target`, `temporarily_unavailable`.
+    /// `unauthorized_client`, `invalid_request`, `invalid_request_object`, `temporarily_unavailable`, and what the checks say.
     pub async fn authorize_device(
         &self,
         context: &Context,
@@ -114,19 +90,17 @@ impl App {
         parameters: &Parameters,
         resources: &[String],
     ) -> Result<Codes, OAuthError> {
-        let client = caller.client.or(|| OAuthError::invalid_client("the client is gone"))?;
+        let client = caller.client.state.clone().ok_or_else(|| OAuthError::invalid_client("the client is gone"))?;
         if !client.metadata.grant_types.contains(&GrantType::DeviceCode) {
             return Err(OAuthError::unauthorized_client("device_code is not registered"));
         }
-        let named = self.named_resources(resources);
-        let found = self.resource_servers(&named).await?;
-        let resources = Resources { asked: &named, found: &found, own: self.own_resources() };
-        let (policy, arrival) = (self.policy(), Arrival::Pushing);
-        let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
-        let details = parameters.get("authorization_details").map(|text| Details::read(text)).transpose()?.map(|own| own.text());
         let context = context.as_client(&client.id);
+        let (settled, object) = self.settle_device(&context, &client, &Sent { parameters, resources }).await?;
+        device::check_parameters(&settled.parameters)?;
+        let hint = settled.parameters.get("id_token_hint").map(String::as_str);
+        let Wanted { request, wishes, texts } = self.wanted(&client, &settled, hint).await?;
         let seal = Seal { key: Some(self.epoch_key().await?), subject: None };
-        let lifetime = seconds(self.config.lifetimes.device_code);
+        let (lifetime, form) = (seconds(self.config.lifetimes.device_code), &self.config.user_codes);
         for _ in 0..MOST_DRAWS {
             let id = DeviceId(random::uuid_v7(self.clock.now_ms()));
             let minted = self.mint.opaque(Kind::DeviceCode, id.0);
@@ -135,21 +109,24 @@ impl App {
                 client: client.id.clone(),
                 code: minted.digest,
                 instance: caller.instance,
-                user_code: user_code::from_entropy(random::bytes()),
+                user_code: form.from_entropy(random::bytes()),
                 scope: request.scope.clone(),
                 resources: request.resources.clone(),
-                details: (request.authorization_details.clone(), details.clone()),
+                types: request.authorization_details.clone(),
+                wishes: wishes.clone(),
+                texts: texts.clone(),
+                object: object.clone(),
                 lifetime,
                 context: context.personal(),
                 at: self.now(),
             };
             match decide!(self, &context, |work| self.ask_once(work, caller, &command, &seal)) {
                 Ok(()) => {
-                    let shown = user_code::shown(&command.user_code);
+                    let shown = form.shown(&command.user_code);
                     let verification_uri = format!("{}/device", self.config.issuer.origin());
                     return Ok(Codes {
                         device_code: minted.text,
-                        verification_uri_complete: format!("{verification_uri}?user_code={shown}"),
+                        verification_uri_complete: format!("{verification_uri}?user_code={}", shown.replace(' ', "%20")),
                         verification_uri,
                         user_code: shown,
                         expires_in: lifetime.0,
@@ -197,7 +174,7 @@ impl App {
     }
 
     async fn waiting_device(&self, typed: &str) -> Result<Option<Waiting>, OAuthError> {
-        let Some(code) = user_code::normalise(typed) else { return Ok(None) };
+        let Some(code) = self.config.user_codes.normalise(typed) else { return Ok(None) };
         let key = mac(&self.names.blind_index, &[b"user code", code.as_bytes()]);
         let owner = self.ledger.claim_owner(USER_CODE.word, &key).await.map_err(unreadable)?;
         let Some(id) = owner.as_deref().and_then(DeviceId::parse) else { return Ok(None) };
@@ -209,7 +186,7 @@ impl App {
         let seen = self.unseal_optional(device.context.as_ref()).await?;
         let seen = seen.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let details = self.details_in(device.details.as_ref()).await?;
-        Ok(Some(Waiting { device, client, user_code: user_code::shown(&code), details, seen }))
+        Ok(Some(Waiting { device, client, user_code: self.config.user_codes.shown(&code), details, seen }))
     }
 
     /// The person pressed Allow or Deny.
@@ -224,7 +201,7 @@ impl App {
         let answer = consent::Answer {
             account,
             client: waiting.client.id.clone(),
-            scope: waiting.device.scope.clone(),
+            scope: waiting.scope_for(current),
             text: said.text,
             allow: said.allow,
             chosen: details.map(|own| self.details.chosen(own)).unwrap_or_default(),
@@ -331,8 +308,15 @@ impl App {
         let refresh = self.mint.refresh(grant_id.0);
         let account = approval.account;
         let details = self.details_in(state.details.as_ref()).await?;
-        let command = GrantDevice {
+        let nonce = self.unseal_optional(state.texts.nonce.as_ref()).await?;
+        let texts = Texts {
             authorization_details: details.as_ref().map(Details::text),
+            claim_values: self.unseal_optional(state.texts.claim_values.as_ref()).await?,
+            nonce: nonce.clone(),
+        };
+        let command = GrantDevice {
+            wishes: state.wishes.clone(),
+            texts,
             grant: grant_id,
             device: id,
             approval,
@@ -368,7 +352,7 @@ impl App {
             expires_at: granted.access_expires_at,
         };
         let access_token = self.write_access(access, &spoken).await?;
-        let id_token = self.id_token_beside(&access_token, &grant, &grant.scope, &standing, keys, None, at).await?;
+        let id_token = self.id_token_beside(&access_token, &grant, &grant.scope, &standing, keys, nonce, at).await?;
         work.commit().await?;
         Ok(Tokens {
             access_token,
@@ -381,6 +365,22 @@ impl App {
             id_token,
             authorization_details: self.told_details(&granted.scope, details.as_ref()),
         })
+    }
+}
+
+impl Waiting {
+    /// What the person is asked to allow: scopes, and words for claims that were asked for one by one.
+    pub fn scope_for(&self, current: &Current) -> Scope {
+        self.device.wishes.claims.beside(&self.device.scope, current.account.has_claims_of_others())
+    }
+
+    /// Does the sign-in of this person do?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_login(&self, current: &Current, now: Timestamp) -> Result<(), Unfit> {
+        let login = Login { account: current.account.id, auth_time: current.session.auth_time };
+        self.device.wishes.check_login(login, self.device.requested_at, now)
     }
 }
 

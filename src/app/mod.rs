@@ -10,6 +10,7 @@
 //! | [`once`] | words that count once, shared by all nodes |
 //! | [`decoded`] | states parsed before |
 //! | [`published`] | documents made once, with their entity tags |
+//! | [`polled`] | what a client asks without a browser, and how fast it polls: for `device` and `backchannel` |
 //! | [`details`] | authorization details: their types, and what stands in ciphertexts |
 //! | [`mint`], [`access`], [`id_token`], `hint`, [`encryption`], [`opening`], [`subject`], [`standing`], [`signing`], [`key_schedule`], [`password`] | tokens, what they rest on, keys, hashes |
 //! | [`notary`], [`proof`], [`receipt`] | the key of the log, signed heads, seals; proofs of them; what a client keeps |
@@ -80,6 +81,7 @@ pub mod once;
 pub mod opening;
 pub mod operator;
 pub mod password;
+pub mod polled;
 pub mod profile;
 pub mod proof;
 pub mod published;
@@ -147,7 +149,7 @@ pub struct Parts {
     /// Of proofs for credentials.
     pub credential_nonces: credentials::nonce::CredentialNonces,
     /// When devices polled last.
-    pub polls: device::Polls,
+    pub polls: polled::Polls,
     pub keys: SigningKeys,
     /// Who holds keys outside of this process.
     pub signer: Option<signer::Signer>,

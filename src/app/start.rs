@@ -108,7 +108,7 @@ pub async fn open(config: Config, secrets: &Secrets, clock: Clock, opening: Open
         credential_nonces,
         attesters,
         key_attesters,
-        polls: super::device::Polls::default(),
+        polls: super::polled::Polls::default(),
         passwords,
         names,
         decoded: Decoded::default(),

@@ -20,6 +20,7 @@ mod client_documents;
 mod credential;
 mod database;
 pub mod declared;
+mod device;
 pub mod digest;
 mod dpop;
 pub mod example;
@@ -28,6 +29,7 @@ pub mod fields;
 pub mod file;
 pub mod given;
 pub mod issuer;
+mod kept;
 mod keys;
 mod lifetimes;
 mod limits;
@@ -75,6 +77,8 @@ pub use source::{Flags, Sources};
 pub use value::{Cidr, Rate};
 
 use chancery_core::acr;
+use chancery_core::backchannel::ContextRule;
+use chancery_core::device::user_code;
 use chancery_core::id::ClientId;
 use chancery_core::profile::Profile;
 use reader::Reader;
@@ -106,6 +110,10 @@ pub struct Config {
     pub ciba_devices: Vec<ClientId>,
     /// When `acr_values` that cannot be met are refused.
     pub acr_demanded: acr::Demanded,
+    /// What a request has to tell of where it comes from.
+    pub ciba_context: ContextRule,
+    /// How the codes of devices look.
+    pub user_codes: user_code::Form,
     /// What the whole server is held to.
     pub profile: Option<Profile>,
     /// Every client has to push its requests.
@@ -274,6 +282,8 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
         client_documents: client_documents::read(reader),
         ciba_devices: ciba::devices(reader, ciba),
         acr_demanded: reader.choice("acr_values.demanded").and_then(acr::Demanded::parse).unwrap_or_default(),
+        ciba_context: ciba::context(reader, ciba),
+        user_codes: user_code::Form::default(),
         profile: reader.choice("profile").and_then(Profile::parse),
         pushed_only: reader.boolean("pushed_requests.required"),
         unregistered_redirect_uris: reader.boolean("pushed_requests.unregistered_redirect_uris"),
@@ -323,6 +333,7 @@ fn read(reader: &mut Reader, merged: &source::Merged) -> Config {
     if config.credential_settings.anonymous_access && !config.credentials.is_empty() {
         config.clients.push(credential::anonymous_wallet());
     }
+    config.user_codes = device::codes(reader, &config.lifetimes, &config.rate_limits);
     // Without an issuer there is no mode, and the rules of the wrong one would only confuse.
     let mode = issuer.and_then(|_| mode::decide(&config, dev, reader));
     config.mode = mode.unwrap_or(Mode::Production);
@@ -355,46 +366,4 @@ fn given_secrets(reader: &mut Reader) -> GivenSecrets {
     let master = reader.parsed("master_key", MasterKey::parse);
     let jwks_private_key = reader.parsed("jwks_private_key", secret::pem).map(|(key, _)| key);
     GivenSecrets { cookie, master, jwks_private_key }
-}
-
-impl Config {
-    /// The secrets to run with. Development makes those that are missing, keeps them in the data directory and says so.
-    ///
-    /// `fill` fills a buffer with entropy. Errors: the data directory cannot be written, or holds a damaged secret.
-    pub fn secrets(&self, fill: fn(&mut [u8])) -> Result<Secrets, Problems> {
-        let mut warnings = Vec::new();
-        let cookie = match &self.given.cookie {
-            Some(given) => given.clone(),
-            None => self.kept("cookie_secret", COOKIE_FILE, fill, CookieSecrets::parse, &mut warnings)?,
-        };
-        let master_key = match &self.given.master {
-            Some((given, _)) => given.clone(),
-            None => self.kept("master_key", MASTER_FILE, fill, MasterKey::parse, &mut warnings)?,
-        };
-        Ok(Secrets { cookie, master_key, jwks_private_key: self.given.jwks_private_key.clone(), warnings })
-    }
-
-    fn kept<T>(
-        &self,
-        key: &'static str,
-        file: &str,
-        fill: fn(&mut [u8]),
-        parse: impl Fn(&str) -> Result<T, String>,
-        warnings: &mut Vec<String>,
-    ) -> Result<T, Problems> {
-        let path = self.data_dir.join(file);
-        let refuse = |sentence: String| Problems(vec![Problem { key: key.to_owned(), origin: Origin::Default, sentence }]);
-        // `resolve` refuses production without them; this holds the line should a caller build on something else.
-        if self.mode == Mode::Production {
-            return Err(refuse("is not set.".to_owned()));
-        }
-        let (secret, is_new) = secret::kept(&self.data_dir, file, fill)
-            .map_err(|error| refuse(format!("cannot be kept in {}: {error}; make the directory writable.", path.display())))?;
-        let variable = table::find(key).map(table::Setting::variable).unwrap_or_default();
-        let verb = if is_new { "was made and is kept" } else { "is the one kept" };
-        warnings.push(format!("{key} {verb} in {} (development only; set {variable} in production)", path.display()));
-        parse(secret.expose()).map_err(|sentence| {
-            refuse(format!("in {} {sentence} Restore the file from a backup; without it the vault stays closed.", path.display()))
-        })
-    }
 }

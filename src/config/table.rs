@@ -118,6 +118,15 @@ settings! {
         "Clients may ask people on the back channel (CIBA); they answer at /account/requests.";
     "ciba.devices" "" "" Kind::List, "[]", r#"["bank-app"]"#,
         "client_ids of applications in which people may answer as well, with tokens of the scope ciba.answer that are bound to a key.";
+    "ciba.request_context_required" "" "" Kind::Boolean, "false", "",
+        "Refuse a request that does not tell how the client came to ask (request_context, FAPI-CIBA section 5.3).";
+    "ciba.request_context_schema" "" "" Kind::Text, "", r#"'{"properties": {"ip": {"type": "string"}}, "required": ["ip"]}'"#,
+        "JSON Schema for what it tells, with the keywords of authorization details. Unset: any object.";
+
+    "device.user_code_charset" "" "" Kind::Choice(&["base-20", "digits"]), r#""base-20""#, "",
+        "What the codes of devices are made of: twenty consonants, or digits for people who have no other keys (RFC 8628 section 6.1).";
+    "device.user_code_mask" "" "" Kind::Text, r#""****-****""#, "",
+        "How they look: * for each letter, - and spaces for the eye. So many letters that rate_limits.user_code_failures keeps them from being guessed.";
 
     "client_attestation.signal" "" "" Kind::Choice(&["off", "optional", "required"]), r#""off""#, "",
         "An attestation beside another client authentication: passed over, held to if one is sent, or demanded ([[client_attester_draft12]]).";

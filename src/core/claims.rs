@@ -75,6 +75,13 @@ impl ClaimsRequest {
         scopes_of(&self.id_token).union(&scopes_of(&self.userinfo))
     }
 
+    /// What a person is asked to allow who is asked for these claims beside scopes: the scopes, those whose words tell what single claims mean,
+    /// and the names of claims that only others can assert, if others assert anything about the person.
+    pub fn beside(&self, scope: &Scope, has_claims_of_others: bool) -> Scope {
+        let asked = scope.union(&self.scopes());
+        if has_claims_of_others { asked.union(&self.single_words()) } else { asked }
+    }
+
     /// Of each claim that no scope brings, a word of its own ([`single`]).
     pub fn single_words(&self) -> Scope {
         let named: Vec<_> = self.singles().into_iter().map(|name| alloc::format!("{SINGLE}{name}")).collect();

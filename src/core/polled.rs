@@ -8,7 +8,11 @@
 //! | denied: `access_denied`; too late: `expired_token` | RFC 8628 §3.5, CIBA Core §11 |
 //! | waiting: `authorization_pending`; too fast: `slow_down`, and five seconds more from then on | RFC 8628 §3.5, CIBA Core §11 |
 //!
+//! What the client wants of the sign-in and of the tokens is in `wishes`.
+//!
 //! Out of scope: what is recorded of it (`device`, `backchannel`), how fast a client asked (the shell).
+
+pub mod wishes;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -248,11 +248,14 @@ password = "${CAROL.password}"
 _lists = '{"accounts":[{"label":"Current account","value":{"iban":"DE40100100103307118608"}},{"label":"Savings","value":{"iban":"DE02120300000000202051"}}]}'
 `;
 
+const PAYMENT = [{ type: 'payment', to: 'Ann', actions: ['initiate'] }];
+
 /// A device without a browser, and a person beside it.
 async function device(check, server) {
   const metadata = {
     client_name: 'Television', redirect_uris: [], response_types: [],
     grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'], token_endpoint_auth_method: 'none',
+    authorization_details_types: ['payment'],
   };
   const config = await register(server, metadata, oidc.None());
   const account = newAccount();
@@ -275,6 +278,17 @@ async function device(check, server) {
     assert.equal((await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)).email, account.email);
   });
   await check.also('they refresh', () => oidc.refreshTokenGrant(config, tokens.refresh_token));
+  const wish = { scope: SCOPE, authorization_details: JSON.stringify(PAYMENT), claims: JSON.stringify({ id_token: { email: null } }), max_age: '3600' };
+  const paying = await check('a device asks for details and claims', () => oidc.initiateDeviceAuthorization(config, wish));
+  await check('the person reads them, and allows', async () => {
+    assert.ok((await agent.send(paying.verification_uri_complete)).body.includes('Pay Ann'));
+    assert.equal((await answer(paying, 'allow')).status, 303);
+  });
+  const paid = await check('the device gets tokens with them', () => oidc.pollDeviceAuthorizationGrant(config, paying));
+  await check.also('they say so', () => {
+    assert.deepEqual(paid.authorization_details, PAYMENT);
+    assert.deepEqual([paid.claims().email, typeof paid.claims().auth_time], [account.email, 'number']);
+  });
   const denied = await oidc.initiateDeviceAuthorization(config, { scope: SCOPE });
   await answer(denied, 'deny');
   await check('a denied device is told', async () => {
@@ -296,7 +310,7 @@ async function secret(check, server) {
 async function ciba(check, server) {
   const metadata = {
     client_name: 'Meadow Bank', redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'],
-    backchannel_token_delivery_mode: 'poll',
+    backchannel_token_delivery_mode: 'poll', authorization_details_types: ['payment'],
   };
   const config = await check('it registers', () => register(server, metadata));
   const account = newAccount();
@@ -317,6 +331,18 @@ async function ciba(check, server) {
   const tokens = await check('it gets its tokens', () => waiting);
   await check.also('they are the person\'s', async () => {
     assert.equal((await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)).email, account.email);
+  });
+  const more = { ...wish, authorization_details: JSON.stringify(PAYMENT), claims: JSON.stringify({ id_token: { email: null } }), max_age: '3600' };
+  const paying = await check('it asks for details and claims', () => oidc.initiateBackchannelAuthentication(config, more));
+  await check('the person reads them, and allows', async () => {
+    assert.ok((await agent.send(`${server.origin}/account/requests`)).body.includes('Pay Ann'));
+    assert.equal((await answer('allow')).status, 303);
+  });
+  const paid = await check('it gets tokens with them', () => oidc.pollBackchannelAuthenticationGrant(config, paying));
+  await check.also('they say so', async () => {
+    assert.deepEqual(paid.authorization_details, PAYMENT);
+    assert.deepEqual([paid.claims().email, typeof paid.claims().auth_time], [account.email, 'number']);
+    assert.deepEqual((await oidc.tokenIntrospection(config, paid.access_token)).authorization_details, PAYMENT);
   });
   const denied = await oidc.initiateBackchannelAuthentication(config, wish);
   await answer('deny');

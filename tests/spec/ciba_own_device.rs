@@ -9,7 +9,7 @@ use crate::support::call::Answer;
 use crate::support::flow::{Person, Tokens};
 use crate::support::*;
 
-const TOML: &str = r#"
+pub(super) const TOML: &str = r#"
 [ciba]
 enabled = true
 devices = ["phone"]
@@ -24,22 +24,22 @@ backchannel_token_delivery_mode = "poll"
 scope = "openid offline_access ciba.answer"
 "#;
 const HERE: &str = "/oidc/backchannel/requests";
-const ANSWERS: &str = "openid ciba.answer";
+pub(super) const ANSWERS: &str = "openid ciba.answer";
 
-fn phone() -> Client {
+pub(super) fn phone() -> Client {
     let secret = "a-secret-that-is-long-enough-to-be-taken-0123456789".to_owned();
     Client { id: "phone".to_owned(), secret: Some(secret), redirect_uri: "https://phone.example/callback".to_owned() }
 }
 
 /// An application in which somebody signed in, with a token that is bound to its key.
-struct Phone<'a> {
+pub(super) struct Phone<'a> {
     server: &'a Server,
     prover: Prover,
     tokens: Tokens,
 }
 
 impl<'a> Phone<'a> {
-    async fn of(server: &'a Server, client: &Client, person: &Person, changes: &[(&str, &str)]) -> Self {
+    pub async fn of(server: &'a Server, client: &Client, person: &Person, changes: &[(&str, &str)]) -> Self {
         let prover = Prover::new("ES256");
         let code = Browser::new(server).authorize(client, person, changes).await.code();
         let fields = [
@@ -63,13 +63,13 @@ impl<'a> Phone<'a> {
     }
 
     /// What it shows.
-    async fn shows(&self) -> Vec<Value> {
+    pub async fn shows(&self) -> Vec<Value> {
         let answer = self.send("GET", HERE, None).await;
         assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{}", answer.text());
         answer.json()["requests"].as_array().unwrap().clone()
     }
 
-    async fn answer(&self, request: &Value, decision: &str) -> Answer {
+    pub async fn answer(&self, request: &Value, decision: &str) -> Answer {
         let path = format!("{HERE}/{}", request["request"].as_str().unwrap());
         self.send("POST", &path, Some(json!({ "decision": decision, "read": request["read"] }))).await
     }

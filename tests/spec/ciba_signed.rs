@@ -95,7 +95,7 @@ async fn ciba_7_1_1_a_request_that_does_not_hold_asks_nobody() {
     }
 }
 
-fn b64(part: &Value) -> String {
+pub(super) fn b64(part: &Value) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string())
 }

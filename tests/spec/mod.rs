@@ -95,3 +95,5 @@ mod vci_anonymous;
 mod vci_attestation;
 mod vci_offer;
 mod web_message;
+mod without_browser;
+mod without_browser_2;

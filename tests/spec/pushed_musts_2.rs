@@ -282,8 +282,6 @@ async fn rfc9396_6_a_grant_that_has_none_gives_none() {
     assert_eq!(server.token(&declared("batch"), &[&brought[..], &wanted].concat()).await.refusal(), refused());
     assert_eq!(server.token(&declared("batch"), &brought).await.status, 200, "the assertion was not spent");
     let bank = ciba::bank(&server, json!({ "authorization_details_types": ["payment"] })).await;
-    let fields = [("scope", "openid"), ("login_hint", alice.email.as_str()), wanted[0]];
-    assert_eq!(ciba::send(&server, &bank, &fields).await.refusal(), refused());
     let asked = ciba::ask(&server, &bank, &alice, &[]).await;
     let polled = [("grant_type", ciba::GRANT), ("auth_req_id", asked["auth_req_id"].as_str().unwrap())];
     assert_eq!(server.token(&bank, &[&polled[..], &wanted].concat()).await.refusal(), refused());

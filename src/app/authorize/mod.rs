@@ -266,7 +266,7 @@ impl App {
 
     /// Who has to be there when `claims` names a `sub` (OpenID Connect Core 1.0 §5.5.1). A `sub` that is nobody's, or another one
     /// than the hint's, is the nil account: whoever signs in is somebody else.
-    fn claimed_account(&self, hinted: Option<AccountId>, claims: Option<&str>, client: &Client) -> Option<AccountId> {
+    pub(super) fn claimed_account(&self, hinted: Option<AccountId>, claims: Option<&str>, client: &Client) -> Option<AccountId> {
         // What is malformed the rules refuse.
         let Some(sub) = claims.and_then(|text| claims::parse(text).ok()).and_then(|parsed| parsed.sub) else { return hinted };
         let nobody = AccountId(uuid::Uuid::nil());

@@ -80,6 +80,20 @@ impl App {
         }
     }
 
+    /// The same for a device, which has no browser: an object by value, or none.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_request_object`.
+    pub(in crate::app) async fn settle_device(
+        &self,
+        context: &Context,
+        client: &Arc<Client>,
+        sent: &Sent<'_>,
+    ) -> Result<(Settled, Option<ObjectUsed>), OAuthError> {
+        let Resolved { parameters, resources, object, .. } = self.resolve_pushing(context, client, sent).await?;
+        Ok((Settled { parameters, resources }, object))
+    }
+
     /// The same for a request that carries its object: at the authorization endpoint, or where requests are pushed.
     ///
     /// # Errors

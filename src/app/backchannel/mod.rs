@@ -19,19 +19,23 @@ mod tokens;
 
 use std::sync::Arc;
 
+use chancery_core::backchannel::own_device::By;
 use chancery_core::backchannel::{self, Ask, Backchannel, Hint};
 use chancery_core::client::Client;
 use chancery_core::client::metadata::{DeliveryMode, GrantType};
 use chancery_core::consent::{self, Consent};
+use chancery_core::credential;
 use chancery_core::decision::{Draft, Personal};
-use chancery_core::device::Approval;
-use chancery_core::digest::Digest;
+use chancery_core::details::Details;
+use chancery_core::device::{Approval, Beside};
 use chancery_core::error::{Code, OAuthError};
 use chancery_core::evidence::{self, EvidenceEvent, UnknownPersonHinted};
 use chancery_core::id::{AccountId, BackchannelId, ClientId, consent_stream};
+use chancery_core::polled::wishes::{Login, Unfit};
 use chancery_core::profile::Profile;
-use chancery_core::request::{self, Arrival, Asked, Parameters, Resources};
-use chancery_core::time::Seconds;
+use chancery_core::request::Parameters;
+use chancery_core::scope::Scope;
+use chancery_core::time::{Seconds, Timestamp};
 use chancery_core::token::opaque::Kind;
 use serde::Serialize;
 
@@ -39,6 +43,8 @@ use self::own_device::OwnDevice;
 use super::accounts::account_seal;
 use super::client_auth::Authenticated;
 use super::context::Context;
+use super::details::Said;
+use super::polled::Wanted;
 use super::sessions::Current;
 use super::vault::KeyKind;
 use super::work::{Loaded, Seal, Stop, Work, decide, unreadable, vault_trouble};
@@ -60,6 +66,24 @@ pub struct Waiting {
     pub request: Arc<Backchannel>,
     pub client: Arc<Client>,
     pub binding_message: Option<String>,
+    /// What is asked for beyond scopes (RFC 9396).
+    pub details: Option<Details>,
+}
+
+impl Waiting {
+    /// What the person is asked to allow: scopes, and words for claims that were asked for one by one.
+    pub fn scope_for(&self, current: &Current) -> Scope {
+        self.request.wishes.claims.beside(&self.request.scope, current.account.has_claims_of_others())
+    }
+
+    /// Does the sign-in of this person do?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_login(&self, current: &Current, now: Timestamp) -> Result<(), Unfit> {
+        let login = Login { account: current.account.id, auth_time: current.session.auth_time };
+        self.request.wishes.check_login(login, self.request.requested_at, now)
+    }
 }
 
 /// Who answers what.
@@ -74,7 +98,7 @@ impl App {
     /// CIBA Core §7.
     ///
     /// # Errors
-    /// `unauthorized_client`, `invalid_scope`, `invalid_request`, `unknown_user_id`, `expired_login_hint_token`, `invalid_binding_message`,
+    /// `unauthorized_client`, `invalid_scope`, `invalid_authorization_details`, `invalid_request`, `unknown_user_id`, `expired_login_hint_token`, `invalid_binding_message`,
     /// `access_denied`, `temporarily_unavailable`.
     pub async fn ask_backchannel(
         &self,
@@ -89,19 +113,16 @@ impl App {
         }
         let (settled, object) = self.settle_backchannel(context, client, (parameters, resources)).await?;
         let parameters = &settled.parameters;
-        // Never dropped in silence: the client would get less than it thinks.
-        if parameters.contains_key("authorization_details") {
-            return Err(OAuthError::invalid_authorization_details("ciba").saying("authorization_details are not for CIBA here."));
+        // Here a hint says who is asked, and is looked at below.
+        let Wanted { request, mut wishes, texts } = self.wanted(client, &settled, None).await?;
+        // A wallet is in its holder's hands: whoever wants to see a credential asks that, and nobody has one issued to a client from afar.
+        if request.authorization_details.contains(credential::TYPE) {
+            let is_scope = self.details.credentials.is_in(&request.scope);
+            let refuse = if is_scope { OAuthError::invalid_scope } else { OAuthError::invalid_authorization_details };
+            return Err(refuse("a credential")
+                .saying("Credentials are not for CIBA here: neither their scopes nor authorization_details for them."));
         }
-        let named = self.named_resources(&settled.resources);
-        let found = self.resource_servers(&named).await?;
-        let resources = Resources { asked: &named, found: &found, own: self.own_resources() };
-        let (policy, arrival) = (self.policy(), Arrival::Pushing);
-        let request = request::of_device(&Asked { parameters, client, hint: Ok(None), policy, arrival, resources, types: &self.details })?;
-        // A scope of a credential: what is asked here does not say what is in one.
-        if !request.authorization_details.is_empty() {
-            return Err(OAuthError::invalid_scope("a credential").saying("Scopes of credentials are not for CIBA here."));
-        }
+        let request_context = self.config.ciba_context.check(parameters.get("request_context").map(String::as_str))?;
         // CIBA Core §7.1: it is OpenID Connect.
         if !request.scope.has("openid") {
             return Err(OAuthError::invalid_scope("openid is missing").saying("The scope needs openid."));
@@ -121,6 +142,12 @@ impl App {
             }
             found => found?,
         };
+        // OpenID Connect Core 1.0 §5.5.1: the sub that claims name is who the hint names, or nobody is. One answer for both, so that nobody can
+        // put names and subjects together by asking.
+        if wishes.hinted_account.is_some_and(|claimed| claimed != account) {
+            self.note_unknown(&context.as_client(&client.id)).await?;
+            return Err(OAuthError::unknown_user_id("sub in claims is another person"));
+        }
         let context = context.as_client(&client.id);
         let user_code = self.check_request_code(&context, client, account, parameters.get("user_code").map(String::as_str)).await?;
         let waiting = self.waiting_for(account).await?.len();
@@ -138,9 +165,14 @@ impl App {
             scope: request.scope,
             resources: request.resources,
             binding_message: parameters.get("binding_message").cloned(),
+            request_context,
+            types: request.authorization_details,
             user_code,
-            needs_message: policy.profiles(client).any(Profile::wants_binding_message),
-            wants_acr: parameters.contains_key("acr_values") || !client.metadata.default_acr_values.is_empty(),
+            needs_message: self.policy().profiles(client).any(Profile::wants_binding_message),
+            // Kept where it always was.
+            wants_acr: wishes.claims.id_token.remove("acr"),
+            wishes,
+            texts,
             object,
             delivery_mode,
             auth_req_id: minted.text.clone(),
@@ -164,7 +196,7 @@ impl App {
         caller: &Authenticated,
         command: &Ask,
         seal: &Seal,
-    ) -> Result<chancery_core::time::Timestamp, Stop> {
+    ) -> Result<Timestamp, Stop> {
         caller.assert(&mut work).await?;
         let decision = backchannel::ask(command);
         let expires_at = decision.outcome?;
@@ -242,33 +274,32 @@ impl App {
     async fn shown_backchannel(&self, request: Backchannel) -> Result<Option<Waiting>, OAuthError> {
         let Some(client) = self.load_client(&request.client.stream()).await?.state.filter(|own| own.is_active()) else { return Ok(None) };
         let binding_message = self.unseal_optional(request.binding_message.as_ref()).await?;
-        Ok(Some(Waiting { request: Arc::new(request), client, binding_message }))
+        let details = self.details_in(request.details.as_ref()).await?;
+        Ok(Some(Waiting { request: Arc::new(request), client, binding_message, details }))
     }
 
-    /// The person pressed Allow or Deny; `text` is the digest of what was shown.
+    /// The person pressed Allow or Deny.
     ///
     /// # Errors
-    /// `invalid_request` when the request is over.
-    pub async fn answer_backchannel(
-        &self,
-        context: &Context,
-        answering: &Answering<'_>,
-        (text, allow): (Digest, bool),
-    ) -> Result<(), OAuthError> {
+    /// `invalid_request` when the request is over, or for a choice that was not offered.
+    pub async fn answer_backchannel(&self, context: &Context, answering: &Answering<'_>, said: &Said) -> Result<(), OAuthError> {
         let (waiting, account) = (answering.waiting, answering.current.account.id);
         let context = context.as_account(account);
+        let details = waiting.details.as_ref();
+        let granted = if said.allow { self.enrich(&answering.current.account, details, &said.picked).await? } else { None };
         let answer = consent::Answer {
             account,
             client: waiting.client.id.clone(),
-            scope: waiting.request.scope.clone(),
-            text,
-            allow,
-            chosen: [].into(),
+            scope: waiting.scope_for(answering.current),
+            text: said.text,
+            allow: said.allow,
+            chosen: details.map(|own| self.details.chosen(own)).unwrap_or_default(),
             context: context.personal(),
             at: self.now(),
         };
         let seal = account_seal(account, self.data_key(KeyKind::Account, &account.to_string()).await?);
-        decide!(self, &context, |work| self.answer_backchannel_once(work, &context, answering, &answer, &seal))?;
+        let granted = granted.map(|own| own.text());
+        decide!(self, &context, |work| self.answer_backchannel_once(work, &context, answering, (&answer, granted.clone()), &seal))?;
         Ok(())
     }
 
@@ -277,7 +308,7 @@ impl App {
         mut work: Work<'_>,
         context: &Context,
         answering: &Answering<'_>,
-        answer: &consent::Answer,
+        (answer, details): (&consent::Answer, Option<String>),
         seal: &Seal,
     ) -> Result<(), Stop> {
         let Answering { waiting, current, device } = answering;
@@ -301,8 +332,12 @@ impl App {
                 consent_epoch: recorded.state.as_ref().map_or(0, |own| own.withdrawals),
             };
             match by {
-                Some(by) => backchannel::own_device::approve(&state, &approval, by, self.now()),
-                None => backchannel::approve(&state, &approval, context.personal().as_deref(), self.now()),
+                Some(by) => backchannel::own_device::approve(&state, &approval, By { details, ..by }, self.now()),
+                None => {
+                    let seen = context.personal();
+                    let beside = Beside { details: details.as_deref(), context: seen.as_deref() };
+                    backchannel::approve(&state, &approval, beside, self.now())
+                }
             }
         } else {
             match by {

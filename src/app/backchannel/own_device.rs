@@ -10,6 +10,8 @@
 
 use chancery_core::backchannel::own_device::{self, By, Speaker};
 use chancery_core::client::Client;
+use chancery_core::details::Details;
+use chancery_core::details::enrichment::Picked;
 use chancery_core::digest::Digest;
 use chancery_core::error::OAuthError;
 use chancery_core::grant::{Grant, standing};
@@ -18,13 +20,18 @@ use chancery_core::scope::Scope;
 use chancery_core::session::Session;
 use chancery_core::token::opaque::digest;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Answering, Waiting};
 use crate::app::App;
 use crate::app::bearer::Brought;
 use crate::app::context::Context;
+use crate::app::details::{Offered, Said};
 use crate::app::sessions::Current;
 use crate::app::work::{Stop, Work};
+
+/// What an application reads that cannot ask what the page asks.
+const ON_PAGE: &str = "There is something to choose: the person allows this at /account/requests.";
 
 /// A person, and the token that speaks for them.
 pub struct OwnDevice {
@@ -40,9 +47,25 @@ pub struct Shown {
     pub request: String,
     pub client_id: String,
     pub client_name: String,
+    /// With what claims that were asked for one by one mean.
     pub scope: String,
+    /// Beyond scopes (RFC 9396): as they were sent, for the application's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<Value>,
+    /// Each of them in the operator's words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding_message: Option<String>,
+    /// What the client says of how it came to ask (FAPI-CIBA §5.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_context: Option<Value>,
+    /// Something is left to the person to choose: only our own page asks for that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_page: bool,
+    /// The person has to sign in again before they can allow it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sign_in: bool,
     /// Seconds since 1970.
     pub requested_at: i64,
     /// Seconds.
@@ -84,20 +107,38 @@ impl App {
                 continue;
             }
             if let Some(waiting) = self.shown_backchannel(request).await? {
-                shown.push(self.shown_on_device(waiting)?);
+                shown.push(self.shown_on_device(waiting, device).await?);
             }
         }
         Ok(shown)
     }
 
-    fn shown_on_device(&self, waiting: Waiting) -> Result<Shown, OAuthError> {
+    /// The digest of what a person reads there.
+    fn read_on(&self, device: &OwnDevice, waiting: &Waiting) -> Result<Digest, OAuthError> {
+        let sentences = waiting.details.as_ref().map(|own| self.details.sentences(own)).unwrap_or_default();
+        own_device::read(&waiting.request, name_of(&waiting.client), (&waiting.scope_for(&device.current), &sentences))
+    }
+
+    /// Details with what is added to them, and what is left to the person.
+    async fn offered_on(&self, device: &OwnDevice, waiting: &Waiting) -> Result<Offered, OAuthError> {
+        self.offer(&device.current.account, waiting.details.as_ref()).await
+    }
+
+    async fn shown_on_device(&self, waiting: Waiting, device: &OwnDevice) -> Result<Shown, OAuthError> {
         let (request, client_name) = (&waiting.request, name_of(&waiting.client));
+        let offered = self.offered_on(device, &waiting).await?;
+        let request_context = self.unseal_optional(request.request_context.as_ref()).await?;
         Ok(Shown {
             request: request.id.to_string(),
             client_id: request.client.to_string(),
-            read: own_device::read(request, client_name)?,
+            read: self.read_on(device, &waiting)?,
             client_name: client_name.to_owned(),
-            scope: request.scope.to_string(),
+            scope: waiting.scope_for(&device.current).to_string(),
+            details: offered.details.as_ref().map(|own| self.details.in_words(own)).unwrap_or_default(),
+            authorization_details: offered.details.as_ref().map(Details::value),
+            on_page: !offered.questions.is_empty(),
+            request_context: request_context.and_then(|text| serde_json::from_str(&text).ok()),
+            sign_in: waiting.check_login(&device.current, self.now()).is_err(),
             requested_at: request.requested_at.numeric_date(),
             expires_in: self.now().seconds_until(request.expires_at),
             binding_message: waiting.binding_message,
@@ -118,14 +159,17 @@ impl App {
     ) -> Result<(), OAuthError> {
         let over = || OAuthError::invalid_request("over, or another person's").saying("This request is over.");
         let waiting = self.backchannel_of(request, &device.current).await?.ok_or_else(over)?;
-        let text = own_device::read(&waiting.request, name_of(&waiting.client))?;
+        let text = self.read_on(device, &waiting)?;
         if read != text.to_string() {
             return Err(
                 OAuthError::conflict("another text was read").saying("This is not what the request says; read it again, and answer that.")
             );
         }
         let answering = Answering { waiting: &waiting, current: &device.current, device: Some(device) };
-        self.answer_backchannel(context, &answering, (text, allow)).await
+        if allow && !self.offered_on(device, &waiting).await?.questions.is_empty() {
+            return Err(OAuthError::invalid_request("something to choose").saying(ON_PAGE));
+        }
+        self.answer_backchannel(context, &answering, &Said { text, allow, picked: Picked::new() }).await
     }
 
     /// The token stands at this moment, and the append asserts it: whoever revokes it first wins.
@@ -137,7 +181,7 @@ impl App {
         let (access, scope) =
             standing::of_access(&grant, &device.token, &standing.parents(), self.now()).map_err(|why| dead(why.as_str()))?;
         own_device::person(&self.speaker(&grant, scope, access.cnf.is_some()))?;
-        Ok(By { client: device.client.clone(), grant: device.grant, context: context.personal() })
+        Ok(By { client: device.client.clone(), grant: device.grant, details: None, context: context.personal() })
     }
 }
 

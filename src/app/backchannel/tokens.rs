@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chancery_core::backchannel::{self, Backchannel, Poll};
 use chancery_core::client::Client;
+use chancery_core::details::Details;
 use chancery_core::device::Approval;
 use chancery_core::digest::Digest;
 use chancery_core::dpop::Confirmation;
@@ -11,6 +12,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::grant::backchannel::GrantBackchannel;
 use chancery_core::grant::{self, Grant, GrantKind, standing, target};
 use chancery_core::id::{BackchannelId, GrantId};
+use chancery_core::polled::wishes::Texts;
 use chancery_core::time::Timestamp;
 use chancery_core::token::opaque::{Kind, Opaque, digest};
 
@@ -112,6 +114,13 @@ impl App {
         let Wanted { grant: grant_id, approval, resources, proven, instance, keys, pushed, context, at } = wanted;
         let chosen = target::choose(&asked.resources, &asked.scope, resources, self.usual_target());
         let aim = self.aim(work, chosen, None).await?;
+        let details = self.details_in(asked.details.as_ref()).await?;
+        let nonce = self.unseal_optional(asked.texts.nonce.as_ref()).await?;
+        let texts = Texts {
+            authorization_details: details.as_ref().map(Details::text),
+            claim_values: self.unseal_optional(asked.texts.claim_values.as_ref()).await?,
+            nonce: nonce.clone(),
+        };
         let access = self.draft_access(grant_id, &aim);
         let refresh = self.mint.refresh(grant_id.0);
         let account = approval.account;
@@ -128,6 +137,8 @@ impl App {
             refresh: refresh.digest,
             id_token_kid: self.id_token_kid(&asked.scope, &client, keys)?,
             wants_acr: asked.wants_acr,
+            wishes: asked.wishes.clone(),
+            texts,
             context,
             at,
         };
@@ -144,7 +155,7 @@ impl App {
             client: &standing.client,
             grant: &grant,
             cnf: proven,
-            details: None,
+            details: details.as_ref(),
             scope: &granted.scope,
             issued_at: at,
             expires_at: granted.access_expires_at,
@@ -158,7 +169,7 @@ impl App {
                     account,
                     person,
                     scope: &grant.scope,
-                    nonce: None,
+                    nonce,
                     access: Some(&access_token),
                     code: None,
                     state: None,
@@ -179,7 +190,7 @@ impl App {
             refresh_token,
             refresh_token_expires_in: granted.refresh_expires_at.map(|expires| at.seconds_until(expires)),
             id_token,
-            authorization_details: None,
+            authorization_details: self.told_details(&granted.scope, details.as_ref()),
         })
     }
 }

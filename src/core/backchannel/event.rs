@@ -10,19 +10,23 @@ use crate::client::metadata::DeliveryMode;
 use crate::digest::Digest;
 use crate::events;
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId, SessionId};
+use crate::polled::wishes::Wishes;
 use crate::request::object::ObjectUsed;
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
 
-/// A client asked a person. `personal`: `binding_message`, `context`; where the client is told of the answer, the `auth_req_id` and the
-/// `client_notification_token` that go with it.
+/// A client asked a person. `personal`: `binding_message`, `request_context`, `authorization_details`, `claim_values`, `nonce`, `context`; where
+/// the client is told of the answer, the `auth_req_id` and the `client_notification_token` that go with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackchannelRequested {
     /// Who is asked.
     pub account: AccountId,
     pub at: Timestamp,
+    /// The types of its authorization details (RFC 9396).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authorization_details: BTreeSet<String>,
     pub backchannel: BackchannelId,
     pub client: ClientId,
     /// Digest of the `auth_req_id`.
@@ -42,6 +46,8 @@ pub struct BackchannelRequested {
     /// The id_token shall say how the person signed in (`acr_values`).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub wants_acr: bool,
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
 }
 
 /// It polled faster than it was told to: from here on it has to wait longer.
@@ -52,7 +58,7 @@ pub struct BackchannelPollingSlowed {
     pub interval: Seconds,
 }
 
-/// The person allowed it. `personal`: `context`.
+/// The person allowed it. `personal`: `authorization_details` as they are granted, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackchannelApproved {
@@ -72,7 +78,8 @@ pub struct BackchannelDenied {
     pub at: Timestamp,
 }
 
-/// The person allowed it in an application that the operator named, by a token of that. `personal`: `context`.
+/// The person allowed it in an application that the operator named, by a token of that. `personal`: `authorization_details` as they are
+/// granted, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackchannelApprovedOnDevice {

@@ -3,14 +3,12 @@
 //! | Rule | Source |
 //! |---|---|
 //! | the `auth_req_id` is known by its digest | OpenID Connect CIBA Core 1.0 §7.3 |
-//! | exactly one hint says who is asked | CIBA Core §7.1 |
-//! | the binding message is short and plain | CIBA Core §7.1 |
+//! | what its parameters may say (`parameters`) | CIBA Core §7.1, FAPI-CIBA §5.3 |
 //! | waiting: `authorization_pending`; too fast: `slow_down`, and five seconds more from then on | CIBA Core §11 |
 //! | denied: `access_denied`; too late: `expired_token` | CIBA Core §11 |
 //! | only for the client that asked | CIBA Core §11 |
 //! | tokens once | CIBA Core §10.1, §11 |
-//! | one answer, by the person who was asked, while it waits | CIBA Core §8 |
-//! | a client that is told brings a token for that, with the syntax of a bearer token and 128 bits | CIBA Core §7.1 |
+//! | one answer, by the person who was asked, while it waits, in a sign-in that does for what was asked | CIBA Core §8, OpenID Connect Core 1.0 §3.1.2.1 |
 //! | a client that gets its tokens pushed does not poll | CIBA Core §11 |
 //! | where the person set a code, only who knows it may ask | CIBA Core §7.1, §13 |
 //! | few requests wait for one person: nobody is worn down until they press Allow | CIBA Core §14; our own |
@@ -20,6 +18,7 @@
 mod event;
 pub mod notification;
 pub mod own_device;
+mod parameters;
 pub mod signed;
 
 use alloc::collections::BTreeSet;
@@ -30,12 +29,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::event::*;
 use self::notification::Notice;
+pub use self::parameters::*;
 use crate::client::metadata::DeliveryMode;
 use crate::decision::{Decision, Draft, Personal};
-use crate::details::words::is_plain;
+use crate::device::Beside;
 use crate::digest::Digest;
 use crate::error::{Code, OAuthError};
+use crate::grant::DETAILS;
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId};
+use crate::polled::wishes::{Login, SealedTexts, Texts, Wishes};
 pub use crate::polled::{Answer, INTERVAL, Poll};
 use crate::polled::{Approval, Polled, Trace};
 use crate::request::object::ObjectUsed;
@@ -44,10 +46,8 @@ use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// Characters of a binding message.
-pub const LONGEST_MESSAGE: usize = 128;
-/// Characters of a `client_notification_token`: the most of CIBA Core §7.1, and the fewest that can hold its 128 bits.
-const TOKEN_LENGTH: core::ops::RangeInclusive<usize> = 22..=1024;
+/// The field of the log that holds a request context as ciphertext.
+const CONTEXT: &str = "request_context";
 /// Requests that wait for one person.
 pub const MOST_WAITING: usize = 5;
 
@@ -68,6 +68,16 @@ pub struct Backchannel {
     pub interval: Seconds,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding_message: Option<Sealed>,
+    /// What the client says of how it came to ask (FAPI-CIBA §5.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_context: Option<Sealed>,
+    /// What it asks for beyond scopes (RFC 9396).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
+    #[serde(default, skip_serializing_if = "SealedTexts::is_empty")]
+    pub texts: SealedTexts,
     pub answer: Answer,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub misused: BTreeSet<Misuse>,
@@ -117,6 +127,10 @@ impl Stream for Backchannel {
                 expires_at: event.expires_at,
                 interval: INTERVAL,
                 binding_message: fact.sealed(&stream, "binding_message"),
+                request_context: fact.sealed(&stream, CONTEXT),
+                details: fact.sealed(&stream, DETAILS),
+                wishes: event.wishes.clone(),
+                texts: SealedTexts::of(fact, &stream),
                 answer: Answer::Waiting,
                 misused: BTreeSet::new(),
                 wants_acr: event.wants_acr,
@@ -146,6 +160,8 @@ impl Stream for Backchannel {
                 Answer::Waiting,
             ) => {
                 let (account, session, auth_time, consent_epoch) = (*account, *session, *auth_time, *consent_epoch);
+                // As the person granted them (RFC 9396 §7.1).
+                own.details = fact.sealed(&own.id.stream(), DETAILS).or(own.details);
                 own.answer = Answer::Approved(Approval { account, session, auth_time, amr: amr.clone(), consent_epoch });
             }
             (BackchannelEvent::BackchannelDenied(_) | BackchannelEvent::BackchannelDeniedOnDevice(_), Answer::Waiting) => {
@@ -170,54 +186,6 @@ impl Stream for Backchannel {
     }
 }
 
-/// The one hint that says who is asked (CIBA Core §7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint<'a> {
-    Login(&'a str),
-    IdToken(&'a str),
-    /// A JWT of an issuer whom the operator trusts with accounts.
-    Token(&'a str),
-}
-
-/// Reads the hint.
-///
-/// # Errors
-/// `invalid_request`.
-pub fn hint<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Hint<'a>, OAuthError> {
-    match (get("login_hint"), get("id_token_hint"), get("login_hint_token")) {
-        (Some(text), None, None) => Ok(Hint::Login(text)),
-        (None, Some(token), None) => Ok(Hint::IdToken(token)),
-        (None, None, Some(token)) => Ok(Hint::Token(token)),
-        _ => Err(OAuthError::invalid_request("not one hint").saying("Send exactly one of login_hint, id_token_hint and login_hint_token.")),
-    }
-}
-
-/// Is it a message that can be shown on two screens? CIBA Core §7.1, §13.
-///
-/// # Errors
-/// `invalid_binding_message`.
-pub fn check_message(text: &str) -> Result<(), OAuthError> {
-    if text.chars().count() > LONGEST_MESSAGE || !text.chars().all(is_plain) {
-        return Err(OAuthError::invalid_binding_message("too long or not plain"));
-    }
-    Ok(())
-}
-
-/// Is it a token that a client may be told with? CIBA Core §7.1, RFC 6750 §2.1.
-///
-/// # Errors
-/// `invalid_request`.
-fn check_token(text: &str) -> Result<(), OAuthError> {
-    let bare = text.trim_end_matches('=');
-    let is_of_token68 = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    if TOKEN_LENGTH.contains(&text.len()) && !bare.is_empty() && bare.bytes().all(is_of_token68) {
-        return Ok(());
-    }
-    Err(OAuthError::invalid_request("client_notification_token").saying(
-        "client_notification_token is a bearer token of 22 to 1024 characters, with at least 128 bits of entropy (RFC 6750 section 2.1).",
-    ))
-}
-
 /// What a client knows of the code that the person set (CIBA Core §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserCode {
@@ -239,6 +207,12 @@ pub struct Ask {
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
     pub binding_message: Option<String>,
+    /// As [`check_context`] gave it back.
+    pub request_context: Option<String>,
+    /// The types of its authorization details.
+    pub types: BTreeSet<String>,
+    pub wishes: Wishes,
+    pub texts: Texts,
     pub user_code: UserCode,
     /// A profile demands one.
     pub needs_message: bool,
@@ -290,6 +264,7 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
     let event = BackchannelRequested {
         account: cmd.account,
         at: cmd.at,
+        authorization_details: cmd.types.clone(),
         backchannel: cmd.backchannel,
         client: cmd.client.clone(),
         code: cmd.code,
@@ -300,12 +275,15 @@ pub fn ask(cmd: &Ask) -> Decision<BackchannelEvent, Timestamp> {
         resources: cmd.resources.clone(),
         scope: cmd.scope.clone(),
         wants_acr: cmd.wants_acr,
+        wishes: cmd.wishes.clone(),
     };
     let personal = Personal::default()
         .with("binding_message", cmd.binding_message.as_deref())
+        .with_whole(CONTEXT, cmd.request_context.as_deref())
         .with("context", cmd.context.as_deref())
         .with_whole("auth_req_id", is_told.then_some(cmd.auth_req_id.as_str()))
         .with_whole("client_notification_token", token);
+    let personal = cmd.texts.beside(personal);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], expires_at)
 }
 
@@ -320,9 +298,18 @@ pub fn check_open(own: &Backchannel, account: AccountId, at: Timestamp) -> Resul
     Err(OAuthError::invalid_request("over, or another person's").saying("This request is over."))
 }
 
+/// Does the sign-in in which the person allows it do?
+///
+/// # Errors
+/// `login_required`.
+pub fn check_login(own: &Backchannel, approval: &Approval, at: Timestamp) -> Result<(), OAuthError> {
+    let login = Login { account: approval.account, auth_time: approval.auth_time };
+    own.wishes.check_login(login, own.requested_at, at).map_err(OAuthError::from)
+}
+
 /// The person allows it.
-pub fn approve(own: &Backchannel, approval: &Approval, context: Option<&str>, at: Timestamp) -> Decision<BackchannelEvent, ()> {
-    if let Err(error) = check_open(own, approval.account, at) {
+pub fn approve(own: &Backchannel, approval: &Approval, beside: Beside<'_>, at: Timestamp) -> Decision<BackchannelEvent, ()> {
+    if let Err(error) = check_open(own, approval.account, at).and_then(|()| check_login(own, approval, at)) {
         return Decision::refuse(error);
     }
     let event = BackchannelApproved {
@@ -333,7 +320,8 @@ pub fn approve(own: &Backchannel, approval: &Approval, context: Option<&str>, at
         consent_epoch: approval.consent_epoch,
         at,
     };
-    Decision::accept(alloc::vec![Draft::new(event.into(), Personal::default().with("context", context))], ())
+    let personal = Personal::default().with_whole(DETAILS, beside.details).with("context", beside.context);
+    Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
 }
 
 /// The person says no.

@@ -14,12 +14,12 @@ use alloc::string::String;
 
 use serde::Serialize;
 
-use super::{Backchannel, BackchannelApprovedOnDevice, BackchannelDeniedOnDevice, BackchannelEvent, check_open};
+use super::{Backchannel, BackchannelApprovedOnDevice, BackchannelDeniedOnDevice, BackchannelEvent, check_login, check_open};
 use crate::canonical;
 use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
-use crate::grant::{GrantKind, Person};
+use crate::grant::{DETAILS, GrantKind, Person};
 use crate::id::{AccountId, BackchannelId, ClientId, GrantId};
 use crate::polled::Approval;
 use crate::scope::Scope;
@@ -77,6 +77,8 @@ pub fn person<'a>(own: &Speaker<'a>) -> Result<&'a Person, OAuthError> {
 pub struct By {
     pub client: ClientId,
     pub grant: GrantId,
+    /// The details as they are granted, in their one text, to be sealed.
+    pub details: Option<String>,
     /// Address and user agent, to be sealed.
     pub context: Option<String>,
 }
@@ -92,16 +94,20 @@ pub fn is_for(own: &Backchannel, client: &ClientId) -> bool {
 struct Read<'a> {
     client_id: &'a ClientId,
     client_name: &'a str,
+    /// What is asked beyond scopes, in the sentences of the operator: without what is particular.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    details: &'a [String],
     request: BackchannelId,
     scope: &'a Scope,
 }
 
-/// The digest of what a device gets to show, as canonical JSON (RFC 8785) of `client_id`, `client_name`, `request` and `scope`.
+/// The digest of what a device gets to show, as canonical JSON (RFC 8785) of `client_id`, `client_name`, `details` where there are any, `request`
+/// and `scope`.
 ///
 /// # Errors
 /// `server_error`: not for any request that there is.
-pub fn read(own: &Backchannel, client_name: &str) -> Result<Digest, OAuthError> {
-    let read = Read { client_id: &own.client, client_name, request: own.id, scope: &own.scope };
+pub fn read(own: &Backchannel, client_name: &str, (scope, details): (&Scope, &[String])) -> Result<Digest, OAuthError> {
+    let read = Read { client_id: &own.client, client_name, details, request: own.id, scope };
     let text = canonical::to_vec(&read).map_err(|error| OAuthError::server_error(error.0))?;
     Ok(Digest::of(&text))
 }
@@ -116,7 +122,7 @@ fn check(own: &Backchannel, account: AccountId, by: &By, at: Timestamp) -> Resul
 
 /// The person allows it there.
 pub fn approve(own: &Backchannel, approval: &Approval, by: By, at: Timestamp) -> Decision<BackchannelEvent, ()> {
-    if let Err(error) = check(own, approval.account, &by, at) {
+    if let Err(error) = check(own, approval.account, &by, at).and_then(|()| check_login(own, approval, at)) {
         return Decision::refuse(error);
     }
     let event = BackchannelApprovedOnDevice {
@@ -129,7 +135,10 @@ pub fn approve(own: &Backchannel, approval: &Approval, by: By, at: Timestamp) ->
         grant: by.grant,
         session: approval.session,
     };
-    Decision::accept(alloc::vec![Draft::new(event.into(), Personal::default().with("context", by.context))], ())
+    Decision::accept(
+        alloc::vec![Draft::new(event.into(), Personal::default().with_whole(DETAILS, by.details).with("context", by.context))],
+        (),
+    )
 }
 
 /// The person says no there.
@@ -164,7 +173,7 @@ mod tests {
     }
 
     fn by(client: &str) -> By {
-        By { client: client_id(client), grant: grant_id(), context: None }
+        By { client: client_id(client), grant: grant_id(), details: None, context: None }
     }
 
     #[test]
@@ -232,7 +241,9 @@ mod tests {
     fn what_is_answered_is_what_was_read() {
         let own = history([]);
         let text = alloc::format!(r#"{{"client_id":"app","client_name":"Meadow Bank","request":"{}","scope":"openid"}}"#, own.id);
-        assert_eq!(read(&own, "Meadow Bank"), Ok(Digest::of(text.as_bytes())));
-        assert_ne!(read(&own, "Meadow Bank"), read(&own, "Meadow Banks"));
+        let shown = |name: &str, details: &[String]| read(&own, name, (&own.scope, details));
+        assert_eq!(shown("Meadow Bank", &[]), Ok(Digest::of(text.as_bytes())));
+        assert_ne!(shown("Meadow Bank", &[]), shown("Meadow Banks", &[]));
+        assert_ne!(shown("Meadow Bank", &[]), shown("Meadow Bank", &["Pay {amount}".into()]));
     }
 }

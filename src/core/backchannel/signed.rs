@@ -21,13 +21,18 @@ const PARAMETERS: &[&str] = &[
     "acr_values",
     "authorization_details",
     "binding_message",
+    "claims",
     "client_notification_token",
     "id_token_hint",
     "login_hint",
     "login_hint_token",
+    "max_age",
+    "nonce",
+    "request_context",
     "requested_expiry",
     "resource",
     "scope",
+    "ui_locales",
     "user_code",
 ];
 
@@ -77,10 +82,11 @@ pub fn settle(beside: &Settled, jwt: &Object<'_>, stamp: Stamp<'_>, place: Place
     if stamp.iat.is_some_and(|iat| iat > place.at.numeric_date().saturating_add(object::LEEWAY)) {
         return Err(refuse("iat", "iat of the signed request is in the future."));
     }
-    // CIBA Core §7.1.1: texts, and one that may be a number. None is passed over because it is of another type.
+    // CIBA Core §7.1.1: texts, and those that may be numbers or are JSON themselves. None is passed over because it is of another type.
     let is_of_its_type = |name: &str, value: &Value| match name {
         "authorization_details" | "resource" => true,
-        "requested_expiry" => value.is_string() || value.is_u64(),
+        "claims" | "request_context" => value.is_string() || value.is_object(),
+        "max_age" | "requested_expiry" => value.is_string() || value.is_u64(),
         _ => value.is_string(),
     };
     if let Some(odd) = PARAMETERS.iter().find(|name| jwt.claims.get(**name).is_some_and(|value| !is_of_its_type(name, value))) {
@@ -183,6 +189,9 @@ mod tests {
             ("binding_message", json!(1234)),
             ("requested_expiry", json!(-60)),
             ("requested_expiry", json!(1.5)),
+            ("max_age", json!(-1)),
+            ("claims", json!(["name"])),
+            ("request_context", json!(1)),
         ] {
             assert_eq!(settled(|own| drop(own.insert(name.into(), value)), &[]), Err("invalid_request".into()), "{name}");
         }

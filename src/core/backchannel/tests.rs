@@ -17,6 +17,10 @@ pub(super) fn wish() -> Ask {
         scope: scope("openid"),
         resources: BTreeSet::new(),
         binding_message: Some("W4SCT".into()),
+        request_context: None,
+        types: BTreeSet::new(),
+        wishes: Wishes::default(),
+        texts: Texts::default(),
         user_code: UserCode::NotWanted,
         needs_message: false,
         wants_acr: false,
@@ -41,7 +45,7 @@ pub(super) fn approval() -> Approval {
 }
 
 pub(super) fn approved() -> BackchannelEvent {
-    said(&approve(&history([]), &approval(), None, t(10))).0.remove(0)
+    said(&approve(&history([]), &approval(), Beside::default(), t(10))).0.remove(0)
 }
 
 pub(super) fn denied() -> BackchannelEvent {
@@ -110,13 +114,13 @@ fn ciba_11_another_client_and_a_replay_are_recorded_once() {
 #[test]
 fn ciba_8_one_answer_by_the_person_who_was_asked() {
     for own in [history([approved()]), history([denied()]), history([approved(), out()])] {
-        assert_eq!(said(&approve(&own, &approval(), None, t(20))), (Vec::new(), "invalid_request"));
+        assert_eq!(said(&approve(&own, &approval(), Beside::default(), t(20))), (Vec::new(), "invalid_request"));
         assert_eq!(said(&deny(&own, alice(), t(20))), (Vec::new(), "invalid_request"));
     }
     assert_eq!(said(&deny(&history([]), bob(), t(20))), (Vec::new(), "invalid_request"));
     let other = Approval { account: bob(), ..approval() };
-    assert_eq!(said(&approve(&history([]), &other, None, t(20))), (Vec::new(), "invalid_request"));
-    assert_eq!(said(&approve(&history([]), &approval(), None, t(600))).1, "invalid_request", "too late");
+    assert_eq!(said(&approve(&history([]), &other, Beside::default(), t(20))), (Vec::new(), "invalid_request"));
+    assert_eq!(said(&approve(&history([]), &approval(), Beside::default(), t(600))).1, "invalid_request", "too late");
 }
 
 #[test]

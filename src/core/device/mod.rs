@@ -8,6 +8,7 @@
 //! | only for the client that asked | RFC 6749 §5.2, RFC 8628 §3.4 |
 //! | tokens once | RFC 8628 §3.5, §5.2 |
 //! | one answer by one person, while it waits | RFC 8628 §3.3 |
+//! | by a sign-in that does for what was asked | OpenID Connect Core 1.0 §3.1.2.1 |
 //!
 //! Out of scope: what the tokens are (`grant::device`), how often somebody may guess (`http`), how fast a device asked (the shell).
 
@@ -23,18 +24,19 @@ use crate::decision::{Decision, Draft, Personal};
 use crate::digest::Digest;
 use crate::error::OAuthError;
 use crate::events;
+use crate::grant::DETAILS;
 use crate::id::{AccountId, ClientId, DeviceId, GrantId, SessionId};
+use crate::polled::wishes::{Login, SealedTexts, Texts, Wishes};
 pub use crate::polled::{Answer, Approval, INTERVAL, Poll};
 use crate::polled::{Polled, Trace};
+use crate::request::Parameters;
+use crate::request::object::ObjectUsed;
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::stream::{Event, Fact, FoldError, Sealed, Stream};
 use crate::time::{Seconds, Timestamp};
 
-/// The ciphertext of authorization details beside the request.
-const DETAILS: &str = "authorization_details";
-
-/// A device asked for a code. `personal`: `user_code`, `authorization_details`, `context`.
+/// A device asked for a code. `personal`: `user_code`, `authorization_details`, `claim_values`, `nonce`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceAuthorizationRequested {
@@ -50,9 +52,14 @@ pub struct DeviceAuthorizationRequested {
     /// Thumbprint of the key of the attested instance that asked (ABCA §9.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Digest>,
+    /// The request object that the parameters stood in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectUsed>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
 }
 
 /// It polled faster than it was told to: from here on it has to wait longer.
@@ -142,6 +149,10 @@ pub struct Device {
     /// What it asks for beyond scopes (RFC 9396).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
+    #[serde(default, skip_serializing_if = "SealedTexts::is_empty")]
+    pub texts: SealedTexts,
     /// Where it came from.
     pub context: Option<Sealed>,
     pub answer: Answer,
@@ -177,6 +188,8 @@ impl Stream for Device {
                 interval: INTERVAL,
                 user_code: fact.sealed(&stream, "user_code"),
                 details: fact.sealed(&stream, DETAILS),
+                wishes: event.wishes.clone(),
+                texts: SealedTexts::of(fact, &stream),
                 context: fact.sealed(&stream, "context"),
                 answer: Answer::Waiting,
                 misused: BTreeSet::new(),
@@ -213,8 +226,11 @@ pub struct Ask {
     pub user_code: String,
     pub scope: Scope,
     pub resources: BTreeSet<ResourceId>,
-    /// The types of the details, and the one text of them.
-    pub details: (BTreeSet<String>, Option<String>),
+    /// The types of its authorization details.
+    pub types: BTreeSet<String>,
+    pub wishes: Wishes,
+    pub texts: Texts,
+    pub object: Option<ObjectUsed>,
     pub lifetime: Seconds,
     pub context: Option<String>,
     pub at: Timestamp,
@@ -222,21 +238,34 @@ pub struct Ask {
 
 pub fn ask(cmd: &Ask) -> Decision<DeviceEvent, ()> {
     let event = DeviceAuthorizationRequested {
-        authorization_details: cmd.details.0.clone(),
+        authorization_details: cmd.types.clone(),
         device: cmd.device,
         client: cmd.client.clone(),
         code: cmd.code,
         instance: cmd.instance,
         scope: cmd.scope.clone(),
         resources: cmd.resources.clone(),
+        wishes: cmd.wishes.clone(),
+        object: cmd.object.clone(),
         expires_at: cmd.at.plus(cmd.lifetime),
         at: cmd.at,
     };
-    let personal = Personal::default()
-        .with("user_code", Some(cmd.user_code.as_str()))
-        .with_whole(DETAILS, cmd.details.1.as_deref())
-        .with("context", cmd.context.as_deref());
+    let personal = Personal::default().with("user_code", Some(cmd.user_code.as_str())).with("context", cmd.context.as_deref());
+    let personal = cmd.texts.beside(personal);
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], ())
+}
+
+/// What a device cannot ask for; other parameters are those of every request without a browser (`request`).
+///
+/// # Errors
+/// `invalid_request`.
+pub fn check_parameters(sent: &Parameters) -> Result<(), OAuthError> {
+    // A hint that is shown to whoever types the code would tell them whom the device knows.
+    if sent.contains_key("login_hint") {
+        return Err(OAuthError::invalid_request("login_hint")
+            .saying("login_hint is not for this endpoint: whoever types the code has signed in by then; id_token_hint says who has to."));
+    }
+    Ok(())
 }
 
 /// May a person still answer it? Answered and expired look the same: the code is over.
@@ -264,6 +293,10 @@ pub struct Beside<'a> {
 pub fn approve(device: &Device, approval: &Approval, beside: Beside<'_>, at: Timestamp) -> Decision<DeviceEvent, ()> {
     if let Err(error) = check_open(device, at) {
         return Decision::refuse(error);
+    }
+    let login = Login { account: approval.account, auth_time: approval.auth_time };
+    if let Err(why) = device.wishes.check_login(login, device.requested_at, at) {
+        return Decision::refuse(why.into());
     }
     let event = DeviceApproved {
         account: approval.account,

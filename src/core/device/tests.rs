@@ -16,7 +16,10 @@ fn asked_by(instance: Option<Digest>) -> DeviceEvent {
         user_code: "WDJBMJHT".into(),
         scope: scope("openid"),
         resources: BTreeSet::new(),
-        details: Default::default(),
+        types: BTreeSet::new(),
+        wishes: Wishes::default(),
+        texts: Texts::default(),
+        object: None,
         lifetime: Seconds(600),
         context: None,
         at: t(0),
@@ -113,7 +116,10 @@ fn what_is_over_stays_over() {
 #[test]
 fn the_user_code_stands_in_the_log_as_ciphertext_only() {
     let decision = ask(&Ask {
-        details: Default::default(),
+        types: BTreeSet::new(),
+        wishes: Wishes::default(),
+        texts: Texts::default(),
+        object: None,
         device: device_id(),
         client: client_id("app"),
         code: digest("code"),

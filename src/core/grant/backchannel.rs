@@ -24,6 +24,7 @@ use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
 use crate::error::OAuthError;
 use crate::id::{BackchannelId, GrantId};
+use crate::polled::wishes::{Texts, Wishes};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -46,6 +47,8 @@ pub struct GrantBackchannel {
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
     pub wants_acr: bool,
+    pub wishes: Wishes,
+    pub texts: Texts,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -85,9 +88,11 @@ pub fn decide(client: &Client, cmd: &GrantBackchannel, lifetimes: &Lifetimes) ->
         refresh,
         id_token_kid: cmd.id_token_kid.clone(),
         wants_acr: cmd.wants_acr,
+        claims: cmd.wishes.claims.clone(),
+        wants_auth_time: cmd.wishes.wants_auth_time,
         at: cmd.at,
     };
-    let personal = Personal::default().with("context", cmd.context.as_deref());
+    let personal = cmd.texts.beside(Personal::default().with("context", cmd.context.as_deref()));
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 
@@ -118,6 +123,8 @@ mod tests {
             refresh: digest("rt"),
             id_token_kid: None,
             wants_acr: true,
+            wishes: Wishes::default(),
+            texts: Texts::default(),
             context: None,
             at: t(0),
         }

@@ -10,6 +10,7 @@ use super::{Code, DETAILS, Grant, GrantEvent, GrantKind, Person};
 use crate::claims::ClaimsRequest;
 use crate::claims::wanted::CLAIM_VALUES;
 use crate::id::{ClientId, GrantId, SessionId};
+use crate::polled::wishes::SealedTexts;
 use crate::scope::Scope;
 use crate::stream::Fact;
 
@@ -87,16 +88,17 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
             Some(grant)
         }
         GrantEvent::DeviceGranted(event) => {
+            let texts = SealedTexts::of(fact, &event.grant.stream());
             let person = Person {
                 account: event.account,
                 session: event.session,
                 offline: event.scope.has("offline_access"),
                 auth_time: event.auth_time,
                 amr: event.amr.clone(),
-                nonce: None,
-                claims: ClaimsRequest::default(),
-                claim_values: None,
-                wants_auth_time: false,
+                nonce: texts.nonce,
+                claims: event.claims.clone(),
+                claim_values: texts.claim_values,
+                wants_auth_time: event.wants_auth_time,
                 consent_epoch: event.consent_epoch,
             };
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));
@@ -106,18 +108,19 @@ pub(super) fn of(fact: &Fact<'_, GrantEvent>) -> Option<Grant> {
             Some(grant)
         }
         GrantEvent::BackchannelGranted(event) => {
-            let acr = event.wants_acr.then(|| "acr".into());
-            let claims = ClaimsRequest { id_token: acr.into_iter().collect(), ..ClaimsRequest::default() };
+            let texts = SealedTexts::of(fact, &event.grant.stream());
+            let mut claims = event.claims.clone();
+            claims.id_token.extend(event.wants_acr.then(|| "acr".into()));
             let person = Person {
                 account: event.account,
                 session: event.session,
                 offline: event.scope.has("offline_access"),
                 auth_time: event.auth_time,
                 amr: event.amr.clone(),
-                nonce: None,
+                nonce: texts.nonce,
                 claims,
-                claim_values: None,
-                wants_auth_time: false,
+                claim_values: texts.claim_values,
+                wants_auth_time: event.wants_auth_time,
                 consent_epoch: event.consent_epoch,
             };
             let mut grant = blank(event.grant, &event.client, &event.scope, event.at, GrantKind::Person(person));

@@ -14,7 +14,7 @@ use alloc::string::String;
 use super::event::DeviceGranted;
 use super::redeem::Redeemed;
 use super::target::Target;
-use super::{DETAILS, GrantEvent, Lifetimes};
+use super::{GrantEvent, Lifetimes};
 use crate::client::metadata::GrantType;
 use crate::client::{Client, attestation};
 use crate::decision::{Decision, Draft, Personal};
@@ -23,6 +23,7 @@ use crate::digest::Digest;
 use crate::dpop::{self, Confirmation};
 use crate::error::OAuthError;
 use crate::id::{DeviceId, GrantId};
+use crate::polled::wishes::{Texts, Wishes};
 use crate::resource::ResourceId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -44,8 +45,8 @@ pub struct GrantDevice {
     /// Digest of the refresh token to hand out, should there be one.
     pub refresh: Digest,
     pub id_token_kid: Option<String>,
-    /// In their one text (RFC 9396).
-    pub authorization_details: Option<String>,
+    pub wishes: Wishes,
+    pub texts: Texts,
     pub context: Option<String>,
     pub at: Timestamp,
 }
@@ -84,9 +85,11 @@ pub fn decide(client: &Client, cmd: &GrantDevice, lifetimes: &Lifetimes) -> Deci
         access,
         refresh,
         id_token_kid: cmd.id_token_kid.clone(),
+        claims: cmd.wishes.claims.clone(),
+        wants_auth_time: cmd.wishes.wants_auth_time,
         at: cmd.at,
     };
-    let personal = Personal::default().with_whole(DETAILS, cmd.authorization_details.as_deref()).with("context", cmd.context.as_deref());
+    let personal = cmd.texts.beside(Personal::default().with("context", cmd.context.as_deref()));
     Decision::accept(alloc::vec![Draft::new(event.into(), personal)], outcome)
 }
 
@@ -110,7 +113,8 @@ mod tests {
             target: Ok(Target::default()),
             refresh: digest("rt"),
             id_token_kid: None,
-            authorization_details: None,
+            wishes: Wishes::default(),
+            texts: Texts::default(),
             context: None,
             at: t(0),
         }

@@ -279,7 +279,8 @@ pub struct ClientCredentialsGranted {
     pub scope: Scope,
 }
 
-/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `authorization_details`, `context`.
+/// A device got its tokens (RFC 8628 §3.5); a person allowed it, as the stream of the device tells. `personal`: `authorization_details`,
+/// `claim_values`, `nonce`, `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceGranted {
@@ -291,6 +292,9 @@ pub struct DeviceGranted {
     pub amr: Vec<String>,
     pub at: Timestamp,
     pub auth_time: Timestamp,
+    /// Claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     pub client: ClientId,
     pub consent_epoch: u32,
     pub device: DeviceId,
@@ -303,9 +307,12 @@ pub struct DeviceGranted {
     pub resources: BTreeSet<ResourceId>,
     pub scope: Scope,
     pub session: SessionId,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub wants_auth_time: bool,
 }
 
-/// A client got the tokens that it asked for on the back channel (CIBA Core §10.1). `personal`: `context`.
+/// A client got the tokens that it asked for on the back channel (CIBA Core §10.1). `personal`: `authorization_details`, `claim_values`, `nonce`,
+/// `context`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackchannelGranted {
@@ -318,6 +325,9 @@ pub struct BackchannelGranted {
     pub at: Timestamp,
     pub auth_time: Timestamp,
     pub backchannel: BackchannelId,
+    /// Claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     pub client: ClientId,
     pub consent_epoch: u32,
     pub grant: GrantId,
@@ -332,6 +342,8 @@ pub struct BackchannelGranted {
     /// The id_token says how the person signed in.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub wants_acr: bool,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub wants_auth_time: bool,
 }
 
 /// A token for the management interface, minted over the local socket.

@@ -103,11 +103,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// What the person is asked to allow: the scopes, those whose words tell what single claims mean, and the names of claims that only
-    /// others can assert, if others assert anything about the person.
+    /// What the person is asked to allow ([`ClaimsRequest::beside`]).
     pub fn consent_scope(&self, has_claims_of_others: bool) -> Scope {
-        let asked = self.scope.union(&self.claims.scopes());
-        if has_claims_of_others { asked.union(&self.claims.single_words()) } else { asked }
+        self.claims.beside(&self.scope, has_claims_of_others)
     }
 }
 
@@ -353,16 +351,17 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
     Ok(request)
 }
 
-/// The rows that a device's request runs through (RFC 8628 §3.1): it has no browser to come back to.
-const DEVICE: [&str; 3] = ["scope", "resource", "authorization_details"];
+/// The rows that a request runs through which no browser brings (RFC 8628 §3.1, CIBA Core §7.1): there is none to come back to.
+const POLLED: [&str; 8] = ["registration", "scope", "resource", "authorization_details", "claims", "max_age", "bounds", "id_token_hint"];
 
-/// Runs the rows of a device's request. Of the answer only scope, resources and the types of details mean something.
+/// Runs the rows of a request that no browser brings.
 ///
 /// # Errors
 /// The first check that fails.
-pub fn of_device(asked: &Asked<'_>) -> Result<Request, OAuthError> {
+pub fn of_polled(asked: &Asked<'_>) -> Result<Request, OAuthError> {
+    checks::without_browser::check(asked)?;
     let mut request = blank(String::new(), false);
-    for check in CHECKS.iter().filter(|check| DEVICE.contains(&check.name)) {
+    for check in CHECKS.iter().filter(|check| POLLED.contains(&check.name)) {
         (check.run)(asked, &mut request)?;
     }
     Ok(request)

@@ -274,7 +274,9 @@ pub(crate) fn parameters(claims: &Map<String, Value>) -> Result<Settled, OAuthEr
             (_, Value::String(text)) => text.clone(),
             ("max_age" | "requested_expiry", Value::Number(number)) if number.is_u64() => number.to_string(),
             // Those that are JSON themselves.
-            ("claims" | "registration", Value::Object(_)) | ("authorization_details", Value::Array(_)) => value.to_string(),
+            ("claims" | "registration" | "request_context", Value::Object(_)) | ("authorization_details", Value::Array(_)) => {
+                value.to_string()
+            }
             // What nobody knows is ignored, whatever it is (RFC 9101 §6.3, RFC 6749 §3.1).
             (other, _) if !KNOWN.contains(&other) => continue,
             _ => return Err(wrong_type(name)),

@@ -45,6 +45,16 @@ struct BackchannelRequest {
     client_notification_token: Option<String>,
     /// The id_token shall say how the person signed in; no level is promised.
     acr_values: Option<String>,
+    /// Seconds; an older sign-in of the person does not do.
+    max_age: Option<String>,
+    /// Claims for the id_token and userinfo (OpenID Connect Core section 5.5).
+    claims: Option<String>,
+    /// A JSON array (RFC 9396).
+    authorization_details: Option<String>,
+    /// A JSON object that tells how the client came to ask (FAPI-CIBA section 5.3).
+    request_context: Option<String>,
+    /// Comes back in the id_token.
+    nonce: Option<String>,
     /// Seconds until it is too late for an answer.
     requested_expiry: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.

@@ -29,6 +29,20 @@ struct DeviceRequest {
     scope: Option<String>,
     /// A JSON array (RFC 9396).
     authorization_details: Option<String>,
+    /// All of this in a request object (RFC 9101).
+    request: Option<String>,
+    /// The id_token shall say how the person signed in; no level is promised.
+    acr_values: Option<String>,
+    /// Seconds; an older sign-in of the person does not do.
+    max_age: Option<String>,
+    /// Claims for the id_token and userinfo (OpenID Connect Core section 5.5).
+    claims: Option<String>,
+    /// An id_token of the person who has to allow it.
+    id_token_hint: Option<String>,
+    /// Comes back in the id_token.
+    nonce: Option<String>,
+    /// Languages for the page.
+    ui_locales: Option<String>,
     /// The resource servers that the tokens are for (RFC 8707); may repeat.
     resource: Option<Vec<String>>,
 }

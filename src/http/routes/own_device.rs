@@ -46,8 +46,9 @@ impl Describe for Waiting {
     const MEMBERS: &'static [(&'static str, &'static str, &'static str)] = &[(
         "requests",
         "array",
-        "The oldest first: request (its id), client_id, client_name, scope, binding_message, requested_at (seconds since 1970), expires_in \
-         (seconds), read (comes back with the answer).",
+        "The oldest first: request (its id), client_id, client_name, scope, authorization_details, details (the same in words), \
+         binding_message, request_context, requested_at (seconds since 1970), expires_in (seconds), sign_in (the person has to sign in \
+         again before they can allow it), on_page (something is left to choose: allowed at /account/requests alone), read (comes back with the answer).",
     )];
 }
 

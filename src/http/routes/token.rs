@@ -200,8 +200,10 @@ impl Token {
                 Box::pin(app.client_credentials(&context, &caller, &OwnRequest { scope, resources, authorization_details })).await
             }
             // It is never dropped in silence.
-            Some(GrantType::DeviceCode) if authorization_details.is_some() => Err(OAuthError::invalid_authorization_details("device")
-                .saying("A device names its authorization_details when it asks for its codes, not here.")),
+            Some(GrantType::DeviceCode | GrantType::Ciba) if authorization_details.is_some() => {
+                Err(OAuthError::invalid_authorization_details("polling")
+                    .saying("With this grant_type authorization_details are named when the person is asked, not here."))
+            }
             Some(GrantType::DeviceCode) => {
                 let code = need("device_code").map_err(refused)?;
                 Box::pin(app.redeem_device(&context, &caller, code, params.all("resource"))).await
@@ -224,7 +226,7 @@ impl Token {
             Some(GrantType::JwtBearer) if app.issuers.rules.0.is_empty() => Err(OAuthError::unsupported_grant_type("no issuer")),
             Some(GrantType::Ciba) if !app.config.ciba => Err(OAuthError::unsupported_grant_type("ciba is switched off")),
             // RFC 9396 §6: nothing of it is granted this way, and it is never dropped in silence.
-            Some(GrantType::JwtBearer | GrantType::Ciba) if authorization_details.is_some() => {
+            Some(GrantType::JwtBearer) if authorization_details.is_some() => {
                 Err(OAuthError::invalid_authorization_details("a grant without details")
                     .saying("No authorization_details can be had with this grant_type."))
             }

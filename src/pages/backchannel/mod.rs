@@ -7,10 +7,11 @@
 //!
 //! Out of scope: whose request it is (`app::backchannel`), routes (`routes::backchannel`).
 
+use super::choice::Choice;
 use super::field::Field;
 use super::link::Link;
 use super::problem::Problem;
-use super::{Page, Template};
+use super::{Detail, Page, Template};
 
 /// Posts `csrf`, `request` and `decision` = `allow` | `deny` to `/account/requests`.
 #[derive(Template)]
@@ -22,6 +23,11 @@ pub struct Confirm {
     pub request: String,
     pub client: String,
     pub scopes: Vec<String>,
+    /// What is asked for beyond scopes.
+    pub details: Vec<Detail>,
+    /// What of it is left to the person.
+    pub choices: Vec<Choice>,
+    pub problems: Vec<Problem>,
     pub binding_message: Option<String>,
     /// RFC 3339, in UTC.
     pub at: String,
@@ -33,7 +39,12 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// What the person read, as plain text, one statement per line: recorded by its hash. Neither account nor message: the hash stays in the
+    /// Is there enough to choose from? If not, a person can only say no.
+    fn may_allow(&self) -> bool {
+        self.choices.iter().all(|choice| choice.is_possible)
+    }
+
+    /// What the person read, as plain text, one statement per line: recorded by its hash. Neither account, message nor what is particular: the hash stays in the
     /// log for ever, and could confirm a guess of them.
     pub fn consent_text(&self) -> String {
         let text = self.page.text;
@@ -43,6 +54,8 @@ impl Confirm {
             format!("{}{client}{}", text.consent_list.0, text.consent_list.1),
         ];
         lines.extend(self.scopes.iter().map(|scope| super::consent::scope_line(text, scope)));
+        lines.extend(self.details.iter().map(|detail| format!("- {}", super::consent::one_line(&detail.sentence))));
+        lines.extend(self.choices.iter().map(|choice| format!("- {}", super::consent::one_line(&choice.sentence))));
         lines.push(text.backchannel.warning.to_owned());
         lines.push(format!("[{}] [{}]", text.allow_button, text.deny_button));
         lines.join("\n")

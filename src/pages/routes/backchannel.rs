@@ -9,17 +9,19 @@
 
 use chancery_core::account::request_code::is_acceptable;
 use chancery_core::digest::Digest;
-use chancery_core::error::OAuthError;
+use chancery_core::error::{Code, OAuthError};
 use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
 
 use super::account::{Account, SignInForm, not_proven, own_forms};
+use super::choices::Chosen;
 use super::interaction::name_of;
 use super::show::{Shown, page_for, refusal};
-use super::{Cookies, Group, in_reading_order};
+use super::{Cookies, Group, in_reading_order, in_words};
 use crate::app::backchannel::{Answering, Waiting};
 use crate::app::clock::rfc3339;
+use crate::app::details::Said;
 use crate::app::sessions::Current;
 use crate::http::csrf::is_same_origin;
 use crate::http::error::Refused;
@@ -74,9 +76,15 @@ impl Requests {
             return Account(self.0.clone()).sign_in_page(request, &cookies, SIGN_IN, String::new(), Vec::new());
         };
         match self.0.app.next_backchannel(&current).await? {
-            Some((waiting, more)) => {
-                Shown::page(&self.page_of(request, &cookies, &waiting, &current, more > 0).await?, StatusCode::OK, own_forms())
+            // The password again: who signed in long ago may be somebody else by now (OpenID Connect Core 1.0 §3.1.2.1).
+            Some((waiting, _)) if waiting.check_login(&current, self.0.app.now()).is_err() => {
+                Account(self.0.clone()).sign_in_page(request, &cookies, SIGN_IN, String::new(), Vec::new())
             }
+            Some((waiting, more)) => Shown::page(
+                &self.page_of(request, &cookies, (&waiting, more > 0), &current, &Chosen::default()).await?,
+                StatusCode::OK,
+                own_forms(),
+            ),
             None => {
                 let answered = match query.params.get("done") {
                     Some("allowed") => Some(true),
@@ -162,10 +170,24 @@ impl Requests {
         let Some(waiting) = self.0.app.backchannel_of(named, &current).await? else {
             return refusal(&self.0, request, &OAuthError::invalid_request("over").saying("This request is over."));
         };
-        let text = self.page_of(request, &cookies, &waiting, &current, false).await?.consent_text();
+        let chosen = Chosen::of(&form.params);
+        let page = self.page_of(request, &cookies, (&waiting, false), &current, &chosen).await?;
+        if let Err(unfit) = self.0.app.enrich(&current.account, waiting.details.as_ref(), &chosen.picked).await
+            && allow
+        {
+            let chosen = match chosen.wrong(unfit) {
+                Ok(chosen) => chosen,
+                Err(error) => return refusal(&self.0, request, &error),
+            };
+            let page = self.page_of(request, &cookies, (&waiting, false), &current, &chosen).await?;
+            return Shown::page(&page, StatusCode::BAD_REQUEST, own_forms());
+        }
+        let said = Said { text: Digest::of(page.consent_text().as_bytes()), allow, picked: chosen.picked };
         let answering = Answering { waiting: &waiting, current: &current, device: None };
-        match self.0.app.answer_backchannel(&context(request), &answering, (Digest::of(text.as_bytes()), allow)).await {
+        match self.0.app.answer_backchannel(&context(request), &answering, &said).await {
             Ok(()) => Shown::redirect(if allow { "/account/requests?done=allowed" } else { "/account/requests?done=denied" }),
+            // Too old by now: the page asks for another sign-in.
+            Err(error) if error.code == Code::LoginRequired => Shown::redirect(HERE),
             Err(error) => refusal(&self.0, request, &error),
         }
     }
@@ -202,17 +224,23 @@ impl Requests {
         &self,
         request: &Request,
         cookies: &Cookies,
-        waiting: &Waiting,
+        (waiting, more): (&Waiting, bool),
         current: &Current,
-        more: bool,
+        chosen: &Chosen,
     ) -> Result<pages::backchannel::Confirm, Refused> {
         let metadata = &waiting.client.metadata;
+        let page = page_for(&self.0, request, waiting.request.wishes.ui_locales.as_deref());
+        let scope = &waiting.scope_for(current);
+        let offered = self.0.app.offer(&current.account, waiting.details.as_ref()).await?;
         Ok(pages::backchannel::Confirm {
-            page: page_for(&self.0, request, None),
+            details: in_words(&self.0, (scope, offered.details.as_ref()), page.text),
+            choices: chosen.shown(&offered, page.text),
+            problems: chosen.problems.clone(),
+            page,
             csrf: self.0.forms.form_token(cookies.session.as_deref().unwrap_or_default(), PURPOSE),
             request: waiting.request.id.to_string(),
             client: name_of(&waiting.client),
-            scopes: in_reading_order(&waiting.request.scope),
+            scopes: in_reading_order(scope),
             binding_message: waiting.binding_message.clone(),
             at: rfc3339(waiting.request.requested_at.0),
             account: self.0.app.unseal_optional(current.account.email.as_ref()).await?.unwrap_or_default(),

@@ -8,9 +8,9 @@
 //! | client, scopes and where the request came from are shown | RFC 8628 §5.3, §5.4 |
 //! | the answer comes from our own page, in this browser | RFC 6749 §10.12 |
 
-use chancery_core::device::user_code;
 use chancery_core::digest::Digest;
 use chancery_core::error::{Code, OAuthError};
+use chancery_core::polled::wishes::Unfit;
 use poem::Request;
 use poem::http::StatusCode;
 use poem_openapi::{Object, OpenApi};
@@ -69,8 +69,7 @@ impl Device {
         let cookies = Cookies::of(&self.0, request);
         let typed = query.params.get("user_code").unwrap_or_default();
         let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
-            let action = address("/device/sign-in", typed);
-            return Account(self.0.clone()).sign_in_page(request, &cookies, &action, String::new(), Vec::new());
+            return self.sign_in_page(request, &cookies, typed);
         };
         match query.params.get("done") {
             Some(word @ ("allowed" | "denied")) => return self.done_page(request, word == "allowed"),
@@ -78,7 +77,12 @@ impl Device {
             _ => {}
         }
         match self.find(request, typed, &current).await {
-            Ok(waiting) => self.confirm_page(request, &cookies, &waiting, &current).await,
+            Ok(waiting) => match waiting.check_login(&current, self.0.app.now()) {
+                Ok(()) => self.confirm_page(request, &cookies, &waiting, &current).await,
+                // RFC 9470, OpenID Connect Core 1.0 §3.1.2.1: the password again, or whoever is meant.
+                Err(Unfit::SignIn) => self.sign_in_page(request, &cookies, typed),
+                Err(other) => refusal(&self.0, request, &other.into()),
+            },
             Err(refused) => self.refused_page(request, typed, refused),
         }
     }
@@ -87,7 +91,7 @@ impl Device {
     #[oai(path = "/device/sign-in", method = "post", operation_id = "deviceSignIn")]
     async fn sign_in(&self, request: &Request, query: StrictQuery<TypedCode>, form: StrictForm<SignInForm>) -> Result<Shown, Refused> {
         let typed = query.params.get("user_code").unwrap_or_default();
-        let (action, then) = (address("/device/sign-in", typed), address("/device", typed));
+        let (action, then) = (self.address("/device/sign-in", typed), self.address("/device", typed));
         Account(self.0.clone()).enter(request, &form.params, &action, &then).await
     }
 
@@ -97,7 +101,7 @@ impl Device {
         let cookies = Cookies::of(&self.0, request);
         let typed = form.params.get("user_code").unwrap_or_default();
         let Some(current) = self.0.app.session_of(cookies.session.as_deref()).await? else {
-            return Shown::redirect(&address("/device", typed));
+            return Shown::redirect(&self.address("/device", typed));
         };
         if let Err(error) = self.check_form(request, &cookies, &form.params) {
             return refusal(&self.0, request, &error);
@@ -126,20 +130,28 @@ impl Device {
         let said = Said { text: Digest::of(page.consent_text().as_bytes()), allow, picked: chosen.picked };
         match self.0.app.answer_device(&context(request), &waiting, &current, &said).await {
             Ok(()) => Shown::redirect(if allow { "/device?done=allowed" } else { "/device?done=denied" }),
+            // Too old by now: the page asks for another sign-in.
+            Err(error) if error.code == Code::LoginRequired => Shown::redirect(&self.address("/device", typed)),
             Err(error) => refusal(&self.0, request, &error),
         }
     }
 }
 
-/// A path with the code that somebody has typed already. What is no code does not come along.
-fn address(path: &str, typed: &str) -> String {
-    match user_code::normalise(typed) {
-        Some(code) => format!("{path}?user_code={}", user_code::shown(&code)),
-        None => path.to_owned(),
-    }
-}
-
 impl Device {
+    /// A path with the code that somebody has typed already. What is no code does not come along.
+    fn address(&self, path: &str, typed: &str) -> String {
+        let form = &self.0.app.config.user_codes;
+        match form.normalise(typed) {
+            Some(code) => format!("{path}?user_code={}", form.shown(&code).replace(' ', "%20")),
+            None => path.to_owned(),
+        }
+    }
+
+    fn sign_in_page(&self, request: &Request, cookies: &Cookies, typed: &str) -> Result<Shown, Refused> {
+        let action = self.address("/device/sign-in", typed);
+        Account(self.0.clone()).sign_in_page(request, cookies, &action, String::new(), Vec::new())
+    }
+
     /// The request behind a code, within the limits on guesses. Success costs nothing.
     async fn find(&self, request: &Request, typed: &str, current: &Current) -> Result<Waiting, Refused> {
         let (server, rate) = (&self.0, self.0.app.config.rate_limits.user_code_failures_per_address);
@@ -180,7 +192,7 @@ impl Device {
             _ => return refusal(&self.0, request, &refused.refusal),
         };
         // What was typed stays, as far as it can have been a code.
-        let typed = typed.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(16).collect();
+        let typed = typed.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')).take(32).collect();
         self.code_page(request, typed, vec![problem])
     }
 
@@ -199,7 +211,8 @@ impl Device {
     ) -> Result<pages::device::Confirm, Refused> {
         let metadata = &waiting.client.metadata;
         let (agent, from) = (waiting.seen.user_agent.as_deref(), waiting.seen.address.as_deref());
-        let (page, scope) = (page_for(&self.0, request, None), &waiting.device.scope);
+        let page = page_for(&self.0, request, waiting.device.wishes.ui_locales.as_deref());
+        let scope = &waiting.scope_for(current);
         let offered = self.0.app.offer(&current.account, waiting.details.as_ref()).await?;
         Ok(pages::device::Confirm {
             details: in_words(&self.0, (scope, offered.details.as_ref()), page.text),

@@ -14,6 +14,7 @@ fn grant() {
         cnf: Some(crate::dpop::Confirmation::Jkt(digest("key"))),
         kid: Some("2027-01".into()),
     };
+    let claims = || crate::claims::ClaimsRequest { id_token: ["email".to_string()].into(), userinfo: ["name".to_string()].into() };
     let issued = CodeIssued {
         grant,
         client: client.clone(),
@@ -90,6 +91,8 @@ fn grant() {
         access: access("at-d", 0),
         refresh: Some(IssuedRefresh { cnf: None, digest: digest("rt-d"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) }),
         id_token_kid: Some("2027-01".into()),
+        claims: claims(),
+        wants_auth_time: true,
         at: t(0),
     }
     .into();
@@ -109,6 +112,8 @@ fn grant() {
         refresh: Some(IssuedRefresh { cnf: None, digest: digest("rt-d"), expires_at: t(14 * DAY), ends_at: t(90 * DAY) }),
         id_token_kid: Some("2027-01".into()),
         wants_acr: true,
+        claims: claims(),
+        wants_auth_time: true,
         at: t(0),
     }
     .into();

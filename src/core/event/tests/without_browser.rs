@@ -24,6 +24,17 @@ fn offer() {
     ]]);
 }
 
+fn wishes() -> crate::polled::wishes::Wishes {
+    let claims = crate::claims::ClaimsRequest { id_token: ["email".to_string()].into(), userinfo: ["name".to_string()].into() };
+    let (hinted_account, max_age) = (Some(alice()), Some(Seconds(300)));
+    crate::polled::wishes::Wishes { claims, hinted_account, max_age, ui_locales: Some("de".into()), wants_auth_time: true }
+}
+
+fn object() -> crate::request::object::ObjectUsed {
+    let alg = Some(crate::client::metadata::RequestObjectAlg::Es256);
+    crate::request::object::ObjectUsed { alg, digest: Some(digest("object")), encryption: None, request_uri: None }
+}
+
 #[test]
 fn device() {
     use crate::device::*;
@@ -36,6 +47,8 @@ fn device() {
         instance: Some(digest("instance")),
         scope: scope("openid offline_access"),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
+        wishes: wishes(),
+        object: Some(object()),
         expires_at: t(600),
         at: t(0),
     };
@@ -77,27 +90,23 @@ fn pushed() {
 fn backchannel() {
     use crate::backchannel::*;
     use crate::backchannel::{Abandoned, Message};
-    use crate::client::metadata::{DeliveryMode, RequestObjectAlg};
-    use crate::request::object::ObjectUsed;
+    use crate::client::metadata::DeliveryMode;
     let backchannel = crate::id::BackchannelId(Uuid::from_u128(0xcba));
     let requested = BackchannelRequested {
         account: alice(),
         at: t(0),
+        authorization_details: ["payment".to_string()].into(),
         backchannel,
         client: client_id("app"),
         code: digest("code"),
         delivery_mode: DeliveryMode::Poll,
         expires_at: t(600),
         instance: Some(digest("instance")),
-        object: Some(ObjectUsed {
-            alg: Some(RequestObjectAlg::Es256),
-            digest: Some(digest("object")),
-            encryption: None,
-            request_uri: None,
-        }),
+        object: Some(object()),
         resources: ResourceId::parse("https://api.example.com").into_iter().collect(),
         scope: scope("openid"),
         wants_acr: true,
+        wishes: wishes(),
     };
     let told = BackchannelRequested { delivery_mode: DeliveryMode::Push, ..requested.clone() };
     let attempted =
