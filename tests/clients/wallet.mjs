@@ -11,7 +11,7 @@ import { Agent } from './harness/agent.mjs';
 import { audit } from './harness/auditor.mjs';
 import { Checks, backends } from './harness/checks.mjs';
 import { Server } from './harness/server.mjs';
-import { Wallet, WalletProvider, refusal, verifier } from './harness/wallet.mjs';
+import { Key, PROVIDER, Wallet, WalletProvider, byAttestation, byDpop, refusal, verifier } from './harness/wallet.mjs';
 
 const PRE_AUTHORIZED = 'urn:ietf:params:oauth:grant-type:pre-authorized_code';
 const REDIRECT_URI = 'https://wallet.example/back'; // never called: the agent stops before it
@@ -61,6 +61,25 @@ key_attestations_required = { key_storage = ${JSON.stringify(HIGH)} }
 [[key_attester]]
 name = "${provider.name}"
 jwks = '${JSON.stringify(provider.jwks)}'
+
+[[client]]
+client_id = "copies"
+redirect_uris = ["${REDIRECT_URI}"]
+grant_types = ["authorization_code", "refresh_token", "${PRE_AUTHORIZED}"]
+scope = "openid identity"
+token_endpoint_auth_method = "attest_jwt_client_auth"
+
+[[client]]
+client_id = "copies-of-one-key"
+redirect_uris = ["${REDIRECT_URI}"]
+grant_types = ["authorization_code", "refresh_token"]
+scope = "openid identity"
+token_endpoint_auth_method = "attest_jwt_client_auth_dpop"
+
+[[client_attester_draft12]]
+issuer = "${PROVIDER}"
+jwks = '${JSON.stringify(provider.jwks)}'
+clients = ["copies", "copies-of-one-key"]
 
 [[user]]
 email = "${ADA.email}"
@@ -314,6 +333,45 @@ async function attested(check, server) {
   });
 }
 
+/// Copies of a wallet that share its client_id; the provider vouches for each (Appendix E).
+async function copies(check, server) {
+  const copy = async (clientId, proven, own = provider) => {
+    const key = await Key.make();
+    const wallet = new Wallet({ clientId, clientAuthentication: proven(await own.attestCopy(clientId, key), key) });
+    wallet.keys.push(key);
+    await wallet.meet(server.issuer);
+    return { wallet, key };
+  };
+  const { wallet } = await copy('copies', byAttestation);
+  await check('the metadata say that copies are told apart', () => assert.ok(wallet.oauth.isClientAttestationSupported(wallet).supported));
+  const { accessTokenResponse: tokens } = await check('a copy gets a token by the code flow', () => allowed(server, wallet, ['identity'], { scope: 'identity' }));
+  await check('and the credential', async () => assert.equal((await wallet.fetch(tokens.access_token, 'identity', [await wallet.key()])).length, 1));
+  const refresh = (own) => own.oauth.retrieveRefreshTokenAccessToken({ authorizationServerMetadata: own.authorizationServerMetadata, refreshToken: tokens.refresh_token });
+  await check.also('another copy cannot use its refresh token', async () => refused(refresh((await copy('copies', byAttestation)).wallet), 'invalid_grant'));
+  await check.also('it can itself', async () => assert.ok((await refresh(wallet)).accessTokenResponse.access_token));
+  const made = await offered(server, '--credential', 'identity');
+  const { vci, issuerMetadata } = wallet;
+  const credentialOffer = await vci.resolveCredentialOffer(made.credential_offer);
+  await check.also('a copy of somebody else redeems no offer', async () => {
+    const { wallet: other } = await copy('copies', byAttestation, await WalletProvider.make(provider.name));
+    await refused(other.vci.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata }), 'invalid_client');
+  });
+  await check.also('this one does', async () => {
+    const { accessTokenResponse: own } = await vci.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata });
+    assert.equal((await wallet.fetch(own.access_token, 'identity', [await wallet.key()])).length, 1);
+  });
+  const one = await copy('copies-of-one-key', byDpop);
+  const bound = await check('a copy whose proof of possession says so gets a token', () => allowed(server, one.wallet, ['identity'], { scope: 'identity', dpop: { signer: one.key.signer } }));
+  await check('and the credential with that key', async () => {
+    assert.equal(bound.accessTokenResponse.token_type, 'DPoP');
+    assert.equal((await one.wallet.fetch(bound.accessTokenResponse.access_token, 'identity', [await one.wallet.key()], { dpop: bound.dpop })).length, 1);
+  });
+  await check.also('a proof with another key is none', async () => {
+    const other = await one.wallet.key();
+    await refused(allowed(server, one.wallet, ['identity'], { scope: 'identity', dpop: { signer: other.signer } }), 'invalid_client');
+  });
+}
+
 /// What a verifier sees who knows the issuer's name and nothing else.
 async function presented(check, server) {
   const wallet = await registered(server);
@@ -370,6 +428,7 @@ for (const backend of backends()) {
   await group('bound tokens', bound);
   await group('no name', anonymous);
   await group('attested keys', attested);
+  await group('copies', copies);
   await group('presentation', presented);
   await checks.group(`${backend} audit`, (check) => audit(check, server));
   await server.dispose();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { Openid4vciClient, Openid4vciWalletProvider } from '@openid4vc/openid4vci';
-import { Oauth2Client, clientAuthenticationNone, setGlobalConfig } from '@openid4vc/oauth2';
+import { Oauth2Client, clientAuthenticationClientAttestationJwt, clientAuthenticationNone, setGlobalConfig } from '@openid4vc/oauth2';
 import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc';
 import * as jose from 'jose';
 
@@ -11,6 +11,8 @@ setGlobalConfig({ allowInsecureUrls: true }); // plain http on the loopback
 
 const named = (alg) => alg.replace('-', ''); // sha-256 is node's sha256
 export const hash = (data, alg) => new Uint8Array(createHash(named(alg)).update(typeof data === 'string' ? data : new Uint8Array(data)).digest());
+
+export const PROVIDER = 'https://provider.example';
 
 /// A key of the wallet, or of whoever vouches for it.
 export class Key {
@@ -33,8 +35,17 @@ export class Key {
   }
 }
 
-/// Who makes the wallet and vouches for its keys (OpenID4VCI Appendix D).
+/// Who makes the wallet and vouches for its keys (OpenID4VCI Appendix D) and its copies (Appendix E).
 export class WalletProvider {
+  /// An attestation of a copy, which holds this key.
+  attestCopy(clientId, key, said = {}) {
+    const signJwt = async (_, { header, payload }) => ({ jwt: await this.key.sign(header, payload), signerJwk: this.key.publicJwk });
+    return new Openid4vciWalletProvider({ callbacks: { signJwt } }).createWalletAttestationJwt({
+      signer: { method: 'custom', alg: this.key.alg, kid: this.name }, issuer: PROVIDER, clientId, confirmation: { jwk: key.publicJwk }, issuedAt: new Date(),
+      expiresAt: new Date(Date.now() + 600_000), walletName: this.name, walletLink: PROVIDER, ...said,
+    });
+  }
+
   static async make(name) {
     const provider = new WalletProvider();
     [provider.name, provider.key] = [name, await Key.make()];
@@ -52,6 +63,18 @@ export class WalletProvider {
     });
   }
 }
+
+/// How a copy of the wallet says that it is one, in a proof of its own. The library's proof has no challenge: whoever signs puts it in.
+export const byAttestation = (clientAttestationJwt, key) => async (request) => {
+  const answer = await fetch(request.authorizationServerMetadata.challenge_endpoint, { method: 'POST' });
+  const { attestation_challenge: challenge } = await answer.json();
+  const signJwt = async (_, { header, payload }) => ({ jwt: await key.sign(header, { ...payload, challenge }), signerJwk: key.publicJwk });
+  const callbacks = { signJwt, generateRandom: (length) => new Uint8Array(randomBytes(length)) };
+  await clientAuthenticationClientAttestationJwt({ clientAttestationJwt, callbacks })(request);
+};
+
+/// The same where its DPoP proof says so (combined mode): the attestation goes along with it.
+export const byDpop = (clientAttestationJwt) => ({ headers }) => headers.set('OAuth-Client-Attestation', clientAttestationJwt);
 
 export class Wallet {
   /// `clientId` may be missing: then it is anonymous, unless `clientAuthentication` says more.
