@@ -273,7 +273,7 @@ async fn rfc9396_7_1_a_client_by_itself_gets_constants_and_nothing_of_a_person()
     };
     let tokens = asked(r#"[{"type":"job"}]"#).await.json();
     assert_eq!(tokens["authorization_details"], json!([{ "type": "job", "rank": 5 }]));
-    assert_eq!(world.claims(&tokens).await, json!([{ "type": "job", "rank": 5 }]));
+    assert_eq!(world.seen(&tokens).await, json!([{ "type": "job", "rank": 5 }]));
     assert_eq!(asked(PAYMENT).await.refusal(), (400, "invalid_authorization_details".into()));
 }
 

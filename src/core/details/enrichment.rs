@@ -280,19 +280,18 @@ impl Types {
     /// # Errors
     /// Fewer or more chosen than the type says, or what was not offered.
     pub fn enrich(&self, details: &Details, person: &Person<'_>, picked: &Picked) -> Result<Details, Unfit> {
-        let mut asked = 0;
-        let enriched = self.add(details, |question, source, stated| match source {
+        // An answer to a question that nobody asked comes from no page of ours, whatever else is right or wrong with it.
+        let asked = self.count_questions(details);
+        if picked.keys().any(|question| *question >= asked) {
+            return Err(not_offered().into());
+        }
+        self.add(details, |question, source, stated| match source {
             Source::Chosen(choice) => {
-                asked = question + 1;
                 let offered: Vec<&Entry> = choice.offered(stated, person.lists).collect();
                 choice.take(question, &offered, picked.get(&question)).map(Some)
             }
             source => Ok(known(source, person.claims)),
-        })?;
-        if picked.keys().any(|question| *question >= asked) {
-            return Err(not_offered().into());
-        }
-        Ok(enriched)
+        })
     }
 
     /// Details that a client is granted for itself: there is nobody to choose, or to tell of.
@@ -338,11 +337,17 @@ impl Types {
         Ok(enriched)
     }
 
+    fn count_questions(&self, details: &Details) -> usize {
+        details.0.iter().filter_map(|one| Some(self.enrichment_of(one)?.choices(one).count())).sum()
+    }
+
     /// # Errors
     /// `invalid_authorization_details` for more than a person can be asked on one page.
     pub(super) fn check_questions(&self, details: &Details) -> Result<(), OAuthError> {
-        let count: usize = details.0.iter().filter_map(|one| Some(self.enrichment_of(one)?.choices(one).count())).sum();
-        if count > MOST_QUESTIONS { Err(refuse("authorization_details leave more than 16 choices to the person.")) } else { Ok(()) }
+        if self.count_questions(details) > MOST_QUESTIONS {
+            return Err(refuse("authorization_details leave more than 16 choices to the person."));
+        }
+        Ok(())
     }
 }
 

@@ -87,6 +87,7 @@ fn rfc9396_7_1_nothing_is_chosen_that_was_not_offered() {
     assert!(forged(&[(0, [crate::digest::Digest::of(b"x").to_string()].into())].into()));
     assert!(forged(&[(0, ["".into()].into())].into()));
     assert!(forged(&[(0, [id(0)].into()), (1, [id(0)].into())].into()), "a question that nobody asked");
+    assert!(forged(&[(usize::MAX, ["x".into()].into())].into()), "and no answer to the one that was");
     assert!(matches!(granted(PAY, &Picked::new()), Err(Unfit::TooFew { question: 0, least: 1 })));
     assert!(matches!(granted(PAY, &picking(&[(0, &[0, 1])])), Err(Unfit::TooMany { question: 0, most: 1 })));
     let bank = r#"[{"type":"bank","access":{"accounts":[],"balances":[]}}]"#;
