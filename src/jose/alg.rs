@@ -41,6 +41,8 @@ pub enum KeyKind {
     P384,
     P521,
     Ed25519,
+    /// For agreeing on keys, never for signatures (RFC 8037 §3.2).
+    X25519,
     /// A shared secret: never part of a JWKS, see [`crate::jws::Parsed::verify_mac`].
     Secret,
 }
@@ -99,7 +101,7 @@ impl KeyKind {
         match self {
             Self::Rsa => "RSA",
             Self::P256 | Self::P384 | Self::P521 => "EC",
-            Self::Ed25519 => "OKP",
+            Self::Ed25519 | Self::X25519 => "OKP",
             Self::Secret => "oct",
         }
     }
@@ -111,6 +113,7 @@ impl KeyKind {
             Self::P384 => Some("P-384"),
             Self::P521 => Some("P-521"),
             Self::Ed25519 => Some("Ed25519"),
+            Self::X25519 => Some("X25519"),
             Self::Rsa | Self::Secret => None,
         }
     }
@@ -123,7 +126,7 @@ impl KeyKind {
             Self::P384 => &[Algorithm::ES384],
             Self::P521 => &[Algorithm::ES512],
             Self::Ed25519 => &[Algorithm::EdDSA],
-            Self::Secret => &[],
+            Self::X25519 | Self::Secret => &[],
         }
     }
 }
