@@ -3,12 +3,12 @@
 //! | Rule | Source |
 //! |---|---|
 //! | RS256, PS256, ES256, HS256 and their larger kin | RFC 7518 §3.1 |
-//! | EdDSA, here with Ed25519 only | RFC 8037 §3.1 |
+//! | EdDSA, here with Ed25519 only; the same by its own name | RFC 8037 §3.1, RFC 9864 §2.2 |
 //! | one curve per ECDSA algorithm | RFC 7518 §3.4 |
 //! | the algorithm is pinned by the caller and by the key, never chosen by the token | RFC 8725 §3.1, §3.2 |
 //! | `none` does not exist here | RFC 8725 §3.2 |
 //!
-//! Out of scope: secp256k1 (RFC 8812), Ed448, the fully specified names of RFC 9864; encryption is in `jwe`.
+//! Out of scope: secp256k1 (RFC 8812), Ed448; encryption is in `jwe`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +28,8 @@ pub enum Algorithm {
     ES384,
     ES512,
     EdDSA,
+    /// EdDSA with this curve by its own name. A key that says one of the names serves that one alone.
+    Ed25519,
     HS256,
     HS384,
     HS512,
@@ -52,8 +54,19 @@ impl Algorithm {
     pub const SIGNING: &'static [Self] = &[Self::RS256, Self::PS256, Self::ES256, Self::ES384, Self::ES512, Self::EdDSA];
 
     /// What can be verified with a public key.
-    pub const ASYMMETRIC: &'static [Self] =
-        &[Self::RS256, Self::RS384, Self::RS512, Self::PS256, Self::PS384, Self::PS512, Self::ES256, Self::ES384, Self::ES512, Self::EdDSA];
+    pub const ASYMMETRIC: &'static [Self] = &[
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::ES256,
+        Self::ES384,
+        Self::ES512,
+        Self::EdDSA,
+        Self::Ed25519,
+    ];
 
     /// What can be verified with a shared secret.
     pub const SYMMETRIC: &'static [Self] = &[Self::HS256, Self::HS384, Self::HS512];
@@ -71,6 +84,7 @@ impl Algorithm {
             Self::ES384 => "ES384",
             Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
+            Self::Ed25519 => "Ed25519",
             Self::HS256 => "HS256",
             Self::HS384 => "HS384",
             Self::HS512 => "HS512",
@@ -89,7 +103,7 @@ impl Algorithm {
             Self::ES256 => KeyKind::P256,
             Self::ES384 => KeyKind::P384,
             Self::ES512 => KeyKind::P521,
-            Self::EdDSA => KeyKind::Ed25519,
+            Self::EdDSA | Self::Ed25519 => KeyKind::Ed25519,
             Self::HS256 | Self::HS384 | Self::HS512 => KeyKind::Secret,
         }
     }
@@ -139,7 +153,7 @@ impl fmt::Display for Algorithm {
 
 /// The text names no algorithm of the matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384, HS512")]
+#[error("not one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, HS256, HS384, HS512")]
 pub struct UnknownAlgorithm;
 
 impl FromStr for Algorithm {
@@ -168,7 +182,7 @@ mod tests {
 
     #[test]
     fn rfc7515_4_1_1_names_are_case_sensitive_and_none_is_unknown() {
-        for text in ["none", "None", "NONE", "", "rs256", "RS256 ", "ES256K", "RSA-OAEP-256", "Ed25519"] {
+        for text in ["none", "None", "NONE", "", "rs256", "RS256 ", "ES256K", "RSA-OAEP-256", "Ed448", "ed25519"] {
             assert_eq!(Algorithm::parse(text), None, "{text}");
         }
         for alg in Algorithm::ASYMMETRIC.iter().chain(Algorithm::SYMMETRIC) {

@@ -91,11 +91,17 @@ wire_enum! {
     /// What client assertions are signed with. RFC 7518 §3.1, OpenID Connect Core 1.0 §9.
     AssertionAlg {
         Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
         Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
         Es256 = "ES256",
         Es384 = "ES384",
         Es512 = "ES512",
         EdDsa = "EdDSA",
+        /// RFC 9864 §2.2.
+        Ed25519 = "Ed25519",
         Hs256 = "HS256",
         Hs384 = "HS384",
         Hs512 = "HS512",
@@ -157,11 +163,17 @@ wire_enum! {
     RequestObjectAlg {
         None = "none",
         Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
         Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
         Es256 = "ES256",
         Es384 = "ES384",
         Es512 = "ES512",
         EdDsa = "EdDSA",
+        /// RFC 9864 §2.2.
+        Ed25519 = "Ed25519",
     }
 }
 wire_enum! {

@@ -87,7 +87,7 @@ pub(super) struct ClientMetadata {
     jwks: Option<Value>,
     /// Or where they are found.
     jwks_uri: Option<String>,
-    /// RS256, PS256, ES256, ES384, ES512 or EdDSA; none where it is switched on (RFC 9101).
+    /// RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA or Ed25519; none where it is switched on (RFC 9101).
     request_object_signing_alg: Option<String>,
     /// What it says that it may encrypt request objects with, where that is switched on.
     request_object_encryption_alg: Option<String>,

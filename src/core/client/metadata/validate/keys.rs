@@ -82,7 +82,10 @@ pub(super) fn check_request_objects(metadata: &Metadata, terms: Terms, wrong: &m
     }
     let unsigned = metadata.request_object_signing_alg == Some(RequestObjectAlg::None);
     if unsigned && !terms.unsigned_request_objects {
-        wrong.add("request_object_signing_alg", "Supported: RS256, PS256, ES256, ES384, ES512, EdDSA. Request objects are signed here.");
+        wrong.add(
+            "request_object_signing_alg",
+            "Request objects are signed here: use an algorithm of request_object_signing_alg_values_supported.",
+        );
     }
     if metadata.request_object_encryption_alg.is_some() && !terms.encrypted_request_objects {
         wrong.add(
