@@ -13,6 +13,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::signature::{self as lc, RsaParameters};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A signature algorithm that this package can verify. The ones it can sign with are [`Algorithm::SIGNING`].
@@ -94,6 +95,19 @@ impl Algorithm {
     /// `alg` values are case-sensitive (RFC 7515 §4.1.1). `None` for `none` and for everything unknown.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ASYMMETRIC.iter().chain(Self::SYMMETRIC).copied().find(|alg| alg.as_str() == text)
+    }
+
+    /// Padding and hash of the RSA algorithms, for keys of the sizes that are taken.
+    pub(crate) fn rsa_parameters(self) -> Option<&'static RsaParameters> {
+        match self {
+            Self::RS256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
+            Self::RS384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
+            Self::RS512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
+            Self::PS256 => Some(&lc::RSA_PSS_2048_8192_SHA256),
+            Self::PS384 => Some(&lc::RSA_PSS_2048_8192_SHA384),
+            Self::PS512 => Some(&lc::RSA_PSS_2048_8192_SHA512),
+            _ => None,
+        }
     }
 
     /// The one kind of key this algorithm works with.

@@ -14,7 +14,7 @@
 //!
 //! Out of scope: private keys ([`crate::SigningKey`]), certificates (`x5c`, `x5t`), fetching (`x5u`, `jku`).
 
-use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
+use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -81,8 +81,9 @@ impl PublicJwk {
     /// Reads one key from outside. Unknown members are ignored (RFC 7517 §4).
     pub fn from_value(value: &Value) -> Result<Self, KeyError> {
         match Self::for_agreement(value) {
-            // It signs nothing, so that to everybody else it is a key of an unknown kind.
-            Ok(key) if key.kind() == KeyKind::X25519 => Err(KeyError::Unsupported("crv")),
+            Err(leaked @ KeyError::PrivateMember(_)) => Err(leaked),
+            // It signs nothing: wherever signatures are checked it is of an unknown kind, whatever else it says.
+            _ if value.get("crv").is_some_and(|crv| crv == "X25519") => Err(KeyError::Unsupported("crv")),
             other => other,
         }
     }
@@ -226,7 +227,7 @@ impl PublicJwk {
             return false;
         }
         match &self.material {
-            Material::Rsa { n, e } => match rsa_parameters(alg) {
+            Material::Rsa { n, e } => match alg.rsa_parameters() {
                 Some(parameters) => RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok(),
                 None => false,
             },
@@ -337,18 +338,6 @@ fn ed25519(x: &[u8]) -> Result<Material, KeyError> {
     }
     let parsed = ParsedPublicKey::new(&lc::ED25519, x).map_err(|_| KeyError::NotOnCurve)?;
     Ok(Material::Ed25519 { x, parsed })
-}
-
-fn rsa_parameters(alg: Algorithm) -> Option<&'static RsaParameters> {
-    match alg {
-        Algorithm::RS256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::RS384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::RS512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::PS256 => Some(&lc::RSA_PSS_2048_8192_SHA256),
-        Algorithm::PS384 => Some(&lc::RSA_PSS_2048_8192_SHA384),
-        Algorithm::PS512 => Some(&lc::RSA_PSS_2048_8192_SHA512),
-        _ => None,
-    }
 }
 
 /// Public members only, in one order: `kty, use, alg, kid`, then the material.
