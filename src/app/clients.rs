@@ -48,7 +48,7 @@ pub fn validate(asked: &Asked, by_operator: bool, policy: Policy) -> Result<Meta
         alg.zip(jwks).is_some_and(|(alg, jwks)| Recipient::choose(jwks, alg).is_some())
     };
     let settled = choices::settle(asked, terms, &|alg| encrypts(alg.as_str()))?;
-    let to_keys = || settled.response_encryption().filter(|alg| *alg != EncryptionAlg::Dir.as_str());
+    let to_keys = || settled.response_encryption().filter(|alg| !EncryptionAlg::parse(alg).is_some_and(EncryptionAlg::is_shared));
     terms.jwks_encrypts = to_keys().all(encrypts);
     // Keys that are for encryption alone check nothing, and are keys all the same.
     terms.jwks_usable |= terms.jwks_encrypts && to_keys().next().is_some();

@@ -56,8 +56,8 @@ impl App {
         let (Some(management), Some(content_encryption)) = words else {
             return Err(OAuthError::server_error("an encryption that is registered and not known"));
         };
-        let recipient = if management == KeyManagement::Direct {
-            Recipient::sharing(self.shared_keys(client, content_encryption).await?.pop().ok_or_else(unreadable)?)
+        let recipient = if let Some(length) = management.shared_len(content_encryption) {
+            Recipient::sharing(management, self.shared_keys(client, length).await?.pop().ok_or_else(unreadable)?)
         } else {
             let keys = self.key_set_of(&context, client, None).await?.ok_or_else(unreadable)?;
             Recipient::choose(&keys, management).ok_or_else(unreadable)?
@@ -65,13 +65,13 @@ impl App {
         recipient.encrypt(content_encryption, cty, content).map_err(|why| OAuthError::server_error(why.to_string()))
     }
 
-    /// The keys for this encryption that the secrets of a client give, the newest last; none where only digests are known.
-    pub(super) async fn shared_keys(&self, client: &Client, enc: ContentEncryption) -> Result<Vec<Zeroizing<Vec<u8>>>, OAuthError> {
+    /// The keys of so many bytes that the secrets of a client give, the newest last; none where only digests are known.
+    pub(super) async fn shared_keys(&self, client: &Client, length: usize) -> Result<Vec<Zeroizing<Vec<u8>>>, OAuthError> {
         let (mut keys, now) = (Vec::new(), self.now());
         for (secret, expires_at) in &client.secrets {
             let Secret::Sealed(sealed) = secret else { continue };
             if expires_at.is_none_or(|at| now < at) {
-                keys.push(shared_key(&Zeroizing::new(self.unseal(sealed).await?), enc.key_len()));
+                keys.push(shared_key(&Zeroizing::new(self.unseal(sealed).await?), length));
             }
         }
         Ok(keys)

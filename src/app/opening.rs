@@ -20,7 +20,7 @@ use chancery_core::error::OAuthError;
 use chancery_core::key::{KeySource, Phase as SigningPhase};
 use chancery_core::opening::{self as rules, Material, Opening, Phase, Publish};
 use chancery_core::time::Timestamp;
-use chancery_jose::{Encrypted, KeyKind, KeyManagement, OpeningKey, opening};
+use chancery_jose::{Encrypted, KeyKind, OpeningKey, opening};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -83,9 +83,9 @@ impl App {
         let sealed = |why: String| refuse(why, "The request object could not be decrypted.");
         let encrypted = opening::parse(text).map_err(|why| sealed(why.to_string()))?;
         let alg = EncryptionAlg::parse(encrypted.alg().as_str()).ok_or_else(|| sealed("another alg".to_owned()))?;
-        let opened = if encrypted.alg() == KeyManagement::Direct {
+        let opened = if let Some(length) = encrypted.alg().shared_len(encrypted.enc()) {
             // A client has two secrets at most.
-            let keys = self.shared_keys(client, encrypted.enc()).await?;
+            let keys = self.shared_keys(client, length).await?;
             let mut opened = keys.iter().filter_map(|key| encrypted.open_shared(key).ok());
             opened.next().ok_or_else(|| sealed("no secret of the client opens it".to_owned()))?
         } else {
@@ -175,6 +175,9 @@ impl App {
         let kind = match material {
             Material::Rsa => KeyKind::Rsa,
             Material::P256 => KeyKind::P256,
+            Material::P384 => KeyKind::P384,
+            Material::P521 => KeyKind::P521,
+            Material::X25519 => KeyKind::X25519,
         };
         // RSA takes up to a second of CPU, so never on an async worker.
         let (key, der) = tokio::task::spawn_blocking(move || OpeningKey::generate(kind))
@@ -217,7 +220,7 @@ impl App {
         let listed = |own: Opening| Listed {
             alg: match own.material {
                 Material::Rsa => "RSA-OAEP",
-                Material::P256 => "ECDH-ES",
+                Material::P256 | Material::P384 | Material::P521 | Material::X25519 => "ECDH-ES",
             },
             phase: phase(&own),
             source: KeySource::Generated,

@@ -1,9 +1,13 @@
 //! The examples printed in the RFCs, and what was encrypted opened again by primitives alone.
 
-use aws_lc_rs::agreement::PrivateKey;
-use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM};
+use aws_lc_rs::agreement::{ECDH_P256, ECDH_P384, ECDH_P521, PrivateKey, X25519};
+use aws_lc_rs::cipher::{self, DecryptionContext, PaddedBlockDecryptingKey};
 use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rsa::{KeyPair, KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512, OaepPrivateDecryptingKey,
+    PrivateDecryptingKey,
+};
 use aws_lc_rs::signature::KeyPair as _;
 use proptest::prelude::*;
 
@@ -39,7 +43,7 @@ fn rfc7516_a_3_a_wrapped_key_and_its_content() {
         143, 156, 44, 207,
     ];
     let kek = bytes("GawgguFyGrWKav7AX4VKUg");
-    assert_eq!(wrap(&key_wrap::AES_128, &kek, &key).unwrap(), bytes("6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ"));
+    assert_eq!(wrap(&kek, &key).unwrap(), bytes("6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ"));
     let vector = bytes("AxY8DCtDaGlsbGljb3RoZQ");
     let additional = "eyJhbGciOiJBMTI4S1ciLCJlbmMiOiJBMTI4Q0JDLUhTMjU2In0";
     let (ciphertext, tag) = seal(ContentEncryption::A128CbcHs256, &key, &vector, additional.as_bytes(), b"Live long and prosper.").unwrap();
@@ -47,7 +51,7 @@ fn rfc7516_a_3_a_wrapped_key_and_its_content() {
 }
 
 #[test]
-fn rfc7518_b_1_and_b_3_cbc_with_a_mac() {
+fn rfc7518_b_cbc_with_a_mac() {
     let plaintext =
         b"A cipher system must not be required to be secret, and it must be able to fall into the hands of the enemy without inconvenience";
     let additional = b"The second principle of Auguste Kerckhoffs";
@@ -56,6 +60,9 @@ fn rfc7518_b_1_and_b_3_cbc_with_a_mac() {
     let (short, tag) = seal(ContentEncryption::A128CbcHs256, &key[..32], &vector, additional, plaintext).unwrap();
     assert_eq!(short[..16], hex("c80edfa32ddf39d5ef00c0b468834279"));
     assert_eq!(tag, hex("652c3fa36b0a7c5b3219fab3a30bc1c4"));
+    let (middle, tag) = seal(ContentEncryption::A192CbcHs384, &key[..48], &vector, additional, plaintext).unwrap();
+    assert_eq!(middle[..16], hex("ea65da6b59e61edb419be62d19712ae5"));
+    assert_eq!(tag, hex("8490ac0e58949bfe51875d733f93ac2075168039ccc733d7"));
     let (long, tag) = seal(ContentEncryption::A256CbcHs512, &key, &vector, additional, plaintext).unwrap();
     assert_eq!(long[..16], hex("4affaaadb78c31c5da4b1b590d10ffbd"));
     assert_eq!(tag, hex("4dd3b4c088a7f45c216839645b2012bf2e6269a8c56a816dbc1b267761955bc5"));
@@ -78,15 +85,23 @@ fn open(token: &str, unwrap: impl Fn(&Value, &[u8]) -> Vec<u8>) -> (Value, Vec<u
     let key = unwrap(&header, &bytes(wrapped));
     let (vector, mut content, tag) = (bytes(vector), bytes(ciphertext), bytes(tag));
     let plaintext = match header["enc"].as_str().unwrap() {
-        "A128GCM" | "A256GCM" => {
-            let algorithm = if key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
+        "A128GCM" | "A192GCM" | "A256GCM" => {
+            let algorithm = match key.len() {
+                16 => &AES_128_GCM,
+                24 => &AES_192_GCM,
+                _ => &AES_256_GCM,
+            };
             content.extend(tag);
             let key = LessSafeKey::new(UnboundKey::new(algorithm, &key).unwrap());
             key.open_in_place(Nonce::try_assume_unique_for_key(&vector).unwrap(), Aad::from(protected), &mut content).unwrap().to_vec()
         }
         _ => {
             let (mac_key, content_key) = key.split_at(key.len() / 2);
-            let (mac, cipher) = if key.len() == 32 { (hmac::HMAC_SHA256, &cipher::AES_128) } else { (hmac::HMAC_SHA512, &cipher::AES_256) };
+            let (mac, cipher) = match key.len() {
+                32 => (hmac::HMAC_SHA256, &cipher::AES_128),
+                48 => (hmac::HMAC_SHA384, &cipher::AES_192),
+                _ => (hmac::HMAC_SHA512, &cipher::AES_256),
+            };
             let bits = (protected.len() as u64 * 8).to_be_bytes();
             let whole = hmac::sign(&hmac::Key::new(mac, mac_key), &[protected.as_bytes(), &vector, &content, &bits].concat());
             assert_eq!(whole.as_ref()[..key.len() / 2], tag);
@@ -111,7 +126,12 @@ fn rfc7518_4_3_only_the_rsa_key_opens_it() {
         "e": text(e.big_endian_without_leading_zero()) }] });
     let private = PrivateDecryptingKey::from_pkcs8(pair.as_der().unwrap().as_ref()).unwrap();
     let private = OaepPrivateDecryptingKey::new(private).unwrap();
-    for (alg, padding) in [(KeyManagement::RsaOaep, &OAEP_SHA1_MGF1SHA1), (KeyManagement::RsaOaep256, &OAEP_SHA256_MGF1SHA256)] {
+    for (alg, padding) in [
+        (KeyManagement::RsaOaep, &OAEP_SHA1_MGF1SHA1),
+        (KeyManagement::RsaOaep256, &OAEP_SHA256_MGF1SHA256),
+        (KeyManagement::RsaOaep384, &OAEP_SHA384_MGF1SHA384),
+        (KeyManagement::RsaOaep512, &OAEP_SHA512_MGF1SHA512),
+    ] {
         let recipient = Recipient::choose(&jwks, alg).unwrap();
         for enc in ContentEncryption::ALL {
             let token = recipient.encrypt(*enc, Some("JWT"), b"hello").unwrap();
@@ -129,30 +149,34 @@ fn rfc7518_4_3_only_the_rsa_key_opens_it() {
 
 #[test]
 fn rfc7518_4_6_only_the_elliptic_key_opens_it() {
-    for (crv, curve) in [("P-256", &ECDH_P256), ("P-384", &ECDH_P384), ("P-521", &ECDH_P521)] {
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    for (crv, curve) in [("P-256", &ECDH_P256), ("P-384", &ECDH_P384), ("P-521", &ECDH_P521), ("X25519", &X25519)] {
         let private = PrivateKey::generate(curve).unwrap();
         let public = private.compute_public_key().unwrap();
         let (x, y) = public.as_ref()[1..].split_at((public.as_ref().len() - 1) / 2);
-        let jwks = json!({ "keys": [{ "kty": "EC", "crv": crv, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) }] });
-        for alg in [KeyManagement::EcdhEs, KeyManagement::EcdhEsA128Kw, KeyManagement::EcdhEsA256Kw] {
+        let mut jwk = json!({ "kty": "EC", "crv": crv, "x": text(x), "y": text(y) });
+        if crv == "X25519" {
+            jwk = json!({ "kty": "OKP", "crv": crv, "x": text(public.as_ref()) });
+        }
+        let jwks = json!({ "keys": [jwk] });
+        use KeyManagement::{EcdhEs, EcdhEsA128Kw, EcdhEsA192Kw, EcdhEsA256Kw};
+        for (alg, length) in [(EcdhEs, 0), (EcdhEsA128Kw, 16), (EcdhEsA192Kw, 24), (EcdhEsA256Kw, 32)] {
             let recipient = Recipient::choose(&jwks, alg).unwrap();
             for enc in ContentEncryption::ALL {
                 let token = recipient.encrypt(*enc, None, b"hello").unwrap();
                 let (header, plaintext) = open(&token, |header, wrapped| {
                     let epk = &header["epk"];
-                    let point = [&[4], &bytes(epk["x"].as_str().unwrap())[..], &bytes(epk["y"].as_str().unwrap())].concat();
+                    let mut point = bytes(epk["x"].as_str().unwrap());
+                    if let Some(y) = epk["y"].as_str() {
+                        point = [&[4], &point[..], &bytes(y)].concat();
+                    }
                     let derive = |name: &str, length: usize| {
                         let peer = UnparsedPublicKey::new(curve, &point);
                         agreement::agree(&private, peer, (), |secret| Ok(concat_kdf(secret, name, b"", b"", length))).unwrap()
                     };
                     match alg {
                         KeyManagement::EcdhEs => derive(enc.as_str(), content_length(header)).to_vec(),
-                        _ => {
-                            let (length, cipher) =
-                                if alg == KeyManagement::EcdhEsA128Kw { (16, &key_wrap::AES_128) } else { (32, &key_wrap::AES_256) };
-                            let mut room = vec![0; wrapped.len()];
-                            AesKek::new(cipher, &derive(alg.as_str(), length)).unwrap().unwrap(wrapped, &mut room).unwrap().to_vec()
-                        }
+                        _ => crate::wrapping::unwrap(&derive(alg.as_str(), length), wrapped).unwrap().to_vec(),
                     }
                 });
                 assert_eq!((plaintext, header["cty"].is_null()), (b"hello".to_vec(), true));

@@ -14,7 +14,7 @@
 //!
 //! Out of scope: private keys ([`crate::SigningKey`]), certificates (`x5c`, `x5t`), fetching (`x5u`, `jku`).
 
-use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
+use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -44,6 +44,7 @@ enum Material {
     Rsa { n: Box<[u8]>, e: Box<[u8]> },
     Ec { kind: KeyKind, x: Box<[u8]>, y: Box<[u8]>, parsed: ParsedPublicKey },
     Ed25519 { x: [u8; 32], parsed: ParsedPublicKey },
+    X25519 { x: [u8; 32] },
 }
 
 /// Why a key was refused. Names members, never their values.
@@ -79,6 +80,16 @@ pub enum KeyError {
 impl PublicJwk {
     /// Reads one key from outside. Unknown members are ignored (RFC 7517 §4).
     pub fn from_value(value: &Value) -> Result<Self, KeyError> {
+        match Self::for_agreement(value) {
+            Err(leaked @ KeyError::PrivateMember(_)) => Err(leaked),
+            // It signs nothing: wherever signatures are checked it is of an unknown kind, whatever else it says.
+            _ if value.get("crv").is_some_and(|crv| crv == "X25519") => Err(KeyError::Unsupported("crv")),
+            other => other,
+        }
+    }
+
+    /// The same for a key that is encrypted to or agreed with, which may be one of X25519 too (RFC 8037 §3.2).
+    pub(crate) fn for_agreement(value: &Value) -> Result<Self, KeyError> {
         let Value::Object(members) = value else { return Err(KeyError::NotAnObject) };
         // First, and whatever the kind of key is: this is the one mistake that its owner must hear of.
         if let Some(name) = PRIVATE_MEMBERS.into_iter().find(|name| members.contains_key(*name)) {
@@ -118,6 +129,10 @@ impl PublicJwk {
         Ok(Self::bare(ed25519(x)?))
     }
 
+    pub(crate) fn x25519(x: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self::bare(Material::X25519 { x: x.try_into().map_err(|_| KeyError::PointLength)? }))
+    }
+
     fn bare(material: Material) -> Self {
         Self { kid: None, alg: None, verifies: true, material }
     }
@@ -144,6 +159,7 @@ impl PublicJwk {
             Material::Rsa { .. } => KeyKind::Rsa,
             Material::Ec { kind, .. } => *kind,
             Material::Ed25519 { .. } => KeyKind::Ed25519,
+            Material::X25519 { .. } => KeyKind::X25519,
         }
     }
 
@@ -156,7 +172,7 @@ impl PublicJwk {
     pub(crate) fn rsa_parts(&self) -> Option<(&[u8], &[u8])> {
         match &self.material {
             Material::Rsa { n, e } => Some((n, e)),
-            Material::Ec { .. } | Material::Ed25519 { .. } => None,
+            Material::Ec { .. } | Material::Ed25519 { .. } | Material::X25519 { .. } => None,
         }
     }
 
@@ -164,7 +180,15 @@ impl PublicJwk {
     pub(crate) fn ec_point(&self) -> Option<Vec<u8>> {
         match &self.material {
             Material::Ec { x, y, .. } => Some([&[4], &x[..], y].concat()),
-            Material::Rsa { .. } | Material::Ed25519 { .. } => None,
+            Material::Rsa { .. } | Material::Ed25519 { .. } | Material::X25519 { .. } => None,
+        }
+    }
+
+    /// What a key is agreed on with: an uncompressed point, or the coordinate of X25519.
+    pub(crate) fn agreement_point(&self) -> Option<Vec<u8>> {
+        match &self.material {
+            Material::X25519 { x } => Some(x.to_vec()),
+            _ => self.ec_point(),
         }
     }
 
@@ -177,6 +201,7 @@ impl PublicJwk {
                 format!(r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#, kind.crv().unwrap_or_default(), text(x), text(y))
             }
             Material::Ed25519 { x, .. } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(x)),
+            Material::X25519 { x } => format!(r#"{{"crv":"X25519","kty":"OKP","x":"{}"}}"#, text(x)),
         })
     }
 
@@ -202,11 +227,12 @@ impl PublicJwk {
             return false;
         }
         match &self.material {
-            Material::Rsa { n, e } => match rsa_parameters(alg) {
+            Material::Rsa { n, e } => match alg.rsa_parameters() {
                 Some(parameters) => RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok(),
                 None => false,
             },
             Material::Ec { parsed, .. } | Material::Ed25519 { parsed, .. } => parsed.verify_sig(message, signature).is_ok(),
+            Material::X25519 { .. } => false,
         }
     }
 }
@@ -233,7 +259,7 @@ fn material(members: &Map<String, Value>) -> Result<Material, KeyError> {
     let needed: &[&str] = match (kty, crv) {
         ("RSA", _) => &["kty", "n", "e"],
         ("EC", Some("P-256" | "P-384" | "P-521")) => &["kty", "crv", "x", "y"],
-        ("OKP", Some("Ed25519")) => &["kty", "crv", "x"],
+        ("OKP", Some("Ed25519" | "X25519")) => &["kty", "crv", "x"],
         ("EC" | "OKP", None) => return Err(KeyError::Member("crv")),
         ("EC" | "OKP", Some(_)) => return Err(KeyError::Unsupported("crv")),
         _ => return Err(KeyError::Unsupported("kty")),
@@ -248,6 +274,9 @@ fn material(members: &Map<String, Value>) -> Result<Material, KeyError> {
             jose_jwk::EcCurves::P521 => ec(KeyKind::P521, &key.x, &key.y),
             _ => Err(KeyError::Unsupported("crv")),
         },
+        jose_jwk::Key::Okp(key) if key.crv == jose_jwk::OkpCurves::X25519 => {
+            Ok(Material::X25519 { x: key.x[..].try_into().map_err(|_| KeyError::PointLength)? })
+        }
         jose_jwk::Key::Okp(key) => ed25519(&key.x),
         _ => Err(KeyError::Unsupported("kty")),
     }
@@ -277,7 +306,7 @@ fn ec(kind: KeyKind, x: &[u8], y: &[u8]) -> Result<Material, KeyError> {
         KeyKind::P256 => (32, &lc::ECDSA_P256_SHA256_FIXED),
         KeyKind::P384 => (48, &lc::ECDSA_P384_SHA384_FIXED),
         KeyKind::P521 => (66, &lc::ECDSA_P521_SHA512_FIXED),
-        KeyKind::Rsa | KeyKind::Ed25519 | KeyKind::Secret => return Err(KeyError::Unsupported("crv")),
+        KeyKind::Rsa | KeyKind::Ed25519 | KeyKind::X25519 | KeyKind::Secret => return Err(KeyError::Unsupported("crv")),
     };
     if x.len() != length || y.len() != length {
         return Err(KeyError::PointLength);
@@ -311,18 +340,6 @@ fn ed25519(x: &[u8]) -> Result<Material, KeyError> {
     Ok(Material::Ed25519 { x, parsed })
 }
 
-fn rsa_parameters(alg: Algorithm) -> Option<&'static RsaParameters> {
-    match alg {
-        Algorithm::RS256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::RS384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::RS512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::PS256 => Some(&lc::RSA_PSS_2048_8192_SHA256),
-        Algorithm::PS384 => Some(&lc::RSA_PSS_2048_8192_SHA384),
-        Algorithm::PS512 => Some(&lc::RSA_PSS_2048_8192_SHA512),
-        _ => None,
-    }
-}
-
 /// Public members only, in one order: `kty, use, alg, kid`, then the material.
 impl Serialize for PublicJwk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -351,7 +368,7 @@ impl Serialize for PublicJwk {
                 map.serialize_entry("x", &text(x))?;
                 map.serialize_entry("y", &text(y))?;
             }
-            Material::Ed25519 { x, .. } => map.serialize_entry("x", &text(x))?,
+            Material::Ed25519 { x, .. } | Material::X25519 { x } => map.serialize_entry("x", &text(x))?,
         }
         map.end()
     }

@@ -29,7 +29,9 @@
 //! | [`credential_proof`] | a proof of the key that a credential is bound to | OpenID4VCI Appendix F.1 |
 //! | [`key_attestation`] | what somebody says of keys of a wallet | OpenID4VCI Appendix D |
 //! | [`sd_jwt`] | claims that their holder discloses one by one | RFC 9901 |
+//! | [`jwa`] | the algorithms of encryption | RFC 7518 §4, §5 |
 //! | [`jwe`] | encryption to somebody's key | RFC 7516, RFC 7518 |
+//! | `wrapping` | one key under another | RFC 3394, RFC 7518 §4.7 |
 //! | [`opening`] | what was encrypted to us: read, opened with a key that we choose | RFC 7516 §5.2 |
 //! | [`jwt`] | its claims and their times | RFC 7519 |
 //! | [`json`] | JSON without repeated members | RFC 7515 §4 |
@@ -44,6 +46,7 @@ pub mod dpop;
 pub mod ed25519;
 mod header;
 pub mod json;
+pub mod jwa;
 pub mod jwe;
 pub mod jwk;
 pub mod jwks;
@@ -55,6 +58,7 @@ pub mod opening;
 pub mod sd_jwt;
 pub mod signing;
 pub mod thumbprint;
+mod wrapping;
 
 pub use alg::{Algorithm, KeyKind};
 pub use json::JsonError;

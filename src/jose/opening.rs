@@ -15,12 +15,12 @@
 //!
 //! Out of scope: what is not offered for encryption either ([`crate::jwe`]), more than one recipient.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey};
-use aws_lc_rs::cipher::{self, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
+use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::iv::FixedLength;
-use aws_lc_rs::key_wrap::{self, AesKek, KeyWrap as _};
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::{constant_time, hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,10 +29,15 @@ use zeroize::Zeroizing;
 
 use crate::alg::{Algorithm, KeyKind};
 use crate::json::{self, JsonError};
-use crate::jwe::{ContentEncryption, KeyManagement, concat_kdf};
+use crate::jwa::{ContentEncryption, KeyManagement, curve};
+use crate::jwe::concat_kdf;
 use crate::jwk::PublicJwk;
 use crate::jws::MAX_TOKEN;
 use crate::key::{SigningKey, SigningKeyError};
+use crate::wrapping::{gcm, unwrap, unwrap_gcm};
+
+/// What stands before the 32 bytes of a private key of X25519 in PKCS#8 (RFC 8410 §7).
+const X25519_PKCS8: [u8; 16] = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20];
 
 /// Longest `apu` or `apv`, in bytes of their text. They are hashed, so that they need no more.
 const MAX_PARTY: usize = 512;
@@ -67,12 +72,12 @@ pub struct OpeningKey {
 
 enum Private {
     Rsa(OaepPrivateDecryptingKey),
-    P256(PrivateKey),
+    Agreeing(PrivateKey),
 }
 
 impl OpeningKey {
-    /// A fresh key: RSA of 2048 bits, or P-256. Takes a noticeable part of a second for RSA. With it the private half in PKCS#8, which is
-    /// handed out this once.
+    /// A fresh key: RSA of 2048 bits, P-256, P-384, P-521 or X25519. Takes a noticeable part of a second for RSA. With it the private half
+    /// in PKCS#8, which is handed out this once.
     ///
     /// # Errors
     /// Another kind; the library fails.
@@ -80,6 +85,13 @@ impl OpeningKey {
         let der = match kind {
             KeyKind::Rsa => SigningKey::generate(Algorithm::RS256)?,
             KeyKind::P256 => SigningKey::generate(Algorithm::ES256)?,
+            KeyKind::P384 => SigningKey::generate(Algorithm::ES384)?,
+            KeyKind::P521 => SigningKey::generate(Algorithm::ES512)?,
+            KeyKind::X25519 => {
+                let seed = AsBigEndian::<Curve25519SeedBin<'_>>::as_be_bytes(&PrivateKey::generate(&X25519)?)?;
+                let der = Zeroizing::new([&X25519_PKCS8[..], seed.as_ref()].concat());
+                return Ok((Self::from_pkcs8_der(&der)?, der));
+            }
             _ => return Err(SigningKeyError::Unsupported),
         };
         let der = der.to_pkcs8_der()?;
@@ -89,16 +101,23 @@ impl OpeningKey {
     /// Reads a key that [`OpeningKey::generate`] made.
     ///
     /// # Errors
-    /// What is no RSA or P-256 key in PKCS#8.
+    /// What is no key of these kinds in PKCS#8.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, SigningKeyError> {
+        if let Some(seed) = der.strip_prefix(&X25519_PKCS8) {
+            let private = PrivateKey::from_private_key(&X25519, seed).map_err(|_| SigningKeyError::Unsupported)?;
+            let public = PublicJwk::x25519(private.compute_public_key()?.as_ref())?;
+            return Ok(Self { private: Private::Agreeing(private), kid: public.thumbprint().to_string(), public });
+        }
         let public = SigningKey::from_pkcs8_der(der)?.public_jwk().clone();
         let private = match public.kind() {
             KeyKind::Rsa => {
                 let key = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| SigningKeyError::Unsupported)?;
                 Private::Rsa(OaepPrivateDecryptingKey::new(key)?)
             }
-            KeyKind::P256 => Private::P256(PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| SigningKeyError::Unsupported)?),
-            _ => return Err(SigningKeyError::Unsupported),
+            kind => {
+                let curve = curve(kind).ok_or(SigningKeyError::Unsupported)?;
+                Private::Agreeing(PrivateKey::from_private_key_der(curve, der).map_err(|_| SigningKeyError::Unsupported)?)
+            }
         };
         Ok(Self { private, kid: public.thumbprint().to_string(), public })
     }
@@ -115,9 +134,13 @@ impl OpeningKey {
         if let Some((n, e)) = self.public.rsa_parts() {
             return json!({ "kty": "RSA", "use": "enc", "kid": self.kid, "n": text(n), "e": text(e) });
         }
-        let point = self.public.ec_point().unwrap_or_default();
+        let (kind, point) = (self.public.kind(), self.public.agreement_point().unwrap_or_default());
+        let crv = kind.crv().unwrap_or_default();
+        if kind == KeyKind::X25519 {
+            return json!({ "kty": "OKP", "use": "enc", "kid": self.kid, "crv": crv, "x": text(&point) });
+        }
         let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
-        json!({ "kty": "EC", "use": "enc", "kid": self.kid, "crv": "P-256", "x": text(x), "y": text(y) })
+        json!({ "kty": "EC", "use": "enc", "kid": self.kid, "crv": crv, "x": text(x), "y": text(y) })
     }
 }
 
@@ -171,12 +194,7 @@ pub fn parse(token: &str) -> Result<Encrypted<'_>, OpenError> {
     if matches!(alg, KeyManagement::Direct | KeyManagement::EcdhEs) && !wrapped.is_empty() {
         return Err(OpenError::Member("encrypted key"));
     }
-    let (vector_length, tag_length) = match enc {
-        ContentEncryption::A128Gcm | ContentEncryption::A256Gcm => (NONCE_LEN, 16),
-        ContentEncryption::A128CbcHs256 => (16, 16),
-        ContentEncryption::A256CbcHs512 => (16, 32),
-    };
-    if vector.len() != vector_length || tag.len() != tag_length {
+    if vector.len() != enc.vector_len() || tag.len() != enc.tag_len() {
         return Err(OpenError::Member("vector or tag"));
     }
     Ok(Encrypted { alg, enc, protected, wrapped, vector, ciphertext: read(ciphertext, "ciphertext")?, tag, members })
@@ -205,9 +223,11 @@ impl Encrypted<'_> {
         self.members.get("cty")?.as_str()
     }
 
-    /// Can a key of this kind open it?
+    /// Can a key of this kind open it? One that is agreed on has the curve of the sender's.
     pub fn fits(&self, key: &OpeningKey) -> bool {
-        self.alg.fits(key.public.kind())
+        let kind = key.public.kind();
+        let crv = self.members.get("epk").and_then(|epk| epk.get("crv")).and_then(Value::as_str);
+        self.alg.fits(kind) && (kind == KeyKind::Rsa || kind.crv() == crv)
     }
 
     /// Opens it with our private key.
@@ -216,38 +236,54 @@ impl Encrypted<'_> {
     /// `NoKey`, `Sealed`; a malformed `epk`, `apu` or `apv`.
     pub fn open(&self, key: &OpeningKey) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let length = self.enc.key_len();
-        let content_key = match (&key.private, self.alg) {
-            (Private::Rsa(private), KeyManagement::RsaOaep | KeyManagement::RsaOaep256) => {
-                let padding = if self.alg == KeyManagement::RsaOaep { &OAEP_SHA1_MGF1SHA1 } else { &OAEP_SHA256_MGF1SHA256 };
+        let content_key = match (&key.private, self.alg.oaep(), self.alg.agreed_len(length)) {
+            (Private::Rsa(private), Some(padding), _) => {
                 let mut room = Zeroizing::new(vec![0; private.min_output_size()]);
                 let opened = private.decrypt(padding, &self.wrapped, &mut room, None);
-                instead_of(opened.ok().filter(|own| own.len() == length).map(|own| &*own), length)?
+                instead_of(opened.ok().map(|own| &*own), length)?
             }
-            (Private::P256(private), KeyManagement::EcdhEs) => self.agree(private, self.enc.as_str(), length)?,
-            (Private::P256(private), KeyManagement::EcdhEsA128Kw) => {
-                self.unwrap(&key_wrap::AES_128, &self.agree(private, self.alg.as_str(), 16)?)?
-            }
-            (Private::P256(private), KeyManagement::EcdhEsA256Kw) => {
-                self.unwrap(&key_wrap::AES_256, &self.agree(private, self.alg.as_str(), 32)?)?
+            (Private::Agreeing(private), None, Some(agreed)) => {
+                let of = key.public.kind();
+                if self.alg == KeyManagement::EcdhEs {
+                    self.agree((private, of), self.enc.as_str(), agreed)?
+                } else {
+                    let kek = self.agree((private, of), self.alg.as_str(), agreed)?;
+                    instead_of(unwrap(&kek, &self.wrapped).ok().as_deref().map(Vec::as_slice), length)?
+                }
             }
             _ => return Err(OpenError::NoKey),
         };
         self.content(&content_key)
     }
 
-    /// Opens it with a key that both sides know (RFC 7518 §4.5).
+    /// Opens it with a key that both sides know (RFC 7518 §4.4, §4.5, §4.7).
     ///
     /// # Errors
-    /// `NoKey` for another algorithm or length, `Sealed`.
+    /// `NoKey` for another algorithm or length, `Sealed`; a malformed `iv` or `tag`.
     pub fn open_shared(&self, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        if self.alg != KeyManagement::Direct || key.len() != self.enc.key_len() {
+        if self.alg.shared_len(self.enc) != Some(key.len()) {
             return Err(OpenError::NoKey);
         }
-        self.content(key)
+        if self.alg == KeyManagement::Direct {
+            return self.content(key);
+        }
+        let unwrapped = if self.alg.wraps_with_gcm() {
+            unwrap_gcm(key, (&self.bytes("iv", 16)?, &self.bytes("tag", 22)?), &self.wrapped)
+        } else {
+            unwrap(key, &self.wrapped)
+        };
+        let content_key = instead_of(unwrapped.ok().as_deref().map(Vec::as_slice), self.enc.key_len())?;
+        self.content(&content_key)
+    }
+
+    /// A member of the header that is so long, in characters of its text.
+    fn bytes(&self, name: &'static str, length: usize) -> Result<Vec<u8>, OpenError> {
+        let text = self.members.get(name).and_then(Value::as_str).filter(|text| text.len() == length).ok_or(OpenError::Member(name))?;
+        URL_SAFE_NO_PAD.decode(text).map_err(|_| OpenError::Member(name))
     }
 
     /// RFC 7518 §4.6.
-    fn agree(&self, private: &PrivateKey, alg: &str, length: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn agree(&self, (private, kind): (&PrivateKey, KeyKind), alg: &str, length: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let party = |name: &'static str| match self.members.get(name) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) if text.len() <= MAX_PARTY => URL_SAFE_NO_PAD.decode(text).map_err(|_| OpenError::Member(name)),
@@ -256,34 +292,23 @@ impl Encrypted<'_> {
         let (apu, apv) = (party("apu")?, party("apv")?);
         // Read like every other public key, so that a point beside the curve is refused here.
         let epk = self.members.get("epk").ok_or(OpenError::Member("epk"))?;
-        let epk = PublicJwk::from_value(epk).ok().filter(|own| own.kind() == KeyKind::P256).ok_or(OpenError::Member("epk"))?;
-        let peer = UnparsedPublicKey::new(&ECDH_P256, epk.ec_point().ok_or(OpenError::Member("epk"))?);
+        let epk = PublicJwk::for_agreement(epk).ok().filter(|own| own.kind() == kind).ok_or(OpenError::Member("epk"))?;
+        let curve = curve(kind).ok_or(OpenError::NoKey)?;
+        let peer = UnparsedPublicKey::new(curve, epk.agreement_point().ok_or(OpenError::Member("epk"))?);
         agreement::agree(private, peer, OpenError::Sealed, |secret| Ok(concat_kdf(secret, alg, &apu, &apv, length)))
-    }
-
-    fn unwrap(&self, cipher: &'static key_wrap::AesBlockCipher, kek: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let length = self.enc.key_len();
-        let mut room = Zeroizing::new(vec![0; self.wrapped.len().max(length)]);
-        let kek = AesKek::new(cipher, kek).map_err(|_| OpenError::Sealed)?;
-        let opened = kek.unwrap(&self.wrapped, &mut room);
-        instead_of(opened.ok().filter(|own| own.len() == length).map(|own| &*own), length)
     }
 
     fn content(&self, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let mut content = Zeroizing::new(self.ciphertext.clone());
         let additional = self.protected.as_bytes();
-        let (cipher, mac) = match self.enc {
-            ContentEncryption::A128Gcm | ContentEncryption::A256Gcm => {
-                let algorithm = if self.enc == ContentEncryption::A128Gcm { &AES_128_GCM } else { &AES_256_GCM };
-                let key = LessSafeKey::new(UnboundKey::new(algorithm, key).map_err(|_| OpenError::Sealed)?);
-                let nonce = Nonce::try_assume_unique_for_key(&self.vector).map_err(|_| OpenError::Sealed)?;
-                content.extend_from_slice(&self.tag);
-                let length = key.open_in_place(nonce, Aad::from(additional), &mut content).map_err(|_| OpenError::Sealed)?.len();
-                content.truncate(length);
-                return Ok(content);
-            }
-            ContentEncryption::A128CbcHs256 => (&cipher::AES_128, hmac::HMAC_SHA256),
-            ContentEncryption::A256CbcHs512 => (&cipher::AES_256, hmac::HMAC_SHA512),
+        let Some((cipher, mac)) = self.enc.cbc() else {
+            let algorithm = gcm(key.len()).map_err(|_| OpenError::Sealed)?;
+            let key = LessSafeKey::new(UnboundKey::new(algorithm, key).map_err(|_| OpenError::Sealed)?);
+            let nonce = Nonce::try_assume_unique_for_key(&self.vector).map_err(|_| OpenError::Sealed)?;
+            content.extend_from_slice(&self.tag);
+            let length = key.open_in_place(nonce, Aad::from(additional), &mut content).map_err(|_| OpenError::Sealed)?.len();
+            content.truncate(length);
+            return Ok(content);
         };
         let (mac_key, content_key) = key.split_at(key.len() / 2);
         let mut signed = hmac::Context::with_key(&hmac::Key::new(mac, mac_key));
@@ -303,11 +328,11 @@ impl Encrypted<'_> {
     }
 }
 
-/// RFC 7516 §11.5: a key that was not found becomes a random one, with which nothing opens.
+/// RFC 7516 §11.5: a key that was not found, or is of another length, becomes a random one, with which nothing opens.
 fn instead_of(found: Option<&[u8]>, length: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let mut key = Zeroizing::new(vec![0; length]);
     rand::fill(&mut key).map_err(|_| OpenError::Sealed)?;
-    if let Some(found) = found {
+    if let Some(found) = found.filter(|own| own.len() == length) {
         key.copy_from_slice(found);
     }
     Ok(key)
@@ -316,3 +341,7 @@ fn instead_of(found: Option<&[u8]>, length: usize) -> Result<Zeroizing<Vec<u8>>,
 #[cfg(test)]
 #[path = "opening_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "cookbook_tests.rs"]
+mod cookbook_tests;

@@ -27,7 +27,7 @@ use crate::error::OAuthError;
 use crate::time::Seconds;
 
 /// JWS algorithms that a proof may use.
-pub const ALGS: &[&str] = &["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"];
+pub const ALGS: &[&str] = &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
 
 /// What a token is bound to: the `cnf` of a JWT and of introspection (RFC 7800 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

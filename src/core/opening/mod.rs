@@ -30,15 +30,23 @@ pub enum Material {
     Rsa,
     #[serde(rename = "P-256")]
     P256,
+    #[serde(rename = "P-384")]
+    P384,
+    #[serde(rename = "P-521")]
+    P521,
+    X25519,
 }
 
 impl Material {
-    pub const ALL: &'static [Self] = &[Self::Rsa, Self::P256];
+    pub const ALL: &'static [Self] = &[Self::Rsa, Self::P256, Self::P384, Self::P521, Self::X25519];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rsa => "RSA",
             Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::X25519 => "X25519",
         }
     }
 }

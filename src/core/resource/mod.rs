@@ -212,10 +212,10 @@ fn encryption(asked: &Asked, add: &mut impl FnMut(&'static str, &str)) -> Option
         return None;
     };
     // A key that both share would have to stand in the configuration and in the log.
-    let alg = EncryptionAlg::ALL.iter().copied().find(|own| own.as_str() == alg && *own != EncryptionAlg::Dir);
+    let alg = EncryptionAlg::ALL.iter().copied().find(|own| own.as_str() == alg && !own.is_shared());
     let words = |all: &mut dyn Iterator<Item = &'static str>| all.collect::<Vec<_>>().join(", ");
     if alg.is_none() {
-        let all = words(&mut EncryptionAlg::ALL.iter().filter(|own| **own != EncryptionAlg::Dir).map(|own| own.as_str()));
+        let all = words(&mut EncryptionAlg::ALL.iter().filter(|own| !own.is_shared()).map(|own| own.as_str()));
         add("encryption_alg", &alloc::format!("Use one of {all}."));
     }
     let enc = match asked.encryption_enc.as_deref() {

@@ -78,7 +78,7 @@ pub fn settle(asked: &Asked, terms: Terms, encrypts: Encrypts<'_>) -> Result<Ask
     let to_keys = |alg: EncryptionAlg| asked.jwks_uri.is_some() || encrypts(alg);
     let method = settled.token_endpoint_auth_method.as_deref().unwrap_or(AuthMethod::Basic.as_str());
     let has_secret = [AuthMethod::Basic, AuthMethod::Post, AuthMethod::SecretJwt].iter().any(|own| own.as_str() == method);
-    let to_client = |alg: EncryptionAlg| if alg == EncryptionAlg::Dir { has_secret } else { to_keys(alg) };
+    let to_client = |alg: EncryptionAlg| if alg.is_shared() { has_secret } else { to_keys(alg) };
     let list = &asked.id_token_encryption_alg_values_supported;
     own.wished("id_token_encryption_alg_values_supported", list, &mut settled.id_token_encrypted_response_alg, to_client);
     let list = &asked.userinfo_encryption_alg_values_supported;
@@ -261,7 +261,7 @@ mod tests {
         for what in ["id_token", "userinfo", "authorization", "introspection"] {
             let single = |member: &str| alloc::format!("{what}_encrypted_response_{member}");
             let list = |member: &str| alloc::format!("{what}_encryption_{member}_values_supported");
-            let with = json!({ single("alg"): "RSA-OAEP", list("alg"): ["RSA-OAEP", "ECDH-ES"], list("enc"): ["A192GCM", "A256GCM"] });
+            let with = json!({ single("alg"): "RSA-OAEP", list("alg"): ["RSA-OAEP", "ECDH-ES"], list("enc"): ["A512GCM", "A256GCM"] });
             assert_eq!(chosen(with.clone(), &single("alg"), TERMS), Ok(json!("ECDH-ES")), "{what}: the key that is there");
             assert_eq!(chosen(with, &single("enc"), TERMS), Ok(json!("A256GCM")), "{what}");
         }

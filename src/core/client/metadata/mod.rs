@@ -227,8 +227,8 @@ impl Metadata {
     /// Are keys derived from its secret? Then the secret is kept as ciphertext: its digest, which stands in the log otherwise, would be such a
     /// key (OpenID Connect Core 1.0 §10.2 derives it by SHA-256).
     pub fn derives_keys(&self) -> bool {
-        let dir = Some(EncryptionAlg::Dir);
-        self.response_encryption().contains(&dir) || self.request_object_encryption_alg == dir
+        let all = self.response_encryption().into_iter().chain([self.request_object_encryption_alg]);
+        all.flatten().any(EncryptionAlg::is_shared)
     }
 
     /// Does the client authenticate with a secret?

@@ -91,11 +91,17 @@ wire_enum! {
     /// What client assertions are signed with. RFC 7518 §3.1, OpenID Connect Core 1.0 §9.
     AssertionAlg {
         Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
         Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
         Es256 = "ES256",
         Es384 = "ES384",
         Es512 = "ES512",
         EdDsa = "EdDSA",
+        /// RFC 9864 §2.2.
+        Ed25519 = "Ed25519",
         Hs256 = "HS256",
         Hs384 = "HS384",
         Hs512 = "HS512",
@@ -157,11 +163,17 @@ wire_enum! {
     RequestObjectAlg {
         None = "none",
         Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
         Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
         Es256 = "ES256",
         Es384 = "ES384",
         Es512 = "ES512",
         EdDsa = "EdDSA",
+        /// RFC 9864 §2.2.
+        Ed25519 = "Ed25519",
     }
 }
 wire_enum! {
@@ -169,19 +181,38 @@ wire_enum! {
     EncryptionAlg {
         RsaOaep = "RSA-OAEP",
         RsaOaep256 = "RSA-OAEP-256",
+        RsaOaep384 = "RSA-OAEP-384",
+        RsaOaep512 = "RSA-OAEP-512",
         EcdhEs = "ECDH-ES",
         EcdhEsA128Kw = "ECDH-ES+A128KW",
+        EcdhEsA192Kw = "ECDH-ES+A192KW",
         EcdhEsA256Kw = "ECDH-ES+A256KW",
-        /// Under a key that is derived from the client's secret (OpenID Connect Core 1.0 §10.2).
+        A128Kw = "A128KW",
+        A192Kw = "A192KW",
+        A256Kw = "A256KW",
+        A128GcmKw = "A128GCMKW",
+        A192GcmKw = "A192GCMKW",
+        A256GcmKw = "A256GCMKW",
+        /// The content under a key that is derived from the client's secret; with those before it, the content key.
         Dir = "dir",
     }
 }
+impl EncryptionAlg {
+    /// Is it under a key that is derived from the client's secret (OpenID Connect Core 1.0 §10.2)?
+    pub const fn is_shared(self) -> bool {
+        use EncryptionAlg::{A128GcmKw, A128Kw, A192GcmKw, A192Kw, A256GcmKw, A256Kw, Dir};
+        matches!(self, A128Kw | A192Kw | A256Kw | A128GcmKw | A192GcmKw | A256GcmKw | Dir)
+    }
+}
+
 wire_enum! {
     /// How their content is encrypted. RFC 7518 §5.1.
     ContentEnc {
         A128CbcHs256 = "A128CBC-HS256",
+        A192CbcHs384 = "A192CBC-HS384",
         A256CbcHs512 = "A256CBC-HS512",
         A128Gcm = "A128GCM",
+        A192Gcm = "A192GCM",
         A256Gcm = "A256GCM",
     }
 }

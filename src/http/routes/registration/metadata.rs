@@ -49,7 +49,7 @@ pub(super) struct ClientMetadata {
     id_token_claims: Option<String>,
     /// Makes userinfo a JWT signed with this.
     userinfo_signed_response_alg: Option<String>,
-    /// Encrypts id_tokens to a key of the client: RSA-OAEP, RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; or with its secret: dir.
+    /// Encrypts id_tokens to a key of the client: RSA-OAEP (with SHA-2 too), ECDH-ES alone or with A128KW to A256KW; or with its secret: dir, A128KW to A256KW, A128GCMKW to A256GCMKW.
     id_token_encrypted_response_alg: Option<String>,
     /// A128CBC-HS256, A256CBC-HS512, A128GCM or A256GCM.
     id_token_encrypted_response_enc: Option<String>,
@@ -87,7 +87,7 @@ pub(super) struct ClientMetadata {
     jwks: Option<Value>,
     /// Or where they are found.
     jwks_uri: Option<String>,
-    /// RS256, PS256, ES256, ES384, ES512 or EdDSA; none where it is switched on (RFC 9101).
+    /// RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA or Ed25519; none where it is switched on (RFC 9101).
     request_object_signing_alg: Option<String>,
     /// What it says that it may encrypt request objects with, where that is switched on.
     request_object_encryption_alg: Option<String>,

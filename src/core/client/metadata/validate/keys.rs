@@ -4,7 +4,7 @@
 //! |---|---|
 //! | keys by value or by reference, not both | RFC 7591 §2 |
 //! | `private_key_jwt` and encryption need keys; so does whoever demands signed requests | OpenID Connect Registration 1.0 §2, RFC 9101 §10.5 |
-//! | `dir` is for clients with a secret | OpenID Connect Core 1.0 §10.2 |
+//! | `dir` and the key wraps of AES are for clients with a secret | OpenID Connect Core 1.0 §10.2 |
 //! | request objects are fetched from registered addresses | OpenID Connect Registration 1.0 §2 |
 
 use alloc::format;
@@ -39,7 +39,7 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
     if asked.jwks_uri.is_some() && asked.jwks.is_some() {
         wrong.add("jwks_uri", "Send jwks or jwks_uri, not both.");
     }
-    let encrypts = metadata.response_encryption().iter().flatten().any(|alg| *alg != EncryptionAlg::Dir);
+    let encrypts = metadata.response_encryption().iter().flatten().any(|alg| !alg.is_shared());
     if encrypts && metadata.jwks_uri.is_none() && !terms.jwks_encrypts {
         wrong.add("jwks", "Encryption needs a public key for each algorithm in jwks, or a jwks_uri.");
     }
@@ -47,7 +47,7 @@ pub(super) fn check(asked: &Asked, metadata: &Metadata, terms: Terms, wrong: &mu
     if metadata.derives_keys() && !metadata.has_secret() {
         wrong.add(
             "token_endpoint_auth_method",
-            "Encryption with dir needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.",
+            "Encryption with dir, AES key wrap or AES-GCM key wrap needs a client_secret: client_secret_basic, client_secret_post or client_secret_jwt.",
         );
     }
     // ABCA §9.8: somebody here has to know who vouches.
@@ -82,7 +82,10 @@ pub(super) fn check_request_objects(metadata: &Metadata, terms: Terms, wrong: &m
     }
     let unsigned = metadata.request_object_signing_alg == Some(RequestObjectAlg::None);
     if unsigned && !terms.unsigned_request_objects {
-        wrong.add("request_object_signing_alg", "Supported: RS256, PS256, ES256, ES384, ES512, EdDSA. Request objects are signed here.");
+        wrong.add(
+            "request_object_signing_alg",
+            "Request objects are signed here: use an algorithm of request_object_signing_alg_values_supported.",
+        );
     }
     if metadata.request_object_encryption_alg.is_some() && !terms.encrypted_request_objects {
         wrong.add(
