@@ -292,7 +292,7 @@ async fn rfc8705_5_discovery_names_the_aliases_and_no_page_is_served_there() {
 async fn rfc8705_5_credentials_and_challenges_are_there_for_who_comes_with_a_certificate() {
     let attester = Key::generate("ES256");
     let challenges =
-        format!("[[client_attester_draft10]]\nissuer = \"https://attester.example\"\njwks = '{}'\nclients = [\"x\"]\n", attester.jwks());
+        format!("[[client_attester_draft12]]\nissuer = \"https://attester.example\"\njwks = '{}'\nclients = [\"x\"]\n", attester.jwks());
     let world = World::with(&format!("{}{challenges}", vci::TOML)).await;
     let (own, other) = (Identity::self_signed("wallet"), Identity::self_signed("other"));
     let at = "https://mtls.localhost:8443/oidc";
