@@ -118,9 +118,9 @@ pub fn details(entries: &[Entry], problems: &mut Vec<Problem>) -> Vec<DeclaredDe
     let mut types: Vec<DeclaredDetails> = Vec::new();
     for entry in entries {
         let mut fields = Fields { entry, known: DETAILS, problems };
-        let enrichment = fields.text("enrichment");
+        let (schema, enrichment) = (fields.lines("schema").unwrap_or_default(), fields.lines("enrichment"));
         let mut text = |name| fields.text(name).unwrap_or_default();
-        let own = DeclaredDetails { name: text("name"), schema: text("schema"), words: text("words"), enrichment };
+        let own = DeclaredDetails { name: text("name"), schema, words: text("words"), enrichment };
         if types.iter().any(|other| other.name == own.name) {
             fields.refuse("name", "is declared twice; give each type its own.".to_owned());
         }
@@ -250,6 +250,11 @@ impl Fields<'_> {
 
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.read(name, reader::text)
+    }
+
+    /// JSON, which may stand on several lines.
+    pub fn lines(&mut self, name: &'static str) -> Option<String> {
+        self.read(name, reader::lines)
     }
 
     pub fn list(&mut self, name: &'static str) -> Option<Vec<String>> {

@@ -141,6 +141,18 @@ pub fn text(_: Kind, raw: &Raw) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// JSON, which may stand on several lines.
+pub fn lines(_: Kind, raw: &Raw) -> Result<String, String> {
+    let text = single(raw)?;
+    if text.trim().is_empty() {
+        return Err("is empty; remove it or give it a value.".to_owned());
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err("holds a control character such as NUL; remove it.".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A secret, read from its file if it names one. Line ends may stand in it, as in PEM; NUL never.
 pub fn found(_: Kind, raw: &Raw, origin: &Origin) -> Result<Found, String> {
     let text = single(raw)?;

@@ -145,8 +145,7 @@ async fn rfc9449_5_a_wallet_without_a_name_may_bind_its_token_to_a_key() {
 
 #[tokio::test]
 async fn openid4vci_13_6_3_guesses_without_a_name_count_against_the_offer_and_the_address() {
-    let limited = format!("{}\n[rate_limits]\ntoken_failures_per_address = \"8/1h\"\n", toml());
-    let server = Server::with(&[], &limited).await;
+    let server = Server::with(&[("CHANCERY_RATE_LIMITS_TOKEN_FAILURES_PER_ADDRESS", "8/1h")], &toml()).await;
     let coded = offered(&server, &["identity"], true).await;
     let wrong = if coded.tx_code.as_deref() == Some("000000") { "000001" } else { "000000" };
     let mark = server.mark().await;

@@ -224,6 +224,6 @@ fn what_is_not_understood_keeps_the_server_from_starting() {
         assert!(parse(bad.clone()).is_err(), "{bad}");
     }
     assert!(parse(json!({ "name": { "claim": "name" }, "a": { "choose": "accounts", "words": "x", "least": 0, "most": 50 } })).is_ok());
-    let own = parse(json!({ "b": { "const": null }, "a": { "const": 1 } })).unwrap();
+    let own = parse(json!({ "a": { "const": null }, "b": { "const": 1 } })).unwrap();
     assert_eq!(own.apart(true), [["a"], ["b"]]);
 }
