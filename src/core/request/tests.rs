@@ -267,6 +267,19 @@ fn rfc9470_5_acr_values_are_a_demand_where_somebody_else_reads_the_token() {
 }
 
 #[test]
+fn rfc9470_5_so_they_are_where_no_browser_brings_the_request() {
+    let client = client_with(|metadata| metadata.scope = scope("openid api"));
+    let polled = |scopes: &str, values: &str| {
+        let parameters: Parameters = [("scope", scopes), ("acr_values", values)].map(|(name, value)| (name.into(), value.into())).into();
+        let (hint, policy, arrival, resources) = (Ok(None), Policy::default(), Arrival::Pushing, Resources::default());
+        let asked = Asked { parameters: &parameters, client: &client, hint, policy, arrival, resources, types: &crate::details::NONE };
+        of_polled(&asked).map(|request| request.claims.id_token.contains("acr")).map_err(|error| error.code())
+    };
+    assert_eq!((polled("openid", "gold"), polled("openid api", "gold")), (Ok(true), Err("unmet_authentication_requirements")));
+    assert_eq!(polled("openid api", crate::acr::PASSWORD), Ok(true));
+}
+
+#[test]
 fn strings_of_others_are_bounded() {
     for name in ["state", "nonce", "login_hint"] {
         assert_eq!(refused(&[(name, &"x".repeat(2049))]), "invalid_request", "{name}");
