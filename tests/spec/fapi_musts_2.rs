@@ -175,7 +175,7 @@ async fn fapi2_security_5_3_2_1_clients_of_before_that_fall_short_are_no_clients
             let all = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": method });
             known.push(Client::of(&register(&server, &all).await.json()));
         }
-        // Whether certificates reach the server is a demand of its own.
+        // FAPI 1.0 needs certificates to come in.
         server.given_toml(&format!("profile = \"{profile}\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n[mtls]\nproxy_header = true\n"));
         let server = server.restart().await;
         for (index, client) in known.iter().enumerate() {
