@@ -352,7 +352,8 @@ pub fn validate(asked: &Asked<'_>) -> Result<Request, Refusal> {
 }
 
 /// The rows that a request runs through which no browser brings (RFC 8628 §3.1, CIBA Core §7.1): there is none to come back to.
-const POLLED: [&str; 8] = ["registration", "scope", "resource", "authorization_details", "claims", "max_age", "bounds", "id_token_hint"];
+const POLLED: [&str; 9] =
+    ["registration", "scope", "resource", "authorization_details", "claims", "acr_values", "max_age", "bounds", "id_token_hint"];
 
 /// Runs the rows of a request that no browser brings.
 ///
