@@ -18,7 +18,7 @@ pub(super) fn devices(reader: &mut Reader, enabled: bool) -> Vec<ClientId> {
 /// What a request has to tell of where it comes from.
 pub(super) fn context(reader: &mut Reader, enabled: bool) -> ContextRule {
     let (required, text) = (reader.boolean("ciba.request_context_required"), reader.text("ciba.request_context_schema"));
-    if (required || text.is_some()) && !enabled {
+    if required && !enabled {
         reader.refuse("ciba.request_context_required", "is set although nobody is asked; set ciba.enabled, too.");
     }
     let parsed = text.map(|text| {

@@ -106,7 +106,7 @@ async fn rfc8628_3_1_empty_parameters_are_absent_unknown_ones_pass_and_none_come
     let scope = ("scope", "openid");
     let empty = ["resource", "authorization_details", "client_secret", "client_assertion", "client_assertion_type", "unknown"];
     let empty: Vec<_> = [scope].into_iter().chain(empty.map(|name| (name, ""))).collect();
-    let unknown = [scope, ("unknown", "x"), ("response_type", "code"), ("redirect_uri", "x"), ("prompt", "none"), ("max_age", "-1")];
+    let unknown = [scope, ("unknown", "x"), ("response_type", "code"), ("redirect_uri", "x"), ("state", "x"), ("display", "x")];
     let mut codes = json!(null);
     for fields in [&[scope][..], &empty[..], &unknown[..]] {
         let answer = send(ASK, fields).await;

@@ -47,7 +47,8 @@ impl<'a> Asking<'a> {
             Way::Device => rfc8628::tv(server, own).await,
             Way::Backchannel => ciba::bank(server, own).await,
         };
-        let alice = server.person(&format!("alice-{way:?}@example.com").to_lowercase()).await;
+        // Of each client its own.
+        let alice = server.person(&format!("alice-{}@example.com", client.id)).await;
         Self { server, way, client, alice }
     }
 

@@ -214,11 +214,11 @@ async fn ciba_8_an_application_shows_the_person_everything_that_is_asked() {
 #[tokio::test]
 async fn rfc8628_6_1_codes_of_digits_in_the_mask_of_the_operator() {
     let digits = |mask: &str| format!("[device]\nuser_code_charset = \"digits\"\nuser_code_mask = \"{mask}\"\n");
-    let server = Server::with(&[], &digits("*** *** ***")).await;
+    let server = Server::with(&[], &digits("**** **** ****")).await;
     let asking = Asking::new(&server, Way::Device, json!({ "authorization_details_types": [] })).await;
     let asked = asking.asks(&[]).await;
     let code = asked["user_code"].as_str().unwrap().to_owned();
-    assert!(code.len() == 11 && code.chars().enumerate().all(|(at, c)| if at % 4 == 3 { c == ' ' } else { c.is_ascii_digit() }), "{code}");
+    assert!(code.len() == 14 && code.chars().enumerate().all(|(at, c)| if at % 5 == 4 { c == ' ' } else { c.is_ascii_digit() }), "{code}");
     assert_eq!(asked["verification_uri_complete"], format!("{}/device?user_code={}", server.origin, code.replace(' ', "%20")));
     let mut browser = asking.signs_in().await;
     for typed in [code.replace(' ', ""), code.replace(' ', "-"), code.replace(' ', "%20")] {
@@ -228,20 +228,13 @@ async fn rfc8628_6_1_codes_of_digits_in_the_mask_of_the_operator() {
     let page = browser.open(&format!("/device?user_code={}", code.replace(' ', ""))).await;
     browser.submit(&page, &[("decision", "allow")]).await;
     assert_eq!(asking.polls(&asked, &[]).await.status, 200);
-    // RFC 8628 §5.1: no code that the guesses hit which are let through.
-    let lax = "[rate_limits]\nuser_code_failures = \"off\"\n";
+    // RFC 8628 §5.1: where nobody counts guesses, no fewer codes than RFC 8628 shows; the limits are looked at in the tests of the configuration.
     for (wrong, why) in [
-        (digits("****-****"), "600/15m"),
-        (digits("********"), "user_code_failures"),
+        (digits("***-***-***"), "user_code_failures is off"),
         (digits("****x****"), "mask"),
-        (format!("{}{lax}", digits("***-***-***")), "off"),
         ("[device]\nuser_code_mask = \"***-***\"\n".to_owned(), "too few"),
     ] {
         let problems = Server::try_with(&wrong).await.err().unwrap();
-        assert!(problems.contains("device.user_code_mask"), "{wrong} {problems}");
-        assert!(why == "600/15m" || problems.contains(why), "{wrong} {problems}");
+        assert!(problems.contains("device.user_code_mask") && problems.contains(why), "{wrong} {problems}");
     }
-    let strict = "[rate_limits]\nuser_code_failures = \"30/15m\"\n";
-    assert!(Server::try_with(&format!("{}{strict}", digits("****-****"))).await.is_ok(), "fewer guesses, shorter codes");
-    assert!(Server::try_with(lax).await.is_ok(), "what RFC 8628 shows is enough");
 }

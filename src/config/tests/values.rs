@@ -84,3 +84,18 @@ fn the_database_is_postgresql_or_unset() {
     env("EVENT_STORE_URL", "kurrentdb://h").refused("event_store_url: KurrentDB is not supported yet; unset it");
     assert!(resolve(&env("EVENT_STORE_URL", "").sources).is_ok());
 }
+
+#[test]
+fn rfc8628_5_1_user_codes_are_held_against_the_guesses_that_are_let_through() {
+    let digits = |mask: &str| Typed::nothing().set("device.user_code_charset=digits").set(&format!("device.user_code_mask={mask}"));
+    // 600 in a quarter of an hour, of which a code of ten minutes can see two.
+    assert_eq!(digits("***-***-***").config().user_codes.mask(), "***-***-***");
+    digits("****-****").refused("device.user_code_mask: has 100000000 codes, too few for 1200 guesses in the life of one");
+    assert_eq!(digits("****-****").set("rate_limits.user_code_failures=30/15m").config().user_codes.codes(), 100_000_000);
+    digits("***-***-***").set("lifetimes.device_code=1h").refused("device.user_code_mask: has 1000000000 codes, too few for 3000 guesses");
+    digits("***-***-***")
+        .set("rate_limits.user_code_failures=off")
+        .refused("device.user_code_mask: has 1000000000 codes, too few for no limit");
+    Typed::nothing().set("rate_limits.user_code_failures=off").config();
+    Typed::nothing().set("device.user_code_mask=****x****").refused("device.user_code_mask: is a mask of at most 32 characters");
+}
