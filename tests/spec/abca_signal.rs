@@ -120,8 +120,7 @@ async fn abca_7_6_it_is_demanded_wherever_grants_begin_or_go_on() {
     let email = world.alice.email.as_str();
     let asking = [("client_id", "app"), ("scope", "openid")];
     let calling = [("scope", "openid"), ("login_hint", email)];
-    let places: [(&str, &str, &[(&str, &str)]); 3] =
-        [("app", "/oidc/par", &pushed), ("app", "/oidc/device/auth", &asking), ("web", "/oidc/backchannel", &calling)];
+    let places = [("app", "/oidc/par", &pushed[..]), ("app", "/oidc/device/auth", &asking[..]), ("web", "/oidc/backchannel", &calling[..])];
     for (who, path, fields) in places {
         let call = || if who == "web" { server.post(path).basic("web", SECRET) } else { server.post(path) }.form(fields);
         assert_eq!(call().send().await.refusal(), refused("invalid_client_attestation"), "{path}");
