@@ -153,6 +153,34 @@ async function sealed(check, server) {
   });
 }
 
+/// Request objects (RFC 9101), in the browser's URL and pushed (RFC 9126 §3), with each algorithm that the library signs with.
+async function requested(check, server) {
+  for (const alg of ['ES256', 'PS256', 'RS256', 'ES384', 'ES512', 'Ed25519']) {
+    const { publicKey, privateKey } = await jose.generateKeyPair(alg, { extractable: true });
+    const jwk = { ...(await jose.exportJWK(publicKey)), kid: 'own', alg, use: 'sig' };
+    const config = await register(server, { jwks: { keys: [jwk] }, require_signed_request_object: true, request_object_signing_alg: alg });
+    for (const [way, send] of [['in the URL', (jar) => jar], ['pushed', (jar) => oidc.buildAuthorizationUrlWithPAR(config, jar.searchParams)]]) {
+      const { parameters, expected } = await attempt();
+      const jar = await oidc.buildAuthorizationUrlWithJAR(config, parameters, { key: privateKey, kid: 'own' });
+      await check.also(`${alg} ${way}: everything is in the object`, () => assert.deepEqual([...jar.searchParams.keys()].sort(), ['client_id', 'request']));
+      const url = await check(`${alg} ${way}: the request is taken`, () => send(jar));
+      const answer = await check(`${alg} ${way}: the person signs in and consents`, () => new Agent().authorize(url, {
+        redirectUri: REDIRECT_URI, account: newAccount(), register: true,
+      }));
+      await check(`${alg} ${way}: the code is redeemed`, () => oidc.authorizationCodeGrant(config, answer, expected));
+    }
+    await check.also(`${alg}: a request that nobody signed is refused`, async () => {
+      const { parameters } = await attempt();
+      assert.ok(['invalid_request', 'invalid_request_object'].includes(await refusal(oidc.buildAuthorizationUrlWithPAR(config, parameters))));
+    });
+    await check.also(`${alg}: one that another key signed is refused`, async () => {
+      const stranger = await jose.generateKeyPair(alg);
+      const jar = await oidc.buildAuthorizationUrlWithJAR(config, (await attempt()).parameters, { key: stranger.privateKey, kid: 'own' });
+      assert.equal(await refusal(oidc.buildAuthorizationUrlWithPAR(config, jar.searchParams)), 'invalid_request_object');
+    });
+  }
+}
+
 /// Request objects that are signed by the client and encrypted to the server, by a library that knows nothing of it.
 async function encrypted(check, server) {
   const { publicKey, privateKey } = await jose.generateKeyPair('ES256', { extractable: true });
@@ -420,6 +448,7 @@ for (const backend of backends()) {
   await group('DPoP', (check) => proving(check, server));
   await group('JARM', (check) => signed(check, server));
   await group('encrypted answers', (check) => sealed(check, server));
+  await group('signed requests', (check) => requested(check, server));
   await group('encrypted requests', (check) => encrypted(check, server));
   await group('authorization details', (check) => details(check, server));
   await group('device', (check) => device(check, server));
