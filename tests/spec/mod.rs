@@ -89,6 +89,7 @@ mod signer;
 mod ssf;
 mod taking_away;
 mod time;
+mod two_nodes;
 mod upgrade;
 mod vci;
 mod vci_anonymous;

@@ -21,7 +21,7 @@ async fn push(server: &Server, client: &Client, changes: &[(&str, &str)]) -> Ans
 }
 
 /// A request that was kept: where to send the browser.
-async fn kept(server: &Server, client: &Client, changes: &[(&str, &str)]) -> String {
+pub(super) async fn kept(server: &Server, client: &Client, changes: &[(&str, &str)]) -> String {
     let answer = push(server, client, changes).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     bring(&client.id, answer.json()["request_uri"].as_str().unwrap())
