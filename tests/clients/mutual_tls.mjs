@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
+import tls from 'node:tls';
 import * as oidc from 'openid-client';
 import { Agent } from './harness/agent.mjs';
 import { Checks, backends } from './harness/checks.mjs';
@@ -35,6 +36,9 @@ function makeCertificates() {
   ca('strangers');
   leaf('server', 'web', '/CN=localhost', 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n');
   leaf('app', 'clients', '/C=GB/O=Example, Ltd/CN=app', 'subjectAltName=DNS:app.example.com\nextendedKeyUsage=clientAuth\n');
+  ca('later');
+  leaf('newer', 'web', '/CN=localhost', 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n');
+  leaf('successor', 'later', '/C=GB/O=Example, Ltd/CN=app', 'subjectAltName=DNS:app.example.com\nextendedKeyUsage=clientAuth\n');
   leaf('thief', 'strangers', '/C=GB/O=Example, Ltd/CN=app', 'subjectAltName=DNS:app.example.com\nextendedKeyUsage=clientAuth\n');
 }
 
@@ -113,17 +117,58 @@ async function curl(check, server) {
   }
 }
 
+/// The digest of the certificate that is shown to whoever connects now.
+const shown = (port) => new Promise((resolve, reject) => {
+  const socket = tls.connect({ host: 'localhost', port, ca: readFileSync(file('web.pem')) }, () => {
+    resolve(createHash('sha256').update(socket.getPeerCertificate().raw).digest('base64url'));
+    socket.end();
+  });
+  socket.on('error', reject);
+});
+
+/// Waits until it is so: the server looks at its files every ten seconds.
+async function until(what) {
+  for (let left = 60; !(await what()); left -= 1) {
+    assert.ok(left > 0, 'it did not come about within 30 s');
+    await new Promise((resolve) => { setTimeout(resolve, 500); });
+  }
+}
+
+/// Other files while the server serves: certificate, key, and the authorities of its clients.
+async function replaced(check, server, port) {
+  const registered = await register(server, { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example.com' });
+  const status = async (name) => {
+    const config = await discovered(server, registered, name);
+    return oidc.clientCredentialsGrant(config, { scope: 'api' }).then(() => 200, () => 401);
+  };
+  await check('the first certificate is shown', async () => assert.equal(await shown(port), thumbprint('server')));
+  await check('only the first authority counts', async () => assert.deepEqual([await status('app'), await status('successor')], [200, 401]));
+  const from = server.log().length;
+  copyFileSync(file('newer.pem'), file('served.pem'));
+  copyFileSync(file('newer.key'), file('served.key'));
+  copyFileSync(file('later.pem'), file('trusted.pem'));
+  await check('the new certificate is shown to whoever connects', () => until(async () => await shown(port) === thumbprint('newer')));
+  await check('the new authority counts', () => until(async () => await status('successor') === 200));
+  await check('the old one does not', async () => assert.equal(await status('app'), 401));
+  writeFileSync(file('served.pem'), 'no certificate');
+  await check('a broken file is said in the log', () => until(() => server.log().slice(from).includes('a changed TLS file is not taken')));
+  await check('and the certificate before it stays', async () => assert.equal(await shown(port), thumbprint('newer')));
+  await check('so do the clients', async () => assert.equal(await status('successor'), 200));
+}
+
 makeCertificates();
 for (const backend of backends()) {
   const port = await freePort();
+  for (const [own, from] of [['served.pem', 'server.pem'], ['served.key', 'server.key'], ['trusted.pem', 'clients.pem']]) copyFileSync(file(from), file(own));
   const env = {
-    CHANCERY_MTLS_LISTEN: `127.0.0.1:${port}`, CHANCERY_MTLS_URL: `https://localhost:${port}`, CHANCERY_MTLS_CERT: file('server.pem'),
-    CHANCERY_MTLS_KEY: file('server.key'), CHANCERY_MTLS_CLIENT_CA: file('clients.pem'),
+    CHANCERY_MTLS_LISTEN: `127.0.0.1:${port}`, CHANCERY_MTLS_URL: `https://localhost:${port}`, CHANCERY_MTLS_CERT: file('served.pem'),
+    CHANCERY_MTLS_KEY: file('served.key'), CHANCERY_MTLS_CLIENT_CA: file('trusted.pem'),
   };
   const server = await Server.start({ backend, env });
   const explain = () => server.logTail();
   await checks.group(`${backend}: openid-client`, (check) => library(check, server), explain);
   await checks.group(`${backend}: curl`, (check) => curl(check, server), explain);
+  await checks.group(`${backend}: other files`, (check) => replaced(check, server, port), explain);
   await server.dispose();
 }
 rmSync(folder, { recursive: true });
